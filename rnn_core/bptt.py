@@ -1,0 +1,159 @@
+"""The walks: forward through time, and the three ways back.
+
+A cell is a step and the reverse of that step; everything here only decides in which order the steps are taken.
+
+| walk        | order                                                              | cost               |
+|-------------|--------------------------------------------------------------------|--------------------|
+| `forward`   | t = 1 .. T on (B, H) slices                                        | T steps            |
+| `full`      | t = T .. 1, dE_t/ds_t joining on the way (Werbos 1990)             | T reverse steps    |
+| `windowed`  | every loss walks back at once, at most K steps (the tutorial's truncation) | K + 1 rounds |
+| `itemised`  | the same rounds to the end, each loss kept apart                   | T rounds           |
+
+In round j all T - j losses E_t that reach back that far stand at position t - j, and one `step_back` on a (T - j, B, H) block
+takes them all one step further. Parameter gradients are linear in the deltas, so training adds up the deltas that belong to one
+position and multiplies once; the diagnostics look at them one by one. They are the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from rnn_core.cells import Cell, Weights
+from rnn_core.numerics import Array
+
+
+@dataclass(eq=False)
+class LayerTrace:
+    """What one layer did over T steps: the record that every walk back reads.
+
+    kept (T, B, kept_blocks*H), states (T+1, B, state_blocks*H) with the initial state first. `from_below` is the matrix U
+    (H, G*H) through which a deeper layer hears the one below it, `mask_below` the dropout mask on that way (both None for the
+    first layer, whose input side belongs to the model).
+    """
+
+    cell: Cell
+    weights: Weights
+    kept: Array
+    states: Array
+    from_below: Array | None = None
+    mask_below: Array | None = None
+
+    @property
+    def hidden_size(self) -> int:
+        return int(self.states.shape[-1]) // self.cell.state_blocks
+
+    @property
+    def hidden(self) -> Array:
+        """h_1 .. h_T, (T, B, H): what the layer shows to the one above."""
+        return self.states[1:, :, : self.hidden_size]
+
+    @cached_property
+    def slopes(self) -> Array:
+        """Local partial derivatives of every step, (T, B, ·): see the cell."""
+        return self.cell.slopes(self.kept, self.states[:-1], self.states[1:], self.weights)
+
+    def weight_gradients(self, local: Array, positions: slice = slice(None)) -> dict[str, Array]:
+        """Gradients of W, b (and b_n) from `local` deltas that belong to these positions."""
+        return self.cell.weight_gradients(local, self.kept[positions], self.states[:-1][positions], self.weights)
+
+    def gradient_below(self, local: Array, positions: slice = slice(None)) -> Array:
+        """Gradient with respect to the hidden state of the layer below at these positions."""
+        assert self.from_below is not None
+        d_input = self.cell.drive_part(local) @ self.from_below.T
+        if self.mask_below is None:
+            return d_input
+        mask = self.mask_below
+        return d_input * (mask if mask.shape[0] == 1 else mask[positions])
+
+
+def forward(cell: Cell, weights: Weights, kept: Array, initial: Array) -> Array:
+    """kept (T, B, ·) holding the drive, initial (B, S) -> states (T+1, B, S). Fills `kept` on the way."""
+    states = np.empty((len(kept) + 1, *initial.shape), kept.dtype)
+    states[0] = initial
+    for t in range(len(kept)):
+        cell.step(kept[t], states[t], weights, states[t + 1])
+    return states
+
+
+def full(
+    stack: list[LayerTrace], d_hidden: Array, d_state_of_top: Array | None = None
+) -> list[Array]:
+    """Full BPTT. d_hidden (T, B, H) = dE_t/dh_t of the top layer, each loss's own part -> local (T, B, ·) for every layer.
+
+    The total over all losses: local[t] holds sum over t' >= t of dE_t'/da_t. Where `d_state_of_top` (T, B, S) is given it is
+    filled with the top layer's dE/ds_t, which the regulariser Omega needs.
+    """
+    locals_: list[Array] = []
+    for layer in reversed(stack):
+        steps, batch, _ = layer.kept.shape
+        size = layer.hidden_size
+        slopes = layer.slopes
+        local = np.empty((steps, batch, layer.cell.local_blocks * size), layer.kept.dtype)
+        d_state = np.zeros((batch, layer.states.shape[-1]), layer.kept.dtype)
+        for t in range(steps - 1, -1, -1):
+            d_state[:, :size] += d_hidden[t]
+            if d_state_of_top is not None and layer is stack[-1]:
+                d_state_of_top[t] = d_state
+            d_state = layer.cell.step_back(d_state, slopes[t], layer.weights, local[t])
+        locals_.insert(0, local)
+        if layer.from_below is not None:
+            d_hidden = layer.gradient_below(local)
+    return locals_
+
+
+class Round(NamedTuple):
+    """Round j of the walk in which all losses go back together; for every layer, positions k = 0 .. T-1-j, loss t = k + j.
+
+    local[l] (T-j, B, ·): gradient of E_{k+j} with respect to the pre-activations at k; d_state[l] (T-j, B, S): to the state.
+    """
+
+    lag: int
+    local: list[Array]
+    d_state: list[Array]
+
+
+def rounds(stack: list[LayerTrace], d_hidden: Array, last: int | None = None) -> Iterator[Round]:
+    """Walk all losses back at once, lag 0 to `last` (default T - 1). d_hidden (T, B, H) as in `full`."""
+    steps = len(d_hidden)
+    last = steps - 1 if last is None else min(last, steps - 1)
+    d_states = [np.zeros((steps, *layer.states.shape[1:]), layer.kept.dtype) for layer in stack]
+    d_states[-1][..., : d_hidden.shape[-1]] += d_hidden
+    for lag in range(last + 1):
+        here = slice(0, steps - lag)
+        locals_: list[Array] = [np.empty(0)] * len(stack)
+        before: list[Array] = [np.empty(0)] * len(stack)
+        for depth in range(len(stack) - 1, -1, -1):
+            layer, d_state = stack[depth], d_states[depth]
+            local = np.empty((*d_state.shape[:-1], layer.cell.local_blocks * layer.hidden_size), d_state.dtype)
+            before[depth] = layer.cell.step_back(d_state, layer.slopes[here], layer.weights, local)
+            locals_[depth] = local
+            if depth:
+                # The layer below hears of the same loss at the same moment, within the same round.
+                d_states[depth - 1][..., : layer.hidden_size] += layer.gradient_below(local, here)
+        yield Round(lag, locals_, d_states)
+        # Position k hands its gradient to position k - 1; the first position has nobody before it.
+        d_states = [gradient[1:] for gradient in before]
+
+
+def windowed(stack: list[LayerTrace], d_hidden: Array, window: int) -> list[Array]:
+    """Truncated BPTT, K = `window` steps per loss: each E_t reaches back at most K steps, K + 1 terms (the tutorial's
+    `bptt_truncate`). Returns local (T, B, ·) for every layer, summed over the losses that reach each position.
+    """
+    totals: list[Array] = []
+    for lag, locals_, _ in rounds(stack, d_hidden, window):
+        if lag == 0:
+            totals = locals_
+            continue
+        for total, local in zip(totals, locals_, strict=True):
+            total[: len(local)] += local
+    return totals
+
+
+def itemised(stack: list[LayerTrace], d_hidden: Array) -> list[Round]:
+    """Every delta_{t,k} of every layer, kept apart: T rounds of at most T positions. Memory T^2 B local_blocks H."""
+    return list(rounds(stack, d_hidden))

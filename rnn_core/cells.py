@@ -1,0 +1,290 @@
+"""The recurrent cells: each is a step, the slopes of that step, and its reverse, written one under the other.
+
+A cell knows nothing of time. It maps the drive of one moment (what arrives from below: x_t U + b) and the state before to the
+state after, and maps the gradient of the state after back to the gradient of the drive and of the state before. All methods
+take any leading axes: training walks over (B, H) slices, truncated and itemised BPTT over (T - j, B, H) blocks.
+
+Conventions
+- Row vectors: a = drive + h W^T, with W (G*H, H), G gates. `H` hidden units.
+- `state` holds everything that is carried to the next step: h for the simple cells and GRU, [h | c] side by side for LSTM.
+- `kept` arrives with the drive in its first G*H columns and leaves holding what the reverse needs (the gates' values).
+- `slopes` are the partial derivatives of one step that do not depend on the gradient. They are computed for a whole sequence in
+  one call, which is faster than step by step, and they are themselves worth looking at (saturation = slopes near zero).
+- `local` is the gradient with respect to every pre-activation of the step. For most cells it is delta = dE/da; GRU has one
+  column block more (below).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rnn_core.numerics import ACTIVATIONS, Array, sigmoid
+
+
+class Weights(NamedTuple):
+    """What the recurrence itself needs: W (G*H, H); b_n (H,) for GRU; mask (B, H) of variational dropout on h_{t-1}."""
+
+    W: Array
+    b_n: Array | None = None
+    mask: Array | None = None
+
+    def seen(self, h: Array) -> Array:
+        """h as the recurrent product sees it: with dropped units where variational dropout is on."""
+        return h if self.mask is None else h * self.mask
+
+
+def _flat(array: Array) -> Array:
+    return array.reshape(-1, array.shape[-1])
+
+
+class SimpleCell:
+    """s_t = phi(a_t), a_t = drive_t + W s_{t-1}: the plain (Elman 1990) recurrent network with phi tanh, ReLU or sigmoid."""
+
+    gates = 1
+    state_blocks = 1
+    kept_blocks = 1
+    local_blocks = 1
+
+    def __init__(self, activation: str) -> None:
+        self.name = activation
+        self.phi = ACTIVATIONS[activation].function
+        self.slope_from_value = ACTIVATIONS[activation].slope_from_value
+        self.steepest_slope = ACTIVATIONS[activation].steepest_slope
+
+    def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
+        """kept (..., H) the drive, before (..., H) -> fills after (..., H)."""
+        np.matmul(weights.seen(before), weights.W.T, out=after)
+        after += kept
+        self.phi(after, out=after)
+
+    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:
+        """phi'(a), from the state after: 1 - s^2, [s > 0] or s (1 - s)."""
+        return self.slope_from_value(after)
+
+    def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
+        """d_state (..., H) dE/ds_t -> fills local (..., H) with delta = dE/da_t; returns dE/ds_{t-1}."""
+        np.multiply(d_state, slopes, out=local)
+        return weights.seen(local @ weights.W)
+
+    def drive_part(self, local: Array) -> Array:
+        return local
+
+    def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
+        """Sum over all leading axes: dE/dW = sum delta_t s_{t-1}^T and dE/db = sum delta_t."""
+        delta = _flat(local)
+        return {"W": delta.T @ _flat(weights.seen(before)), "b": delta.sum(axis=0)}
+
+
+class LSTMCell:
+    """Long short-term memory with a forget gate (Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000).
+
+    o, i, f = sigmoid(a_o), sigmoid(a_i), sigmoid(a_f);  g = tanh(a_g)
+    c_t = f c_{t-1} + i g;   h_t = o tanh(c_t)
+
+    Rows of W, and columns of the drive, are ordered o, i, f, g: the three sigmoid gates lie together for the forward pass, the
+    three gates that act through c for the reverse. (PyTorch orders i, f, g, o; `interchange` converts.) The forget bias lives
+    in b: nothing is added inside the step.
+    """
+
+    name = "lstm"
+    gates = 4
+    state_blocks = 2
+    kept_blocks = 4
+    local_blocks = 4
+
+    def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
+        """kept (..., 4H) the drive -> the gates; before, after (..., 2H) = [h | c]."""
+        size = kept.shape[-1] // 4
+        h_before, c_before = before[..., :size], before[..., size:]
+        h, c = after[..., :size], after[..., size:]
+        kept += weights.seen(h_before) @ weights.W.T
+        sigmoid(kept[..., : 3 * size], out=kept[..., : 3 * size])
+        np.tanh(kept[..., 3 * size :], out=kept[..., 3 * size :])
+        output, write, forget, candidate = (kept[..., k * size : (k + 1) * size] for k in range(4))
+        np.multiply(forget, c_before, out=c)
+        c += write * candidate
+        np.tanh(c, out=h)
+        h *= output
+
+    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:
+        """(..., 6H): d h/d a_o; d c/d a_i, a_f, a_g; d h/d c; d c/d c_before (the forget gate itself)."""
+        size = kept.shape[-1] // 4
+        output, write, forget, candidate = (kept[..., k * size : (k + 1) * size] for k in range(4))
+        c_before, c = before[..., size:], after[..., size:]
+        tanh_c = np.tanh(c)
+        slopes = np.empty((*kept.shape[:-1], 6, size), kept.dtype)
+        slopes[..., 0, :] = tanh_c * output * (1 - output)
+        slopes[..., 1, :] = candidate * write * (1 - write)
+        slopes[..., 2, :] = c_before * forget * (1 - forget)
+        slopes[..., 3, :] = write * (1 - candidate * candidate)
+        slopes[..., 4, :] = output * (1 - tanh_c * tanh_c)
+        slopes[..., 5, :] = forget
+        return slopes.reshape(*kept.shape[:-1], 6 * size)
+
+    def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
+        """d_state (..., 2H) = [dE/dh | dE/dc] -> fills local (..., 4H); returns the same pair one step earlier."""
+        size = slopes.shape[-1] // 6
+        by_output, h_by_c, forget = slopes[..., :size], slopes[..., 4 * size : 5 * size], slopes[..., 5 * size :]
+        d_h = d_state[..., :size]
+        d_c = d_state[..., size:] + d_h * h_by_c  # c also acts through h = o tanh(c)
+        np.multiply(d_h, by_output, out=local[..., :size])
+        through_c = slopes[..., size : 4 * size].reshape(*slopes.shape[:-1], 3, size)
+        np.multiply(d_c[..., None, :], through_c, out=local.reshape(*local.shape[:-1], 4, size)[..., 1:, :])
+        d_before = np.empty_like(d_state)
+        d_before[..., :size] = weights.seen(local @ weights.W)
+        np.multiply(d_c, forget, out=d_before[..., size:])
+        return d_before
+
+    def drive_part(self, local: Array) -> Array:
+        return local
+
+    def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
+        size = kept.shape[-1] // 4
+        delta = _flat(local)
+        return {"W": delta.T @ _flat(weights.seen(before[..., :size])), "b": delta.sum(axis=0)}
+
+
+class GRUCell:
+    """Gated recurrent unit as PyTorch and cuDNN have it: the reset gate acts after the matrix product.
+
+    r, z = sigmoid(a_r), sigmoid(a_z);  q = W_n h_{t-1} + b_n;  n = tanh(drive_n + r q)
+    h_t = (1 - z) n + z h_{t-1}      (an update gate z of 1 keeps the old state)
+
+    Rows of W and columns of the drive are ordered r, z, n. Because q is scaled by r before it meets the drive, the gradient with
+    respect to the recurrent product differs from that of the drive: `local` has the four blocks n, r, z, q, of which r, z, q
+    belong to W h and r, z, n to the drive.
+    """
+
+    name = "gru"
+    gates = 3
+    state_blocks = 1
+    kept_blocks = 4
+    local_blocks = 4
+
+    def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
+        """kept (..., 4H): the drive in its first 3H -> r, z, n, q."""
+        size = kept.shape[-1] // 4
+        product = weights.seen(before) @ weights.W.T
+        gates, candidate, recurrent = kept[..., : 2 * size], kept[..., 2 * size : 3 * size], kept[..., 3 * size :]
+        gates += product[..., : 2 * size]
+        sigmoid(gates, out=gates)
+        reset, update = gates[..., :size], gates[..., size:]
+        recurrent[...] = product[..., 2 * size :] if weights.b_n is None else product[..., 2 * size :] + weights.b_n
+        candidate += reset * recurrent
+        np.tanh(candidate, out=candidate)
+        np.subtract(before, candidate, out=after)
+        after *= update
+        after += candidate
+
+    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:
+        """(..., 5H): d h/d a_n, a_r, a_z, q, and d h/d h_before by the carry path (the update gate itself)."""
+        size = kept.shape[-1] // 4
+        reset, update, candidate, recurrent = (kept[..., k * size : (k + 1) * size] for k in range(4))
+        slopes = np.empty((*kept.shape[:-1], 5, size), kept.dtype)
+        by_candidate = (1 - update) * (1 - candidate * candidate)
+        slopes[..., 0, :] = by_candidate
+        slopes[..., 1, :] = by_candidate * recurrent * reset * (1 - reset)
+        slopes[..., 2, :] = (before - candidate) * update * (1 - update)
+        slopes[..., 3, :] = by_candidate * reset
+        slopes[..., 4, :] = update
+        return slopes.reshape(*kept.shape[:-1], 5 * size)
+
+    def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
+        """d_state (..., H) -> fills local (..., 4H) = [n, r, z, q]; returns dE/dh_{t-1}."""
+        size = d_state.shape[-1]
+        by_gate = slopes[..., : 4 * size].reshape(*slopes.shape[:-1], 4, size)
+        np.multiply(d_state[..., None, :], by_gate, out=local.reshape(*local.shape[:-1], 4, size))
+        return d_state * slopes[..., 4 * size :] + weights.seen(local[..., size:] @ weights.W)
+
+    def drive_part(self, local: Array) -> Array:
+        size = local.shape[-1] // 4
+        return np.concatenate([local[..., size : 3 * size], local[..., :size]], axis=-1)
+
+    def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
+        size = kept.shape[-1] // 4
+        recurrent = _flat(local[..., size:])
+        gradients = {
+            "W": recurrent.T @ _flat(weights.seen(before)),
+            "b": np.concatenate([recurrent[:, : 2 * size].sum(axis=0), _flat(local[..., :size]).sum(axis=0)]),
+        }
+        if weights.b_n is not None:
+            gradients["b_n"] = recurrent[:, 2 * size :].sum(axis=0)
+        return gradients
+
+
+class ResetBeforeGRUCell:
+    """The original gated recurrent unit (Cho et al. 2014): the reset gate acts on the state, before the matrix product.
+
+    r, z = sigmoid(a_r), sigmoid(a_z);  n = tanh(drive_n + W_n (r h_{t-1}))
+    h_t = (1 - z) n + z h_{t-1}      (the paper's convention too: z of 1 keeps the old state)
+    """
+
+    name = "gru"
+    gates = 3
+    state_blocks = 1
+    kept_blocks = 3
+    local_blocks = 3
+
+    def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
+        """kept (..., 3H) the drive -> r, z, n."""
+        size = before.shape[-1]
+        seen = weights.seen(before)
+        gates, candidate = kept[..., : 2 * size], kept[..., 2 * size :]
+        gates += seen @ weights.W[: 2 * size].T
+        sigmoid(gates, out=gates)
+        reset, update = gates[..., :size], gates[..., size:]
+        candidate += (reset * seen) @ weights.W[2 * size :].T
+        np.tanh(candidate, out=candidate)
+        np.subtract(before, candidate, out=after)
+        after *= update
+        after += candidate
+
+    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:
+        """(..., 5H): d h/d a_n, d h/d a_z, the carry z, and for the inner product r h: its factor h r (1 - r) to a_r, and r to h."""
+        size = before.shape[-1]
+        reset, update, candidate = (kept[..., k * size : (k + 1) * size] for k in range(3))
+        slopes = np.empty((*kept.shape[:-1], 5, size), kept.dtype)
+        slopes[..., 0, :] = (1 - update) * (1 - candidate * candidate)
+        slopes[..., 1, :] = (before - candidate) * update * (1 - update)
+        slopes[..., 2, :] = update
+        slopes[..., 3, :] = weights.seen(before) * reset * (1 - reset)
+        slopes[..., 4, :] = reset
+        return slopes.reshape(*kept.shape[:-1], 5 * size)
+
+    def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
+        """d_state (..., H) -> fills local (..., 3H) = [r, z, n]; returns dE/dh_{t-1}."""
+        size = d_state.shape[-1]
+        by_candidate, by_update, update, to_reset, reset = (slopes[..., k * size : (k + 1) * size] for k in range(5))
+        d_candidate = np.multiply(d_state, by_candidate, out=local[..., 2 * size :])
+        np.multiply(d_state, by_update, out=local[..., size : 2 * size])
+        d_inner = d_candidate @ weights.W[2 * size :]  # dE/d(r h)
+        np.multiply(d_inner, to_reset, out=local[..., :size])
+        return d_state * update + weights.seen(d_inner * reset + local[..., : 2 * size] @ weights.W[: 2 * size])
+
+    def drive_part(self, local: Array) -> Array:
+        return local
+
+    def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
+        size = before.shape[-1]
+        delta, seen = _flat(local), weights.seen(before)
+        through_gates = delta[:, : 2 * size].T @ _flat(seen)
+        through_candidate = delta[:, 2 * size :].T @ _flat(kept[..., :size] * seen)
+        return {"W": np.concatenate([through_gates, through_candidate]), "b": delta.sum(axis=0)}
+
+
+Cell = SimpleCell | LSTMCell | GRUCell | ResetBeforeGRUCell
+
+CELL_NAMES = ("tanh", "relu", "sigmoid", "lstm", "gru")
+
+
+def make_cell(name: str, gru_reset: str = "after") -> Cell:
+    """The cell called `name` (one of CELL_NAMES); `gru_reset` is "after" (PyTorch) or "before" (the 2014 paper)."""
+    if name in ACTIVATIONS:
+        return SimpleCell(name)
+    if name == "lstm":
+        return LSTMCell()
+    if name == "gru":
+        return GRUCell() if gru_reset == "after" else ResetBeforeGRUCell()
+    raise ValueError(f"unknown cell {name!r}")

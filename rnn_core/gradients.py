@@ -1,0 +1,95 @@
+"""Three forms of a gradient: dense, a few rows, and a product that is not multiplied out.
+
+With a vocabulary of N words most of a language model's gradient is U's and V's. U's has as many non-zero rows as there are
+different words in the batch; V's is a product D^T S of two thin matrices. Training keeps both as they come; whoever wants plain
+arrays calls `to_dense`. All three forms answer the same three questions: how long are you, what are you in full, and take
+yourself off this parameter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnn_core.numerics import Array
+
+
+@dataclass(eq=False)
+class RowGradient:
+    """Non-zero only in some rows: rows (R,) ascending and different, values (R, M), of a parameter with shape `shape`."""
+
+    rows: Array
+    values: Array
+    shape: tuple[int, ...]
+
+    @classmethod
+    def from_positions(cls, ids: Array, values: Array, shape: tuple[int, ...]) -> RowGradient:
+        """ids (P,), values (P, M): the values of equal ids add up."""
+        order = np.argsort(ids, kind="stable")
+        sorted_ids = ids[order]
+        starts = np.flatnonzero(np.concatenate([[True], sorted_ids[1:] != sorted_ids[:-1]]))
+        return cls(sorted_ids[starts], np.add.reduceat(values[order], starts, axis=0), shape)
+
+    def squared_norm(self) -> float:
+        return float(np.vdot(self.values, self.values).real)
+
+    def to_dense(self) -> Array:
+        dense = np.zeros(self.shape, self.values.dtype)
+        dense[self.rows] = self.values
+        return dense
+
+    def subtract_from(self, parameter: Array, scale: float) -> None:
+        parameter[self.rows] -= self.values * self.values.dtype.type(scale)
+
+    def add_to(self, dense: Array) -> None:
+        dense[self.rows] += self.values
+
+
+@dataclass(eq=False)
+class ProductGradient:
+    """left^T right with left (R, N), right (R, M) and few rows R: the (N, M) matrix itself need not exist."""
+
+    left: Array
+    right: Array
+
+    # Rows of the parameter that are updated together: a block of the product stays in the cache until it is used.
+    block = 1024
+
+    def squared_norm(self) -> float:
+        """||L^T R||_F^2 = sum((L L^T) * (R R^T)): two small Gram matrices instead of one large product."""
+        return float(max(np.vdot(self.left @ self.left.T, self.right @ self.right.T).real, 0.0))
+
+    def to_dense(self) -> Array:
+        return self.left.T @ self.right
+
+    def subtract_from(self, parameter: Array, scale: float) -> None:
+        scaled = self.right * self.right.dtype.type(scale)
+        for start in range(0, len(parameter), self.block):
+            rows = slice(start, start + self.block)
+            parameter[rows] -= self.left[:, rows].T @ scaled
+
+
+Gradient = Array | RowGradient | ProductGradient
+Gradients = dict[str, Gradient]
+
+
+def squared_norm(gradient: Gradient) -> float:
+    """Sum of squares; non-finite values come out as inf or nan, never as a warning."""
+    if isinstance(gradient, np.ndarray):
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.vdot(gradient, gradient).real)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return gradient.squared_norm()
+
+
+def to_dense(gradient: Gradient) -> Array:
+    return gradient if isinstance(gradient, np.ndarray) else gradient.to_dense()
+
+
+def subtract(parameter: Array, gradient: Gradient, scale: float) -> None:
+    """parameter -= scale * gradient, in place and in the cheapest way that the gradient's form allows."""
+    if isinstance(gradient, np.ndarray):
+        parameter -= gradient * gradient.dtype.type(scale)
+    else:
+        gradient.subtract_from(parameter, scale)
