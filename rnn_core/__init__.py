@@ -1,1 +1,15 @@
-"""Recurrent language models written from scratch in NumPy."""
+"""Recurrent language models written from scratch in NumPy, with back-propagation through time that can be looked at."""
+
+from rnn_core.diagnostics import GradientFlow, gradient_flow
+from rnn_core.interchange import from_torch_state_dict, load_tutorial_model, to_torch_state_dict
+from rnn_core.model import LanguageModel, ModelConfig
+
+__all__ = [
+    "GradientFlow",
+    "LanguageModel",
+    "ModelConfig",
+    "from_torch_state_dict",
+    "gradient_flow",
+    "load_tutorial_model",
+    "to_torch_state_dict",
+]

@@ -9,9 +9,9 @@ A cell is a step and the reverse of that step; everything here only decides in w
 | `windowed`  | every loss walks back at once, at most K steps (the tutorial's truncation) | K + 1 rounds |
 | `itemised`  | the same rounds to the end, each loss kept apart                   | T rounds           |
 
-In round j all T - j losses E_t that reach back that far stand at position t - j, and one `step_back` on a (T - j, B, H) block
-takes them all one step further. Parameter gradients are linear in the deltas, so training adds up the deltas that belong to one
-position and multiplies once; the diagnostics look at them one by one. They are the same numbers.
+In round j all T - j losses E_t that reach back that far stand at position t - j, and one `step_back` on a (T - j, B, H)
+block takes them all one step further. Parameter gradients are linear in the deltas, so training adds up the deltas that
+belong to one position and multiplies once; the diagnostics look at them one by one. They are the same numbers.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from rnn_core.numerics import Array
 class LayerTrace:
     """What one layer did over T steps: the record that every walk back reads.
 
-    kept (T, B, kept_blocks*H), states (T+1, B, state_blocks*H) with the initial state first. `from_below` is the matrix U
-    (H, G*H) through which a deeper layer hears the one below it, `mask_below` the dropout mask on that way (both None for the
-    first layer, whose input side belongs to the model).
+    kept (T, B, kept_blocks*H), states (T+1, B, state_blocks*H) with the initial state first. `from_below` is the matrix
+    U (H, G*H) through which a deeper layer hears the one below it, `mask_below` the dropout mask on that way (both None
+    for the first layer, whose input side belongs to the model).
     """
 
     cell: Cell
@@ -80,16 +80,16 @@ def forward(cell: Cell, weights: Weights, kept: Array, initial: Array) -> Array:
     return states
 
 
-def full(
-    stack: list[LayerTrace], d_hidden: Array, d_state_of_top: Array | None = None
-) -> list[Array]:
-    """Full BPTT. d_hidden (T, B, H) = dE_t/dh_t of the top layer, each loss's own part -> local (T, B, ·) for every layer.
+def full(stack: list[LayerTrace], d_hidden: Array, d_states: list[Array] | None = None) -> list[Array]:
+    """Full BPTT. d_hidden (T, B, H) = dE_t/dh_t of the top layer, each loss's own part -> local (T, B, ·) for every
+    layer.
 
-    The total over all losses: local[t] holds sum over t' >= t of dE_t'/da_t. Where `d_state_of_top` (T, B, S) is given it is
-    filled with the top layer's dE/ds_t, which the regulariser Omega needs.
+    The total over all losses: local[t] holds sum over t' >= t of dE_t'/da_t. Where `d_states` is given, one (T, B, S)
+    array per layer, it is filled with dE/ds_t, which the regulariser Omega needs.
     """
     locals_: list[Array] = []
-    for layer in reversed(stack):
+    for depth in range(len(stack) - 1, -1, -1):
+        layer = stack[depth]
         steps, batch, _ = layer.kept.shape
         size = layer.hidden_size
         slopes = layer.slopes
@@ -97,8 +97,8 @@ def full(
         d_state = np.zeros((batch, layer.states.shape[-1]), layer.kept.dtype)
         for t in range(steps - 1, -1, -1):
             d_state[:, :size] += d_hidden[t]
-            if d_state_of_top is not None and layer is stack[-1]:
-                d_state_of_top[t] = d_state
+            if d_states is not None:
+                d_states[depth][t] = d_state
             d_state = layer.cell.step_back(d_state, slopes[t], layer.weights, local[t])
         locals_.insert(0, local)
         if layer.from_below is not None:
@@ -107,9 +107,11 @@ def full(
 
 
 class Round(NamedTuple):
-    """Round j of the walk in which all losses go back together; for every layer, positions k = 0 .. T-1-j, loss t = k + j.
+    """Round j of the walk in which all losses go back together; for every layer, positions k = 0 .. T-1-j, loss t = k +
+    j.
 
-    local[l] (T-j, B, ·): gradient of E_{k+j} with respect to the pre-activations at k; d_state[l] (T-j, B, S): to the state.
+    local[l] (T-j, B, ·): gradient of E_{k+j} with respect to the pre-activations at k; d_state[l] (T-j, B, S): to the
+    state.
     """
 
     lag: int

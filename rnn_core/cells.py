@@ -1,17 +1,19 @@
 """The recurrent cells: each is a step, the slopes of that step, and its reverse, written one under the other.
 
-A cell knows nothing of time. It maps the drive of one moment (what arrives from below: x_t U + b) and the state before to the
-state after, and maps the gradient of the state after back to the gradient of the drive and of the state before. All methods
-take any leading axes: training walks over (B, H) slices, truncated and itemised BPTT over (T - j, B, H) blocks.
+A cell knows nothing of time. It maps the drive of one moment (what arrives from below: x_t U + b) and the state before
+to the state after, and maps the gradient of the state after back to the gradient of the drive and of the state before.
+All methods take any leading axes: training walks over (B, H) slices, truncated and itemised BPTT over (T - j, B, H)
+blocks.
 
 Conventions
 - Row vectors: a = drive + h W^T, with W (G*H, H), G gates. `H` hidden units.
-- `state` holds everything that is carried to the next step: h for the simple cells and GRU, [h | c] side by side for LSTM.
+- `state` holds everything that is carried to the next step: h for the simple cells and GRU, [h | c] side by side for
+  LSTM.
 - `kept` arrives with the drive in its first G*H columns and leaves holding what the reverse needs (the gates' values).
-- `slopes` are the partial derivatives of one step that do not depend on the gradient. They are computed for a whole sequence in
-  one call, which is faster than step by step, and they are themselves worth looking at (saturation = slopes near zero).
-- `local` is the gradient with respect to every pre-activation of the step. For most cells it is delta = dE/da; GRU has one
-  column block more (below).
+- `slopes` are the partial derivatives of one step that do not depend on the gradient. They are computed for a whole
+  sequence in one call, which is faster than step by step, and they are worth looking at (saturation = slopes near zero).
+- `local` is the gradient with respect to every pre-activation of the step. For most cells it is delta = dE/da; GRU has
+  one column block more (below).
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ def _flat(array: Array) -> Array:
 
 
 class SimpleCell:
-    """s_t = phi(a_t), a_t = drive_t + W s_{t-1}: the plain (Elman 1990) recurrent network with phi tanh, ReLU or sigmoid."""
+    """s_t = phi(a_t), a_t = drive_t + W s_{t-1}: the plain (Elman 1990) recurrent network with phi tanh, ReLU or
+    sigmoid.
+    """
 
     gates = 1
     state_blocks = 1
@@ -83,9 +87,9 @@ class LSTMCell:
     o, i, f = sigmoid(a_o), sigmoid(a_i), sigmoid(a_f);  g = tanh(a_g)
     c_t = f c_{t-1} + i g;   h_t = o tanh(c_t)
 
-    Rows of W, and columns of the drive, are ordered o, i, f, g: the three sigmoid gates lie together for the forward pass, the
-    three gates that act through c for the reverse. (PyTorch orders i, f, g, o; `interchange` converts.) The forget bias lives
-    in b: nothing is added inside the step.
+    Rows of W, and columns of the drive, are ordered o, i, f, g: the three sigmoid gates lie together for the forward
+    pass, the three gates that act through c for the reverse. (PyTorch orders i, f, g, o; `interchange` converts.) The
+    forget bias lives in b: nothing is added inside the step.
     """
 
     name = "lstm"
@@ -152,9 +156,9 @@ class GRUCell:
     r, z = sigmoid(a_r), sigmoid(a_z);  q = W_n h_{t-1} + b_n;  n = tanh(drive_n + r q)
     h_t = (1 - z) n + z h_{t-1}      (an update gate z of 1 keeps the old state)
 
-    Rows of W and columns of the drive are ordered r, z, n. Because q is scaled by r before it meets the drive, the gradient with
-    respect to the recurrent product differs from that of the drive: `local` has the four blocks n, r, z, q, of which r, z, q
-    belong to W h and r, z, n to the drive.
+    Rows of W and columns of the drive are ordered r, z, n. Because q is scaled by r before it meets the drive, the
+    gradient with respect to the recurrent product differs from that of the drive: `local` has the four blocks n, r, z,
+    q, of which r, z, q belong to W h and r, z, n to the drive.
     """
 
     name = "gru"
@@ -242,7 +246,9 @@ class ResetBeforeGRUCell:
         after += candidate
 
     def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:
-        """(..., 5H): d h/d a_n, d h/d a_z, the carry z, and for the inner product r h: its factor h r (1 - r) to a_r, and r to h."""
+        """(..., 5H): d h/d a_n, d h/d a_z, the carry z, and for the inner product r h: its factor h r (1 - r) to a_r,
+        and r to h.
+        """
         size = before.shape[-1]
         reset, update, candidate = (kept[..., k * size : (k + 1) * size] for k in range(3))
         slopes = np.empty((*kept.shape[:-1], 5, size), kept.dtype)

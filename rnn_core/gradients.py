@@ -1,9 +1,9 @@
 """Three forms of a gradient: dense, a few rows, and a product that is not multiplied out.
 
-With a vocabulary of N words most of a language model's gradient is U's and V's. U's has as many non-zero rows as there are
-different words in the batch; V's is a product D^T S of two thin matrices. Training keeps both as they come; whoever wants plain
-arrays calls `to_dense`. All three forms answer the same three questions: how long are you, what are you in full, and take
-yourself off this parameter.
+With a vocabulary of N words most of a language model's gradient is U's and V's. U's has as many non-zero rows as there
+are different words in the batch; V's is a product D^T S of two thin matrices. Training keeps both as they come; whoever
+wants plain arrays calls `to_dense`. All three forms answer the same three questions: how long are you, what are you in
+full, and take yourself off this parameter.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from rnn_core.numerics import Array
 
 @dataclass(eq=False)
 class RowGradient:
-    """Non-zero only in some rows: rows (R,) ascending and different, values (R, M), of a parameter with shape `shape`."""
+    """Non-zero only in some rows: rows (R,) ascending and different, values (R, M), of a parameter with shape `shape`.
+    """
 
     rows: Array
     values: Array

@@ -21,7 +21,8 @@ from rnn_core.bptt import LayerTrace
 from rnn_core.cells import CELL_NAMES, Weights, make_cell
 from rnn_core.errors import SettingsError
 from rnn_core.gradients import Gradient, Gradients, RowGradient, to_dense
-from rnn_core.numerics import Array, log_softmax, recurrent_block, uniform
+from rnn_core.numerics import ACTIVATIONS, Array, log_softmax, recurrent_block, uniform
+from rnn_core.regularizers import omega_gradient
 
 INITIALISATIONS = ("uniform", "glorot", "orthogonal", "identity", "spectral")
 MOST_LAYERS = 3
@@ -38,7 +39,8 @@ class ModelConfig:
     layers          1 to 3
     tied            V is the embedding matrix (Press & Wolf 2017; Inan et al. 2017); needs embedding_size == hidden_size
     bias            b and c; the tutorial has none
-    init            of W: uniform +-1/sqrt(H) (the tutorial's) | glorot | orthogonal | identity (IRNN) | spectral (given radius)
+    init            of W: uniform +-1/sqrt(H) (the tutorial's) | glorot | orthogonal | identity (IRNN) | spectral (given
+                    radius)
     init_scale      gain of orthogonal, scale of identity, radius of spectral
     forget_bias     LSTM: start of the forget gate's bias, stored in b (Jozefowicz et al. 2015: 1)
     chrono          longest dependency T_max in steps; gates' biases start so that memories last 1 .. T_max steps
@@ -69,7 +71,8 @@ class ModelConfig:
         _require(self.vocabulary_size >= 2, "the vocabulary needs at least 2 entries.")
         _require(self.hidden_size >= 1, "the network needs at least 1 hidden unit.")
         _require(
-            self.embedding_size is None or self.embedding_size >= 1, "an embedding needs at least 1 dimension; or choose one-hot input."
+            self.embedding_size is None or self.embedding_size >= 1,
+            "an embedding needs at least 1 dimension; or choose one-hot input.",
         )
         _require(1 <= self.layers <= MOST_LAYERS, f"the network can have 1 to {MOST_LAYERS} layers, not {self.layers}.")
         _require(
@@ -78,25 +81,35 @@ class ModelConfig:
             f"({self.hidden_size}); set it, or untie them.",
         )
         _require(
-            self.init in INITIALISATIONS, f"initialisation {self.init!r} is not known; choose one of {', '.join(INITIALISATIONS)}."
+            self.init in INITIALISATIONS,
+            f"initialisation {self.init!r} is not known; choose one of {', '.join(INITIALISATIONS)}.",
         )
         _require(
-            np.isfinite(self.init_scale) and self.init_scale > 0, "the scale of the initialisation must be a positive number."
+            np.isfinite(self.init_scale) and self.init_scale > 0,
+            "the scale of the initialisation must be a positive number.",
         )
         _require(
             self.init_scale == 1.0 or self.init in ("orthogonal", "identity", "spectral"),
-            f"the {self.init} initialisation has no scale to set; leave it at 1, or choose orthogonal, identity or spectral.",
+            f"the {self.init} initialisation has no scale to set; leave it at 1, or choose orthogonal, identity "
+            "or spectral.",
         )
         _require(np.isfinite(self.forget_bias), "the forget bias must be a finite number.")
         _require(
             self.chrono is None or self.cell in ("lstm", "gru"),
             "chrono initialisation sets the biases of gates; choose an LSTM or GRU, or switch it off.",
         )
-        _require(self.chrono is None or self.chrono >= 3, "chrono initialisation needs a longest dependency of at least 3 steps.")
         _require(
-            self.chrono is None or self.bias, "chrono initialisation sets biases, and this network has none; switch biases on."
+            self.chrono is None or self.chrono >= 3,
+            "chrono initialisation needs a longest dependency of at least 3 steps.",
         )
-        _require(self.gru_reset in ("after", "before"), "the reset gate of a GRU acts 'after' or 'before' the matrix product.")
+        _require(
+            self.chrono is None or self.bias,
+            "chrono initialisation sets biases, and this network has none; switch biases on.",
+        )
+        _require(
+            self.gru_reset in ("after", "before"),
+            "the reset gate of a GRU acts 'after' or 'before' the matrix product.",
+        )
         _require(
             self.gru_reset == "after" or self.cell == "gru",
             "only a GRU has a reset gate to place; choose the GRU, or leave the gate 'after'.",
@@ -118,6 +131,18 @@ class ModelConfig:
         return config
 
 
+def check_omega(config: ModelConfig, truncate: int | None) -> None:
+    """Raises SettingsError where the regulariser Omega is not defined, with the reason."""
+    _require(
+        config.cell in ACTIVATIONS,
+        "Omega is defined for the plain recurrent network, whose Jacobian is diag(phi') W; an LSTM or GRU has gates.",
+    )
+    _require(
+        truncate is None, "Omega needs the whole error signal dE/ds; use full back-propagation instead of truncation."
+    )
+    _require(not config.variational, "Omega does not know of dropped recurrent units; use ordinary dropout with it.")
+
+
 def _require(holds: bool, otherwise: str) -> None:
     if not holds:
         raise SettingsError(otherwise)
@@ -135,7 +160,8 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
 
 
 def check_json_fields(settings_class: type, values: Any) -> dict[str, Any]:
-    """The keyword arguments of a settings dataclass from parsed JSON; SettingsError names the field that does not fit."""
+    """The keyword arguments of a settings dataclass from parsed JSON; SettingsError names the field that does not fit.
+    """
     _require(isinstance(values, dict), f"the {settings_class.__name__} of this run is not a JSON object.")
     kinds = {field.name: str(field.type) for field in dataclasses.fields(settings_class)}
     for name, value in values.items():
@@ -175,7 +201,9 @@ def layer_suffix(depth: int) -> str:
 
 
 def initial_parameters(config: ModelConfig, rng: np.random.Generator) -> dict[str, Array]:
-    """Fresh float64 parameters. Matrices but W: uniform in +-1/sqrt(inputs); biases: 0, but for the gates that config names."""
+    """Fresh float64 parameters. Matrices but W: uniform in +-1/sqrt(inputs); biases: 0, but for the gates that config
+    names.
+    """
     cell = make_cell(config.cell, config.gru_reset)
     H = config.hidden_size
     params: dict[str, Array] = {}
@@ -208,7 +236,9 @@ def _set_gate_biases(b: Array, config: ModelConfig, rng: np.random.Generator) ->
 
 
 class Trace(NamedTuple):
-    """One forward pass. ids (T, B); word_vectors (T, B, D) or None; layers from the bottom; hidden (T, B, H) as V sees it."""
+    """One forward pass. ids (T, B); word_vectors (T, B, D) or None; layers from the bottom; hidden (T, B, H) as V sees
+    it.
+    """
 
     inputs: Array
     word_vectors: Array | None
@@ -223,8 +253,8 @@ State = list[Array]
 class LanguageModel:
     """A recurrent language model and its exact gradients.
 
-    `params` maps names to arrays (shapes: `parameter_shapes`); they are the model, and may be replaced by arrays of the same
-    shape (also of another dtype: complex arrays serve the complex-step check).
+    `params` maps names to arrays (shapes: `parameter_shapes`); they are the model, and may be replaced by arrays of the
+    same shape (also of another dtype: complex arrays serve the complex-step check).
     """
 
     def __init__(
@@ -234,7 +264,9 @@ class LanguageModel:
         dtype: DTypeLike = np.float32,
         params: dict[str, Array] | None = None,
     ) -> None:
-        """Fresh parameters from `rng` (default seed 0), or the given `params`. Raises SettingsError for a senseless config."""
+        """Fresh parameters from `rng` (default seed 0), or the given `params`. Raises SettingsError for a senseless
+        config.
+        """
         config.validate()
         self.config = config
         self.cell = make_cell(config.cell, config.gru_reset)
@@ -243,7 +275,9 @@ class LanguageModel:
             params = {name: value.astype(dtype) for name, value in fresh.items()}
         shapes = {name: value.shape for name, value in params.items()}
         if shapes != parameter_shapes(config):
-            raise SettingsError("these parameters do not fit the network's settings; load them with the settings they were saved with.")
+            raise SettingsError(
+                "these parameters do not fit the network's settings; load them with the settings they were saved with."
+            )
         self.params = params
 
     @property
@@ -264,10 +298,14 @@ class LanguageModel:
         width = self.config.hidden_size * self.cell.state_blocks
         return [np.zeros((batch, width), self.dtype) for _ in range(self.config.layers)]
 
-    # -- forward ---------------------------------------------------------------------------------------------------------------
+    # -- forward
+    # ---------------------------------------------------------------------------------------------------------------
 
-    def forward(self, inputs: Array, state: State | None = None, dropout_rng: np.random.Generator | None = None) -> Trace:
-        """inputs (T, B) ids -> Trace. Dropout acts only where `dropout_rng` is given: training gives it, nobody else."""
+    def forward(
+        self, inputs: Array, state: State | None = None, dropout_rng: np.random.Generator | None = None
+    ) -> Trace:
+        """inputs (T, B) ids -> Trace. Dropout acts only where `dropout_rng` is given: training gives it, nobody else.
+        """
         inputs = np.asarray(inputs)
         steps, batch = inputs.shape
         config, H = self.config, self.config.hidden_size
@@ -296,7 +334,9 @@ class LanguageModel:
                 np.matmul(below, U, out=drive)
             if b is not None:
                 drive += b
-            weights = Weights(self.params["W" + suffix], self.params.get("b_n" + suffix), self._recurrent_mask(dropout_rng, batch))
+            weights = Weights(
+                self.params["W" + suffix], self.params.get("b_n" + suffix), self._recurrent_mask(dropout_rng, batch)
+            )
             states = bptt.forward(self.cell, weights, kept, state[depth])
             layers.append(LayerTrace(self.cell, weights, kept, states, U if depth else None, mask))
         top_mask = self._dropout_mask(dropout_rng, steps, batch, H)
@@ -304,7 +344,9 @@ class LanguageModel:
         return Trace(inputs, word_vectors, layers, hidden, top_mask)
 
     def _dropout_mask(self, rng: np.random.Generator | None, steps: int, batch: int, width: int) -> Array | None:
-        """(T, B, width), or (1, B, width) where it stays the same over time; kept units are scaled by 1 / (1 - dropout)."""
+        """(T, B, width), or (1, B, width) where it stays the same over time; kept units are scaled by 1 / (1 -
+        dropout).
+        """
         if rng is None or self.config.dropout == 0:
             return None
         keep = 1 - self.config.dropout
@@ -327,12 +369,16 @@ class LanguageModel:
         log_p, state = self.log_probabilities(np.asarray(ids)[None], state)
         return log_p[0], state
 
-    def token_losses(self, inputs: Array, targets: Array, mask: Array | None = None, state: State | None = None) -> tuple[Array, State]:
+    def token_losses(
+        self, inputs: Array, targets: Array, mask: Array | None = None, state: State | None = None
+    ) -> tuple[Array, State]:
         """E (T, B) in nats, 0 where the mask is 0, and the state after each sequence's last real token."""
         batch = _compact(inputs, targets, mask)
         trace = self.forward(batch.inputs, state)
         losses = np.zeros(batch.inputs.shape, self.dtype)
-        losses[batch.live] = output.losses(trace.hidden[batch.live], batch.targets[batch.live], self.output_matrix, self.params.get("c"))
+        losses[batch.live] = output.losses(
+            trace.hidden[batch.live], batch.targets[batch.live], self.output_matrix, self.params.get("c")
+        )
         return batch.restore(losses), last_states(trace, batch.lengths)
 
     def loss(self, inputs: Array, targets: Array, mask: Array | None = None) -> Any:
@@ -342,15 +388,16 @@ class LanguageModel:
         total = losses.sum() / max(count, 1)
         return complex(total) if np.iscomplexobj(losses) else float(total)
 
-    # -- and its reverse -------------------------------------------------------------------------------------------------------
+    # -- and its reverse
+    # -------------------------------------------------------------------------------------------------------
 
     def loss_and_gradients(
         self, inputs: Array, targets: Array, mask: Array | None = None, truncate: int | None = None
     ) -> tuple[float, dict[str, Array]]:
         """inputs, targets, mask (T, B) -> (mean nats per token, gradients with the keys and shapes of `params`).
 
-        `mask` is 0 where there is no token: such positions change nothing, wherever they stand. `truncate=K` lets each loss reach
-        back at most K steps (the tutorial's rule); None is full BPTT.
+        `mask` is 0 where there is no token: such positions change nothing, wherever they stand. `truncate=K` lets each
+        loss reach back at most K steps (the tutorial's rule); None is full BPTT.
         """
         loss, gradients, _ = self.training_gradients(inputs, targets, mask, truncate)
         return loss, {name: to_dense(gradient) for name, gradient in gradients.items()}
@@ -363,16 +410,31 @@ class LanguageModel:
         truncate: int | None = None,
         state: State | None = None,
         dropout_rng: np.random.Generator | None = None,
+        omega: float = 0.0,
     ) -> tuple[float, Gradients, State]:
-        """As `loss_and_gradients`, with the gradients of U and V in their compact forms, and the state after each sequence."""
+        """As `loss_and_gradients`, with the gradients of U and V in their compact forms, and the state after each
+        sequence.
+
+        `omega` is the strength of Pascanu's regulariser, whose immediate gradient joins that of W; the loss stays the
+        data's. `dropout_rng` switches dropout on. Raises SettingsError where `omega` has no meaning (`check_omega`).
+        """
         batch = _compact(inputs, targets, mask)
         trace = self.forward(batch.inputs, state, dropout_rng)
         loss, d_hidden, gradients = self.output_gradients(trace, batch.targets, batch.live)
+        d_states = None
+        if omega:
+            check_omega(self.config, truncate)
+            d_states = [np.empty_like(layer.states[1:]) for layer in trace.layers]
         if truncate is None:
-            locals_ = bptt.full(trace.layers, d_hidden)
+            locals_ = bptt.full(trace.layers, d_hidden, d_states)
         else:
             locals_ = bptt.windowed(trace.layers, d_hidden, truncate)
         self.add_layer_gradients(gradients, trace, locals_)
+        if d_states is not None:
+            for depth, (layer, d_state) in enumerate(zip(trace.layers, d_states, strict=True)):
+                immediate = omega_gradient(d_state, layer.slopes, layer.weights.W)
+                name = "W" + layer_suffix(depth)
+                gradients[name] = to_dense(gradients[name]) + self.dtype.type(omega) * immediate
         return loss, gradients, last_states(trace, batch.lengths)
 
     def output_gradients(self, trace: Trace, targets: Array, live: Array) -> tuple[float, Array, Gradients]:
@@ -440,7 +502,9 @@ def last_states(trace: Trace, lengths: Array | None = None) -> State:
 
 
 class _CompactBatch(NamedTuple):
-    """A batch whose real tokens stand first in every column; `order` (T, B) says where they came from, None: nothing moved."""
+    """A batch whose real tokens stand first in every column; `order` (T, B) says where they came from, None: nothing
+    moved.
+    """
 
     inputs: Array
     targets: Array
@@ -458,7 +522,9 @@ class _CompactBatch(NamedTuple):
 
 
 def _compact(inputs: Array, targets: Array, mask: Array | None) -> _CompactBatch:
-    """Padding must change nothing wherever it stands, so real tokens move to the front: then no step needs to know of it."""
+    """Padding must change nothing wherever it stands, so real tokens move to the front: then no step needs to know of
+    it.
+    """
     inputs, targets = np.asarray(inputs), np.asarray(targets)
     if inputs.ndim != 2 or inputs.shape != targets.shape:
         raise ValueError(f"inputs and targets must be ids of one shape (T, B), not {inputs.shape} and {targets.shape}")

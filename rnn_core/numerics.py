@@ -1,7 +1,8 @@
 """Activations with their derivatives, a stable log-softmax, and the initialisers of a recurrent matrix.
 
-Everything here is analytic where its mathematics is: it also takes complex arrays, so that a gradient can be checked by the
-complex-step method (Squire & Trapp 1998), which needs the forward pass to carry an imaginary part of 1e-30 unharmed.
+Everything here is analytic where its mathematics is: it also takes complex arrays, so that a gradient can be checked by
+the complex-step method (Squire & Trapp 1998), which needs the forward pass to carry an imaginary part of 1e-30
+unharmed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Softmax cross-entropy over a large vocabulary, in blocks of rows that fit the cache.
 
-For R positions, H hidden units and N words the logits are R x N numbers; with N = 8000 they, not the network, are where time and
-memory go. So they never all exist: a block of a few rows is computed, turned into its loss and its gradient in place, used for
-the two products that need it, and overwritten by the next. Blocks know nothing of each other, so each thread takes its share.
+For R positions, H hidden units and N words the logits are R x N numbers; with N = 8000 they, not the network, are where
+time and memory go. So they never all exist: a block of a few rows is computed, turned into its loss and its gradient in
+place, used for the two products that need it, and overwritten by the next. Blocks know nothing of each other, so each
+thread takes its share.
 
     o_t = V s_t + c;   p_t = softmax(o_t);   E_t = -log p_t[y_t];   dE_t/do_t = p_t - onehot(y_t)
 """
@@ -47,9 +48,7 @@ def logits(hidden: Array, V: Array, c: Array | None) -> Array:
     return product if c is None else product + c
 
 
-def losses_and_gradients(
-    hidden: Array, targets: Array, weights: Array, V: Array, c: Array | None
-) -> OutputGradients:
+def losses_and_gradients(hidden: Array, targets: Array, weights: Array, V: Array, c: Array | None) -> OutputGradients:
     """hidden (R, H), targets (R,), weights (R,) -> losses and the gradients of sum_r weights_r E_r."""
     positions, words = len(hidden), len(V)
     hidden = np.ascontiguousarray(hidden)
@@ -80,7 +79,14 @@ def losses_and_gradients(
 
 
 def _share(
-    spans: list[slice], hidden: Array, targets: Array, weights: Array, V: Array, c: Array | None, loss: Array, d_hidden: Array
+    spans: list[slice],
+    hidden: Array,
+    targets: Array,
+    weights: Array,
+    V: Array,
+    c: Array | None,
+    loss: Array,
+    d_hidden: Array,
 ) -> tuple[Gradient, Array]:
     """One thread's blocks, one after another in the same buffers; fills its rows of `loss` and `d_hidden`."""
     words = len(V)

@@ -1,8 +1,8 @@
 """How many cores this process may use, a small pool of threads on them, and BLAS held to one thread inside.
 
-Matrix products of a small recurrent network lose by BLAS's own threads: they are too short to share, and the threads of two
-libraries fight for the same cores. So the work is cut one level higher, into blocks of rows that know nothing of each other.
-`RNN_CORE_THREADS` overrides the number; several trainings at once set it to share the machine.
+Matrix products of a small recurrent network lose by BLAS's own threads: they are too short to share, and the threads of
+two libraries fight for the same cores. So the work is cut one level higher, into blocks of rows that know nothing of
+each other. `RNN_CORE_THREADS` overrides the number; several trainings at once set it to share the machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ Result = TypeVar("Result")
 
 
 def usable_cores() -> int:
-    """Cores this process may run on: its affinity mask and its container's CPU quota, not what the machine has; at least 1."""
+    """Cores this process may run on: its affinity mask and its container's CPU quota, not what the machine has; at
+    least 1.
+    """
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
@@ -59,7 +61,9 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def run_side_by_side(jobs: list[Callable[[], Result]]) -> list[Result]:
-    """Run the jobs at the same time, the first on the calling thread; results in order. An exception of any job is raised."""
+    """Run the jobs at the same time, the first on the calling thread; results in order. An exception of any job is
+    raised.
+    """
     if len(jobs) == 1:
         return [jobs[0]()]
     pool = _pool(len(jobs) - 1)

@@ -1,0 +1,197 @@
+"""What the gradient does on its way back through time: pure functions from a network and a text to numbers.
+
+Every number comes from the walks that train (`bptt.rounds` is also what truncated training runs), carried out in
+float64 so that a norm of 1e-30 is still a number. Symbols: E_t loss at step t in nats, a_k pre-activation, delta_{t,k}
+= dE_t/da_k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rnn_core import bptt
+from rnn_core.bptt import Round
+from rnn_core.gradients import to_dense
+from rnn_core.model import LanguageModel, Trace, layer_suffix
+from rnn_core.numerics import Array
+
+
+def in_double(model: LanguageModel) -> LanguageModel:
+    """The same network in float64: norms far below float32's smallest square (1e-23) stay exact."""
+    params = {name: value.astype(np.float64) for name, value in model.params.items()}
+    return LanguageModel(model.config, params=params)
+
+
+class LagGradients(Mapping[str, Array]):
+    """{name: (lags, *shape)}: G_j, the part of dE/dtheta in which the loss lies j steps after the use of theta.
+
+    Scaled like `loss_and_gradients` (mean over the tokens), so that the sum over j is that gradient. Has every
+    parameter inside the recurrence (U, W, b, b_n of each layer). Computed when asked for: U's can be large.
+    """
+
+    def __init__(self, model: LanguageModel, trace: Trace, rounds: list[Round], tokens: int) -> None:
+        self._model, self._trace, self._rounds, self._tokens = model, trace, rounds, tokens
+        self._names = [name for name in model.params if name.rstrip("0123456789") in ("U", "W", "b", "b_n")]
+        self._known: dict[str, Array] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._known:
+            self._known[name] = np.stack([self._of_round(name, item) for item in self._rounds])
+        return self._known[name]
+
+    def _of_round(self, name: str, item: Round) -> Array:
+        depth = next(d for d in range(len(self._trace.layers)) if name.endswith(layer_suffix(d) or tuple("UWbn")))
+        layer, local = self._trace.layers[depth], item.local[depth]
+        here = slice(0, len(local))
+        kind = name.rstrip("0123456789")
+        if kind != "U":
+            return layer.weight_gradients(local, here)[kind] / self._tokens
+        d_drive = layer.cell.drive_part(local)
+        if depth:
+            seen = self._trace.layers[depth - 1].hidden[here]
+        elif self._trace.word_vectors is not None:
+            seen = self._trace.word_vectors[here]
+        else:
+            of_words = np.zeros(self._model.params["U"].shape)
+            np.add.at(of_words, self._trace.inputs[here], d_drive)
+            return of_words / self._tokens
+        return np.einsum("tbi,tbo->io", seen, d_drive) / self._tokens
+
+
+@dataclass(frozen=True, eq=False)
+class GradientFlow:
+    """Where each loss's gradient goes.
+
+    delta_norms  (T, T), row t the loss, column k the source: ||delta_{t,k}||, E_t in nats, one loss at a time; NaN for
+                 k > t and
+                 for padding. (T, T, B) for a batch of more than one sequence. With several layers the norm is over all
+                 of them.
+    lag_gradients  {name: (lags, *shape)}: see LagGradients.
+    gradients    dE/dtheta of the mean loss, in full: what the lag gradients add up to.
+    losses_nats  (T, B) E_t.
+    """
+
+    delta_norms: Array
+    lag_gradients: LagGradients
+    gradients: dict[str, Array]
+    losses_nats: Array
+    trace: Trace
+    rounds: list[Round]
+
+    @cached_property
+    def lag_gradient_norms(self) -> Array:
+        """||G_j|| of the recurrent matrices W (of all layers together), (T,)."""
+        return _joint_norms([self.lag_gradients[name] for name in self._recurrent])
+
+    @cached_property
+    def full_gradient_norm(self) -> float:
+        """||dE/dW||, all layers together."""
+        return float(np.sqrt(sum(np.vdot(self.gradients[name], self.gradients[name]) for name in self._recurrent)))
+
+    @property
+    def _recurrent(self) -> list[str]:
+        return [name for name in self.lag_gradients if name.startswith("W")]
+
+    @cached_property
+    def relative_decay(self) -> Array:
+        """(lags, pairs): ||delta_{t,t-j}|| / ||delta_{t,t}|| for lag j of every loss (t, sequence); NaN where it has no
+        such lag.
+        """
+        return relative_decay(self.delta_norms)
+
+    @cached_property
+    def half_life(self) -> float | None:
+        """Lag in words at which the median relative decay first falls to 1/2; None: not within this text."""
+        return half_life(median_by_lag(self.relative_decay))
+
+
+def gradient_flow(model: LanguageModel, inputs: Array, targets: Array, mask: Array | None = None) -> GradientFlow:
+    """inputs, targets (T,) or (T, B) ids, mask (T, B) -> GradientFlow. Memory grows with T^2 B G H.
+
+    The mask may only cut off the end of each sequence (padding behind the text). Raises ValueError otherwise.
+    """
+    inputs, targets = np.asarray(inputs), np.asarray(targets)
+    if inputs.ndim == 1:
+        inputs, targets = inputs[:, None], targets[:, None]
+    live = np.ones(inputs.shape, bool) if mask is None else np.asarray(mask).astype(bool).reshape(inputs.shape)
+    if not np.array_equal(live, np.arange(len(live))[:, None] < live.sum(axis=0)):
+        raise ValueError("the mask of gradient_flow must be padding behind each sequence")
+    model = in_double(model)
+    trace = model.forward(inputs)
+    losses, d_hidden, gradients = model.output_gradients(trace, targets, live)
+    tokens = int(live.sum())
+    model.add_layer_gradients(gradients, trace, bptt.full(trace.layers, d_hidden))
+    # d_hidden is of the mean loss; one loss at a time is `tokens` times as long.
+    rounds = bptt.itemised(trace.layers, d_hidden * tokens)
+    token_losses, _ = model.token_losses(inputs, targets, live)
+    norms = _delta_norms(trace, rounds, live)
+    return GradientFlow(
+        delta_norms=norms[..., 0] if inputs.shape[1] == 1 else norms,
+        lag_gradients=LagGradients(model, trace, rounds, tokens),
+        gradients={name: to_dense(gradient) for name, gradient in gradients.items()},
+        losses_nats=token_losses,
+        trace=trace,
+        rounds=rounds,
+    )
+
+
+def _delta_norms(trace: Trace, rounds: list[Round], live: Array) -> Array:
+    steps, batch = trace.inputs.shape
+    norms = np.full((steps, steps, batch), np.nan)
+    for item in rounds:
+        squares = np.zeros((steps - item.lag, batch))
+        for layer, local in zip(trace.layers, item.local, strict=True):
+            delta = layer.cell.drive_part(local)
+            squares += np.einsum("tbh,tbh->tb", delta, delta)
+        losses = np.arange(item.lag, steps)
+        norms[losses, losses - item.lag] = np.where(live[losses], np.sqrt(squares), np.nan)
+    return norms
+
+
+def _joint_norms(stacks: list[Array]) -> Array:
+    """[(lags, ...)] -> (lags,) Euclidean norm over everything but the lag."""
+    return np.sqrt(sum(np.square(stack).reshape(len(stack), -1).sum(axis=1) for stack in stacks))
+
+
+def relative_decay(delta_norms: Array) -> Array:
+    """delta_norms (T, T) or (T, T, B) -> (T, T*B): row j is lag j, one column per loss; NaN where t - j < 0 or
+    ||delta_{t,t}|| = 0.
+    """
+    steps = len(delta_norms)
+    norms = delta_norms.reshape(steps, steps, -1)
+    decay = np.full((steps, steps, norms.shape[-1]), np.nan)
+    own = norms[np.arange(steps), np.arange(steps)]
+    own = np.where(own > 0, own, np.nan)
+    for lag in range(steps):
+        losses = np.arange(lag, steps)
+        decay[lag, losses] = norms[losses, losses - lag] / own[losses]
+    return decay.reshape(steps, -1)
+
+
+def median_by_lag(decay: Array) -> Array:
+    """(lags, pairs) -> (lags,) median over the losses that reach back so far; NaN where none does."""
+    return np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan for row in decay])
+
+
+def half_life(curve: Array) -> float | None:
+    """First lag at which a decay curve (lags,), 1 at lag 0, is down to 1/2, log-linearly between lags; None: never."""
+    below = np.flatnonzero(curve <= 0.5)
+    if not len(below):
+        return None
+    lag = int(below[0])
+    if lag == 0 or curve[lag] <= 0:
+        return float(lag)
+    before, after = np.log(curve[lag - 1]), np.log(curve[lag])
+    return float(lag - 1 + (before - np.log(0.5)) / (before - after))

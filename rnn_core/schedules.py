@@ -1,0 +1,92 @@
+"""Learning-rate schedules: constant, halve when the validation loss rises (the tutorial's), cosine with warm-up.
+
+A schedule answers two questions: the rate of step number `step` (from 0), and what a validation loss changes. `state`
+is a plain dict of numbers, for the checkpoint. `rate` may be set from outside (a person turning the dial).
+"""
+
+from __future__ import annotations
+
+import math
+
+from rnn_core.errors import SettingsError
+
+State = dict[str, float | None]
+
+
+class Constant:
+    """eta, always."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+
+    def learning_rate(self, step: int) -> float:
+        return self.rate
+
+    def validated(self, loss_nats: float) -> bool:
+        """Hear of a validation loss; True where it changed the rate."""
+        return False
+
+    @property
+    def state(self) -> State:
+        return {"rate": self.rate}
+
+    @state.setter
+    def state(self, values: State) -> None:
+        rate = values["rate"]
+        assert rate is not None
+        self.rate = rate
+
+
+class HalveOnPlateau(Constant):
+    """The tutorial's rule (`train_with_sgd`): whenever the loss is higher than the time before, eta is halved."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__(rate)
+        self.last_loss: float | None = None
+
+    def validated(self, loss_nats: float) -> bool:
+        rose = self.last_loss is not None and loss_nats > self.last_loss
+        self.last_loss = loss_nats
+        if rose:
+            self.rate /= 2
+        return rose
+
+    @property
+    def state(self) -> State:
+        return {"rate": self.rate, "last_loss": self.last_loss}
+
+    @state.setter
+    def state(self, values: State) -> None:
+        rate = values["rate"]
+        assert rate is not None
+        self.rate, self.last_loss = rate, values["last_loss"]
+
+
+class CosineWithWarmup(Constant):
+    """Linear from 0 over `warmup_steps`, then half a cosine down to 0 at `total_steps` (Loshchilov & Hutter 2017, eq.
+    5).
+    """
+
+    def __init__(self, rate: float, total_steps: int, warmup_steps: int = 0) -> None:
+        super().__init__(rate)
+        self.total_steps, self.warmup_steps = total_steps, warmup_steps
+
+    def learning_rate(self, step: int) -> float:
+        if step < self.warmup_steps:
+            return self.rate * (step + 1) / self.warmup_steps
+        done = (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps)
+        return self.rate * (1 + math.cos(math.pi * min(1.0, done))) / 2
+
+
+SCHEDULES = ("constant", "halve", "cosine")
+
+
+def make_schedule(name: str, rate: float, total_steps: int, warmup_steps: int = 0) -> Constant:
+    """The schedule called `name`; the last two matter to the cosine only."""
+    if name == "constant":
+        return Constant(rate)
+    if name == "halve":
+        return HalveOnPlateau(rate)
+    if name == "cosine":
+        return CosineWithWarmup(rate, total_steps, warmup_steps)
+    raise SettingsError(f"schedule {name!r} is not known; choose one of {', '.join(SCHEDULES)}.")
