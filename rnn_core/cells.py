@@ -11,7 +11,7 @@ Conventions
   LSTM.
 - `kept` arrives with the drive in its first G*H columns and leaves holding what the reverse needs (the gates' values).
 - `slopes` are the partial derivatives of one step that do not depend on the gradient. They are computed for a whole
-  sequence in one call, which is faster than step by step, and they are worth looking at (saturation = slopes near zero).
+  sequence in one call, which is faster than step by step, and worth looking at (saturation = slopes near zero).
 - `local` is the gradient with respect to every pre-activation of the step. For most cells it is delta = dE/da; GRU has
   one column block more (below).
 """

@@ -298,8 +298,7 @@ class LanguageModel:
         width = self.config.hidden_size * self.cell.state_blocks
         return [np.zeros((batch, width), self.dtype) for _ in range(self.config.layers)]
 
-    # -- forward
-    # ---------------------------------------------------------------------------------------------------------------
+    # -- Forward ----------------------------------------------------------------------------------------------------
 
     def forward(
         self, inputs: Array, state: State | None = None, dropout_rng: np.random.Generator | None = None
@@ -388,8 +387,7 @@ class LanguageModel:
         total = losses.sum() / max(count, 1)
         return complex(total) if np.iscomplexobj(losses) else float(total)
 
-    # -- and its reverse
-    # -------------------------------------------------------------------------------------------------------
+    # -- And back ---------------------------------------------------------------------------------------------------
 
     def loss_and_gradients(
         self, inputs: Array, targets: Array, mask: Array | None = None, truncate: int | None = None

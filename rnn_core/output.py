@@ -106,7 +106,7 @@ def _share(
         np.exp(block, out=block)
         total = block.sum(axis=1)
         loss[span] = np.log(total) - of_target
-        # With e = exp(o), dE/do = (e - total * onehot) / total: the division is left to the small factor of each product.
+        # With e = exp(o), dE/do = (e - total * onehot) / total: the division is left to each product's small factor.
         block[rows, target] -= total
         scale = (weight / total)[:, None]
         np.matmul(block, V, out=d_hidden[span])
