@@ -1,7 +1,7 @@
 """Bytes that somebody uploaded -> documents, judged by what is in them, never by the name alone.
 
-Nothing is guessed silently: bytes that are not text are refused with what they look like, an encoding that is not certain is
-asked for (with previews), and whatever is left out of a text is counted.
+Nothing is guessed silently: bytes that are not text are refused with what they look like, an encoding that is
+not certain is asked for (with previews), and whatever is left out of a text is counted.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from rnn_core.errors import CorpusError, EncodingCandidate, EncodingError
 # Rows of a table that are looked at to name its columns and to find the one with the text.
 HEAD_ROWS = 1000
 
-# A share of characters above which damage is no longer an accident in a text: control characters mean that it is no text at
-# all, undecodable bytes that the chosen encoding is the wrong one.
+# A share of characters above which damage is no longer an accident in a text: control characters mean that it
+# is no text at all, undecodable bytes that the chosen encoding is the wrong one.
 TOLERATED_DAMAGE = 0.01
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was found in the bytes. `dropped` counts removed characters by kind; `notes` are sentences for the reader."""
+    """What was found in the bytes. `dropped` counts removed characters by kind; `notes` are sentences for the
+    reader."""
 
     documents: list[str]
     format: str
@@ -39,12 +40,13 @@ class Reading:
 
 
 def shown(text: str, length: int = 60) -> str:
-    """Text of a user as it may stand in a message: one line, in quotes, cut to `length` characters, nothing invisible."""
+    """Text of a user as it may stand in a message: one line, in quotes, cut to `length` characters, nothing
+    invisible."""
     line = " ".join(clean(text[: 20 * length], Counter()).split())
     return f"'{line[: length - 1]}…'" if len(line) > length else f"'{line}'"
 
 
-# --- what the first bytes say ---------------------------------------------------------------------------------------------
+# --- what the first bytes say ---------------------------------------------------------------------------------
 
 _SAVE_AS_TEXT = "Save its text as a plain .txt file (UTF-8) and choose that."
 
@@ -77,7 +79,8 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"\x7fELF", "a program", "Choose a file of text."),
 )
 
-# Signatures made of letters alone: a text may begin like this too, so the NUL bytes of a binary file must follow.
+# Signatures made of letters alone: a text may begin like this too, so the NUL bytes of a binary file must
+# follow.
 _LETTERS_ONLY = (b"BZh", b"RIFF", b"OggS", b"fLaC", b"ID3", b"GGUF", b"PAR1", b"ARROW1")
 
 
@@ -114,7 +117,7 @@ def _binary() -> CorpusError:
     return CorpusError("This looks like a binary file, not a text. Choose a .txt, .csv or .jsonl file.")
 
 
-# --- bytes -> characters --------------------------------------------------------------------------------------------------
+# --- bytes -> characters --------------------------------------------------------------------------------------
 
 # The longer marks first: UTF-32's begins with UTF-16's.
 _BYTE_ORDER_MARKS = (
@@ -125,8 +128,8 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
-# Offered, in this order, where bytes are not UTF-8 and still fit. Detectors pick one silently and are wrong too often (cp1251
-# read as cp1250, koi8-r as shift_jis); a person sees at once which preview reads well.
+# Offered, in this order, where bytes are not UTF-8 and still fit. Detectors pick one silently and are wrong too
+# often (cp1251 read as cp1250, koi8-r as shift_jis); a person sees at once which preview reads well.
 _CANDIDATES = (
     *("cp1252", "iso8859-15", "cp1250", "iso8859-2", "cp1251", "koi8-r", "cp1253", "cp1254", "cp1255", "cp1256"),
     *("mac-roman", "cp437", "cp932", "euc_jp", "gb18030", "big5", "cp949"),
@@ -137,8 +140,11 @@ _NOT_FOR_FILES = {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "u
 
 _NEWLINES = re.compile("\r\n?|[\v\f\x85\u2028\u2029]")
 _DROPPED = {
-    # C0 and C1 but tab and newline; the byte order mark inside a text; interlinear marks, tags and noncharacters.
-    "control characters": re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"),
+    # C0 and C1 but tab and newline; the byte order mark inside a text; interlinear marks, tags and
+    # noncharacters.
+    "control characters": re.compile(
+        "[\x00-\x08\x0e-\x1f\x7f-\x9f\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
+    ),
     # Unicode's property Bidi_Control: they reorder what a reader sees.
     "bidirectional controls": re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"),
     "lone surrogates": re.compile("[\ud800-\udfff]"),
@@ -146,7 +152,8 @@ _DROPPED = {
 
 
 def clean(text: str, dropped: Counter[str]) -> str:
-    """The text with one kind of newline and without characters that nobody can see; `dropped` counts them by kind."""
+    """The text with one kind of newline and without characters that nobody can see; `dropped` counts them by
+    kind."""
     text = _NEWLINES.sub("\n", text)
     for kind, pattern in _DROPPED.items():
         text, count = pattern.subn("", text)
@@ -160,7 +167,8 @@ def _invisible(text: str) -> int:
 
 
 def _characters(data: bytes, encoding: str | None) -> tuple[str, str, int]:
-    """(text as it was written, the encoding's name, bytes that were not of that encoding). Raises CorpusError."""
+    """(text as it was written, the encoding's name, bytes that were not of that encoding). Raises
+    CorpusError."""
     if not data:
         raise CorpusError("The file is empty. Choose a file with text in it.")
     known = _looks_like(data)
@@ -225,7 +233,8 @@ def _certain_utf8(data: bytes) -> str:
             candidates,
         )
     try:
-        # A surrogate written as UTF-8 is taken in here and left out, counted, with the other invisible characters.
+        # A surrogate written as UTF-8 is taken in here and left out, counted, with the other invisible
+        # characters.
         return data.decode("utf-8", errors="surrogatepass")
     except UnicodeDecodeError as error:
         start = error.start
@@ -264,7 +273,8 @@ def _wide_candidates(data: bytes) -> list[EncodingCandidate]:
             continue
         odd = _odd_characters(text)
         if text and odd <= TOLERATED_DAMAGE * len(text):
-            # ASCII in the wrong byte order reads as assigned, but scattered, characters: the likelier one goes first.
+            # ASCII in the wrong byte order reads as assigned, but scattered, characters: the likelier one goes
+            # first.
             found.append((len(set(text)), EncodingCandidate(encoding, _preview(text))))
     return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
 
@@ -297,13 +307,14 @@ def _narrow_candidates(data: bytes, first_bad: int) -> list[EncodingCandidate]:
 def decode(data: bytes, encoding: str | None = None) -> str:
     """The characters of a file, without those that nobody can see.
 
-    encoding None: UTF-8, or what the byte order mark says. Raises EncodingError, with a preview of each candidate, where the
-    bytes are a text but do not say in which encoding; CorpusError for anything that is not a text.
+    encoding None: UTF-8, or what the byte order mark says. Raises EncodingError, with a preview of each
+    candidate, where the bytes are a text but do not say in which encoding; CorpusError for anything that is not
+    a text.
     """
     return clean(_characters(data, encoding)[0], Counter())
 
 
-# --- characters -> documents ----------------------------------------------------------------------------------------------
+# --- characters -> documents ----------------------------------------------------------------------------------
 
 
 def _kind(name: str) -> str:
@@ -314,7 +325,8 @@ def _kind(name: str) -> str:
 
 
 def columns(data: bytes, name: str, encoding: str | None = None) -> list[str]:
-    """The names of the columns of a .csv or .jsonl that may hold the text; [] for a text. Raises CorpusError."""
+    """The names of the columns of a .csv or .jsonl that may hold the text; [] for a text. Raises
+    CorpusError."""
     kind = _kind(name)
     if kind == "text":
         return []
@@ -322,7 +334,8 @@ def columns(data: bytes, name: str, encoding: str | None = None) -> list[str]:
 
 
 def read(data: bytes, name: str, column: str | None = None, encoding: str | None = None) -> Reading:
-    """Documents of an uploaded file, each cleaned; none of them is empty. `name` tells a .csv or .jsonl from a text.
+    """Documents of an uploaded file, each cleaned; none of them is empty. `name` tells a .csv or .jsonl from a
+    text.
 
     Without `column`, the one with the most words is read, and a note says so. Raises CorpusError.
     """
@@ -347,8 +360,10 @@ def read(data: bytes, name: str, column: str | None = None, encoding: str | None
     if not documents:
         where = f"The column {shown(chosen)}" if chosen is not None else "The file"
         raise CorpusError(f"{where} has no text in it. Choose another one.")
-    if kind != "text" and table.skipped:
-        notes.append(f"{table.skipped:,} rows had no text in this column and were left out.")
+    if kind != "text":
+        notes += table.notes
+        if table.skipped:
+            notes.append(f"{table.skipped:,} rows had no text in this column and were left out.")
     return Reading(documents, kind, used, chosen, dropped, tuple(notes))
 
 
@@ -372,6 +387,7 @@ class _Table:
     columns: list[str]
     has_header = True
     skipped = 0
+    notes: tuple[str, ...] = ()
 
     def words(self) -> Counter[str]:
         """How many words each column has in the first rows."""
@@ -382,17 +398,20 @@ class _Table:
 
 
 def _table(text: str, kind: str, name: str) -> _Table:
-    # One kind of newline, also inside quoted fields. Other separators are left alone here: inside JSON they are text.
+    # One kind of newline, also inside quoted fields. Other separators are left alone here: inside JSON they are
+    # text.
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _Csv(text, name) if kind == "csv" else _JsonLines(text)
 
 
 class _Csv(_Table):
-    """Python's csv dialect: quoted fields may hold newlines and doubled quotes (RFC 4180). The separator is , ; tab or |."""
+    """Python's csv dialect: quoted fields may hold newlines and doubled quotes (RFC 4180). The separator is , ;
+    tab or |."""
 
     def __init__(self, text: str, name: str) -> None:
-        # A field is a document and may be as long as the file. The limit belongs to the process, so it is only ever raised.
+        # A field is a document and may be as long as the file. The limit belongs to the process, so it is only
+        # ever raised.
         csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
         self.text = text
         self.separator = "\t" if name.lower().endswith(".tsv") else self._find_separator()
@@ -407,13 +426,22 @@ class _Csv(_Table):
         head = self.text[: 1 << 16]
         best, most = ",", 1
         for separator in ",;\t|":
-            widths = [len(row) for _, row in zip(range(50), self._parse(head, separator, whole=False), strict=False)]
+            widths = [len(row) for _, (_, _, row) in zip(range(50), self._parse(head, separator), strict=False)]
             if widths and widths[0] > most and widths.count(widths[0]) >= 0.8 * len(widths):
                 best, most = separator, widths[0]
         return best
 
+    def _open_quote(self, line: int, length: int) -> None:
+        """A download that was cut short ends in an open quote and loses nothing; one forgotten early swallows
+        the rest."""
+        where = f"A quote that opens in the row at line {line:,} is never closed"
+        if length > len(self.text) / 2:
+            raise CorpusError(f"{where}. Close it in the file, or save the text as .txt.")
+        self.notes = (f"{where}; the row was read up to the end of the file.",)
+
     @staticmethod
-    def _parse(text: str, separator: str, whole: bool = True) -> Iterator[list[str]]:
+    def _parse(text: str, separator: str) -> Iterator[tuple[int, bool, list[str]]]:
+        """(line it begins at, whether the text ends within its quotes, cells) of each row that has any text."""
         ended = False
 
         def lines() -> Iterator[str]:
@@ -434,17 +462,15 @@ class _Csv(_Table):
                 return
             except csv.Error as error:
                 raise CorpusError(f"The row at line {begins} is not CSV ({error}). Correct it in the file.") from error
-            if ended and whole:
-                # The reader wanted another line while it was inside quotes: the file ended before they were closed.
-                raise CorpusError(
-                    f"A quote that opens in the row at line {begins} is never closed. Close it in the file, or save the "
-                    "text as .txt."
-                )
             if any(cell.strip() for cell in row):
-                yield row
+                # Where it wanted another line in the middle of a row, the text ends before a quote is closed.
+                yield begins, ended, row
 
     def _records(self) -> Iterator[list[str]]:
-        return self._parse(self.text, self.separator)
+        for line, is_open, row in self._parse(self.text, self.separator):
+            if is_open:
+                self._open_quote(line, sum(map(len, row)))
+            yield row
 
     def _rows(self) -> Iterator[list[str]]:
         records = self._records()

@@ -52,15 +52,16 @@ UNKNOWN_ID, START_ID, END_ID = 0, 1, 2
 # Fewer tokens than this teach nothing.
 MIN_TOKENS = 20
 
-# The tokenisers' regular expressions see at most this many characters at once, so no text can make them slow (some take time
-# quadratic in the length of a run) or hungry.
+# The tokenisers' regular expressions see at most this many characters at once, so no text can make them slow
+# (some take time quadratic in the length of a run) or hungry.
 BLOCK = 10_000
 
-# A run of characters without a space longer than this is no word but data (base64, a minified script): left out, and counted.
+# A run of characters without a space longer than this is no word but data (base64, a minified script): left
+# out, and counted.
 LONGEST_RUN = 1000
 
-# Punkt learns abbreviations from this much of a text, taken evenly from all of it: 1 MB would take four times as long and
-# finds the same ones.
+# Punkt learns abbreviations from this much of a text, taken evenly from all of it: 1 MB would take four times
+# as long and finds the same ones.
 PUNKT_SAMPLE = 300_000
 
 Progress = Callable[[float, str], None]  # (share done 0..1, what is being done)
@@ -102,7 +103,8 @@ class TextSettings:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> TextSettings:
-        """Strict: unknown names and values out of range raise SettingsError; what is missing has its default."""
+        """Strict: unknown names and values out of range raise SettingsError; what is missing has its
+        default."""
         known = {entry.name for entry in fields(cls)}
         if not isinstance(values, dict) or not set(values) <= known:
             raise SettingsError(f"the settings of a text are {', '.join(sorted(known))}, and no others.")
@@ -116,23 +118,28 @@ def _check_integer(name: str, value: object, low: int, high: int) -> None:
         raise SettingsError(f"{name} must be a whole number from {low:,} to {high:,}.")
 
 
-# --- bytes -> documents ---------------------------------------------------------------------------------------------------
+# --- bytes -> documents ---------------------------------------------------------------------------------------
 
 
 def read_documents(data: bytes, name: str, settings: TextSettings) -> list[str]:
-    """The documents in a .txt (one), a .csv (one in each row) or a .jsonl (one in each line). Raises CorpusError."""
+    """The documents in a .txt (one), a .csv (one in each row) or a .jsonl (one in each line). Raises
+    CorpusError."""
     settings.validate()
     return reading.read(data, name, settings.column, settings.encoding).documents
 
 
-# --- documents -> sentences -> tokens -------------------------------------------------------------------------------------
+# --- documents -> sentences -> tokens -------------------------------------------------------------------------
 
-# Abbreviations that are followed by a capital letter nearly always, so that a short text cannot show that no sentence ends
-# there. Punkt adds those it finds in the text itself.
+# Abbreviations that are followed by a capital letter nearly always, so that a short text cannot show that no
+# sentence ends there. Punkt adds those it finds in the text itself.
 _ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof st sr jr rev hon gen col capt lt sgt gov sen rep messrs mme mlle "
-    "vs etc eg ie e.g i.e cf al fig figs no nos vol pp ed eds inc ltd co corp dept univ approx est "
-    "jan feb mar apr jun jul aug sep sept oct nov dec a.m p.m u.s u.k".split()
+    {
+        *("mr", "mrs", "ms", "dr", "prof", "st", "sr", "jr", "rev", "hon", "messrs", "mme", "mlle"),
+        *("gen", "col", "capt", "lt", "sgt", "gov", "sen", "rep", "inc", "ltd", "co", "corp", "dept", "univ"),
+        *("vs", "etc", "e.g", "i.e", "eg", "ie", "cf", "al", "fig", "figs", "nos", "vol", "pp", "ed", "eds"),
+        *("approx", "est", "a.m", "p.m", "u.s", "u.k"),
+        *("jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"),
+    }
 )
 
 _LONG_RUN = re.compile(rf"(?<!\S)\S{{{LONGEST_RUN + 1},}}")
@@ -163,9 +170,9 @@ def _blocks(text: str) -> Iterator[str]:
 def tokenize(text: str, unit: str = "word", lowercase: bool = False) -> list[str]:
     """The tokens of one sentence or prompt.
 
-    unit "word": NLTK's word tokenizer, which needs no data ("don't" -> "do", "n't"; quotes become `` and ''). Two things stay
-    whole that it would take apart: `<unk>`, which ready-made corpora hold, and HTML entities such as `&gt;`.
-    unit "char": every character, white space included.
+    unit "word": NLTK's word tokenizer, which needs no data ("don't" -> "do", "n't"; quotes become `` and '').
+    Two things stay whole that it would take apart: `<unk>`, which ready-made corpora hold, and HTML entities
+    such as `&gt;`. unit "char": every character, white space included.
     """
     if lowercase:
         text = text.lower()
@@ -201,9 +208,9 @@ def tokenize_sentences(
 ) -> list[list[str]]:
     """Sentences of all documents in their order, each a list of at least one token.
 
-    sentences "punkt": Punkt (Kiss & Strunk 2006, "Unsupervised multilingual sentence boundary detection") trained on these
-    documents; a blank line ends a sentence too. "lines": every line is a sentence. In words, runs of more than LONGEST_RUN
-    characters without a space are left out, and counted in `dropped`.
+    sentences "punkt": Punkt (Kiss & Strunk 2006, "Unsupervised multilingual sentence boundary detection")
+    trained on these documents; a blank line ends a sentence too. "lines": every line is a sentence. In words,
+    runs of more than LONGEST_RUN characters without a space are left out, and counted in `dropped`.
     """
     settings.validate()
     report = progress or (lambda share, doing: None)
@@ -249,7 +256,8 @@ def _without_long_runs(document: str, dropped: Counter[str]) -> str:
 
 
 def _train_punkt(paragraphs: list[str]) -> Callable[[str], Iterator[str]]:
-    """A function from a paragraph to its sentences. Trained on PUNKT_SAMPLE characters spread evenly over the text."""
+    """A function from a paragraph to its sentences. Trained on PUNKT_SAMPLE characters spread evenly over the
+    text."""
     from nltk.tokenize.punkt import PunktSentenceTokenizer, PunktTrainer
 
     blocks = [block for paragraph in paragraphs for block in _blocks(paragraph)]
@@ -284,15 +292,15 @@ def _train_punkt(paragraphs: list[str]) -> Callable[[str], Iterator[str]]:
 
 
 def _is_abbreviation(word: str, sample: str) -> bool:
-    """Punkt takes a rare word that only ever ends sentences for an abbreviation. A real one has a period within, or is seen
-    before a small letter or another mark, or is frequent."""
+    """Punkt takes a rare word that only ever ends sentences for an abbreviation. A real one has a period
+    within, or is seen before a small letter or another mark, or is frequent."""
     if "." in word:
         return True
     seen = re.findall(rf"(?<!\w){re.escape(word)}\.(.{{0,2}})", sample, flags=re.IGNORECASE)
     return len(seen) >= 10 or any(re.match(r"\s?[a-z]|[,;:]", after) for after in seen)
 
 
-# --- tokens -> text -------------------------------------------------------------------------------------------------------
+# --- tokens -> text -------------------------------------------------------------------------------------------
 
 _CLOSING = {",", ".", ";", ":", "?", "!", "...", "…", "%", ")", "]", "}", "''", "”", "’", "»"}
 _OPENING = {"(", "[", "{", "``", "“", "‘", "«", "„", "$", "£", "€", "#", "@"}
@@ -301,15 +309,18 @@ _SPLIT_WORDS = {
     *(("can", "not"), ("gim", "me"), ("gon", "na"), ("got", "ta"), ("lem", "me"), ("wan", "na")),
     *(("more", "'n"), ("d", "'ye")),
 }
-# Words that an apostrophe begins ('tis), and words that one ends (o' the); after others it closes a quotation or marks a genitive.
-_AFTER_APOSTROPHE = {"tis", "twas", "twere", "twill", "twould", "em", "til", "till", "cause", "gainst", "sdeath", "bout"}
+# Words that an apostrophe begins ('tis), and words that one ends (o' the); after others it closes a quotation
+# or marks a genitive.
+_AFTER_APOSTROPHE = {
+    *("tis", "twas", "twere", "twill", "twould", "em", "til", "till", "cause", "gainst", "sdeath", "bout")
+}
 _BEFORE_APOSTROPHE = {"o", "i", "ha", "th", "wi", "t", "a", "an", "ol", "d"}
 _MARKDOWN = re.compile(r"[*_~]+")
 
 
 def detokenize(tokens: Sequence[str], unit: str = "word") -> str:
-    """Tokens as a person would write them: "do", "n't", "," -> "don't,". The inverse of `tokenize` but for white space, and
-    for quotes, of which only the kind survives."""
+    """Tokens as a person would write them: "do", "n't", "," -> "don't,". The inverse of `tokenize` but for
+    white space, and for quotes, of which only the kind survives."""
     if unit == "char":
         return "".join(tokens)
     pieces: list[str] = []
@@ -351,7 +362,8 @@ def detokenize(tokens: Sequence[str], unit: str = "word") -> str:
 
 
 def cut_sentences(sentences: Sequence[Sequence[str]], max_length: int, unit: str = "word") -> list[list[str]]:
-    """Sentences longer than `max_length` tokens in pieces; characters are cut after a space where there is one."""
+    """Sentences longer than `max_length` tokens in pieces; characters are cut after a space where there is
+    one."""
     pieces: list[list[str]] = []
     for sentence in sentences:
         start = 0
@@ -366,17 +378,19 @@ def cut_sentences(sentences: Sequence[Sequence[str]], max_length: int, unit: str
     return pieces
 
 
-# --- tokens <-> ids -------------------------------------------------------------------------------------------------------
+# --- tokens <-> ids -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The most frequent tokens and their ids. Immutable; ids 0, 1, 2 are <unk>, <s>, </s>, whatever the text holds."""
+    """The most frequent tokens and their ids. Immutable; ids 0, 1, 2 are <unk>, <s>, </s>, whatever the text
+    holds."""
 
     words: tuple[str, ...]
     unit: str = "word"
     lowercase: bool = False
-    counts: tuple[int, ...] = ()  # in the training sentences; of <unk> all the words left out, of <s> and </s> the sentences
+    # In the training sentences; of <unk> all the words left out, of <s> and </s> the sentences.
+    counts: tuple[int, ...] = ()
     _ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -386,7 +400,8 @@ class Vocabulary:
 
     @classmethod
     def build(cls, sentences: Iterable[Sequence[str]], settings: TextSettings) -> Vocabulary:
-        """The `settings.vocabulary_size - 3` most frequent tokens; of equally frequent ones the alphabetically first."""
+        """The `settings.vocabulary_size - 3` most frequent tokens; of equally frequent ones the alphabetically
+        first."""
         sentences = list(sentences)
         counts = Counter(chain.from_iterable(sentences))
         specials = sum(counts.pop(word, 0) for word in SPECIALS)
@@ -453,7 +468,7 @@ class Vocabulary:
         return cls(tuple(words), unit, lowercase, tuple(counts))
 
 
-# --- the whole way --------------------------------------------------------------------------------------------------------
+# --- the whole way --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -475,7 +490,8 @@ class CorpusReport:
     cut_sentences: int = 0  # sentences that were longer than max_sentence_length
     dropped: dict[str, int] = field(default_factory=dict)  # characters left out, by kind
     notes: tuple[str, ...] = ()  # sentences for the reader
-    # How often each distinct word occurs, largest first: from it, the coverage of any vocabulary. Not saved with a run.
+    # How often each distinct word occurs, largest first: from it, the coverage of any vocabulary. Not saved
+    # with a run.
     frequencies: np.ndarray = field(
         default_factory=lambda: np.zeros(0, dtype=np.int64), repr=False, compare=False
     )
@@ -532,7 +548,8 @@ class PreparedCorpus:
 def prepare(
     data: bytes, name: str, settings: TextSettings, progress: Progress | None = None
 ) -> PreparedCorpus:
-    """Bytes of a file -> what a network sees. Raises CorpusError (EncodingError to be asked) and SettingsError."""
+    """Bytes of a file -> what a network sees. Raises CorpusError (EncodingError to be asked) and
+    SettingsError."""
     settings.validate()
     found = reading.read(data, name, settings.column, settings.encoding)
     return _prepare(found, name, settings, progress)
@@ -541,7 +558,8 @@ def prepare(
 def prepare_documents(
     documents: list[str], name: str, settings: TextSettings, progress: Progress | None = None
 ) -> PreparedCorpus:
-    """Texts that are at hand (pasted, or built in) -> what a network sees. Raises CorpusError, SettingsError."""
+    """Texts that are at hand (pasted, or built in) -> what a network sees. Raises CorpusError,
+    SettingsError."""
     settings.validate()
     dropped: Counter[str] = Counter()
     cleaned = [text for document in documents if (text := reading.clean(document, dropped)).strip()]
@@ -562,7 +580,8 @@ def _prepare(
 
 
 def prepare_sentences(sentences: list[list[str]], name: str, settings: TextSettings) -> PreparedCorpus:
-    """Sentences that are tokens already (a generated corpus) -> what a network sees. Raises CorpusError, SettingsError."""
+    """Sentences that are tokens already (a generated corpus) -> what a network sees. Raises CorpusError,
+    SettingsError."""
     settings.validate()
     if settings.lowercase:
         sentences = [[token.lower() for token in sentence] for sentence in sentences]
@@ -584,7 +603,8 @@ def _assemble(
     tokens = sum(map(len, pieces))
     _check_enough(tokens, len(pieces), settings, dropped)
 
-    # The vocabulary comes from the training part alone: a word that only the validation part has is unknown to the network.
+    # The vocabulary comes from the training part alone: a word that only the validation part has is unknown to
+    # the network.
     is_valid = _split(len(pieces), settings)
     train = [piece for piece, held_out in zip(pieces, is_valid, strict=True) if not held_out]
     valid = [piece for piece, held_out in zip(pieces, is_valid, strict=True) if held_out]
@@ -616,14 +636,13 @@ def _check_enough(tokens: int, sentences: int, settings: TextSettings, dropped: 
     runs = dropped["characters in runs without a space"]
     if tokens < MIN_TOKENS and runs:
         raise CorpusError(
-            f"The text is {runs:,} characters without a space between them, so it has no words. Choose characters as the "
-            "unit, or another text."
+            f"The text is {runs:,} characters without a space between them, so it has no words. Choose characters "
+            "as the unit, or another text."
         )
     if tokens < MIN_TOKENS:
-        things = "characters" if settings.unit == "char" else "tokens"
         raise CorpusError(
-            f"The corpus has {tokens} {things if tokens != 1 else things[:-1]}; training needs at least {MIN_TOKENS}. "
-            "Choose a longer text."
+            f"The corpus has {_counted(tokens, 'character' if settings.unit == 'char' else 'token')}; training needs "
+            f"at least {MIN_TOKENS}. Choose a longer text."
         )
     if sentences < 2:
         raise CorpusError(
@@ -633,11 +652,16 @@ def _check_enough(tokens: int, sentences: int, settings: TextSettings, dropped: 
 
 
 def _split(count: int, settings: TextSettings) -> np.ndarray:
-    """(count,) bool, True for the sentences held out: the given share of them, but at least one on each side."""
+    """(count,) bool, True for the sentences held out: the given share of them, but at least one on each
+    side."""
     held_out = min(count - 1, max(1, round(count * settings.validation_fraction)))
     chosen = np.zeros(count, dtype=bool)
     chosen[stream(settings.seed, "split").permutation(count)[:held_out]] = True
     return chosen
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")
 
 
 def _notes(
@@ -647,7 +671,8 @@ def _notes(
     notes = []
     if too_long:
         notes.append(
-            f"{too_long:,} sentences longer than {settings.max_sentence_length:,} {things} were cut into pieces."
+            f"{_counted(too_long, 'sentence')} longer than {settings.max_sentence_length:,} {things} "
+            f"{'was' if too_long == 1 else 'were'} cut into pieces."
         )
     if dropped:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(dropped.items()))
@@ -659,7 +684,7 @@ def _notes(
         )
     elif covered < 0.7 * tokens:
         notes.append(
-            f"Only {covered / tokens:.0%} of the text is in the vocabulary. A larger vocabulary leaves fewer words unknown."
+            f"Only {covered / tokens:.0%} of the text is in the vocabulary. A larger one leaves fewer words unknown."
         )
     return tuple(notes)
 
@@ -677,7 +702,7 @@ def _encode_all(sentences: list[list[str]], vocabulary: Vocabulary) -> list[np.n
     return [flat[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
-# --- batches --------------------------------------------------------------------------------------------------------------
+# --- batches --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -687,7 +712,7 @@ class Batch:
     inputs: np.ndarray  # (T, B) int32
     targets: np.ndarray  # (T, B) int32
     mask: np.ndarray  # (T, B) bool
-    sentences: np.ndarray  # (B,) index into the list; in a stream, of the sentence at the top of each column (-1: padding)
+    sentences: np.ndarray  # (B,) index into the list; in a stream, of the sentence at each column's top (-1: padding)
 
 
 def _check_batch_size(batch_size: int) -> None:
@@ -698,8 +723,8 @@ def _check_batch_size(batch_size: int) -> None:
 def batches(sentences: Sequence[np.ndarray], batch_size: int, rng: np.random.Generator | None) -> list[Batch]:
     """Every sentence exactly once, beside others of similar length; inputs ids[:-1], targets ids[1:].
 
-    With a generator, which sentences of a length meet and the order of the batches are drawn from it; without, the order is
-    by length, then by index, so that it is always the same.
+    With a generator, which sentences of a length meet and the order of the batches are drawn from it; without,
+    the order is by length, then by index, so that it is always the same.
     """
     _check_batch_size(batch_size)
     lengths = np.array([len(sentence) - 1 for sentence in sentences], dtype=np.int64)
@@ -728,12 +753,13 @@ def stream_batches(
     sequence_length: int,
     rng: np.random.Generator | None,
 ) -> list[Batch]:
-    """One continuous stream, cut in B columns that are read in chunks of `sequence_length`, the state carried from chunk to
-    chunk.
+    """One continuous stream, cut in B columns that are read in chunks of `sequence_length`, the state carried
+    from chunk to chunk.
 
-    The stream is every sentence's inputs ids[:-1] one after the other (so <s> follows the last word of the sentence before),
-    its targets every sentence's ids[1:]: the same predictions as in `batches`, each exactly once. The sentences' order is
-    drawn from `rng`, or theirs. B is batch_size, less where there are fewer tokens.
+    The stream is every sentence's inputs ids[:-1] one after the other (so <s> follows the last word of the
+    sentence before), its targets every sentence's ids[1:]: the same predictions as in `batches`, each exactly
+    once. The sentences' order is drawn from `rng`, or theirs. B is batch_size, less where there are fewer
+    tokens.
     """
     _check_batch_size(batch_size)
     if sequence_length < 1:
