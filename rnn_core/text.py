@@ -305,6 +305,7 @@ def _is_abbreviation(word: str, sample: str) -> bool:
 _CLOSING = {",", ".", ";", ":", "?", "!", "...", "…", "%", ")", "]", "}", "''", "”", "’", "»"}
 _OPENING = {"(", "[", "{", "``", "“", "‘", "«", "„", "$", "£", "€", "#", "@"}
 _CLITICS = {"n't", "'s", "'m", "'d", "'ll", "'re", "'ve", "'t"}
+_CURLY_CLITICS = {"t", "s", "m", "d", "ll", "re", "ve"}  # which the tokenizer leaves apart: "don", "’", "t"
 _SPLIT_WORDS = {
     *(("can", "not"), ("gim", "me"), ("gon", "na"), ("got", "ta"), ("lem", "me"), ("wan", "na")),
     *(("more", "'n"), ("d", "'ye")),
@@ -329,13 +330,13 @@ def detokenize(tokens: Sequence[str], unit: str = "word") -> str:
     before = ""
     for position, token in enumerate(tokens):
         after = tokens[position + 1] if position + 1 < len(tokens) else ""
-        lower = token.lower()
+        lower, lower_after = token.lower(), after.lower()
         joins_left = token in _CLOSING or lower in _CLITICS or (before.lower(), lower) in _SPLIT_WORDS
         joins_right = token in _OPENING
         if re.fullmatch(r"\.{2,}", token):
             joins_left = True
         elif token == "'":
-            if after.lower() in _AFTER_APOSTROPHE:
+            if lower_after in _AFTER_APOSTROPHE:
                 joins_right = True
             elif before.lower() in _BEFORE_APOSTROPHE:
                 joins_left = True
@@ -351,6 +352,8 @@ def detokenize(tokens: Sequence[str], unit: str = "word") -> str:
                 joins_left, open_marks[token] = True, False
             else:
                 joins_right = open_marks[token] = True
+        elif token == "’" and lower_after in _CURLY_CLITICS:
+            joins_right = True
         elif token.startswith("//") and before == ":":
             joins_left = True
         if pieces and not glue and not joins_left:
