@@ -1,12 +1,13 @@
 """Weights on disk: safetensors, written whole or not at all, and read with no trust in who wrote them.
 
-The format (https://huggingface.co/docs/safetensors): 8 bytes with the header's length N, little-endian; N bytes of JSON,
-`{name: {"dtype", "shape", "data_offsets"}, "__metadata__": {str: str}}`; then the bare numbers. It can hold no code, unlike
-a pickle, and a reader knows from the header alone how many bytes must follow.
+The format (https://huggingface.co/docs/safetensors): 8 bytes with the header's length N, little-endian; N bytes of
+JSON, `{name: {"dtype", "shape", "data_offsets"}, "__metadata__": {str: str}}`; then the bare numbers. It can hold no
+code, unlike a pickle, and a reader knows from the header alone how many bytes must follow.
 
-Our files are stricter than the format. What a file must contain follows from the run's settings, so the reader computes the
-only table of names, types, shapes and offsets that it will accept and compares; nothing is allocated before the file's size
-has been found right. A SHA-256 over the metadata and the numbers finds every flipped bit; numbers must be finite.
+Our files are stricter than the format. What a file must contain follows from the run's settings, so the reader computes
+the only table of names, types, shapes and offsets that it will accept and compares; nothing is allocated before the
+file's size has been found right. A SHA-256 over the metadata and the numbers finds every flipped bit; numbers must be
+finite.
 """
 
 from __future__ import annotations
@@ -83,9 +84,7 @@ def parse_json(data: bytes) -> Any:
         raise ValueError(f"{word} is not a number in JSON")
 
     try:
-        return json.loads(
-            data.decode("utf-8"), object_pairs_hook=no_duplicates, parse_constant=no_constants
-        )
+        return json.loads(data.decode("utf-8"), object_pairs_hook=no_duplicates, parse_constant=no_constants)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -94,7 +93,7 @@ def parse_json(data: bytes) -> Any:
 
 
 class SystemCalls:
-    """Every system call of a write, in one place: a test can let each one fail, or kill the process before or after it."""
+    """Every system call of a write, in one place: a test can let each one fail, or kill the process around it."""
 
     open = staticmethod(os.open)
     write = staticmethod(os.write)
@@ -117,7 +116,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_temporary(path: Path, chunks: Iterable[bytes | memoryview]) -> Path:
-    """Write and fsync `<path>.tmp`, beside `path`, so that a rename can put it in place; a failure leaves nothing behind."""
+    """Write and fsync `<path>.tmp`, beside `path`, so that a rename can put it in place; a failure leaves nothing
+    behind.
+    """
     temporary = path.with_name(path.name + ".tmp")
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
@@ -145,7 +146,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 def encode_tensors(arrays: Arrays, metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
     """The bytes of a safetensors file, without copying the arrays. Metadata gets a `sha256`; see `read_tensors`."""
-    ordered = {name: np.ascontiguousarray(arrays[name]) for name in _order(specs_of(arrays))}
+    ordered = {name: np.asarray(arrays[name], order="C") for name in _order(specs_of(arrays))}
     digest = _metadata_digest(metadata)
     for array in ordered.values():
         digest.update(_bytes_of(array))
@@ -265,7 +266,9 @@ def _difference(header: dict[str, Any], table: dict[str, Any]) -> str:
         return f"lacks the array {missing[0]!r}"
     if extra := sorted(header.keys() - table.keys()):
         return f"has an array {extra[0][:40]!r} that these settings do not have"
-    name = next(name for name in table if json.dumps(header[name], sort_keys=True) != json.dumps(table[name], sort_keys=True))
+    name = next(
+        name for name in table if json.dumps(header[name], sort_keys=True) != json.dumps(table[name], sort_keys=True)
+    )
     found, wanted = header[name], table[name]
     if not isinstance(found, dict) or found.keys() != wanted.keys():
         return f"describes {name!r} in a way that is not safetensors"
@@ -279,7 +282,7 @@ def _metadata_digest(metadata: Mapping[str, str]) -> Any:
 
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _check_finite(file: str, arrays: Arrays) -> None:
@@ -309,8 +312,9 @@ class Checkpoint:
 def save(folder: Path, step: int, arrays: Arrays, state: Mapping[str, Any], previous: int | None) -> None:
     """Write the newest checkpoint of a run, and keep the two before it.
 
-    The newest so far, of step `previous`, becomes `model-<previous>.safetensors`; None: it is damaged, or there is none,
-    and is overwritten. Wherever this is cut off, the folder holds a whole checkpoint. Raises OSError, CheckpointError.
+    The newest so far, of step `previous`, becomes `model-<previous>.safetensors`; None: it is damaged, or there is
+    none, and is overwritten. Wherever this is cut off, the folder holds a whole checkpoint. Raises OSError,
+    CheckpointError.
     """
     _check_finite(NEWEST, arrays)
     metadata = {"schema": str(SCHEMA), "step": str(step), "state": json.dumps(state, allow_nan=False)}

@@ -7,8 +7,8 @@
                 events.sqlite       metrics, events, requests, status (WAL: one writer, many readers)
                 lock                flock'ed by the one worker that may write
 
-Training is a process of its own (`work`, behind `python -m rnn_core resume DIR`). Everybody else opens the folder as a `Run`,
-reads what is new, and leaves requests. So whoever looks can come, go, and crash without touching the training.
+Training is a process of its own (`work`, behind `python -m rnn_core resume DIR`). Everybody else opens the folder as a
+`Run`, reads what is new, and leaves requests. So whoever looks can come, go, and crash without touching the training.
 
 A worker that dies leaves its lock free: that, and not a silent heartbeat, is what `RunStatus.state == "dead"` means.
 """
@@ -16,6 +16,8 @@ A worker that dies leaves its lock free: that, and not a silent heartbeat, is wh
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import errno
 import fcntl
 import json
 import math
@@ -24,11 +26,10 @@ import re
 import secrets
 import shutil
 import sqlite3
-import stat
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -36,11 +37,17 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_core import checkpoints
-from rnn_core.errors import RunError, UserError
-from rnn_core.model import LanguageModel, ModelConfig
-from rnn_core.text import PreparedCorpus, TextSettings, Vocabulary
-from rnn_core.training import TrainingSettings
+from rnn_core import checkpoints, ngrams
+from rnn_core.checkpoints import Spec, Specs
+from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
+from rnn_core.model import LanguageModel, ModelConfig, parameter_shapes
+from rnn_core.text import CorpusReport, PreparedCorpus, TextSettings, Vocabulary
+from rnn_core.training import (
+    Plan,
+    TrainingSettings,
+    check_together,
+    state_arrays,
+)
 
 SCHEMA = 1
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{2,63}")
@@ -61,12 +68,56 @@ METRICS = {
 }
 
 
+STATUS_COLUMNS = (
+    "state",
+    "pid",
+    "heartbeat",
+    "step",
+    "total_steps",
+    "epoch",
+    "message",
+    "watched",
+    "train_loss_nats",
+    "valid_loss_nats",
+    "tokens_per_second",
+    "checkpoint_step",
+)
+
+TABLES = """
+CREATE TABLE metrics (
+    step INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, tokens INTEGER NOT NULL, loss_nats REAL NOT NULL,
+    gradient_norm REAL NOT NULL, clipped_norm REAL NOT NULL, learning_rate REAL NOT NULL,
+    tokens_per_second REAL NOT NULL, elapsed_seconds REAL NOT NULL
+);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, step INTEGER NOT NULL, time REAL NOT NULL, kind TEXT NOT NULL,
+    payload TEXT NOT NULL
+);
+CREATE INDEX events_by_kind ON events (kind, id);
+CREATE TABLE requests (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL, done REAL
+);
+CREATE TABLE status (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1), state TEXT NOT NULL, pid INTEGER, heartbeat REAL,
+    step INTEGER NOT NULL, total_steps INTEGER, epoch INTEGER NOT NULL, message TEXT NOT NULL, watched REAL,
+    train_loss_nats REAL, valid_loss_nats REAL, tokens_per_second REAL, checkpoint_step INTEGER
+);
+INSERT INTO status (only_row, state, step, epoch, message) VALUES (1, 'created', 0, 0, '');
+"""
+
+# Files that belong to a run; whatever else lies in its folder is somebody's own.
+OWN_FILES = re.compile(
+    r"(config\.json|vocabulary\.json|corpus\.safetensors|model(-\d{1,18})?\.safetensors)(\.tmp)?"
+    r"|events\.sqlite(-wal|-shm|-journal)?|lock|worker\.log"
+)
+
+
 # --- what a run says about itself -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class CorpusFacts:
-    """What config.json knows of the corpus. Tokens are predicted tokens: a sentence of n words has n + 1, with `</s>`."""
+    """What config.json knows of the corpus. Tokens are predicted ones: a sentence of n words has n + 1, with `</s>`."""
 
     name: str
     train_sentences: int
@@ -129,23 +180,6 @@ class RunSummary:
     error: str = ""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What `work` reports when it ends; the JSON of `train` and `resume`."""
-
-    state: State  # finished | stopped | diverged
-    run: str
-    step: int
-    epoch: int  # epochs completed
-    train_loss_nats: float | None
-    valid_loss_nats: float | None
-    valid_perplexity: float | None
-    tokens_per_second: float | None
-    parameters: int
-    message: str = ""
-    signal: int | None = None  # the signal that stopped it, if one did
-
-
 # --- the read side ----------------------------------------------------------------------------------------------------
 
 
@@ -167,7 +201,9 @@ class Run:
         """Raises RunError where there is no run, it is damaged, or a newer version of this program made it."""
         folder = Path(folder)
         if not (folder / "config.json").is_file():
-            raise RunError(f"{folder} is not a run: it has no config.json. Begin one with `train CORPUS --run {folder}`.")
+            raise RunError(
+                f"{folder} is not a run: it has no config.json. Begin one with `train CORPUS --run {folder}`."
+            )
         return cls(folder, _config_from_json(_read_json(folder / "config.json")))
 
     def vocabulary(self) -> Vocabulary:
@@ -184,12 +220,14 @@ class Run:
         return PreparedCorpus(vocabulary=vocabulary, train=train, valid=valid, name=facts.name, report=report)
 
     def load_model(self, step: int | None = None) -> LanguageModel:
-        """The network at its newest checkpoint, or at one of `checkpoint_steps()`. Raises RunError if there is none yet."""
+        """The network at its newest checkpoint, or at one of `checkpoint_steps()`. Raises RunError if there is none
+        yet.
+        """
         return self.load_model_and_step(step)[0]
 
     def load_model_and_step(self, step: int | None = None) -> tuple[LanguageModel, int]:
         """As `load_model`, and the step that the weights are of."""
-        specs = checkpoint_specs(self.config.model, self.config.training, self.folder)
+        specs = checkpoint_specs(self.config)
         if step is None:
             checkpoint = checkpoints.load_newest(self.folder, specs)
         else:
@@ -198,8 +236,7 @@ class Run:
         if checkpoint is None:
             which = "no weights yet" if step is None else f"no weights of step {step}"
             raise RunError(f"this run has {which}; start its training, or wait for the first checkpoint.")
-        params = parameters_of(checkpoint.arrays)
-        return LanguageModel(self.config.model, params=params), checkpoint.step
+        return LanguageModel(self.config.model, params=parameters_of(checkpoint.arrays)), checkpoint.step
 
     def checkpoint_steps(self) -> list[int]:
         """The steps whose weights are in the folder, ascending."""
@@ -218,7 +255,8 @@ class Run:
         return {name: np.array(column, METRICS[name]) for name, column in zip(METRICS, columns, strict=True)}
 
     def events(self, after_id: int = 0, kinds: Sequence[str] | None = None) -> list[dict[str, Any]]:
-        """Events with an id above `after_id`, in order: dicts with id, step, time (unix seconds), kind, and the payload's keys.
+        """Events with an id above `after_id`, in order: dicts with id, step, time (unix seconds), kind, and the
+        payload's keys.
 
         Kinds from the training: validated, epoch_done, learning_rate_changed, sampled, horizon_measured, diverged,
         finished (keys: the fields of the class of that name in `training`). From the worker: started, paused, resumed,
@@ -249,22 +287,22 @@ class Run:
         state, pid, heartbeat = row["state"], row["pid"], row.pop("heartbeat")
         row["pid"] = pid if state in ("running", "paused") else None
         row.pop("watched")
-        return RunStatus(
-            heartbeat_age_seconds=None if heartbeat is None else max(0.0, time.time() - heartbeat), **row
-        )
+        return RunStatus(heartbeat_age_seconds=None if heartbeat is None else max(0.0, time.time() - heartbeat), **row)
 
     def _status_row(self) -> dict[str, Any]:
         with _reading(self.folder) as database:
             row = database.execute(f"SELECT {', '.join(STATUS_COLUMNS)} FROM status").fetchone()
         if row is None:
-            raise RunError(f"{self.folder / 'events.sqlite'} has lost its status; delete the file to go on without history.")
+            raise RunError(
+                f"{self.folder / 'events.sqlite'} has lost its status; delete the file to go on without history."
+            )
         return dict(zip(STATUS_COLUMNS, row, strict=True))
 
     def request(self, kind: str, **payload: Any) -> None:
         """Ask the worker for something; it answers within about 0.1 s, between two steps, and leaves an event.
 
-        kind: pause | resume | step (one step, then pause) | stop | learning_rate (learning_rate=X; also kept for the next
-        worker where none is at work). Raises RunError where nobody is, or will be, there to hear it.
+        kind: pause | resume | step (one step, then pause) | stop | learning_rate (learning_rate=X; also kept for the
+        next worker where none is at work). Raises RunError where nobody is, or will be, there to hear it.
         """
         if kind not in REQUESTS:
             raise RunError(f"a run cannot be asked to {kind!r}; it can be asked to {', '.join(REQUESTS)}.")
@@ -284,7 +322,7 @@ class Run:
         if worker_alive(self.folder):
             raise RunError("a training is at work on this run already; watch it, or stop it first.")
         with _writing(self.folder) as database:
-            _drop_old_requests(database)
+            drop_old_requests(database)
             database.execute("UPDATE status SET state = 'queued', message = ?", (message,))
 
     def fail(self, message: str) -> None:
@@ -294,7 +332,9 @@ class Run:
                 database.execute("UPDATE status SET state = 'failed', message = ?", (message,))
 
     def watch(self) -> None:
-        """Tell the worker that somebody is looking; `Limits.unwatched_minutes` counts from here. Call it every few seconds."""
+        """Tell the worker that somebody is looking; `Limits.unwatched_minutes` counts from here. Call it every few
+        seconds.
+        """
         with _writing(self.folder) as database:
             database.execute("UPDATE status SET watched = ?", (time.time(),))
 
@@ -345,8 +385,7 @@ def create_run(
     Raises SettingsError for settings that make no sense, RunError where the folder is in use or cannot be written.
     """
     folder = Path(folder)
-    model.validate()
-    training.validate()
+    check_together(model, training)
     text.validate()
     if model.vocabulary_size != len(corpus.vocabulary):
         raise SettingsError(
@@ -362,13 +401,17 @@ def create_run(
         valid_sentences=len(corpus.valid),
         valid_tokens=sum(map(len, corpus.valid)) - len(corpus.valid),
         uniform_nats=math.log(len(corpus.vocabulary)),
-        unigram_nats=unigram_nats(corpus),
+        unigram_nats=ngrams.mean_nats(
+            ngrams.Unigram(corpus.train, len(corpus.vocabulary)), corpus.valid or corpus.train
+        ),
         report=corpus.report.to_json(),
     )
     config = RunConfig(SCHEMA, clean_name(name or corpus.name), time.time(), model, training, text, facts)
     if folder.is_dir() and any(folder.iterdir()):
         if (folder / "config.json").exists():
-            raise RunError(f"{folder} holds a run already; `resume {folder}` goes on with it, or choose another folder.")
+            raise RunError(
+                f"{folder} holds a run already; `resume {folder}` goes on with it, or choose another folder."
+            )
         raise RunError(f"{folder} is not empty; choose a new folder for the run.")
     try:
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -380,8 +423,8 @@ def create_run(
             arrays = {**_flattened("train", corpus.train), **_flattened("valid", corpus.valid)}
             checkpoints.write_tensors(staging / "corpus.safetensors", arrays, {"schema": str(SCHEMA)})
             (staging / "lock").touch()
-            with contextlib.closing(_connect(staging, "rwc")) as database:
-                _create_tables(database)
+            with contextlib.closing(connect(staging, "rwc")) as database:
+                create_tables(database)
             os.replace(staging, folder)
             checkpoints.sync_folder(folder.absolute().parent)
         except BaseException:
@@ -421,7 +464,8 @@ def delete_run(folder: str | Path) -> None:
 def zip_run(folder: str | Path, file: IO[bytes]) -> None:
     """Write a run as a zip archive into `file`, also while it trains: settings, words, weights and a whole history."""
     run = Run.open(folder)
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive, tempfile.TemporaryDirectory() as temporary:
+    archive = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+    with archive, tempfile.TemporaryDirectory() as temporary:
         for name in ("config.json", "vocabulary.json", "corpus.safetensors"):
             archive.write(run.folder / name, f"{run.id}/{name}")
         for path in checkpoints.candidates(run.folder)[:1]:
@@ -429,4 +473,263 @@ def zip_run(folder: str | Path, file: IO[bytes]) -> None:
         copy = Path(temporary) / "events.sqlite"
         with _reading(run.folder) as database, contextlib.closing(sqlite3.connect(copy)) as target:
             database.backup(target)
+            if target.execute("SELECT state FROM status").fetchone()[0] in ("running", "paused"):
+                target.execute("UPDATE status SET state = 'stopped', message = 'copied while it was being trained.'")
+                target.commit()
         archive.write(copy, f"{run.id}/events.sqlite")
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+
+# From a schema to the next: {1: from_1_to_2, ...}. New settings with a default need none: what is missing takes it.
+MIGRATIONS: dict[int, Migration] = {}
+
+JSON_LIMIT_BYTES = 256 * 1024 * 1024
+
+
+def write_config(folder: Path, config: RunConfig) -> None:
+    """Write config.json, whole or not at all. Raises OSError."""
+    values = {
+        "schema": config.schema,
+        "name": config.name,
+        "created": config.created,
+        "model": config.model.to_json(),
+        "training": config.training.to_json(),
+        "text": config.text.to_json(),
+        "corpus": dataclasses.asdict(config.corpus),
+    }
+    checkpoints.write_whole(folder / "config.json", _to_bytes(values))
+
+
+def migrated(values: Any) -> dict[str, Any]:
+    """config.json of any schema so far, as one of today's. Raises RunError for one of tomorrow's."""
+    schema = values.get("schema") if isinstance(values, dict) else None
+    if type(schema) is not int or schema < 1:
+        raise RunError("config.json is damaged: it does not say which schema it has.")
+    if schema > SCHEMA:
+        raise RunError("this run was made by a newer version of this program; update it to open the run.")
+    for older in range(schema, SCHEMA):
+        values = {**MIGRATIONS[older](values), "schema": older + 1}
+    return values
+
+
+def _config_from_json(values: Any) -> RunConfig:
+    values = migrated(values)
+    try:
+        facts = values["corpus"]
+        known = {entry.name for entry in dataclasses.fields(CorpusFacts)}
+        if not isinstance(facts, dict) or not facts.keys() <= known:
+            raise RunError("config.json is damaged: its facts about the corpus make no sense.")
+        config = RunConfig(
+            SCHEMA,
+            clean_name(values["name"]),
+            float(values["created"]),
+            ModelConfig.from_json(values["model"]),
+            TrainingSettings.from_json(values["training"]),
+            TextSettings.from_json(values["text"]),
+            CorpusFacts(**facts),
+        )
+        counts = [config.corpus.train_sentences, config.corpus.train_tokens]
+        counts += [config.corpus.valid_sentences, config.corpus.valid_tokens]
+        baselines = [config.corpus.uniform_nats, config.corpus.unigram_nats]
+        if (
+            not isinstance(config.corpus.name, str)
+            or not all(type(count) is int and 0 <= count < 2**48 for count in counts)
+            or not all(type(nats) in (int, float) and math.isfinite(nats) for nats in baselines)
+            or not isinstance(config.corpus.report, dict)
+        ):
+            raise RunError("config.json is damaged: its facts about the corpus make no sense.")
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise RunError("config.json is damaged: something in it is missing or of the wrong kind.") from None
+    except SettingsError as error:
+        raise RunError(f"config.json is damaged: {error}") from None
+    return config
+
+
+def clean_name(name: str) -> str:
+    """A name fit for one line: no control characters, at most 120 characters."""
+    name = "".join(character if character.isprintable() else " " for character in name)
+    return " ".join(name.split())[:120] or "unnamed"
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            data = file.read(JSON_LIMIT_BYTES + 1)
+        if len(data) > JSON_LIMIT_BYTES:
+            raise RunError(f"{path.name} is larger than {JSON_LIMIT_BYTES} bytes; it is none of ours.")
+        return checkpoints.parse_json(data)
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: {error}.") from None
+
+
+def _to_bytes(values: Any) -> bytes:
+    return (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _flattened(part: str, sentences: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    ids = np.concatenate(sentences) if sentences else np.zeros(0, np.int32)
+    offsets = np.cumsum([0, *map(len, sentences)])
+    return {f"{part}_ids": ids.astype("<i4"), f"{part}_offsets": offsets.astype("<i8")}
+
+
+def _corpus_specs(facts: CorpusFacts) -> dict[str, Spec]:
+    specs = {}
+    for part, sentences, tokens in (
+        ("train", facts.train_sentences, facts.train_tokens),
+        ("valid", facts.valid_sentences, facts.valid_tokens),
+    ):
+        specs[f"{part}_ids"] = Spec(np.dtype("<i4"), (tokens + sentences,))
+        specs[f"{part}_offsets"] = Spec(np.dtype("<i8"), (sentences + 1,))
+    return specs
+
+
+def _sentences(ids: NDArray[Any], offsets: NDArray[Any], vocabulary_size: int) -> list[NDArray[Any]]:
+    whole = offsets[0] == 0 and offsets[-1] == len(ids) and (np.diff(offsets) >= 2).all()
+    if not whole or (len(ids) and not (ids.min() >= 0 and ids.max() < vocabulary_size)):
+        raise RunError("corpus.safetensors is damaged: its sentences make no sense.")
+    return [ids[start:stop] for start, stop in zip(offsets[:-1], offsets[1:], strict=True)]
+
+
+def checkpoint_specs(config: RunConfig) -> Specs:
+    """Every array that a checkpoint of this run must hold, with type and shape."""
+    plan = Plan.of(config.training, config.corpus.train_sentences, config.corpus.train_tokens)
+    specs = {f"model/{name}": Spec(np.dtype("<f4"), shape) for name, shape in parameter_shapes(config.model).items()}
+    for name, (kind, shape) in state_arrays(config.model, config.training, plan).items():
+        specs[name] = Spec(np.dtype(kind), shape)
+    return specs
+
+
+def parameters_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The network's parameters among a checkpoint's arrays."""
+    return {name.removeprefix("model/"): value for name, value in arrays.items() if name.startswith("model/")}
+
+
+def disk_error(error: OSError, folder: Path) -> RunError:
+    """What the operating system says, in words that say what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return RunError(f"the disk is full; free some space, then go on with `resume {folder}`.")
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return RunError(f"{folder} cannot be written ({error.strerror}); make it writable, then `resume {folder}`.")
+    return RunError(f"{error.filename or folder}: {error.strerror or error}.")
+
+
+# --- the database -----------------------------------------------------------------------------------------------------
+
+
+def connect(folder: Path, mode: str) -> sqlite3.Connection:
+    """A connection in mode ro, rw or rwc (create). Statements commit one by one unless a transaction is begun."""
+    path = (folder / "events.sqlite").absolute()
+    database = sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10.0)
+    # A database from a stranger may hold triggers and views: they get no say.
+    database.execute("PRAGMA trusted_schema = OFF")
+    return database
+
+
+def create_tables(database: sqlite3.Connection) -> None:
+    database.execute("PRAGMA journal_mode = WAL")
+    database.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+
+
+@contextlib.contextmanager
+def _reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    with explained(folder):
+        try:
+            database = connect(folder, "ro")
+            database.execute("SELECT 1 FROM status")
+        except sqlite3.OperationalError:
+            # In a folder that cannot be written SQLite cannot share memory with a writer. But nobody can write there.
+            database = connect(folder, "ro&immutable=1")
+        with contextlib.closing(database):
+            yield database
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[sqlite3.Connection]:
+    """One transaction."""
+    with explained(folder), contextlib.closing(connect(folder, "rw")) as database:
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            yield database
+        except BaseException:
+            database.execute("ROLLBACK")
+            raise
+        database.execute("COMMIT")
+
+
+@contextlib.contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """SQLite's errors as ours."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith("SQLITE_FULL"):
+            raise disk_error(OSError(errno.ENOSPC, ""), folder) from error
+        if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+            raise disk_error(OSError(errno.EACCES, "no permission, or the history is missing"), folder) from error
+        if name.startswith("SQLITE_IOERR"):
+            raise disk_error(OSError(errno.ENOSPC, ""), folder) from error
+        if name.startswith("SQLITE_BUSY"):
+            raise RunError("another program holds this run's history; close it, then try again.") from error
+        raise RunError(f"{folder / 'events.sqlite'} is no history of a run ({error}).") from error
+    except sqlite3.DatabaseError as error:
+        raise RunError(
+            f"{folder / 'events.sqlite'} is damaged ({error}); delete it to go on without the history."
+        ) from error
+
+
+def drop_old_requests(database: sqlite3.Connection) -> None:
+    """What was asked of a worker that is gone is void, but for the learning rate: that belongs to the training."""
+    database.execute("UPDATE requests SET done = ? WHERE done IS NULL AND kind != 'learning_rate'", (time.time(),))
+
+
+# --- the lock ---------------------------------------------------------------------------------------------------------
+
+
+def worker_alive(folder: Path) -> bool:
+    """Whether a process holds the run's lock. Exact at once after a kill: the kernel frees a dead process's locks."""
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run's lock. Raises RunError where another process has it."""
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        raise disk_error(error, folder) from error
+    try:
+        for attempt in range(40):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            # Whoever asks `worker_alive` holds it for microseconds; a worker, for as long as it lives.
+            time.sleep(0.005 * (attempt > 0))
+        else:
+            raise RunError("a training is at work on this run already; watch it, or stop it first.")
+        yield
+    finally:
+        os.close(descriptor)
