@@ -1,0 +1,33 @@
+"""The network of a run as its newest checkpoint has it, read again only when there is a newer one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rnn_core.model import LanguageModel
+from rnn_core.runs import Run
+from rnn_core.text import Vocabulary
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network with its words, and the training step that its weights are of."""
+
+    model: LanguageModel
+    vocabulary: Vocabulary
+    step: int
+
+
+def newest(run: Run) -> Loaded | None:
+    """The newest weights; None where there are none yet. RunError where they are damaged."""
+    steps = run.checkpoint_steps()
+    return _load(str(run.folder), steps[-1]) if steps else None
+
+
+@lru_cache(maxsize=4)
+def _load(folder: str, newest_step: int) -> Loaded:
+    """Kept by folder and newest step, shared by all visitors: nobody may change what is returned."""
+    run = Run.open(folder)
+    model, step = run.load_model_and_step()
+    return Loaded(model, run.vocabulary(), step)

@@ -1,0 +1,121 @@
+"""The only owner of session-state keys and of the link's parameters.
+
+What one visitor has chosen lives here, and only as long as the visit: a run's home is its folder. Widgets keep their
+own values under keys made by `key`, so that no two of them meet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from dashboard.history import History
+from dashboard.sources import Nltk, Upload
+from rnn_core.runs import RUN_ID, Run
+from rnn_core.text import PreparedCorpus, TextSettings
+
+_RUN, _CORPUS, _NOTICE, _HISTORY = "opened run", "prepared corpus", "notice", "history"
+_UPLOAD, _ENCODING, _ASKED_FOR = "kept upload", "chosen encoding", "asked for"
+_PARAMETER = "run"
+
+
+@dataclass(frozen=True)
+class ChosenCorpus:
+    """The corpus a new network will learn, with the settings that made it."""
+
+    corpus: PreparedCorpus
+    settings: TextSettings
+
+
+def key(page: str, name: str) -> str:
+    """The session-state key of the widget `name` on `page`."""
+    return f"{page}: {name}"
+
+
+def run_id() -> str | None:
+    """The run this visitor looks at: the link's, else the one opened last. Anything that is no id counts as none.
+
+    Keeps the link right, so that a refresh or a shared link opens the same run on the same page.
+    """
+    linked = st.query_params.get(_PARAMETER)
+    if linked is not None and RUN_ID.fullmatch(linked):
+        st.session_state[_RUN] = linked
+    elif linked is not None:
+        del st.query_params[_PARAMETER]
+    opened: str | None = st.session_state.get(_RUN)
+    if opened is not None and linked != opened:
+        st.query_params[_PARAMETER] = opened
+    return opened
+
+
+def open_run(identifier: str) -> None:
+    """Look at this run from now on, on every page."""
+    st.session_state[_RUN] = identifier
+    st.query_params[_PARAMETER] = identifier
+
+
+def close_run() -> None:
+    """Look at no run."""
+    st.session_state.pop(_RUN, None)
+    st.query_params.pop(_PARAMETER, None)
+
+
+def corpus() -> ChosenCorpus | None:
+    """The corpus chosen on the Corpus page, if any."""
+    return st.session_state.get(_CORPUS)
+
+
+def choose_corpus(prepared: PreparedCorpus, settings: TextSettings) -> None:
+    """Train the next network on this."""
+    st.session_state[_CORPUS] = ChosenCorpus(prepared, settings)
+
+
+def upload() -> Upload | None:
+    """The file uploaded last; a page's own uploader forgets it when one leaves the page."""
+    return st.session_state.get(_UPLOAD)
+
+
+def keep_upload(file: Upload) -> None:
+    """Remember this file for the visit. What was said of another file's encoding does not hold for it."""
+    if file != upload():
+        st.session_state[_UPLOAD] = file
+        st.session_state.pop(_ENCODING, None)
+
+
+def encoding() -> str | None:
+    """The encoding chosen for the uploaded file, where it had to be asked for."""
+    return st.session_state.get(_ENCODING)
+
+
+def choose_encoding(name: str) -> None:
+    """Read the uploaded file in this encoding."""
+    st.session_state[_ENCODING] = name
+
+
+def asked_for() -> Nltk | None:
+    """The NLTK corpus that was asked for by a click."""
+    return st.session_state.get(_ASKED_FOR)
+
+
+def ask_for(source: Nltk) -> None:
+    """Remember the click."""
+    st.session_state[_ASKED_FOR] = source
+
+
+def leave_notice(text: str) -> None:
+    """Say `text` (ours, never a user's) once, on the page that is drawn next."""
+    st.session_state[_NOTICE] = text
+
+
+def take_notice() -> str | None:
+    """The notice left by the page before, once."""
+    return st.session_state.pop(_NOTICE, None)
+
+
+def history(run: Run) -> History:
+    """What this visitor has read of the run so far; one run at a time is kept."""
+    kept: History | None = st.session_state.get(_HISTORY)
+    if kept is None or kept.run.folder != run.folder:
+        kept = st.session_state[_HISTORY] = History(run)
+    return kept

@@ -1,0 +1,111 @@
+"""Where a text can come from, and what becomes of it for a vocabulary of any size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from rnn_core import corpora, text
+from rnn_core.text import PreparedCorpus, TextSettings, Vocabulary
+
+EVERY_WORD = 1_000_000
+"""A vocabulary that no text fills: what TextSettings allows at most."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that a visitor chose. The name is theirs."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Paste:
+    """A text that a visitor typed or pasted."""
+
+    content: str
+    name: str = "pasted text"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Sentences of the agreement grammar with `gap` words between the two that must agree."""
+
+    gap: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        return f"agreement, gap {self.gap}"
+
+
+@dataclass(frozen=True)
+class PythonReference:
+    """The language reference that ships with CPython."""
+
+    name: str = "Python reference"
+
+
+@dataclass(frozen=True)
+class Nltk:
+    """One of NLTK's corpora, by its key in `corpora.BUILT_IN`."""
+
+    key: str
+
+    @property
+    def name(self) -> str:
+        return corpora.BUILT_IN[self.key].title
+
+
+Source = Upload | Paste | Agreement | PythonReference | Nltk
+
+
+def prepare(source: Source, settings: TextSettings) -> PreparedCorpus:
+    """What a network sees of the source. Raises CorpusError (EncodingError to be asked) and SettingsError.
+
+    A text is read and split once; another vocabulary size is then a matter of milliseconds.
+    """
+    settings.validate()
+    whole = _prepare(source, replace(settings, vocabulary_size=EVERY_WORD))
+    return narrow(whole, settings.vocabulary_size)
+
+
+@lru_cache(maxsize=4)
+def _prepare(source: Source, settings: TextSettings) -> PreparedCorpus:
+    match source:
+        case Upload(name, data):
+            return text.prepare(data, name, settings)
+        case Paste(content, name):
+            return text.prepare_documents([content], name, settings)
+        case Agreement(gap, count):
+            return text.prepare_sentences(corpora.agreement_sentences(gap, count, settings.seed), source.name, settings)
+        case PythonReference(name):
+            return text.prepare_documents(corpora.python_reference(), name, settings)
+        case Nltk(key):
+            return text.prepare_documents(corpora.nltk_corpus(key), source.name, settings)
+
+
+def narrow(corpus: PreparedCorpus, size: int) -> PreparedCorpus:
+    """The corpus with the `size` first entries of its vocabulary; the words after them become <unk>.
+
+    Entries are ranked by frequency, so this is what reading the text anew for a vocabulary of that size would give.
+    """
+    vocabulary = corpus.vocabulary
+    if size >= len(vocabulary):
+        return corpus
+    counts = vocabulary.counts
+    unknown = counts[text.UNKNOWN_ID] + sum(counts[size:])
+    train, valid = (
+        [np.where(ids < size, ids, text.UNKNOWN_ID) for ids in part] for part in (corpus.train, corpus.valid)
+    )
+    known = sum(int(np.count_nonzero(ids >= len(text.SPECIALS))) for ids in (*train, *valid))
+    return PreparedCorpus(
+        Vocabulary(vocabulary.words[:size], vocabulary.unit, vocabulary.lowercase, (unknown, *counts[1:size])),
+        train,
+        valid,
+        corpus.name,
+        replace(corpus.report, vocabulary_size=size, coverage=known / corpus.report.tokens),
+    )

@@ -1,0 +1,351 @@
+"""Corpus: choose a text, and see what the network will see of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from dashboard import session, sources, widgets, wording, worker
+from dashboard.charts import corpus as charts
+from dashboard.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
+from rnn_core import corpora, text
+from rnn_core.errors import EncodingError, UserError
+from rnn_core.model import ModelConfig
+from rnn_core.text import UNKNOWN, PreparedCorpus, TextSettings
+from rnn_core.training import TrainingSettings
+
+PAGE = "corpus"
+EXTENSIONS = ["txt", "text", "md", "csv", "tsv", "jsonl", "ndjson", "json"]
+SHOWN_SENTENCES = 12
+SHOWN_WORDS = 20
+
+
+def page() -> None:
+    st.title("Corpus", anchor=False)
+    if session.run_id() is None:
+        first_visit()
+    st.markdown(wording.CORPUS_INTRO)
+    source = choose_source()
+    if source is None:
+        return
+    read = read_source(source)
+    if read is None:
+        return
+    corpus, settings = read
+    session.choose_corpus(corpus, settings)
+    show(corpus, settings)
+
+
+# --- the first visit --------------------------------------------------------------------------------------------------
+
+
+def first_visit() -> None:
+    """One button from nothing to a network that trains."""
+    with st.container(border=True):
+        st.subheader(wording.FIRST_VISIT_TITLE, anchor=False)
+        st.markdown(wording.FIRST_VISIT)
+        if st.button(wording.FIRST_VISIT_BUTTON, type="primary", icon=":material/play_arrow:"):
+            start_demo()
+
+
+def start_demo() -> None:
+    """Train a small network on the built-in agreement sentences, with settings that show something in seconds."""
+    text_settings = TextSettings(sentences="lines")
+    try:
+        corpus = sources.prepare(Agreement(gap=5, count=4000), text_settings)
+        model = ModelConfig(cell="tanh", vocabulary_size=len(corpus.vocabulary), hidden_size=48)
+        training = TrainingSettings(
+            epochs=30, learning_rate=0.003, sample_every_seconds=2.0, checkpoint_every_seconds=2.0
+        )
+        session.open_run(worker.begin("Agreement demo", corpus, text_settings, model, training))
+    except UserError as error:
+        widgets.problem("The demo could not be started", error)
+        return
+    session.choose_corpus(corpus, text_settings)
+    st.switch_page("views/train.py")
+
+
+# --- where the text comes from ----------------------------------------------------------------------------------------
+
+
+def choose_source() -> Source | None:
+    kind = st.segmented_control(
+        "Where from",
+        list(wording.SOURCES),
+        default="upload",
+        required=True,
+        format_func=lambda kind: wording.SOURCES[kind],
+        key=session.key(PAGE, "source"),
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    st.caption(wording.SOURCE_HELP[kind])
+    match kind:
+        case "upload":
+            return choose_upload()
+        case "paste":
+            return choose_paste()
+        case "agreement":
+            return choose_agreement()
+        case "nltk":
+            return choose_nltk()
+        case _:
+            return PythonReference()
+
+
+def choose_upload() -> Upload | None:
+    file = st.file_uploader("A text", EXTENSIONS, key=session.key(PAGE, "file"), label_visibility="collapsed")
+    if file is not None:
+        session.keep_upload(Upload(file.name, file.getvalue()))
+    kept = session.upload()
+    if file is None and kept is not None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption("Still open:")
+            st.text(kept.name)
+    return kept
+
+
+def choose_paste() -> Paste | None:
+    content = st.text_area(
+        "Text", height=220, key=session.key(PAGE, "pasted"), persist_state="session", label_visibility="collapsed"
+    )
+    return Paste(content) if content else None
+
+
+def choose_agreement() -> Agreement:
+    left, right = st.columns(2)
+    gap = left.slider(
+        "Words in between",
+        1,
+        40,
+        5,
+        help="How many words stand between the queen or king and the word that must agree.",
+        key=session.key(PAGE, "gap"),
+        persist_state="session",
+    )
+    count = right.select_slider(
+        "Sentences",
+        [500, 1000, 2000, 4000, 8000, 16000],
+        4000,
+        key=session.key(PAGE, "count"),
+        persist_state="session",
+    )
+    return Agreement(gap, count)
+
+
+def choose_nltk() -> Nltk | None:
+    keys = [key for key, entry in corpora.BUILT_IN.items() if entry.needs_internet]
+    chosen = st.selectbox(
+        "Which",
+        keys,
+        format_func=lambda key: corpora.BUILT_IN[key].title,
+        key=session.key(PAGE, "nltk"),
+        persist_state="session",
+    )
+    st.caption(corpora.BUILT_IN[chosen].description)
+    # Only a click goes to the network; a look at the page never does.
+    if st.button("Get it", icon=":material/download:"):
+        session.ask_for(Nltk(chosen))
+    return Nltk(chosen) if session.asked_for() == Nltk(chosen) else None
+
+
+# --- how it is read ---------------------------------------------------------------------------------------------------
+
+
+def read_source(source: Source) -> tuple[PreparedCorpus, TextSettings] | None:
+    """The corpus, and the settings that were chosen for it; None after saying why there is none."""
+    encoding = session.encoding() if isinstance(source, Upload) else None
+    place = st.container(border=True)
+    try:
+        with place:
+            settings = choose_settings(source, encoding)
+        with st.spinner("Reading the text …"):
+            whole = sources.prepare(source, replace(settings, vocabulary_size=sources.EVERY_WORD))
+    except EncodingError as error:
+        widgets.problem("This file does not say how its letters are written", error)
+        ask_encoding(error)
+        return None
+    except UserError as error:
+        widgets.problem("There is nothing to learn from here", error)
+        return None
+    with place:
+        settings = replace(settings, vocabulary_size=choose_vocabulary(whole))
+    return sources.narrow(whole, settings.vocabulary_size), settings
+
+
+def choose_settings(source: Source, encoding: str | None) -> TextSettings:
+    """How the source is cut into sentences and words. Raises CorpusError where it is no text."""
+    if isinstance(source, Agreement):
+        return TextSettings(sentences="lines")
+    names = text.columns(source.data, source.name, encoding) if isinstance(source, Upload) else []
+    first, second, third = st.columns(3)
+    unit = first.segmented_control(
+        "Unit",
+        list(wording.UNITS),
+        default="word",
+        required=True,
+        format_func=lambda unit: wording.UNITS[unit],
+        help=wording.TEXT_HELP["unit"],
+        key=session.key(PAGE, "unit"),
+        persist_state="session",
+    )
+    cut = second.selectbox(
+        "Sentences",
+        list(wording.SENTENCES),
+        format_func=lambda cut: wording.SENTENCES[cut],
+        help=wording.TEXT_HELP["sentences"],
+        key=session.key(PAGE, "sentences"),
+        persist_state="session",
+    )
+    column = None
+    if names:
+        # A table's column names are its author's; a selectbox shows its options as they are.
+        column = third.selectbox("Column", names, help=wording.TEXT_HELP["column"], key=session.key(PAGE, "column"))
+    lowercase = st.toggle(
+        "Lower-case everything",
+        help=wording.TEXT_HELP["lowercase"],
+        key=session.key(PAGE, "lowercase"),
+        persist_state="session",
+    )
+    with st.expander("More", icon=":material/tune:"):
+        first, second, third = st.columns(3)
+        fraction = first.slider(
+            "Kept aside for validation",
+            0.02,
+            0.5,
+            0.1,
+            0.01,
+            format="percent",
+            help=wording.TEXT_HELP["validation_fraction"],
+            key=session.key(PAGE, "fraction"),
+            persist_state="session",
+        )
+        longest = second.number_input(
+            f"Longest sentence, in {widgets.unit(unit)}s",
+            5,
+            1000,
+            200,
+            help=wording.TEXT_HELP["max_sentence_length"],
+            key=session.key(PAGE, "longest"),
+            persist_state="session",
+        )
+        seed = third.number_input(
+            "Seed of the split",
+            0,
+            2**31 - 1,
+            0,
+            help=wording.TEXT_HELP["seed"],
+            key=session.key(PAGE, "seed"),
+            persist_state="session",
+        )
+    return TextSettings(
+        unit=unit,
+        lowercase=lowercase,
+        sentences=cut,
+        column=column,
+        encoding=encoding,
+        validation_fraction=fraction,
+        max_sentence_length=int(longest),
+        seed=int(seed),
+    )
+
+
+def ask_encoding(error: EncodingError) -> None:
+    """Let a person say which preview reads right: detectors guess wrong without a word."""
+    if error.candidates:
+        widgets.table(
+            {
+                "encoding": [candidate.encoding for candidate in error.candidates],
+                "how it would read": [candidate.preview for candidate in error.candidates],
+            }
+        )
+    chosen = st.selectbox(
+        "Encoding",
+        [candidate.encoding for candidate in error.candidates],
+        index=None,
+        placeholder="choose the one that reads right",
+        help=wording.TEXT_HELP["encoding"],
+    )
+    if chosen is not None:
+        session.choose_encoding(chosen)
+        st.rerun()
+
+
+def choose_vocabulary(whole: PreparedCorpus) -> int:
+    """How many of the corpus's words the network will know."""
+    most = len(whole.vocabulary)
+    if most <= 60:
+        return most
+    sizes = charts.sizes(50, most)
+    usual = max(size for size in sizes if size <= max(8000, sizes[0]))
+    key = session.key(PAGE, "vocabulary")
+    if st.session_state.get(key, usual) not in sizes:
+        st.session_state.pop(key)
+    return st.select_slider(
+        "Vocabulary",
+        sizes,
+        usual,
+        format_func=lambda size: f"{size:,}",
+        help=wording.TEXT_HELP["vocabulary_size"],
+        key=key,
+        persist_state="session",
+    )
+
+
+# --- what was read ----------------------------------------------------------------------------------------------------
+
+
+def show(corpus: PreparedCorpus, settings: TextSettings) -> None:
+    report, unit = corpus.report, widgets.unit(settings.unit)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        widgets.number("Sentences", report.sentences, "{:,}")
+        widgets.number(f"{unit.capitalize()}s", report.tokens, "{:,}")
+        widgets.number(f"Different {unit}s", report.distinct_words, "{:,}")
+        widgets.number("Vocabulary", len(corpus.vocabulary), "{:,}")
+        widgets.number("Text covered", 100 * report.coverage, "{:.1f} %")
+        widgets.number("Longest sentence", report.longest_sentence, "{:,}")
+    for note in report.notes:
+        st.text(note)
+    if st.button("Train a network on this", type="primary", icon=":material/model_training:"):
+        session.close_run()
+        st.switch_page("views/train.py")
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Most frequent", anchor=False)
+        words = list(corpus.vocabulary.words[3 : 3 + SHOWN_WORDS])
+        widgets.chart(
+            charts.frequencies(words, corpus.vocabulary.counts[3 : 3 + SHOWN_WORDS]),
+            alt_text="The most frequent words and how often they occur",
+            key="frequencies",
+        )
+    with right:
+        st.subheader("Coverage", anchor=False)
+        widgets.chart(
+            charts.coverage(charts.coverage_table(report.frequencies), len(corpus.vocabulary), unit),
+            alt_text="Share of the text that is covered by the most frequent words",
+            key="coverage",
+        )
+        st.subheader("Sentence length", anchor=False)
+        lengths = np.array([len(ids) - 2 for ids in (*corpus.train, *corpus.valid)])
+        widgets.chart(
+            charts.lengths(charts.lengths_table(lengths), unit),
+            alt_text="How many sentences have how many words",
+            key="lengths",
+        )
+    st.subheader("As the network sees it", anchor=False)
+    st.caption(f"`{UNKNOWN}` stands for every {unit} outside the vocabulary, `<s>` and `</s>` for start and end.")
+    sentences = corpus.train[:SHOWN_SENTENCES]
+    joint = "" if settings.unit == "char" else " "
+    widgets.table(
+        {
+            "sentence": [joint.join(corpus.vocabulary.decode(ids)) for ids in sentences],
+            f"{unit}s": [len(ids) - 2 for ids in sentences],
+            "unknown": [int(np.count_nonzero(ids == text.UNKNOWN_ID)) for ids in sentences],
+        },
+        column_config={"sentence": st.column_config.TextColumn(width="large")},
+    )
+
+
+page()

@@ -1,0 +1,152 @@
+"""Generate: let the network write, and see how sure it was of each word."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import streamlit as st
+
+from dashboard import network, session, widgets, wording
+from dashboard.charts import generation as charts
+from rnn_core.errors import UserError
+from rnn_core.runs import Run
+from rnn_core.sampling import SampledToken, SamplingSettings, generate, read_prompt
+from rnn_core.text import detokenize
+
+PAGE = "generate"
+MOST_SENTENCES = 20
+
+
+def page() -> None:
+    st.title("Generate", anchor=False)
+    run = widgets.opened_run()
+    if run is None:
+        widgets.no_run()
+        return
+    st.markdown(wording.GENERATE_INTRO)
+    prompt, count, seed, settings = choose(run)
+    loaded = network.newest(run)
+    if loaded is None:
+        st.info(wording.NO_CHECKPOINT, icon=":material/hourglass_top:")
+        return
+    try:
+        explanation = read_prompt(loaded.vocabulary, prompt).explanation
+        tokens = list(generate(loaded.model, loaded.vocabulary, prompt, count, settings, seed))
+    except UserError as error:
+        widgets.problem("No sentence can be written this way", error)
+        return
+    if explanation:
+        st.text(explanation)
+    st.caption(f"weights of step {loaded.step:,}")
+    for number, sentence in groupby(tokens, key=lambda token: token.sentence):
+        show(number, list(sentence), loaded.vocabulary.unit)
+
+
+def choose(run: Run) -> tuple[str, int, int, SamplingSettings]:
+    """What to begin with, how many sentences, which draw, and how freely."""
+    del run
+    with st.container(border=True):
+        prompt = st.text_input(
+            "Begin with",
+            max_chars=500,
+            placeholder="nothing: the network begins by itself",
+            help=wording.SAMPLING_HELP["prompt"],
+            key=session.key(PAGE, "prompt"),
+            persist_state="session",
+        )
+        first, second, third, fourth = st.columns(4)
+        temperature = first.slider(
+            "Temperature",
+            0.0,
+            2.0,
+            0.8,
+            0.05,
+            help=wording.SAMPLING_HELP["temperature"],
+            key=session.key(PAGE, "temperature"),
+            persist_state="session",
+        )
+        top_k = second.number_input(
+            "Top-k",
+            1,
+            100_000,
+            None,
+            placeholder="all words",
+            help=wording.SAMPLING_HELP["top_k"],
+            key=session.key(PAGE, "top_k"),
+            persist_state="session",
+        )
+        top_p = third.slider(
+            "Top-p",
+            0.05,
+            1.0,
+            1.0,
+            0.05,
+            help=wording.SAMPLING_HELP["top_p"],
+            key=session.key(PAGE, "top_p"),
+            persist_state="session",
+        )
+        count = fourth.number_input(
+            "Sentences",
+            1,
+            MOST_SENTENCES,
+            5,
+            help=wording.SAMPLING_HELP["count"],
+            key=session.key(PAGE, "count"),
+            persist_state="session",
+        )
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            draw = st.session_state.setdefault(session.key(PAGE, "draw"), 0)
+            if st.button("Write again", type="primary", icon=":material/casino:", key=session.key(PAGE, "again")):
+                draw = st.session_state[session.key(PAGE, "draw")] = draw + 1
+            unknown = st.toggle(
+                "Allow the unknown word",
+                help=wording.SAMPLING_HELP["allow_unknown"],
+                key=session.key(PAGE, "unknown"),
+                persist_state="session",
+            )
+    return (
+        prompt or "",
+        int(count),
+        draw,
+        SamplingSettings(
+            temperature=temperature,
+            top_k=None if top_k is None else int(top_k),
+            top_p=None if top_p == 1.0 else top_p,
+            allow_unknown=unknown,
+        ),
+    )
+
+
+def show(number: int, tokens: list[SampledToken], unit: str) -> None:
+    """One sentence as it reads, and under it the probability of each of its words."""
+    words = [token.word for token in tokens]
+    with st.container(border=True):
+        st.text(detokenize(words, unit))
+        widgets.chart(
+            charts.probabilities(
+                words,
+                [token.probability for token in tokens],
+                [token.given for token in tokens],
+                [token.alternatives[0][0] for token in tokens],
+            ),
+            alt_text="The network's probability of each word of this sentence",
+            key=f"probabilities {number}",
+        )
+        with st.expander("What else it considered"):
+            widgets.table(
+                {
+                    "word": words,
+                    "probability": [token.probability for token in tokens],
+                    "drawn with": [token.odds for token in tokens],
+                    "likeliest words": [
+                        ", ".join(f"{word} {share:.1%}" for word, share in token.alternatives) for token in tokens
+                    ],
+                },
+                column_config={
+                    "probability": st.column_config.NumberColumn(format="percent"),
+                    "drawn with": st.column_config.NumberColumn(format="percent"),
+                },
+            )
+
+
+page()

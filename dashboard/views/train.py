@@ -1,0 +1,240 @@
+"""Train: choose a network, start it, watch it learn."""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+
+from dashboard import session, settings_form, widgets, wording, worker
+from dashboard.charts import training as charts
+from dashboard.history import History
+from rnn_core.errors import UserError
+from rnn_core.evaluation import perplexity
+from rnn_core.model import ModelConfig, parameter_shapes
+from rnn_core.runs import Run, RunStatus
+from rnn_core.training import TrainingSettings, check_together
+
+PAGE = "train"
+POLL_SECONDS = 1.0
+
+
+def page() -> None:
+    st.title("Train", anchor=False)
+    widgets.notice()
+    run = widgets.opened_run()
+    if run is None:
+        set_up()
+    else:
+        watch(run)
+
+
+# --- a new training ---------------------------------------------------------------------------------------------------
+
+
+def set_up() -> None:
+    st.markdown(wording.TRAIN_INTRO)
+    chosen = session.corpus()
+    if chosen is None:
+        st.info(wording.NO_CORPUS, icon=":material/menu_book:")
+        st.page_link("views/corpus.py", label="Choose a corpus", icon=":material/arrow_forward:")
+        return
+    widgets.corpus_line(chosen.corpus)
+    model, training = settings_form.draw(PAGE, len(chosen.corpus.vocabulary))
+    name = st.text_input(
+        "Name of this training",
+        placeholder=f"{wording.CELLS[model.cell]}, {model.hidden_size} units",
+        max_chars=80,
+        key=session.key(PAGE, "name"),
+    )
+    refusal = refused(model, training)
+    if refusal is not None:
+        widgets.problem("These settings do not go together", refusal)
+    else:
+        st.caption(f"{parameter_count(model):,} parameters")
+    if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=refusal is not None):
+        begin(name or f"{wording.CELLS[model.cell]}, {model.hidden_size} units", chosen, model, training)
+
+
+def refused(model: ModelConfig, training: TrainingSettings) -> UserError | None:
+    """Why these settings make no sense together, or None where they do."""
+    try:
+        check_together(model, training)
+    except UserError as reason:
+        return reason
+    return None
+
+
+def parameter_count(model: ModelConfig) -> int:
+    return sum(math.prod(shape) for shape in parameter_shapes(model).values())
+
+
+def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training: TrainingSettings) -> None:
+    """Make the run's folder, start its process and look at it."""
+    try:
+        session.open_run(worker.begin(name, chosen.corpus, chosen.settings, model, training))
+    except UserError as error:
+        widgets.problem("This training could not be started", error)
+        return
+    st.rerun()
+
+
+# --- a training that is under way, or over ----------------------------------------------------------------------------
+
+
+def watch(run: Run) -> None:
+    live = widgets.at_work(run)
+    # Only what moves is worth asking about every second.
+    st.fragment(picture, run_every=POLL_SECONDS if live else None)(run, live)
+
+
+def picture(run: Run, live: bool) -> None:
+    """One look at the run: its state, its numbers, its curves. Drawn again every second while it trains."""
+    if live != widgets.at_work(run):
+        st.rerun()
+    try:
+        if live:
+            run.watch()
+        status = run.status()
+        history = session.history(run)
+        history.update()
+    except UserError as error:
+        widgets.problem("This training cannot be read", error)
+        return
+    controls(run, status)
+    explanation(status)
+    progress(status, history)
+    numbers(history)
+    curves(run, history)
+    words(history)
+    particulars(run, history)
+
+
+def controls(run: Run, status: RunStatus) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        widgets.state_badge(status.state)
+        if status.alive:
+            paused = status.state == "paused"
+            ask(run, *(("resume", "Resume", "play_arrow") if paused else ("pause", "Pause", "pause")))
+            ask(run, "step", "One step", "skip_next", disabled=not paused, help=wording.ONE_STEP_HELP)
+            ask(run, "stop", "Stop", "stop")
+        elif status.resumable:
+            label = "Start" if status.state == "created" else "Resume"
+            if st.button(
+                label,
+                type="primary",
+                icon=":material/play_arrow:",
+                disabled=worker.working(run),
+                key=session.key(PAGE, "start"),
+            ):
+                start(run)
+        if st.button("New training", icon=":material/add:", key=session.key(PAGE, "new")):
+            session.close_run()
+            st.rerun()
+
+
+def ask(run: Run, kind: str, label: str, icon: str, disabled: bool = False, help: str | None = None) -> None:
+    """A button that leaves a request for the training process."""
+    key = session.key(PAGE, kind)
+    if not st.button(label, icon=f":material/{icon}:", disabled=disabled, help=help, key=key):
+        return
+    try:
+        run.request(kind)
+    except UserError as error:
+        widgets.problem("The training did not hear this", error)
+
+
+def start(run: Run) -> None:
+    try:
+        worker.start(run)
+    except UserError as error:
+        widgets.problem("This training could not be resumed", error)
+        return
+    st.rerun()
+
+
+def explanation(status: RunStatus) -> None:
+    """Why a run that does not train stands still, where there is something to say."""
+    if status.state in ("failed", "diverged", "dead"):
+        widgets.problem(wording.STATE_HELP[status.state], status.message)
+    elif status.message:
+        st.text(status.message)
+
+
+def progress(status: RunStatus, history: History) -> None:
+    if not status.total_steps:
+        return
+    text = f"step {status.step:,} of {status.total_steps:,} · {status.epoch:,} epochs done"
+    left = history.seconds_left(status.total_steps) if status.state == "running" else None
+    if left is not None:
+        text += f" · {widgets.duration(left)} left"
+    st.progress(min(1.0, status.step / status.total_steps), text=text)
+
+
+def numbers(history: History) -> None:
+    latest = history.latest
+    validation = history.validation[max(history.validation)] if history.validation else None
+    with st.container(horizontal=True):
+        widgets.number("Training loss", history.recent_loss(), "{:.3f}", help=wording.NUMBER_HELP["training"])
+        widgets.number("Validation loss", validation, "{:.3f}", help=wording.NUMBER_HELP["validation"])
+        widgets.number(
+            "Perplexity",
+            None if validation is None else perplexity(validation),
+            "{:,.1f}",
+            help=wording.NUMBER_HELP["perplexity"],
+        )
+        widgets.number("Gradient norm", latest.get("gradient_norm"), "{:.3g}", help=wording.NUMBER_HELP["gradient"])
+        widgets.number("Words per second", latest.get("tokens_per_second"), "{:,.0f}")
+        widgets.number("Learning rate", latest.get("learning_rate"), "{:.3g}")
+
+
+def curves(run: Run, history: History) -> None:
+    facts = run.config.corpus
+    wide, narrow = st.columns([3, 2], gap="large")
+    with wide:
+        st.subheader("Loss", anchor=False)
+        references = {charts.UNIFORM: facts.uniform_nats, charts.UNIGRAM: facts.unigram_nats}
+        table = charts.loss_table(history.loss.steps, history.loss.values, history.validation, references)
+        widgets.chart(
+            charts.loss_chart(table, widgets.unit(run.config.text.unit)),
+            alt_text="Training and validation loss over the steps of the training",
+            key="loss chart",
+        )
+    with narrow:
+        st.subheader("Gradient norm", anchor=False)
+        before, after = history.norm_before, history.norm_after
+        table = charts.gradient_norm_table(
+            (before.steps, before.values), (after.steps, after.values), charts.threshold(run.config.training)
+        )
+        widgets.chart(
+            charts.gradient_norm_chart(table),
+            alt_text="Norm of the gradient over the steps of the training, before and after clipping",
+            key="gradient norm chart",
+        )
+
+
+def words(history: History) -> None:
+    """The newest sample, as it is; the earlier ones on demand."""
+    if not history.samples:
+        return
+    step, text = history.samples[-1]
+    st.subheader("What it writes", anchor=False)
+    st.code(text or " ", language=None, wrap_lines=True)
+    st.caption(f"after {step:,} steps")
+    if len(history.samples) > 1:
+        with st.expander("Earlier sentences"):
+            earlier = history.samples[-2::-1]
+            widgets.table({"step": [step for step, _ in earlier], "text": [text for _, text in earlier]})
+
+
+def particulars(run: Run, history: History) -> None:
+    """What happened besides steps, and with which settings."""
+    if history.changes:
+        with st.expander("Changes of the learning rate"):
+            steps, changes, reasons = zip(*history.changes, strict=True)
+            widgets.table({"step": steps, "learning rate": changes, "why": reasons})
+    with st.expander("Settings of this training"):
+        widgets.settings(run.config)
+
+
+page()

@@ -1,0 +1,161 @@
+"""Pieces of a page that several pages draw, each safe for text that came from a user.
+
+Streamlit reads Markdown in most of what it shows (labels, errors, toasts, metrics, captions, tabs, options of pills and
+of sliders), and an image in it is fetched. `st.text`, `st.code`, `st.dataframe`, text inputs, charts and the options of
+`st.selectbox` show their text as it is; so a user's words go there and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from dashboard import library, session, wording, worker
+from rnn_core.errors import UserError
+from rnn_core.runs import Run, RunConfig
+from rnn_core.text import PreparedCorpus
+
+Color = Literal["green", "blue", "orange", "red", "gray"]
+_STATE_LOOKS: dict[str, tuple[Color, str]] = {
+    "created": ("gray", "radio_button_unchecked"),
+    "queued": ("blue", "hourglass_top"),
+    "running": ("green", "play_circle"),
+    "paused": ("orange", "pause_circle"),
+    "stopped": ("gray", "stop_circle"),
+    "finished": ("blue", "check_circle"),
+    "failed": ("red", "error"),
+    "diverged": ("red", "trending_up"),
+    "dead": ("red", "power_off"),
+}
+
+
+def problem(headline: str, explanation: UserError | str) -> None:
+    """What went wrong: our `headline`, and under it the explanation, which may quote a user's text."""
+    st.error(headline, icon=":material/error:")
+    if str(explanation):
+        st.text(str(explanation))
+
+
+def notice() -> None:
+    """Say once what the page before left to be said."""
+    text = session.take_notice()
+    if text is not None:
+        st.success(text, icon=":material/check:")
+
+
+def chart(drawing: alt.Chart | alt.LayerChart, *, alt_text: str, key: str) -> None:
+    """Draw a chart over the width of its container.
+
+    Its table travels beside the specification, not inside it: a live chart then keeps its canvas and swaps its numbers,
+    where a changed specification would tear it down and build it anew.
+    """
+    bare = drawing.copy(deep=False)
+    bare.data = alt.Undefined
+    specification: dict[str, Any] = bare.to_dict(validate=False)
+    st.vega_lite_chart(drawing.data, specification, width="stretch", theme="streamlit", key=key, alt=alt_text)
+
+
+def frame(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """Columns of a table; the names are ours."""
+    return pd.DataFrame(dict(columns))
+
+
+def table(columns: Mapping[str, Sequence[Any]], **options: Any) -> None:
+    """A table whose cells show a user's text as it is."""
+    st.dataframe(frame(columns), hide_index=True, **options)
+
+
+def settings(config: RunConfig) -> None:
+    """Every setting of a run, by the names that the command line and config.json use."""
+    parts = {
+        "network": config.model.to_json(),
+        "training": config.training.to_json(),
+        "text": config.text.to_json(),
+    }
+    rows = [(part, name, value) for part, values in parts.items() for name, value in values.items()]
+    rows = [("corpus", "name", config.corpus.name), *rows]
+    places, names, values = zip(*rows, strict=True)
+    table({"part": places, "setting": names, "value": ["" if value is None else str(value) for value in values]})
+
+
+def number(label: str, value: float | None, form: str, help: str | None = None) -> None:
+    """A number with its name; a dash where it is not known yet."""
+    st.metric(label, "–" if value is None else form.format(value), help=help, width="content")
+
+
+def state_badge(state: str) -> None:
+    color, icon = _STATE_LOOKS[state]
+    st.badge(wording.STATES[state], color=color, icon=f":material/{icon}:", help=wording.STATE_HELP.get(state))
+
+
+def duration(seconds: float) -> str:
+    """42 -> "42 s", 100 -> "1 min 40 s", 9000 -> "2 h 30 min"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def unit(name: str) -> str:
+    """What one token is called on the screen."""
+    return "character" if name == "char" else "word"
+
+
+def at_work(run: Run) -> bool:
+    """Whether something about this run moves, so that a page should look at it again."""
+    return run.status().state in ("queued", "running", "paused") or worker.working(run)
+
+
+def opened_run() -> Run | None:
+    """The run that this visitor looks at; says so where the link's run cannot be opened."""
+    run_id = session.run_id()
+    if run_id is None:
+        return None
+    try:
+        return library.open_run(run_id)
+    except UserError as error:
+        session.close_run()
+        problem("This training cannot be opened", error)
+        return None
+
+
+def opened_run_box() -> None:
+    """In the sidebar: which training the pages are about."""
+    run_id = session.run_id()
+    if run_id is None:
+        return
+    try:
+        run = library.open_run(run_id)
+        state = run.status().state
+    except UserError:
+        return  # the page itself says what is wrong
+    with st.sidebar.container(border=True):
+        st.caption("Open training")
+        st.text(run.config.name)
+        state_badge(state)
+
+
+def no_run() -> None:
+    """What a page about a run shows where none is open."""
+    st.info(wording.NO_RUN, icon=":material/model_training:")
+    with st.container(horizontal=True):
+        st.page_link("views/train.py", label="Start a training", icon=":material/play_arrow:")
+        st.page_link("views/runs.py", label="Open an earlier one", icon=":material/folder_open:")
+
+
+def corpus_line(corpus: PreparedCorpus) -> None:
+    """The corpus in one line: its name as it is, and its size."""
+    report = corpus.report
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(":material/menu_book: **Corpus**")
+        st.text(corpus.name)
+        st.caption(
+            f"{report.sentences:,} sentences · {report.tokens:,} {unit(corpus.vocabulary.unit)}s · "
+            f"vocabulary of {len(corpus.vocabulary):,}"
+        )

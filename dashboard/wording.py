@@ -1,0 +1,198 @@
+"""The words shown to people: names of choices, one sentence of help for each setting, and what the pages say.
+
+Everything here is ours and may hold Markdown; text that came from a user never passes through this file.
+"""
+
+from __future__ import annotations
+
+APP = "see-bptt"
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+CORPUS_INTRO = "Choose a text. The network will learn to predict each next word of its sentences."
+TRAIN_INTRO = "Choose a network, start it, and watch it learn. Training goes on when you leave or close this page."
+GRADIENTS_INTRO = (
+    "Each word's loss sends a gradient back through time. Here is how much of it arrives at every earlier word."
+)
+GENERATE_INTRO = "Let the network write. Every word is drawn from the probabilities it predicts."
+RUNS_INTRO = "Every training is a folder: settings, history, weights. Open one, or take it with you."
+
+FIRST_VISIT_TITLE = "New here? See a network learn in seconds"
+FIRST_VISIT = (
+    "One click makes sentences in which the last word must agree with a word near the start (*queen … her*), "
+    "trains a small network on them, and shows its loss and its gradient live. Nothing is downloaded."
+)
+FIRST_VISIT_BUTTON = "Train the demo"
+
+NO_RUN = "No training is open. Start one, or open one of the earlier ones."
+NO_RUNS = "There is no training yet. Choose a corpus and start the first one."
+NO_CORPUS = "Choose a corpus first: upload one, paste one, or take a built-in one."
+NO_CHECKPOINT = "This training has not saved its weights yet. Start it, and look again in a moment."
+
+# --- where a text comes from ------------------------------------------------------------------------------------------
+
+SOURCES = {
+    "upload": "Upload",
+    "paste": "Paste",
+    "agreement": "Agreement sentences",
+    "python": "Python reference",
+    "nltk": "NLTK corpus",
+}
+SOURCE_HELP = {
+    "upload": "A .txt, .csv or .jsonl file. It stays on the machine that runs this app.",
+    "paste": "Any text of at least a few sentences.",
+    "agreement": (
+        "Sentences from a small grammar in which one word decides another many words later. "
+        "The distance is yours to set: the cleanest way to see what a network can remember."
+    ),
+    "python": "The Python language reference, about 65,000 words. It ships with Python, so it is always there.",
+    "nltk": "A classic corpus (Brown, Gutenberg, …). Fetched from the internet where the machine has it.",
+}
+
+TEXT_HELP = {
+    "unit": "What one time step reads. Characters need longer sentences and far smaller vocabularies.",
+    "vocabulary_size": (
+        "How many of the most frequent words the network knows. The rest become `<unk>`. "
+        "Three places are taken by `<unk>`, `<s>` and `</s>`."
+    ),
+    "lowercase": "Makes *The* and *the* one word: fewer words to learn, no names in the output.",
+    "sentences": "How the text is cut into training examples.",
+    "column": "Which column of the table holds the text.",
+    "encoding": "How the file's bytes spell letters. Choose the preview that reads right.",
+    "validation_fraction": "The share of sentences kept aside to measure the loss on text the network never trains on.",
+    "max_sentence_length": "Longer sentences are cut into pieces, so that one of them cannot fill the memory.",
+    "seed": "Which sentences are kept aside. The same seed gives the same split.",
+}
+UNITS = {"word": "Words", "char": "Characters"}
+SENTENCES = {"punkt": "Found in the text (Punkt)", "lines": "One a line"}
+
+# --- the network and its training -------------------------------------------------------------------------------------
+
+CELLS = {
+    "tanh": "tanh RNN",
+    "relu": "ReLU RNN",
+    "sigmoid": "sigmoid RNN",
+    "lstm": "LSTM",
+    "gru": "GRU",
+}
+INITIALISATIONS = {
+    "uniform": "uniform ±1/√H",
+    "glorot": "Glorot",
+    "orthogonal": "orthogonal",
+    "identity": "identity (IRNN)",
+    "spectral": "given spectral radius",
+}
+BATCHINGS = {"sentences": "sentence by sentence", "stream": "one continuous stream"}
+OPTIMIZERS = {
+    "sgd": "SGD",
+    "momentum": "Momentum",
+    "nesterov": "Nesterov",
+    "rmsprop": "RMSprop",
+    "adam": "Adam",
+    "adamw": "AdamW",
+}
+SCHEDULES = {"constant": "constant", "halve": "halve when validation gets worse", "cosine": "cosine"}
+CLIP_MODES = {"norm": "global norm", "value": "each value", "none": "off"}
+GRU_RESETS = {"after": "after the matrix product", "before": "before it (2014)"}
+
+SETTING_HELP = {
+    # the five a beginner sees
+    "cell": "What remembers. The plain RNNs forget fast; LSTM and GRU have gates that let a gradient pass.",
+    "hidden_size": "Units in the hidden state $s_t$: how much the network can keep in mind.",
+    "truncate": "How many words back a loss may send its gradient. The tutorial uses 4; full: to the sentence's start.",
+    "learning_rate": "The size of a step. Too large and the loss jumps or explodes, too small and nothing happens.",
+    "epochs": "How often the whole text is read.",
+    # the network
+    "layers": "Recurrent layers on top of each other.",
+    "embedding": "Gives each word a learnt vector first, instead of a column of $U$ of its own. Saves parameters.",
+    "embedding_size": "Numbers in each word's vector.",
+    "tied": "Uses the word vectors as output matrix $V$ as well. Needs as many numbers a word as hidden units.",
+    "bias": "Adds $b$ and $c$. The tutorial's network has none.",
+    "gru_reset": "Where the GRU's reset gate acts: PyTorch's form, or that of the first paper.",
+    # the start
+    "init": "How $W$ starts: it decides whether gradients fade, keep or explode before anything is learnt.",
+    "init_scale": "Gain of orthogonal, scale of identity, or spectral radius: above 1 gradients grow, below they fade.",
+    "forget_bias": "Start of the LSTM's forget-gate bias: 1 keeps most of the memory from the first step on.",
+    "chrono": "Starts the gates so that memories last up to the given number of words (Tallec & Ollivier 2018).",
+    "chrono_steps": "The longest dependency expected, in words.",
+    "seed": "Decides first weights, order and dropout. Same seed, same machine: the same run, to the bit.",
+    # batches
+    "batch_size": "Sentences side by side in one step. More are faster per word and make smoother, fewer steps.",
+    "batching": "Sentence by sentence starts each with an empty state; a stream carries the state across sentences.",
+    "sequence_length": "Words in a chunk of the stream. The gradient stops at a chunk's edge, the state goes on.",
+    # the optimizer
+    "optimizer": "Turns gradients into steps. Adam adapts the step of each weight; SGD is the tutorial's.",
+    "schedule": "How the learning rate changes over time. The tutorial halves it whenever the validation loss rises.",
+    "warmup_steps": "Steps over which the learning rate rises from zero.",
+    "clip_mode": "Limits the gradient before it is used, so that an explosion does not throw the weights away.",
+    "clip": "The limit.",
+    "length": "Whether training ends after a number of epochs or of steps.",
+    "steps": "How many steps to train. A step is one batch.",
+    # against overfitting, and for memory
+    "dropout": "Share of units silenced at random on the way up, so that none is relied upon too much.",
+    "variational": "Silences the same units at every step of a sentence (Gal & Ghahramani 2016).",
+    "weight_decay": "Pulls all weights towards zero a little at each step.",
+    "omega": "Rewards gradients that neither fade nor grow on their way back (Pascanu, Mikolov & Bengio 2013).",
+}
+
+ONE_STEP_HELP = "Pause first; each click then trains on one batch."
+NUMBER_HELP = {
+    "training": "Mean loss in nats over the last steps, before each update.",
+    "validation": "Mean loss in nats on the sentences that are kept aside.",
+    "perplexity": "exp(validation loss): among how many equally likely words the network hesitates.",
+    "gradient": "L2 norm of the gradient of all parameters together, before clipping.",
+}
+
+STATES = {
+    "created": "ready to start",
+    "queued": "waiting for its turn",
+    "running": "training",
+    "paused": "paused",
+    "stopped": "stopped",
+    "finished": "finished",
+    "failed": "failed",
+    "diverged": "diverged",
+    "dead": "interrupted",
+}
+STATE_HELP = {
+    "created": "Nothing has been trained yet.",
+    "queued": "Other trainings come first.",
+    "stopped": "The weights are saved. Resume goes on from the very step.",
+    "failed": "Training ended with an error.",
+    "diverged": "The loss or gradient was no longer finite. The last good weights were kept.",
+    "dead": "Its process is gone without a word. Resume goes on from the last checkpoint.",
+}
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+SAMPLING_HELP = {
+    "prompt": "Words to begin with. Every sentence goes on from them.",
+    "temperature": "Below 1 the network plays safe, above 1 it dares; 0 always takes the likeliest word.",
+    "top_k": "Draw only from the k likeliest words.",
+    "top_p": "Draw only from the likeliest words that together have this probability. 1 allows all words.",
+    "count": "How many sentences to write.",
+    "allow_unknown": "Lets the network write `<unk>`, the place of every word that it does not know.",
+}
+
+# --- gradients --------------------------------------------------------------------------------------------------------
+
+EXAMPLE_SENTENCE = "The man who wore a wig on his head went inside"
+GRADIENT_HELP = {
+    "sentence": "Any sentence; words that the network does not know are read as `<unk>`.",
+    "relative": "Divides each row by its diagonal, to compare rows. Absolute norms show what really arrives.",
+}
+TRIANGLE = (
+    "Each row is a word whose loss is asked, each column an earlier word. "
+    "Colour is $\\log_{10}\\lVert\\delta_{t,k}\\rVert$: what has faded into the page did not arrive."
+)
+DECAY = "How much of a word's gradient is left $j$ words back: one thin line a word, and their median."
+TRIANGLE_EQUATION = (
+    r"\delta_{t,k} = \frac{\partial E_t}{\partial a_k}"
+    r"= \frac{\partial E_t}{\partial s_t}\Bigl(\prod_{i=k+1}^{t}\frac{\partial s_i}{\partial s_{i-1}}\Bigr)"
+    r"\frac{\partial s_k}{\partial a_k}"
+)
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+DOWNLOAD_HELP = "A zip of the run's folder: settings, words, weights and its whole history. No Python pickle is in it."
+DELETE_WARNING = "Its weights and history will be gone. Download it first if you may want it back."
