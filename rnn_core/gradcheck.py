@@ -4,7 +4,7 @@ Two independent derivatives of a function f of one parameter theta:
 
     complex step (Squire & Trapp 1998):   f'(theta) = Im f(theta + i h) / h,   h = 1e-30
     central difference of fourth order:   f'(theta) = (8 (f(+h) - f(-h)) - (f(+2h) - f(-2h))) / 12h,   h = 1e-3
-                                          (Abramowitz & Stegun 1964, 25.3.6, m = 0)
+                                          (Abramowitz & Stegun 1964, 25.3.6, p = 0)
 
 The complex step subtracts nothing, so nothing cancels: it is right to the last digits, element by element, wherever the
 loss is analytic. The central difference needs only the loss as anyone can compute it; its rounding error is about
