@@ -42,12 +42,7 @@ from rnn_core.checkpoints import Spec, Specs
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 from rnn_core.model import LanguageModel, ModelConfig, parameter_shapes
 from rnn_core.text import CorpusReport, PreparedCorpus, TextSettings, Vocabulary
-from rnn_core.training import (
-    Plan,
-    TrainingSettings,
-    check_together,
-    state_arrays,
-)
+from rnn_core.training import Plan, TrainingSettings, TrainingState, check_together, state_arrays
 
 SCHEMA = 1
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{2,63}")
@@ -379,10 +374,12 @@ def create_run(
     model: ModelConfig,
     training: TrainingSettings,
     text: TextSettings,
+    weights: dict[str, NDArray[Any]] | None = None,
 ) -> Run:
     """Make a run's folder; it appears whole or not at all. Training begins with `work`.
 
-    Raises SettingsError for settings that make no sense, RunError where the folder is in use or cannot be written.
+    `weights` to begin from, instead of fresh ones: `LanguageModel.params` of a network with these settings. Raises
+    SettingsError for settings that make no sense, RunError where the folder is in use or cannot be written.
     """
     folder = Path(folder)
     check_together(model, training)
@@ -422,6 +419,8 @@ def create_run(
             checkpoints.write_whole(staging / "vocabulary.json", _to_bytes(corpus.vocabulary.to_json()))
             arrays = {**_flattened("train", corpus.train), **_flattened("valid", corpus.valid)}
             checkpoints.write_tensors(staging / "corpus.safetensors", arrays, {"schema": str(SCHEMA)})
+            if weights is not None:
+                _write_first_checkpoint(staging, config, weights)
             (staging / "lock").touch()
             with contextlib.closing(connect(staging, "rwc")) as database:
                 create_tables(database)
@@ -433,6 +432,13 @@ def create_run(
     except OSError as error:
         raise disk_error(error, folder) from error
     return Run(folder, config)
+
+
+def _write_first_checkpoint(folder: Path, config: RunConfig, weights: dict[str, NDArray[Any]]) -> None:
+    params = {name: value.astype(np.float32) for name, value in weights.items()}
+    plan = Plan.of(config.training, config.corpus.train_sentences, config.corpus.train_tokens)
+    state = TrainingState.fresh(LanguageModel(config.model, params=params), config.training, plan)
+    checkpoints.save(folder, 0, checkpoint_arrays(params, state), checkpoint_state(state, last_event=0), None)
 
 
 def rename_run(folder: str | Path, name: str) -> None:
@@ -608,6 +614,16 @@ def checkpoint_specs(config: RunConfig) -> Specs:
     for name, (kind, shape) in state_arrays(config.model, config.training, plan).items():
         specs[name] = Spec(np.dtype(kind), shape)
     return specs
+
+
+def checkpoint_arrays(params: Mapping[str, NDArray[Any]], state: TrainingState) -> dict[str, NDArray[Any]]:
+    """The arrays of a checkpoint, as `checkpoint_specs` lists them."""
+    return {f"model/{name}": value for name, value in params.items()} | state.arrays()
+
+
+def checkpoint_state(state: TrainingState, last_event: int) -> dict[str, Any]:
+    """The counters of a checkpoint, and the last event that happened before it."""
+    return {"training": state.to_json(), "history": {"event_id": last_event}}
 
 
 def parameters_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -89,7 +89,8 @@ class Prompt:
 
 def read_prompt(vocabulary: Vocabulary, text: str) -> Prompt:
     """A text in the run's own unit and case. Raises SettingsError where it is too long."""
-    tokens = tokenize(text, vocabulary.unit, vocabulary.lowercase)
+    # The tokenizer for words brings NLTK with it, which a training's process should not have to carry.
+    tokens = tokenize(text, vocabulary.unit, vocabulary.lowercase) if text else []
     if len(tokens) > LONGEST_PROMPT:
         raise SettingsError(f"the prompt has {len(tokens)} tokens; at most {LONGEST_PROMPT} are read. Shorten it.")
     ids = vocabulary.encode(tokens)

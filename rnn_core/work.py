@@ -31,7 +31,9 @@ from rnn_core.runs import (
     METRICS,
     Run,
     State,
+    checkpoint_arrays,
     checkpoint_specs,
+    checkpoint_state,
     connect,
     create_tables,
     disk_error,
@@ -385,8 +387,8 @@ class _Worker:
         started = time.monotonic()
         # The history reaches the disk first: a checkpoint never knows of more than the history does.
         self.commit("paused" if self.paused else "running", started, durable=True)
-        arrays = {f"model/{name}": value for name, value in self.model.params.items()} | self.state.arrays()
-        state = {"training": self.state.to_json(), "history": {"event_id": self.recorder.last_event()}}
+        arrays = checkpoint_arrays(self.model.params, self.state)
+        state = checkpoint_state(self.state, self.recorder.last_event())
         try:
             checkpoints.save(self.folder, self.state.step, arrays, state, self.newest_step)
         except CheckpointError:
