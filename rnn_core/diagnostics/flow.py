@@ -1,8 +1,7 @@
-"""What the gradient does on its way back through time: pure functions from a network and a text to numbers.
+"""The gradient of every loss with respect to every earlier step, kept apart: what all the other pictures read.
 
-Every number comes from the walks that train (`bptt.rounds` is also what truncated training runs), carried out in
-float64 so that a norm of 1e-30 is still a number. Symbols: E_t loss at step t in nats, a_k pre-activation, delta_{t,k}
-= dE_t/da_k.
+Symbols: E_t loss at step t in nats, a_k pre-activation (what arrives with word k plus W s_{k-1}), delta_{t,k} =
+dE_t/da_k.
 """
 
 from __future__ import annotations
@@ -13,24 +12,50 @@ from functools import cached_property
 
 import numpy as np
 
-from rnn_core import bptt
+from rnn_core import bptt, output
 from rnn_core.bptt import Round
-from rnn_core.gradients import to_dense
+from rnn_core.diagnostics.norms import vector_norm
+from rnn_core.gradients import Gradients, to_dense
 from rnn_core.model import LanguageModel, Trace, layer_suffix
 from rnn_core.numerics import Array
 
 
 def in_double(model: LanguageModel) -> LanguageModel:
-    """The same network in float64: norms far below float32's smallest square (1e-23) stay exact."""
-    params = {name: value.astype(np.float64) for name, value in model.params.items()}
+    """The same network computing in float64: norms far below float32's smallest square (1e-23) stay exact.
+
+    A table that is only looked up (one-hot U, an embedding that is not tied) stays as it is, and the same array: its
+    few rows widen exactly when they are used.
+    """
+    tables = set() if model.config.tied else {"E" if model.config.embedding_size is not None else "U"}
+    params = {
+        name: value if name in tables else value.astype(np.float64, copy=False)
+        for name, value in model.params.items()
+    }
     return LanguageModel(model.config, params=params)
+
+
+class DenseGradients(Mapping[str, Array]):
+    """dE/dtheta of the mean loss, float64, every one in the shape of its parameter; made dense when asked for."""
+
+    def __init__(self, gradients: Gradients) -> None:
+        self._gradients = gradients
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._gradients)
+
+    def __len__(self) -> int:
+        return len(self._gradients)
+
+    def __getitem__(self, name: str) -> Array:
+        return to_dense(self._gradients[name])
 
 
 class LagGradients(Mapping[str, Array]):
     """{name: (lags, *shape)}: G_j, the part of dE/dtheta in which the loss lies j steps after the use of theta.
 
     Scaled like `loss_and_gradients` (mean over the tokens), so that the sum over j is that gradient. Has every
-    parameter inside the recurrence (U, W, b, b_n of each layer). Computed when asked for: U's can be large.
+    parameter inside the recurrence (U, W, b, b_n of each layer). Computed when asked for: a whole stack can be large,
+    one-hot U's above all; `at` gives a single lag.
     """
 
     def __init__(self, model: LanguageModel, trace: Trace, rounds: list[Round], tokens: int) -> None:
@@ -48,10 +73,12 @@ class LagGradients(Mapping[str, Array]):
         if name not in self._names:
             raise KeyError(name)
         if name not in self._known:
-            self._known[name] = np.stack([self._of_round(name, item) for item in self._rounds])
+            self._known[name] = np.stack([self.at(name, lag) for lag in range(len(self._rounds))])
         return self._known[name]
 
-    def _of_round(self, name: str, item: Round) -> Array:
+    def at(self, name: str, lag: int) -> Array:
+        """G_lag of one parameter, in its shape."""
+        item = self._rounds[lag]
         depth = next(d for d in range(len(self._trace.layers)) if name.endswith(layer_suffix(d) or tuple("UWbn")))
         layer, local = self._trace.layers[depth], item.local[depth]
         here = slice(0, len(local))
@@ -75,33 +102,38 @@ class GradientFlow:
     """Where each loss's gradient goes.
 
     delta_norms  (T, T), row t the loss, column k the source: ||delta_{t,k}||, E_t in nats, one loss at a time; NaN for
-                 k > t and
-                 for padding. (T, T, B) for a batch of more than one sequence. With several layers the norm is over all
-                 of them.
+                 k > t and for padding. (T, T, B) for a batch of more than one sequence. With several layers the norm
+                 is over all of them.
     lag_gradients  {name: (lags, *shape)}: see LagGradients.
-    gradients    dE/dtheta of the mean loss, in full: what the lag gradients add up to.
-    losses_nats  (T, B) E_t.
+    gradients    {name: dE/dtheta} of the mean loss: what the lag gradients add up to.
+    losses_nats  (T, B) E_t, 0 for padding.
+    live         (T, B) bool, False for padding.
+    trace, rounds  the forward pass and the itemised walk back, for the other diagnostics.
     """
 
     delta_norms: Array
     lag_gradients: LagGradients
-    gradients: dict[str, Array]
+    gradients: Mapping[str, Array]
     losses_nats: Array
+    live: Array
     trace: Trace
     rounds: list[Round]
 
     @cached_property
     def lag_gradient_norms(self) -> Array:
         """||G_j|| of the recurrent matrices W (of all layers together), (T,)."""
-        return _joint_norms([self.lag_gradients[name] for name in self._recurrent])
+        lags = range(len(self.rounds))
+        norms = [[vector_norm(self.lag_gradients.at(name, lag).ravel()) for name in self.recurrent] for lag in lags]
+        return vector_norm(np.array(norms))
 
     @cached_property
     def full_gradient_norm(self) -> float:
         """||dE/dW||, all layers together."""
-        return float(np.sqrt(sum(np.vdot(self.gradients[name], self.gradients[name]) for name in self._recurrent)))
+        return float(vector_norm(np.array([vector_norm(self.gradients[name].ravel()) for name in self.recurrent])))
 
     @property
-    def _recurrent(self) -> list[str]:
+    def recurrent(self) -> list[str]:
+        """The names of the recurrent matrices: W, and W2, ... of deeper layers."""
         return [name for name in self.lag_gradients if name.startswith("W")]
 
     @cached_property
@@ -120,49 +152,60 @@ class GradientFlow:
 def gradient_flow(model: LanguageModel, inputs: Array, targets: Array, mask: Array | None = None) -> GradientFlow:
     """inputs, targets (T,) or (T, B) ids, mask (T, B) -> GradientFlow. Memory grows with T^2 B G H.
 
-    The mask may only cut off the end of each sequence (padding behind the text). Raises ValueError otherwise.
+    The walk is `bptt.itemised` in float64: delta_{t,k-1} from delta_{t,k} for all t at once (Werbos 1990; Pascanu,
+    Mikolov & Bengio 2013, eq. 3-5). The mask may only cut off the end of each sequence (padding behind the text).
+    Raises ValueError otherwise.
+    """
+    inputs, targets, live = as_columns(inputs, targets, mask)
+    model = in_double(model)
+    with np.errstate(over="ignore", invalid="ignore"):  # An explosion is a result, not an accident.
+        trace = model.forward(inputs)
+        _, d_hidden, gradients = model.output_gradients(trace, targets, live)
+        tokens = int(live.sum())
+        model.add_layer_gradients(gradients, trace, bptt.full(trace.layers, d_hidden))
+        # d_hidden is of the mean loss; one loss at a time is `tokens` times as long.
+        rounds = bptt.itemised(trace.layers, d_hidden * tokens)
+        losses = np.zeros(inputs.shape)
+        losses[live] = output.losses(trace.hidden[live], targets[live], model.output_matrix, model.params.get("c"))
+        norms = _delta_norms(trace, rounds, live)
+    return GradientFlow(
+        delta_norms=norms[..., 0] if inputs.shape[1] == 1 else norms,
+        lag_gradients=LagGradients(model, trace, rounds, tokens),
+        gradients=DenseGradients(gradients),
+        losses_nats=losses,
+        live=live,
+        trace=trace,
+        rounds=rounds,
+    )
+
+
+def as_columns(inputs: Array, targets: Array, mask: Array | None) -> tuple[Array, Array, Array]:
+    """(T,) or (T, B) ids and a mask of padding behind each sequence -> inputs, targets, live, all (T, B); ValueError.
     """
     inputs, targets = np.asarray(inputs), np.asarray(targets)
     if inputs.ndim == 1:
         inputs, targets = inputs[:, None], targets[:, None]
     live = np.ones(inputs.shape, bool) if mask is None else np.asarray(mask).astype(bool).reshape(inputs.shape)
     if not np.array_equal(live, np.arange(len(live))[:, None] < live.sum(axis=0)):
-        raise ValueError("the mask of gradient_flow must be padding behind each sequence")
-    model = in_double(model)
-    trace = model.forward(inputs)
-    losses, d_hidden, gradients = model.output_gradients(trace, targets, live)
-    tokens = int(live.sum())
-    model.add_layer_gradients(gradients, trace, bptt.full(trace.layers, d_hidden))
-    # d_hidden is of the mean loss; one loss at a time is `tokens` times as long.
-    rounds = bptt.itemised(trace.layers, d_hidden * tokens)
-    token_losses, _ = model.token_losses(inputs, targets, live)
-    norms = _delta_norms(trace, rounds, live)
-    return GradientFlow(
-        delta_norms=norms[..., 0] if inputs.shape[1] == 1 else norms,
-        lag_gradients=LagGradients(model, trace, rounds, tokens),
-        gradients={name: to_dense(gradient) for name, gradient in gradients.items()},
-        losses_nats=token_losses,
-        trace=trace,
-        rounds=rounds,
-    )
+        raise ValueError("here the mask must be padding behind each sequence")
+    return inputs, targets, live
 
 
 def _delta_norms(trace: Trace, rounds: list[Round], live: Array) -> Array:
     steps, batch = trace.inputs.shape
     norms = np.full((steps, steps, batch), np.nan)
     for item in rounds:
-        squares = np.zeros((steps - item.lag, batch))
-        for layer, local in zip(trace.layers, item.local, strict=True):
-            delta = layer.cell.drive_part(local)
-            squares += np.einsum("tbh,tbh->tb", delta, delta)
         losses = np.arange(item.lag, steps)
-        norms[losses, losses - item.lag] = np.where(live[losses], np.sqrt(squares), np.nan)
+        norms[losses, losses - item.lag] = np.where(live[losses], round_delta_norms(trace, item), np.nan)
     return norms
 
 
-def _joint_norms(stacks: list[Array]) -> Array:
-    """[(lags, ...)] -> (lags,) Euclidean norm over everything but the lag."""
-    return np.sqrt(sum(np.square(stack).reshape(len(stack), -1).sum(axis=1) for stack in stacks))
+def round_delta_norms(trace: Trace, item: Round) -> Array:
+    """||delta_{k+j,k}|| of round j, all layers together, (T-j, B) for k = 0 .. T-1-j."""
+    deltas = [
+        layer.cell.drive_part(local) for layer, local in zip(trace.layers, item.local, strict=True)
+    ]
+    return vector_norm(np.stack([vector_norm(delta) for delta in deltas], axis=-1))
 
 
 def relative_decay(delta_norms: Array) -> Array:

@@ -1,0 +1,216 @@
+"""How far back the gradient reaches: its decay over the lag, beside what the weights promise and what they allow.
+
+Three curves are often confused (Pascanu, Mikolov & Bengio 2013, section 2): rho(W)^j, where a linear network ends up;
+(||W||_2 max phi')^j, which no network exceeds; and the product of the norms that the steps of this very text have,
+which lies between the truth and the latter. A bound above 1 does not mean explosion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnn_core import bptt
+from rnn_core.cells import SimpleCell
+from rnn_core.diagnostics.flow import (
+    GradientFlow,
+    as_columns,
+    half_life,
+    in_double,
+    round_delta_norms,
+)
+from rnn_core.diagnostics.jacobian import delta_step_norms, step_norms
+from rnn_core.diagnostics.norms import safe_log, vector_norm
+from rnn_core.model import LanguageModel, Trace, layer_suffix
+from rnn_core.numerics import Array
+
+QUANTILES = (0.1, 0.5, 0.9)
+
+
+@dataclass(frozen=True, eq=False)
+class Horizon:
+    """Relative decay over the lag j = 0, 1, ... (lags,); every array is NaN where no loss reaches back so far.
+
+    low, median, high   10 %, 50 %, 90 % quantile of ||delta_{t,t-j}|| / ||delta_{t,t}|| over the losses of the probe
+    state_median        median of ||dE_t/d state_{t-j}|| / ||dE_t/d state_t||, the joint state of all layers ([h | c])
+    pairs               how many losses each lag has
+    data_bound          median over the same losses of the product of the steps' Jacobian norms: bounds `median` for
+                        simple cells, `state_median` for gated ones (whose deltas have a gate's slope of their own);
+                        None: not asked for
+    fixed_bound         (||W||_2 max phi')^j; None for gated cells, whose carry path has no such bound
+    radius_power        rho(W)^j; None for gated cells
+    half_life           lag in words at which `median` first falls to 1/2; None: not within the probe
+    """
+
+    low: Array
+    median: Array
+    high: Array
+    state_median: Array
+    pairs: Array
+    data_bound: Array | None
+    fixed_bound: Array | None
+    radius_power: Array | None
+    half_life: float | None
+
+    @property
+    def lags(self) -> Array:
+        return np.arange(len(self.median))
+
+
+def horizon(
+    model: LanguageModel,
+    inputs: Array,
+    targets: Array,
+    mask: Array | None = None,
+    bounds: bool = True,
+    longest: int | None = None,
+) -> Horizon:
+    """inputs, targets, mask (T, B) of a probe batch -> Horizon over lags 0 .. min(T - 1, longest).
+
+    Every loss of the batch goes back at once, lag by lag, and nothing but two lengths a loss is kept: memory grows
+    with T B H, not T^2. `bounds=False` leaves the three comparison curves out, for the film of a running training.
+    """
+    inputs, targets, live = as_columns(inputs, targets, mask)
+    model = in_double(model)
+    with np.errstate(over="ignore", invalid="ignore"):
+        trace = model.forward(inputs)
+        _, d_hidden, _ = model.output_gradients(trace, targets, live)
+        deltas, states = [], []
+        for item in bptt.rounds(trace.layers, d_hidden, longest):
+            reached = live[item.lag :]
+            deltas.append(np.where(reached, round_delta_norms(trace, item), np.nan))
+            states.append(np.where(reached, vector_norm(np.concatenate(item.d_state, axis=-1)), np.nan))
+    return _summary(model, trace, live, deltas, states, bounds)
+
+
+def horizon_of_flow(model: LanguageModel, flow: GradientFlow, bounds: bool = True) -> Horizon:
+    """The same for a text whose gradient flow is there already."""
+    deltas, states = [], []
+    for item in flow.rounds:
+        reached = flow.live[item.lag :]
+        deltas.append(np.where(reached, round_delta_norms(flow.trace, item), np.nan))
+        states.append(np.where(reached, vector_norm(np.concatenate(item.d_state, axis=-1)), np.nan))
+    return _summary(in_double(model), flow.trace, flow.live, deltas, states, bounds)
+
+
+def _summary(
+    model: LanguageModel, trace: Trace, live: Array, deltas: list[Array], states: list[Array], bounds: bool
+) -> Horizon:
+    """deltas, states: per lag j (T - j, B) lengths, NaN where there is no loss."""
+    decay = [_relative(of_lag, deltas[0][lag:]) for lag, of_lag in enumerate(deltas)]
+    low, median, high = np.array([_quantiles(values) for values in decay]).T
+    state_median = np.array([_quantiles(_relative(of_lag, states[0][lag:]))[1] for lag, of_lag in enumerate(states)])
+    lags = np.arange(len(decay))
+    data_bound = fixed_bound = radius_power = None
+    if bounds:
+        data_bound = np.array([_quantiles(values)[1] for values in data_bounds(trace, live, len(decay))])
+        factor, radius = fixed_step_bound(model), spectral_radius(model)
+        with np.errstate(over="ignore", under="ignore"):
+            fixed_bound = None if factor is None else factor**lags
+            radius_power = None if radius is None else radius**lags
+    pairs = np.array([int(np.isfinite(values).sum()) for values in decay])
+    return Horizon(
+        low, median, high, state_median, pairs, data_bound, fixed_bound, radius_power, half_life(median)
+    )
+
+
+def _relative(lengths: Array, own: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.where(own > 0, lengths / own, np.nan)
+
+
+def _quantiles(values: Array) -> Array:
+    """The quantiles of what is a number; NaN where nothing is."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return np.full(len(QUANTILES), np.nan)
+    with np.errstate(invalid="ignore"):
+        return np.quantile(known, QUANTILES)
+
+
+def data_bounds(trace: Trace, live: Array, lags: int) -> list[Array]:
+    """Per lag j (T - j, B), row k: the product of the steps' Jacobian norms from k + j back to k; NaN where padded.
+
+    Simple cells: prod_{i=k}^{t-1} ||M_i||, which bounds ||delta_{t,k}|| / ||delta_{t,t}|| (`delta_step_norms`); gated
+    cells: prod_{i=k+1}^{t} ||J_i||, which bounds the joint state's gradient (`step_norms`). All layers jointly.
+    """
+    simple = isinstance(trace.layers[0].cell, SimpleCell)
+    logs = safe_log(delta_step_norms(trace) if simple else step_norms(trace))
+    logs = logs if simple else logs[1:]
+    total = np.zeros(live.shape)
+    bounds = []
+    for lag in range(lags):
+        with np.errstate(over="ignore", under="ignore"):
+            bounds.append(np.where(live[lag:], np.exp(total), np.nan))
+        # One step further: row k of lag j + 1 reaches from k + j + 1 back to k.
+        total = total[1:] + logs[: len(total) - 1]
+    return bounds
+
+
+def fixed_step_bound(model: LanguageModel) -> float | None:
+    """max phi' ||W||_2, which no step's gain on the delta exceeds (Pascanu, Mikolov & Bengio 2013, eq. 6, with max
+    phi' = 1 for tanh and ReLU, 1/4 for sigmoid). None for gated cells.
+
+    Several layers: the norm of the small matrix of the layers' bounds, which also holds what comes down through U2, U3.
+    """
+    if not isinstance(model.cell, SimpleCell):
+        return None
+    layers, steepest = model.config.layers, model.cell.steepest_slope
+    # reach[l, m]: how long a delta in layer l a unit of dE/dh of layer m >= l makes, at most.
+    reach = np.zeros((layers, layers))
+    for depth in range(layers - 1, -1, -1):
+        reach[depth, depth] = steepest
+        if depth + 1 < layers:
+            U = model.params["U" + layer_suffix(depth + 1)]
+            reach[depth] += steepest * _matrix_norm(U) * reach[depth + 1]
+    recurrent = [_matrix_norm(model.params["W" + layer_suffix(depth)]) for depth in range(layers)]
+    return _matrix_norm(reach * np.array(recurrent))
+
+
+def spectral_radius(model: LanguageModel) -> float | None:
+    """rho(W), the largest |eigenvalue|, of all layers (their joint W is block-triangular). None for gated cells."""
+    if not isinstance(model.cell, SimpleCell):
+        return None
+    matrices = [model.params["W" + layer_suffix(depth)] for depth in range(model.config.layers)]
+    return max(float(np.abs(np.linalg.eigvals(W)).max()) for W in matrices)
+
+
+def _matrix_norm(matrix: Array) -> float:
+    return float(np.linalg.norm(matrix.astype(np.float64), 2))
+
+
+@dataclass(frozen=True, eq=False)
+class RowDecay:
+    """One row of the triangle, from its own word back: lag j = 0 .. t.
+
+    norms         ||delta_{t,t-j}||, E_t in nats
+    fixed_bound   ||delta_{t,t}|| (max phi' ||W||_2)^j; None for gated cells
+    data_bound    ||delta_{t,t}|| times the norms of the steps in between; None for gated cells
+    """
+
+    norms: Array
+    fixed_bound: Array | None
+    data_bound: Array | None
+
+
+def row_decay(model: LanguageModel, flow: GradientFlow, t: int, sequence: int = 0) -> RowDecay:
+    """The gradient of the loss at position t (0-based) on its way back, beside its bounds."""
+    norms = flow.delta_norms if flow.delta_norms.ndim == 2 else flow.delta_norms[..., sequence]
+    row = norms[t, t::-1]
+    factor = fixed_step_bound(model)
+    if factor is None:
+        return RowDecay(row, None, None)
+    steps = delta_step_norms(flow.trace)[:t, sequence][::-1]
+    with np.errstate(over="ignore", under="ignore"):
+        fixed = row[0] * factor ** np.arange(t + 1)
+        data = row[0] * np.exp(np.concatenate([[0.0], np.cumsum(safe_log(steps))]))
+    return RowDecay(row, fixed, data)
+
+
+def triangle(flow: GradientFlow, relative: bool = False, sequence: int = 0) -> Array:
+    """(T, T) ||delta_{t,k}||, row t the loss, column k the source, NaN above the diagonal; `relative`: each row divided
+    by its own ||delta_{t,t}||.
+    """
+    norms = flow.delta_norms if flow.delta_norms.ndim == 2 else flow.delta_norms[..., sequence]
+    return _relative(norms, np.diagonal(norms)[:, None]) if relative else norms

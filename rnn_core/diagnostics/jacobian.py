@@ -1,0 +1,214 @@
+"""One step of the recurrence, linearised: the Jacobian d state_t / d state_{t-1}, as a map in both directions.
+
+The state is the joint state of the chosen layers, side by side ([h | c] for each LSTM layer: h alone misleads, because
+what h forgets c may keep). Backwards the map is the cells' own `step_back`; forwards it is the same slopes read the
+other way. Traces come from `model.forward` without dropout. Units: none (state per state).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rnn_core.bptt import LayerTrace
+from rnn_core.cells import Cell, GRUCell, LSTMCell, SimpleCell
+from rnn_core.diagnostics.norms import vector_norm
+from rnn_core.model import Trace
+from rnn_core.numerics import Array
+
+
+class Recurrence:
+    """The joint state of one layer or of all, and its linearised step at every position of a trace.
+
+    `where` indexes the positions (T, B) of the trace and may add axes: `(t, b)`, `(slice(None), b, None)`, ... What it
+    selects is broadcast against the leading axes of the vectors.
+    """
+
+    def __init__(self, trace: Trace, layer: int | None = None) -> None:
+        """`layer` counts from 0 at the bottom; None: all layers jointly, [state of layer 0 | state of layer 1 | ...].
+
+        The joint Jacobian is block-triangular, since no layer hears from above: its eigenvalues and its Lyapunov
+        exponents are those of the single layers together. Its singular values are not.
+        """
+        self.layers: list[LayerTrace] = trace.layers if layer is None else [trace.layers[layer]]
+        self.widths = [int(item.states.shape[-1]) for item in self.layers]
+        self.edges = np.cumsum(self.widths)[:-1]
+
+    @property
+    def size(self) -> int:
+        """S, the width of the joint state."""
+        return sum(self.widths)
+
+    def back(self, d_state: Array, where: Any) -> tuple[Array, list[Array]]:
+        """Row vectors dE/d state_t (..., S) -> dE/d state_{t-1} = d_state J_t, and the deltas of every layer at t."""
+        slopes = [layer.slopes[where] for layer in self.layers]
+        lead = np.broadcast_shapes(d_state.shape[:-1], slopes[0].shape[:-1])
+        parts = np.split(np.array(np.broadcast_to(d_state, (*lead, self.size))), self.edges, axis=-1)
+        locals_: list[Array] = []
+        for depth in range(len(self.layers) - 1, -1, -1):
+            layer = self.layers[depth]
+            local = np.empty((*lead, layer.cell.local_blocks * layer.hidden_size), d_state.dtype)
+            parts[depth] = layer.cell.step_back(parts[depth], slopes[depth], layer.weights, local)
+            locals_.insert(0, local)
+            if depth:
+                parts[depth - 1][..., : layer.hidden_size] += layer.gradient_below(local)
+        return np.concatenate(parts, axis=-1), locals_
+
+    def forward(self, d_before: Array, where: Any, d_drive: Array | None = None) -> Array:
+        """A small change of state_{t-1} (..., S) -> the change J_t d_before of state_t that follows from it.
+
+        `d_drive` (..., layers * G * H) changes the drives of the layers too.
+        """
+        parts = np.split(d_before, self.edges, axis=-1)
+        drives = [None] * len(parts) if d_drive is None else np.split(d_drive, len(parts), axis=-1)
+        after: list[Array] = []
+        for depth, layer in enumerate(self.layers):
+            slopes = layer.slopes[where]
+            drive = drives[depth]
+            if depth:
+                assert layer.from_below is not None
+                heard = after[-1][..., : layer.hidden_size] @ layer.from_below
+                drive = heard if drive is None else drive + heard
+            after.append(_tangent(layer.cell, layer.weights.W, slopes, parts[depth], drive))
+        return np.concatenate(after, axis=-1)
+
+
+def _tangent(cell: Cell, W: Array, slopes: Array, d_before: Array, d_drive: Array | None) -> Array:
+    """Forward mode of one cell's step, from the slopes that its `step_back` uses."""
+    size = W.shape[1]
+
+    def driven(d_pre: Array, first: int = 0) -> Array:
+        return d_pre if d_drive is None else d_pre + d_drive[..., first * size : first * size + d_pre.shape[-1]]
+
+    if isinstance(cell, SimpleCell):
+        return slopes * driven(d_before @ W.T)
+    blocks = [slopes[..., k * size : (k + 1) * size] for k in range(slopes.shape[-1] // size)]
+    if isinstance(cell, LSTMCell):
+        by_output, by_write, by_forget, by_candidate, h_by_c, forget = blocks
+        d_pre = driven(d_before[..., :size] @ W.T)
+        output, write, forgot, candidate = (d_pre[..., k * size : (k + 1) * size] for k in range(4))
+        d_c = forget * d_before[..., size:] + by_write * write + by_forget * forgot + by_candidate * candidate
+        return np.concatenate([by_output * output + h_by_c * d_c, d_c], axis=-1)
+    if isinstance(cell, GRUCell):
+        by_candidate, by_reset, by_update, by_product, update = blocks
+        product = d_before @ W.T
+        gates = driven(product[..., : 2 * size])
+        after = by_reset * gates[..., :size] + by_update * gates[..., size:] + by_product * product[..., 2 * size :]
+        after += update * d_before
+        return after if d_drive is None else after + by_candidate * d_drive[..., 2 * size :]
+    by_candidate, by_update, update, to_reset, reset = blocks
+    gates = driven(d_before @ W[: 2 * size].T)
+    inner = reset * d_before + to_reset * gates[..., :size]
+    candidate = driven(inner @ W[2 * size :].T, first=2)
+    return by_candidate * candidate + by_update * gates[..., size:] + update * d_before
+
+
+def state_jacobian(trace: Trace, t: int, layer: int | None = None, sequence: int = 0) -> Array:
+    """d state_t / d state_{t-1} at position t (0-based), (S, S): row i is what moves component i of the state after.
+
+    J_t = diag(phi'(a_t)) W for the simple cells (Pascanu, Mikolov & Bengio 2013, eq. 5). Every cell: `step_back`
+    applied to the unit vectors. `layer` None: all layers jointly.
+    """
+    recurrence = Recurrence(trace, layer)
+    return recurrence.back(np.eye(recurrence.size), (t, sequence))[0]
+
+
+def state_jacobians(trace: Trace, layer: int | None = None, sequence: int = 0) -> Array:
+    """The Jacobians of all positions, (T, S, S)."""
+    recurrence = Recurrence(trace, layer)
+    return recurrence.back(np.eye(recurrence.size), (slice(None), sequence, None))[0]
+
+
+def step_norms(trace: Trace, layer: int | None = None) -> Array:
+    """||J_t||_2 of every step's state Jacobian, (T, B): what one step can at most do to a state's gradient.
+
+    Their product over a stretch bounds ||d state_t / d state_k||: the data-dependent bound. To 1e-9, by Lanczos
+    bidiagonalisation (Golub & Kahan 1965) of all positions at once; no matrix is formed.
+    """
+    recurrence = Recurrence(trace, layer)
+    steps, batch = trace.inputs.shape
+    return largest_singular_values(
+        lambda v: recurrence.forward(v, slice(None)),
+        lambda u: recurrence.back(u, slice(None))[0],
+        (steps, batch, recurrence.size),
+    )
+
+
+def delta_step_norms(trace: Trace) -> Array:
+    """||M_k||_2 with delta_k = delta_{k+1} M_k, (T, B), all layers jointly; simple cells only.
+
+    M_k = W diag(phi'(a_k)) for one layer: as `step_norms`, but for the gradient of the pre-activations, which is what
+    the pictures measure. ||delta_{t,k}|| <= ||delta_{t,t}|| ||M_{t-1}|| ... ||M_k||. Raises ValueError for gated cells,
+    whose deltas do not determine each other: there the joint state does.
+    """
+    if not isinstance(trace.layers[0].cell, SimpleCell):
+        raise ValueError("the deltas of a gated cell do not follow from the next step's; use step_norms")
+    recurrence = Recurrence(trace)
+    matrices = [layer.weights.W for layer in recurrence.layers]
+
+    def through_weights(vectors: Array, transposed: bool) -> Array:
+        parts = np.split(vectors, len(matrices), axis=-1)
+        products = [part @ (W.T if transposed else W) for part, W in zip(parts, matrices, strict=True)]
+        return np.concatenate(products, axis=-1)
+
+    def back(delta: Array) -> Array:
+        return np.concatenate(recurrence.back(through_weights(delta, False), slice(None))[1], axis=-1)
+
+    def forward(change: Array) -> Array:
+        return through_weights(recurrence.forward(np.zeros_like(change), slice(None), change), True)
+
+    steps, batch = trace.inputs.shape
+    return largest_singular_values(forward, back, (steps, batch, recurrence.size))
+
+
+def largest_singular_values(
+    forward: Callable[[Array], Array],
+    back: Callable[[Array], Array],
+    shape: tuple[int, ...],
+    tolerance: float = 1e-10,
+) -> Array:
+    """||A||_2 of many maps at once: forward v -> A v, back u -> A^T u on arrays of `shape` (..., S) -> (...).
+
+    Golub & Kahan 1965, without re-orthogonalisation: repeated copies of a converged value do not disturb the largest.
+    Stops when no value grows by more than `tolerance` relative over eight iterations, at the latest after 2 S.
+    """
+    # A start that has a part in every direction; which one does not matter to the result.
+    v = np.random.default_rng(0).standard_normal(shape)
+    v /= vector_norm(v)[..., None]
+    u = np.zeros(shape)
+    beta = np.zeros(shape[:-1])
+    diagonal: list[Array] = []
+    above: list[Array] = []
+    known = np.zeros(shape[:-1])
+    for iteration in range(1, 2 * shape[-1] + 1):
+        u = forward(v) - beta[..., None] * u
+        alpha, u = _unit(u)
+        w = back(u) - alpha[..., None] * v
+        beta, v = _unit(w)
+        diagonal.append(alpha)
+        above.append(beta)
+        if iteration % 8 == 0 or iteration == 2 * shape[-1]:
+            found = _bidiagonal_norm(diagonal, above[:-1])
+            if np.all(found - known <= tolerance * found):
+                return found
+            known = found
+    return known
+
+
+def _unit(vectors: Array) -> tuple[Array, Array]:
+    norms = vector_norm(vectors)
+    return norms, vectors / np.where(norms > 0, norms, 1.0)[..., None]
+
+
+def _bidiagonal_norm(diagonal: list[Array], above: list[Array]) -> Array:
+    size = len(diagonal)
+    matrix = np.zeros((*diagonal[0].shape, size, size))
+    matrix[..., np.arange(size), np.arange(size)] = np.stack(diagonal, axis=-1)
+    if above:
+        matrix[..., np.arange(size - 1), np.arange(1, size)] = np.stack(above, axis=-1)
+    # A state that has run off to infinity has no Jacobian; LAPACK would raise for it.
+    finite = np.isfinite(matrix).all(axis=(-2, -1))
+    norms = np.linalg.svd(np.where(finite[..., None, None], matrix, 0.0), compute_uv=False)[..., 0]
+    return np.where(finite, norms, np.nan)
