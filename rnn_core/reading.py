@@ -21,6 +21,9 @@ from rnn_core.errors import CorpusError, EncodingCandidate, EncodingError
 # Rows of a table that are looked at to name its columns and to find the one with the text.
 HEAD_ROWS = 1000
 
+# A row with more cells than this is no row of a table, and naming them all would cost more memory than the file.
+MAX_COLUMNS = 1000
+
 # A share of characters above which damage is no longer an accident in a text: control characters mean that it
 # is no text at all, undecodable bytes that the chosen encoding is the wrong one.
 TOLERATED_DAMAGE = 0.01
@@ -195,7 +198,7 @@ def _characters(data: bytes, encoding: str | None) -> tuple[str, str, int]:
 def _canonical(encoding: str) -> str:
     try:
         name = codecs.lookup(encoding).name
-        b"".decode(name)  # Refuses codecs that are no character encodings (zip, base64, …).
+        b" ".decode(name, errors="ignore")  # Refuses codecs that are no character encodings (zip, base64, …).
     except (LookupError, ValueError):
         name = "undefined"
     if name in _NOT_FOR_FILES:
@@ -224,7 +227,7 @@ def _decode_tolerantly(data: bytes, codec: str, called: str) -> tuple[str, int]:
 def _certain_utf8(data: bytes) -> str:
     """UTF-8 decodes by accident almost never, so what decodes is UTF-8; anything else must be asked for."""
     if b"\x00" in data:
-        candidates = _wide_candidates(data)
+        candidates = [] if _stray_nulls(data[: 1 << 18]) else _wide_candidates(data)
         if not candidates:
             raise _binary()
         raise EncodingError(
@@ -263,6 +266,14 @@ def _preview(text: str, near: int = 0, length: int = 80) -> str:
     return " ".join(clean(text[start : start + length], Counter()).split())
 
 
+def _stray_nulls(window: bytes) -> bool:
+    """Few NULs in what is narrow text without them. (Two ASCII letters read as one UTF-16 character, often Chinese.)"""
+    rest = window.replace(b"\x00", b"")
+    text = rest.decode("utf-8", errors="replace")
+    damage = _odd_characters(text) + text.count("\ufffd")
+    return len(window) - len(rest) < 0.1 * len(window) and damage <= TOLERATED_DAMAGE * len(text)
+
+
 def _wide_candidates(data: bytes) -> list[EncodingCandidate]:
     window = data[: 1 << 18]
     found = []
@@ -281,8 +292,9 @@ def _wide_candidates(data: bytes) -> list[EncodingCandidate]:
 
 def _narrow_candidates(data: bytes, first_bad: int) -> list[EncodingCandidate]:
     start = max(0, first_bad - 5000)
-    # Begin after white space, never in the middle of a character of several bytes.
-    start = max(data.rfind(b"\n", start, first_bad), data.rfind(b" ", start, first_bad), start - 1) + 1
+    if start:
+        # Begin after white space, never in the middle of a character of several bytes.
+        start = max(data.find(b"\n", start, first_bad), data.find(b" ", start, first_bad), start - 1) + 1
     window = data[start : first_bad + (1 << 17)]
     near = first_bad - start
     if _invisible(window.decode("ascii", errors="ignore")) > max(3, TOLERATED_DAMAGE * len(window)):
@@ -363,7 +375,8 @@ def read(data: bytes, name: str, column: str | None = None, encoding: str | None
     if kind != "text":
         notes += table.notes
         if table.skipped:
-            notes.append(f"{table.skipped:,} rows had no text in this column and were left out.")
+            rows = "1 row has" if table.skipped == 1 else f"{table.skipped:,} rows have"
+            notes.append(f"{rows} no text in this column, and nothing was read from there.")
     return Reading(documents, kind, used, chosen, dropped, tuple(notes))
 
 
@@ -418,6 +431,7 @@ class _Csv(_Table):
         first = next(self._records(), None)
         if first is None:
             raise CorpusError("The table has no rows. Choose a file with text in it.")
+        _check_columns(len(first))
         self.has_header = _is_header(first)
         self.columns = _column_names(first if self.has_header else [""] * len(first))
 
@@ -497,6 +511,13 @@ class _Csv(_Table):
                 self.skipped += 1
 
 
+def _check_columns(count: int) -> None:
+    if count > MAX_COLUMNS:
+        raise CorpusError(
+            f"The table has {count:,} columns, more than {MAX_COLUMNS:,}. Save the column with the text as a .txt file."
+        )
+
+
 def _is_header(row: list[str]) -> bool:
     """Names of columns are short, different, not numbers and no sentences."""
     names = [" ".join(cell.split()) for cell in row]
@@ -532,6 +553,7 @@ class _JsonLines(_Table):
     def __init__(self, text: str) -> None:
         self.text = text
         self.columns = list(self.words())
+        _check_columns(len(self.columns))
 
     def _values(self) -> Iterator[Any]:
         for number, line in enumerate(self.text.split("\n"), start=1):

@@ -130,18 +130,20 @@ def read_documents(data: bytes, name: str, settings: TextSettings) -> list[str]:
 
 # --- documents -> sentences -> tokens -------------------------------------------------------------------------
 
-# Abbreviations that are followed by a capital letter nearly always, so that a short text cannot show that no
-# sentence ends there. Punkt adds those it finds in the text itself.
-_ABBREVIATIONS = frozenset(
+# Punkt finds the abbreviations of the text itself; these it cannot find in a short one, since most stand before
+# capital letters. No sentence ends after the first kind, not even before a word that also occurs with a small letter
+# ("Mr. Fox").
+_NEVER_LAST = frozenset(
     {
-        *("mr", "mrs", "ms", "dr", "prof", "st", "sr", "jr", "rev", "hon", "messrs", "mme", "mlle"),
-        *("gen", "col", "capt", "lt", "sgt", "gov", "sen", "rep", "inc", "ltd", "co", "corp", "dept", "univ"),
-        *("vs", "etc", "e.g", "i.e", "eg", "ie", "cf", "al", "fig", "figs", "nos", "vol", "pp", "ed", "eds"),
-        *("approx", "est", "a.m", "p.m", "u.s", "u.k"),
-        *("jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"),
+        *("mr", "mrs", "ms", "dr", "prof", "rev", "hon", "messrs", "mme", "mlle", "gen", "col", "capt", "lt", "sgt"),
+        *("gov", "sen", "rep", "vs", "e.g", "i.e", "cf", "fig", "figs", "nos", "vol", "pp", "approx"),
     }
 )
-
+_ABBREVIATIONS = _NEVER_LAST | {
+    *("st", "sr", "jr", "inc", "ltd", "co", "corp", "dept", "univ", "etc", "al", "ed", "eds"),
+    *("a.m", "p.m", "u.s", "u.k"),
+    *("jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"),
+}
 _LONG_RUN = re.compile(rf"(?<!\S)\S{{{LONGEST_RUN + 1},}}")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _ENTITIES = {"amp", "gt", "lt", "quot", "apos", "nbsp", "#39", "#x27", "#34", "#x200B"}
@@ -269,14 +271,22 @@ def _train_punkt(paragraphs: list[str]) -> Callable[[str], Iterator[str]]:
     parameters.abbrev_types = {
         word for word in parameters.abbrev_types if _is_abbreviation(word, sample)
     } | _ABBREVIATIONS
-    spans = PunktSentenceTokenizer(parameters).span_tokenize
+    tokenizer = PunktSentenceTokenizer(parameters)
+
+    def spans(block: str) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        for start, end in tokenizer.span_tokenize(block):
+            if found and _last_word(block[found[-1][0] : found[-1][1]]) in _NEVER_LAST:
+                start = found.pop()[0]
+            found.append((start, end))
+        return found
 
     def split(paragraph: str) -> Iterator[str]:
         # Block by block; the last sentence of a block may go on, so it begins the next block.
         start = 0
         while start < len(paragraph):
             block = paragraph[start : start + BLOCK]
-            found = list(spans(block))
+            found = spans(block)
             if start + BLOCK >= len(paragraph):
                 yield from (block[first:last] for first, last in found)
                 return
@@ -291,13 +301,22 @@ def _train_punkt(paragraphs: list[str]) -> Callable[[str], Iterator[str]]:
     return split
 
 
+def _last_word(sentence: str) -> str:
+    """The abbreviation, without its period, that a stretch of text ends in; "" if it ends otherwise."""
+    word = (sentence.rstrip()[-12:].split() or [""])[-1].lower().lstrip("([\"'")
+    return word[:-1] if word.endswith(".") else ""
+
+
 def _is_abbreviation(word: str, sample: str) -> bool:
-    """Punkt takes a rare word that only ever ends sentences for an abbreviation. A real one has a period
-    within, or is seen before a small letter or another mark, or is frequent."""
+    """Punkt takes a word that only ever ends sentences, in a short or repetitive text, for an abbreviation. A real one
+    has a period within, or is seen before a small letter or another mark, or is short and frequent and before
+    different words."""
     if "." in word:
         return True
-    seen = re.findall(rf"(?<!\w){re.escape(word)}\.(.{{0,2}})", sample, flags=re.IGNORECASE)
-    return len(seen) >= 10 or any(re.match(r"\s?[a-z]|[,;:]", after) for after in seen)
+    after = Counter(re.findall(rf"(?<!\w){re.escape(word)}\.([,;:]|\s?\w*)", sample, flags=re.IGNORECASE))
+    if any(re.match(r"[,;:]|\s?[^\W\d_]", text) and text.strip()[0] == text.strip()[0].lower() for text in after):
+        return True
+    return len(word) <= 4 and after.total() >= 10 and len(after) >= 3
 
 
 # --- tokens -> text -------------------------------------------------------------------------------------------
@@ -315,7 +334,7 @@ _SPLIT_WORDS = {
 _AFTER_APOSTROPHE = {
     *("tis", "twas", "twere", "twill", "twould", "em", "til", "till", "cause", "gainst", "sdeath", "bout")
 }
-_BEFORE_APOSTROPHE = {"o", "i", "ha", "th", "wi", "t", "a", "an", "ol", "d"}
+_BEFORE_APOSTROPHE = {"o", "O", "i", "ha", "th", "wi", "ol"}
 _MARKDOWN = re.compile(r"[*_~]+")
 
 
@@ -338,7 +357,7 @@ def detokenize(tokens: Sequence[str], unit: str = "word") -> str:
         elif token == "'":
             if lower_after in _AFTER_APOSTROPHE:
                 joins_right = True
-            elif before.lower() in _BEFORE_APOSTROPHE:
+            elif before in _BEFORE_APOSTROPHE:
                 joins_left = True
             elif open_marks.get(token) or (before[-1:].lower() == "s" and after[:1].islower()):
                 joins_left, open_marks[token] = True, False
@@ -612,6 +631,8 @@ def _assemble(
     train = [piece for piece, held_out in zip(pieces, is_valid, strict=True) if not held_out]
     valid = [piece for piece, held_out in zip(pieces, is_valid, strict=True) if held_out]
     vocabulary = Vocabulary.build(train, settings)
+    if len(vocabulary) == len(SPECIALS):
+        raise CorpusError(f"The corpus has no words but {UNKNOWN}. Choose another text.")
     frequencies = Counter(chain.from_iterable(pieces))
     covered = sum(count for word, count in frequencies.items() if word in vocabulary)
     report = CorpusReport(
