@@ -7,7 +7,10 @@ from functools import lru_cache
 
 from rnn_core.model import LanguageModel
 from rnn_core.runs import Run
-from rnn_core.text import Vocabulary
+from rnn_core.text import UNKNOWN_ID, Vocabulary, detokenize, tokenize
+
+WELL_KNOWN = 0.6
+"""Share of a sentence's words that a network should know for its gradients to be worth looking at."""
 
 
 @dataclass(frozen=True)
@@ -31,3 +34,17 @@ def _load(folder: str, newest_step: int) -> Loaded:
     run = Run.open(folder)
     model, step = run.load_model_and_step()
     return Loaded(model, run.vocabulary(), step)
+
+
+@lru_cache(maxsize=16)
+def example_sentence(folder: str, usual: str) -> str:
+    """`usual`, if the network of this run knows most of its words; else a sentence kept aside from its training."""
+    run = Run.open(folder)
+    vocabulary = run.vocabulary()
+    ids = vocabulary.encode(tokenize(usual, vocabulary.unit, vocabulary.lowercase))
+    if (ids != UNKNOWN_ID).mean() >= WELL_KNOWN:
+        return usual
+    kept_aside = run.corpus().valid
+    # One of ordinary length, known throughout if there is such a one.
+    best = min(kept_aside, key=lambda ids: ((ids == UNKNOWN_ID).mean() > 0, abs(len(ids) - 14)))
+    return detokenize(vocabulary.decode(best[1:-1]), vocabulary.unit)

@@ -119,3 +119,10 @@ def history(run: Run) -> History:
     if kept is None or kept.run.folder != run.folder:
         kept = st.session_state[_HISTORY] = History(run)
     return kept
+
+
+def suggest(widget: str, value: str) -> None:
+    """Put `value` into the text field with this key, unless the visitor has written something of their own there."""
+    last = f"{widget} (suggested)"
+    if st.session_state.get(widget, st.session_state.get(last)) == st.session_state.get(last):
+        st.session_state[widget] = st.session_state[last] = value

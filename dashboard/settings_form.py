@@ -152,7 +152,7 @@ def _optimizer(form: _Form, epochs: int) -> dict[str, Any]:
     left, right = st.columns(2)
     with left:
         optimizer = form.choice("Optimizer", "optimizer", wording.OPTIMIZERS, "adam")
-        schedule = form.choice("Schedule", "schedule", wording.SCHEDULES, "constant")
+        schedule = form.choice("Schedule", "schedule", wording.SCHEDULES, "halve")
         warmup = form.whole("Warm-up, in steps", "warmup_steps", 0, 0, 100_000)
     with right:
         mode = form.choice("Clipping", "clip_mode", wording.CLIP_MODES, "norm")

@@ -132,13 +132,11 @@ def opened_run_box() -> None:
         return
     try:
         run = library.open_run(run_id)
-        state = run.status().state
     except UserError:
         return  # the page itself says what is wrong
     with st.sidebar.container(border=True):
         st.caption("Open training")
         st.text(run.config.name)
-        state_badge(state)
 
 
 def no_run() -> None:

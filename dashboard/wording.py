@@ -145,7 +145,7 @@ NUMBER_HELP = {
 
 STATES = {
     "created": "ready to start",
-    "queued": "waiting for its turn",
+    "queued": "waiting to start",
     "running": "training",
     "paused": "paused",
     "stopped": "stopped",

@@ -56,8 +56,6 @@ def start(run: Run) -> None:
                     stderr=log,
                     # A session of its own: Ctrl-C in the server's terminal ends the server, not the training.
                     start_new_session=True,
-                    # tqdm redraws a line for people; a log file is better off with few of them.
-                    env=os.environ | {"TQDM_MININTERVAL": "30"},
                 )
         except OSError as error:
             message = (

@@ -45,6 +45,15 @@ def numbered(words: Sequence[str], limit: int = 18) -> list[str]:
     return [f"{place:>{width}} {word[:limit]}{'…' if len(word) > limit else ''}" for place, word in enumerate(words, 1)]
 
 
+def counted(title: str) -> alt.X:
+    """An axis of whole numbers from 0 (steps), labelled 500, 1k, 1.5k, …"""
+    return alt.X(
+        "step:Q",
+        title=title,
+        axis=alt.Axis(labelExpr="format(datum.value, '~s')", tickMinStep=1, tickCount=6, grid=False),
+    )
+
+
 def layered(table: pd.DataFrame, *layers: alt.Chart, height: int) -> alt.LayerChart:
     """Layers on top of each other, all of them drawn from one table."""
     chart = alt.layer(*layers, data=table)

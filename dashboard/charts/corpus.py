@@ -65,9 +65,7 @@ def frequencies(words: Sequence[str], counts: Sequence[int]) -> alt.Chart:
         .mark_bar(cornerRadiusEnd=2)
         .encode(
             x=alt.X("count:Q", title="times in the text", axis=alt.Axis(format="~s", tickCount=5)),
-            y=alt.Y(
-                "word:N", title=None, sort=alt.SortField("rank"), axis=alt.Axis(labelLimit=140, labelOverlap=False)
-            ),
+            y=alt.Y("word:N", title=None, sort=None, axis=alt.Axis(labelLimit=140, labelOverlap=False)),
             tooltip=[alt.Tooltip("rank:Q"), alt.Tooltip("word:N"), alt.Tooltip("count:Q", format=",")],
         )
         .properties(height=max(120, 18 * len(words)))

@@ -35,7 +35,7 @@ def probabilities(
             x=alt.X(
                 "word:N",
                 title=None,
-                sort=alt.SortField("place"),
+                sort=None,
                 axis=alt.Axis(labelAngle=-50, labelLimit=120, labelOverlap=len(words) > MANY),
             ),
             y=alt.Y(
@@ -57,5 +57,5 @@ def probabilities(
                 alt.Tooltip("from:N"),
             ],
         )
-        .properties(height=190)
+        .properties(height=160)
     )

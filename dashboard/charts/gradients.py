@@ -14,7 +14,10 @@ from dashboard.charts.common import layered, numbered
 FADED = -8.0
 """log10 at which the colour has reached the page's background: a hundred-millionth."""
 
-MEDIAN, ROW = "median of all rows", "one row"
+MEDIAN, ROW, HALF_LIFE = "median of all rows", "one row", "half-life"
+
+FAINT = "#868b90"
+"""A grey that can be read on paper and on ink."""
 
 
 def triangle_table(
@@ -50,21 +53,21 @@ def triangle_table(
 def triangle(table: pd.DataFrame, ceiling: float = 1.0) -> alt.Chart:
     """Loss word by source word, colour log10 ||delta_{t,k}||; what lies below 1e-8 has faded into the page."""
     count = int(table["t"].max()) if len(table) else 1
-    side = int(np.clip(24 * count + 60, 260, 640))
+    side = int(np.clip(25 * count + 170, 300, 900))
     return (
         alt.Chart(table)
         .mark_rect()
         .encode(
             x=alt.X(
                 "source word:N",
-                title="source word x_k",
-                sort=alt.SortField("k"),
+                title="word k, where it arrives",
+                sort=None,
                 axis=alt.Axis(labelAngle=-60, labelLimit=130, labelOverlap=False),
             ),
             y=alt.Y(
                 "loss word:N",
-                title="word y_t whose loss is asked",
-                sort=alt.SortField("t"),
+                title="word t, whose loss is asked",
+                sort=None,
                 axis=alt.Axis(labelLimit=130, labelOverlap=False),
             ),
             color=alt.Color(
@@ -124,30 +127,32 @@ def decay(table: pd.DataFrame, half_life: float | None, unit: str = "word") -> a
         ),
         y=alt.Y(
             "share:Q",
-            title="||delta_{t,t-j}|| / ||delta_{t,t}||",
+            title="‖δ(t, t−j)‖ / ‖δ(t, t)‖",
             scale=alt.Scale(type="log", nice=False),
-            axis=alt.Axis(format=".0e", tickCount=6),
-        ),
-        detail="row:N",
-        color=alt.Color(
-            "kind:N",
-            title=None,
-            scale=alt.Scale(domain=[MEDIAN, ROW]),
-            legend=alt.Legend(orient="top", symbolType="stroke", labelLimit=200),
+            axis=alt.Axis(format="~g", tickCount=5),
         ),
     )
-    lines = base.mark_line(clip=True).encode(
-        opacity=alt.Opacity("kind:N", scale=alt.Scale(domain=[MEDIAN, ROW], range=[1.0, 0.3]), legend=None),
-        strokeWidth=alt.StrokeWidth("kind:N", scale=alt.Scale(domain=[MEDIAN, ROW], range=[3, 1]), legend=None),
-    )
-    touch = base.mark_point(size=60, opacity=0, filled=True).encode(
-        tooltip=[
-            alt.Tooltip("row:N", title="loss word"),
-            alt.Tooltip("lag:Q", title="words back"),
-            alt.Tooltip("share:Q", format=".3e"),
-        ]
-    )
-    layers = [lines, touch]
-    if half_life is not None and np.isfinite(half_life):
-        layers.append(alt.Chart().mark_rule(strokeDash=[4, 4], strokeWidth=1.5).encode(x=alt.datum(float(half_life))))
-    return layered(table, *layers, height=360)
+    color = alt.Scale(domain=[MEDIAN, HALF_LIFE])
+    legend = alt.Legend(orient="top", symbolType="stroke", labelLimit=200)
+    layers = [
+        base.mark_line(strokeWidth=1, opacity=0.4, color=FAINT)
+        .encode(detail="row:N")
+        .transform_filter(f"datum.kind == '{ROW}'"),
+        base.mark_line(strokeWidth=3)
+        .encode(color=alt.Color("kind:N", title=None, scale=color, legend=legend))
+        .transform_filter(f"datum.kind == '{MEDIAN}'"),
+        base.mark_point(size=60, opacity=0, filled=True).encode(
+            tooltip=[
+                alt.Tooltip("row:N", title="loss word"),
+                alt.Tooltip("lag:Q", title=f"{unit}s back"),
+                alt.Tooltip("share:Q", format=".3e"),
+            ]
+        ),
+    ]
+    if half_life is not None:
+        layers.append(
+            alt.Chart()
+            .mark_rule(strokeDash=[5, 4], strokeWidth=1.6)
+            .encode(x=alt.datum(half_life), color=alt.datum(HALF_LIFE, scale=color, legend=legend))
+        )
+    return layered(table, *layers, height=400)

@@ -9,17 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dashboard.charts.common import layered, smooth, thin
+from dashboard.charts.common import counted, layered, smooth, thin
 from rnn_core.training import TrainingSettings
 
-TRAINING, SMOOTHED, VALIDATION, UNIGRAM, UNIFORM = (
-    "training",
-    "training, smoothed",
-    "validation",
-    "unigram",
-    "ln(vocabulary)",
-)
-BEFORE, AFTER, THRESHOLD = "before clipping", "after clipping", "threshold"
+TRAINING, VALIDATION, UNIGRAM, UNIFORM = "training", "validation", "unigram", "ln(vocabulary)"
+BEFORE, AFTER, LIMIT = "before clipping", "after", "limit"
+
+# One table carries every line: `series` says whose it is, `line` how it is drawn.
+RAW, MEAN, DOTS, REFERENCE = "raw", "mean", "dots", "reference"
 
 
 def loss_table(
@@ -29,61 +26,52 @@ def loss_table(
     references: Mapping[str, float],
 ) -> pd.DataFrame:
     """steps (n,), losses (n,) in nats, validation {step: nats}, references {UNIGRAM | UNIFORM: nats}
-    -> long table (series, step, nats) of at most 1,000 rows, for `loss_chart`."""
+    -> long table (series, line, step, nats) of at most 1,000 rows, for `loss_chart`."""
     parts = []
     if len(steps):
         outline = thin(losses, 560)
-        parts.append(pd.DataFrame({"series": TRAINING, "step": steps[outline], "nats": losses[outline]}))
-        running = smooth(losses, max(1, len(losses) // 50))
+        parts.append(_part(TRAINING, RAW, steps[outline], losses[outline]))
+        running = smooth(losses, max(1, len(losses) // 150))
         places = np.unique(np.linspace(0, len(steps) - 1, 280).astype(int))
-        parts.append(pd.DataFrame({"series": SMOOTHED, "step": steps[places], "nats": running[places]}))
+        parts.append(_part(TRAINING, MEAN, steps[places], running[places]))
     if validation:
         known = np.array(sorted(validation))
-        known = known[thin([validation[step] for step in known], 150)]
-        parts.append(
-            pd.DataFrame({"series": VALIDATION, "step": known, "nats": [validation[int(step)] for step in known]})
-        )
-    last = int(steps[-1]) if len(steps) else 1
-    for series, nats in references.items():
-        parts.append(pd.DataFrame({"series": series, "step": [0, last], "nats": [nats, nats]}))
-    if not parts:
-        return pd.DataFrame({"series": [], "step": [], "nats": []})
+        nats = np.array([validation[int(step)] for step in known])
+        kept = thin(nats, 150)
+        parts.append(_part(VALIDATION, DOTS, known[kept], nats[kept]))
+    last = max([1.0, *steps[-1:], *validation])
+    parts += [_part(series, REFERENCE, [0, last], [nats, nats]) for series, nats in references.items()]
     return pd.concat(parts, ignore_index=True)
+
+
+def _part(series: str, line: str, steps: npt.ArrayLike, nats: npt.ArrayLike) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"series": series, "line": line, "step": np.asarray(steps, float), "nats": np.asarray(nats, float)}
+    )
 
 
 def loss_chart(table: pd.DataFrame, unit: str) -> alt.LayerChart:
     """Loss in nats per `unit` over the step, beside what a guesser without memory would lose."""
-    order = [SMOOTHED, VALIDATION, UNIGRAM, UNIFORM, TRAINING]
     base = alt.Chart().encode(
-        x=alt.X("step:Q", title="step", axis=alt.Axis(format="~s", tickMinStep=1, grid=False)),
+        x=counted("step"),
         y=alt.Y("nats:Q", title=f"loss (nats per {unit})", scale=alt.Scale(zero=False, nice=True)),
         color=alt.Color(
             "series:N",
             title=None,
-            scale=alt.Scale(domain=order),
-            legend=alt.Legend(orient="top", columns=3, symbolType="stroke", labelLimit=220),
+            scale=alt.Scale(domain=[TRAINING, VALIDATION, UNIGRAM, UNIFORM]),
+            legend=alt.Legend(orient="top", columns=4, symbolType="stroke", symbolOpacity=1, labelLimit=160),
         ),
     )
-    lines = base.mark_line(interpolate="linear", strokeWidth=2, clip=True).encode(
-        strokeDash=alt.StrokeDash(
-            "series:N", scale=alt.Scale(domain=order, range=[[1, 0], [1, 0], [6, 4], [2, 3], [1, 0]]), legend=None
-        ),
-        opacity=alt.Opacity("series:N", scale=alt.Scale(domain=order, range=[1.0, 1.0, 0.9, 0.9, 0.4]), legend=None),
-        strokeWidth=alt.StrokeWidth(
-            "series:N", scale=alt.Scale(domain=order, range=[2.4, 2.0, 1.6, 1.6, 1.0]), legend=None
-        ),
+    tooltip = [alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("nats:Q", format=".4f")]
+    return layered(
+        table,
+        base.mark_line(strokeWidth=1, opacity=0.3).transform_filter(f"datum.line == '{RAW}'"),
+        base.mark_line(strokeWidth=1.6, strokeDash=[5, 4]).transform_filter(f"datum.line == '{REFERENCE}'"),
+        base.mark_line(strokeWidth=2.4).transform_filter(f"datum.line == '{MEAN}'"),
+        base.mark_line(strokeWidth=1.6, point=alt.OverlayMarkDef(size=28)).transform_filter(f"datum.line == '{DOTS}'"),
+        base.mark_point(size=80, opacity=0, filled=True).encode(tooltip=tooltip),
+        height=320,
     )
-    dots = (
-        base.mark_point(size=36, filled=True, opacity=1)
-        .encode(
-            tooltip=[alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("nats:Q", format=".4f")]
-        )
-        .transform_filter(f"datum.series === '{VALIDATION}'")
-    )
-    touch = base.mark_point(size=80, opacity=0, filled=True).encode(
-        tooltip=[alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("nats:Q", format=".4f")]
-    )
-    return layered(table, lines, dots, touch, height=320)
 
 
 Curve = tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]
@@ -106,34 +94,35 @@ def gradient_norm_table(before: Curve, after: Curve, threshold: float | None) ->
     steps = before[0]
     if threshold is not None and len(steps):
         ends = [steps[0], steps[-1]]
-        parts.append(pd.DataFrame({"series": THRESHOLD, "step": ends, "norm": [threshold, threshold]}))
+        parts.append(pd.DataFrame({"series": LIMIT, "step": ends, "norm": [threshold, threshold]}))
     return pd.concat(parts, ignore_index=True)
 
 
 def gradient_norm_chart(table: pd.DataFrame) -> alt.LayerChart:
     """The gradient's global L2 norm over the step, before and after clipping, log axis."""
-    order = [AFTER, BEFORE, THRESHOLD]
+    order = [AFTER, BEFORE, LIMIT]
     base = alt.Chart().encode(
-        x=alt.X("step:Q", title="step", axis=alt.Axis(format="~s", tickMinStep=1, grid=False)),
+        x=counted("step"),
         y=alt.Y(
             "norm:Q",
             title="gradient norm",
             scale=alt.Scale(type="log", nice=False),
-            axis=alt.Axis(format="~g", tickCount=5),
+            axis=alt.Axis(format="~g", tickCount=4),
         ),
         color=alt.Color(
             "series:N",
             title=None,
             scale=alt.Scale(domain=order),
-            legend=alt.Legend(orient="top", symbolType="stroke", labelLimit=220),
+            legend=alt.Legend(orient="top", columns=3, symbolType="stroke", labelLimit=120, columnPadding=8),
         ),
     )
-    lines = base.mark_line(strokeWidth=1.4, clip=True).encode(
-        strokeDash=alt.StrokeDash(
-            "series:N", scale=alt.Scale(domain=order, range=[[1, 0], [1, 0], [5, 4]]), legend=None
-        ),
+    tooltip = [alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("norm:Q", format=".4g")]
+    # What clipping changed nothing of is one curve: the later one covers the earlier.
+    return layered(
+        table,
+        base.mark_line(strokeWidth=1.4).transform_filter(f"datum.series == '{BEFORE}'"),
+        base.mark_line(strokeWidth=1.4).transform_filter(f"datum.series == '{AFTER}'"),
+        base.mark_line(strokeWidth=1.4, strokeDash=[5, 4]).transform_filter(f"datum.series == '{LIMIT}'"),
+        base.mark_point(size=80, opacity=0, filled=True).encode(tooltip=tooltip),
+        height=320,
     )
-    touch = base.mark_point(size=80, opacity=0, filled=True).encode(
-        tooltip=[alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("norm:Q", format=".4g")]
-    )
-    return layered(table, lines, touch, height=240)

@@ -55,9 +55,13 @@ def start_demo() -> None:
     text_settings = TextSettings(sentences="lines")
     try:
         corpus = sources.prepare(Agreement(gap=5, count=4000), text_settings)
-        model = ModelConfig(cell="tanh", vocabulary_size=len(corpus.vocabulary), hidden_size=48)
+        model = ModelConfig(cell="tanh", vocabulary_size=len(corpus.vocabulary), hidden_size=32)
         training = TrainingSettings(
-            epochs=30, learning_rate=0.003, sample_every_seconds=2.0, checkpoint_every_seconds=2.0
+            epochs=60,
+            learning_rate=0.0005,
+            schedule="constant",
+            sample_every_seconds=1.5,
+            checkpoint_every_seconds=2.0,
         )
         session.open_run(worker.begin("Agreement demo", corpus, text_settings, model, training))
     except UserError as error:

@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard import network, session, widgets, wording
 from dashboard.charts import gradients as charts
 from dashboard.network import Loaded
-from rnn_core.diagnostics import GradientFlow, gradient_flow
+from rnn_core import GradientFlow, gradient_flow
 from rnn_core.errors import UserError
 from rnn_core.runs import Run
 from rnn_core.sampling import read_prompt
@@ -28,16 +28,20 @@ def page() -> None:
         widgets.no_run()
         return
     st.markdown(wording.GRADIENTS_INTRO)
-    sentence, relative = choose()
+    try:
+        sentence, relative = choose(run)
+    except UserError as error:
+        widgets.problem("This training cannot be read", error)
+        return
     live = widgets.at_work(run)
     st.fragment(pictures, run_every=POLL_SECONDS if live else None)(run, live, sentence, relative)
 
 
-def choose() -> tuple[str, bool]:
+def choose(run: Run) -> tuple[str, bool]:
     """The sentence, and whether rows are compared in relation to themselves."""
+    session.suggest(session.key(PAGE, "sentence"), network.example_sentence(str(run.folder), wording.EXAMPLE_SENTENCE))
     sentence = st.text_input(
         "Sentence",
-        wording.EXAMPLE_SENTENCE,
         max_chars=1000,
         help=wording.GRADIENT_HELP["sentence"],
         key=session.key(PAGE, "sentence"),

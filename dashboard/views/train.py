@@ -101,10 +101,11 @@ def picture(run: Run, live: bool) -> None:
     except UserError as error:
         widgets.problem("This training cannot be read", error)
         return
+    st.text(run.config.name)
     controls(run, status)
     explanation(status)
     progress(status, history)
-    numbers(history)
+    numbers(run, history)
     curves(run, history)
     words(history)
     particulars(run, history)
@@ -171,7 +172,7 @@ def progress(status: RunStatus, history: History) -> None:
     st.progress(min(1.0, status.step / status.total_steps), text=text)
 
 
-def numbers(history: History) -> None:
+def numbers(run: Run, history: History) -> None:
     latest = history.latest
     validation = history.validation[max(history.validation)] if history.validation else None
     with st.container(horizontal=True):
@@ -184,7 +185,9 @@ def numbers(history: History) -> None:
             help=wording.NUMBER_HELP["perplexity"],
         )
         widgets.number("Gradient norm", latest.get("gradient_norm"), "{:.3g}", help=wording.NUMBER_HELP["gradient"])
-        widgets.number("Words per second", latest.get("tokens_per_second"), "{:,.0f}")
+        widgets.number(
+            f"{widgets.unit(run.config.text.unit).capitalize()}s per second", latest.get("tokens_per_second"), "{:,.0f}"
+        )
         widgets.number("Learning rate", latest.get("learning_rate"), "{:.3g}")
 
 
