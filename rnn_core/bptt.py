@@ -25,6 +25,7 @@ import numpy as np
 
 from rnn_core.cells import Cell, Weights
 from rnn_core.numerics import Array
+from rnn_core.threads import product
 
 
 @dataclass(eq=False)
@@ -64,7 +65,8 @@ class LayerTrace:
     def gradient_below(self, local: Array, positions: slice = slice(None)) -> Array:
         """Gradient with respect to the hidden state of the layer below at these positions."""
         assert self.from_below is not None
-        d_input = self.cell.drive_part(local) @ self.from_below.T
+        d_drive = self.cell.drive_part(local)
+        d_input = product(d_drive.reshape(-1, d_drive.shape[-1]), self.from_below.T).reshape(*d_drive.shape[:-1], -1)
         if self.mask_below is None:
             return d_input
         mask = self.mask_below

@@ -23,14 +23,23 @@ from typing import NamedTuple
 import numpy as np
 
 from rnn_core.numerics import ACTIVATIONS, Array, sigmoid
+from rnn_core.threads import product
 
 
 class Weights(NamedTuple):
-    """What the recurrence itself needs: W (G*H, H); b_n (H,) for GRU; mask (B, H) of variational dropout on h_{t-1}."""
+    """What the recurrence itself needs: W (G*H, H); b_n (H,) for GRU; mask (B, H) of variational dropout on h_{t-1}.
+
+    W_T is W^T laid out anew: a product with it is twice as fast as with a transposed view, and there is one per step.
+    """
 
     W: Array
+    W_T: Array
     b_n: Array | None = None
     mask: Array | None = None
+
+    @classmethod
+    def of(cls, W: Array, b_n: Array | None = None, mask: Array | None = None) -> Weights:
+        return cls(W, np.ascontiguousarray(W.T), b_n, mask)
 
     def seen(self, h: Array) -> Array:
         """h as the recurrent product sees it: with dropped units where variational dropout is on."""
@@ -59,7 +68,7 @@ class SimpleCell:
 
     def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
         """kept (..., H) the drive, before (..., H) -> fills after (..., H)."""
-        np.matmul(weights.seen(before), weights.W.T, out=after)
+        np.matmul(weights.seen(before), weights.W_T, out=after)
         after += kept
         self.phi(after, out=after)
 
@@ -78,7 +87,7 @@ class SimpleCell:
     def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
         """Sum over all leading axes: dE/dW = sum delta_t s_{t-1}^T and dE/db = sum delta_t."""
         delta = _flat(local)
-        return {"W": delta.T @ _flat(weights.seen(before)), "b": delta.sum(axis=0)}
+        return {"W": product(delta.T, _flat(weights.seen(before))), "b": delta.sum(axis=0)}
 
 
 class LSTMCell:
@@ -103,7 +112,7 @@ class LSTMCell:
         size = kept.shape[-1] // 4
         h_before, c_before = before[..., :size], before[..., size:]
         h, c = after[..., :size], after[..., size:]
-        kept += weights.seen(h_before) @ weights.W.T
+        kept += weights.seen(h_before) @ weights.W_T
         sigmoid(kept[..., : 3 * size], out=kept[..., : 3 * size])
         np.tanh(kept[..., 3 * size :], out=kept[..., 3 * size :])
         output, write, forget, candidate = (kept[..., k * size : (k + 1) * size] for k in range(4))
@@ -147,7 +156,7 @@ class LSTMCell:
     def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
         size = kept.shape[-1] // 4
         delta = _flat(local)
-        return {"W": delta.T @ _flat(weights.seen(before[..., :size])), "b": delta.sum(axis=0)}
+        return {"W": product(delta.T, _flat(weights.seen(before[..., :size]))), "b": delta.sum(axis=0)}
 
 
 class GRUCell:
@@ -170,12 +179,14 @@ class GRUCell:
     def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
         """kept (..., 4H): the drive in its first 3H -> r, z, n, q."""
         size = kept.shape[-1] // 4
-        product = weights.seen(before) @ weights.W.T
+        recurrence = weights.seen(before) @ weights.W_T
         gates, candidate, recurrent = kept[..., : 2 * size], kept[..., 2 * size : 3 * size], kept[..., 3 * size :]
-        gates += product[..., : 2 * size]
+        gates += recurrence[..., : 2 * size]
         sigmoid(gates, out=gates)
         reset, update = gates[..., :size], gates[..., size:]
-        recurrent[...] = product[..., 2 * size :] if weights.b_n is None else product[..., 2 * size :] + weights.b_n
+        recurrent[...] = recurrence[..., 2 * size :]
+        if weights.b_n is not None:
+            recurrent += weights.b_n
         candidate += reset * recurrent
         np.tanh(candidate, out=candidate)
         np.subtract(before, candidate, out=after)
@@ -210,7 +221,7 @@ class GRUCell:
         size = kept.shape[-1] // 4
         recurrent = _flat(local[..., size:])
         gradients = {
-            "W": recurrent.T @ _flat(weights.seen(before)),
+            "W": product(recurrent.T, _flat(weights.seen(before))),
             "b": np.concatenate([recurrent[:, : 2 * size].sum(axis=0), _flat(local[..., :size]).sum(axis=0)]),
         }
         if weights.b_n is not None:
@@ -236,10 +247,10 @@ class ResetBeforeGRUCell:
         size = before.shape[-1]
         seen = weights.seen(before)
         gates, candidate = kept[..., : 2 * size], kept[..., 2 * size :]
-        gates += seen @ weights.W[: 2 * size].T
+        gates += seen @ weights.W_T[:, : 2 * size]
         sigmoid(gates, out=gates)
         reset, update = gates[..., :size], gates[..., size:]
-        candidate += (reset * seen) @ weights.W[2 * size :].T
+        candidate += (reset * seen) @ weights.W_T[:, 2 * size :]
         np.tanh(candidate, out=candidate)
         np.subtract(before, candidate, out=after)
         after *= update
@@ -275,8 +286,8 @@ class ResetBeforeGRUCell:
     def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
         size = before.shape[-1]
         delta, seen = _flat(local), weights.seen(before)
-        through_gates = delta[:, : 2 * size].T @ _flat(seen)
-        through_candidate = delta[:, 2 * size :].T @ _flat(kept[..., :size] * seen)
+        through_gates = product(delta[:, : 2 * size].T, _flat(seen))
+        through_candidate = product(delta[:, 2 * size :].T, _flat(kept[..., :size] * seen))
         return {"W": np.concatenate([through_gates, through_candidate]), "b": delta.sum(axis=0)}
 
 

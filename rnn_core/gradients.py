@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnn_core.numerics import Array
+from rnn_core.threads import in_row_blocks
 
 
 @dataclass(eq=False)
 class RowGradient:
-    """Non-zero only in some rows: rows (R,) ascending and different, values (R, M), of a parameter with shape `shape`.
-    """
+    """Zero but in some rows: rows (R,) ascending and different, values (R, M), of a parameter with shape `shape`."""
 
     rows: Array
     values: Array
@@ -54,21 +54,20 @@ class ProductGradient:
     left: Array
     right: Array
 
-    # Rows of the parameter that are updated together: a block of the product stays in the cache until it is used.
-    block = 1024
-
     def squared_norm(self) -> float:
         """||L^T R||_F^2 = sum((L L^T) * (R R^T)): two small Gram matrices instead of one large product."""
-        return float(max(np.vdot(self.left @ self.left.T, self.right @ self.right.T).real, 0.0))
+        return float(np.vdot(self.left @ self.left.T, self.right @ self.right.T).real)
 
     def to_dense(self) -> Array:
         return self.left.T @ self.right
 
     def subtract_from(self, parameter: Array, scale: float) -> None:
         scaled = self.right * self.right.dtype.type(scale)
-        for start in range(0, len(parameter), self.block):
-            rows = slice(start, start + self.block)
+
+        def subtract_block(rows: slice) -> None:
             parameter[rows] -= self.left[:, rows].T @ scaled
+
+        in_row_blocks(parameter, subtract_block)
 
 
 Gradient = Array | RowGradient | ProductGradient
@@ -91,6 +90,11 @@ def to_dense(gradient: Gradient) -> Array:
 def subtract(parameter: Array, gradient: Gradient, scale: float) -> None:
     """parameter -= scale * gradient, in place and in the cheapest way that the gradient's form allows."""
     if isinstance(gradient, np.ndarray):
-        parameter -= gradient * gradient.dtype.type(scale)
+        factor = gradient.dtype.type(scale)
+
+        def subtract_block(rows: slice) -> None:
+            parameter[rows] -= gradient[rows] * factor
+
+        in_row_blocks(parameter, subtract_block)
     else:
         gradient.subtract_from(parameter, scale)

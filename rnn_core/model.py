@@ -10,6 +10,8 @@ Arrays are time-major: ids (T, B), states (T, B, H). The loss is the mean over t
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,6 +25,7 @@ from rnn_core.errors import SettingsError
 from rnn_core.gradients import Gradient, Gradients, RowGradient, to_dense
 from rnn_core.numerics import ACTIVATIONS, Array, log_softmax, recurrent_block, uniform
 from rnn_core.regularizers import omega_gradient
+from rnn_core.threads import one_blas_thread, product
 
 INITIALISATIONS = ("uniform", "glorot", "orthogonal", "identity", "spectral")
 MOST_LAYERS = 3
@@ -160,8 +163,7 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
 
 
 def check_json_fields(settings_class: type, values: Any) -> dict[str, Any]:
-    """The keyword arguments of a settings dataclass from parsed JSON; SettingsError names the field that does not fit.
-    """
+    """Keyword arguments of a settings dataclass from parsed JSON; SettingsError names the field that does not fit."""
     _require(isinstance(values, dict), f"the {settings_class.__name__} of this run is not a JSON object.")
     kinds = {field.name: str(field.type) for field in dataclasses.fields(settings_class)}
     for name, value in values.items():
@@ -236,12 +238,9 @@ def _set_gate_biases(b: Array, config: ModelConfig, rng: np.random.Generator) ->
 
 
 class Trace(NamedTuple):
-    """One forward pass. ids (T, B); word_vectors (T, B, D) or None; layers from the bottom; hidden (T, B, H) as V sees
-    it.
-    """
+    """One forward pass. inputs (T, B) ids; layers from the bottom; hidden (T, B, H) as V sees it."""
 
     inputs: Array
-    word_vectors: Array | None
     layers: list[LayerTrace]
     hidden: Array
     top_mask: Array | None
@@ -303,17 +302,11 @@ class LanguageModel:
     def forward(
         self, inputs: Array, state: State | None = None, dropout_rng: np.random.Generator | None = None
     ) -> Trace:
-        """inputs (T, B) ids -> Trace. Dropout acts only where `dropout_rng` is given: training gives it, nobody else.
-        """
+        """inputs (T, B) ids -> Trace. Dropout acts only where `dropout_rng` is given, which only training does."""
         inputs = np.asarray(inputs)
         steps, batch = inputs.shape
         config, H = self.config, self.config.hidden_size
         state = self.initial_state(batch) if state is None else state
-        word_vectors = None
-        if config.embedding_size is not None:
-            word_vectors = self.params["E"][inputs]
-            input_mask = self._dropout_mask(dropout_rng, steps, batch, config.embedding_size)
-            below = word_vectors if input_mask is None else word_vectors * input_mask
         layers: list[LayerTrace] = []
         for depth in range(config.layers):
             suffix = layer_suffix(depth)
@@ -321,26 +314,35 @@ class LanguageModel:
             b = self.params.get("b" + suffix)
             mask = None
             kept = np.empty((steps, batch, self.cell.kept_blocks * H), self.dtype)
-            drive = kept[..., : self.cell.gates * H]
-            if depth == 0 and config.embedding_size is None:
-                drive[...] = U[inputs]
-            elif depth == 0:
-                mask = input_mask
-                np.matmul(below, U, out=drive)
-            else:
+            drive = kept.reshape(steps * batch, -1)[:, : self.cell.gates * H]
+            if depth:
                 mask = self._dropout_mask(dropout_rng, steps, batch, H)
-                below = layers[-1].hidden if mask is None else layers[-1].hidden * mask
-                np.matmul(below, U, out=drive)
+                seen = _masked(layers[-1].hidden, mask)
+                product(seen.reshape(steps * batch, -1), U, out=drive)
+            elif config.embedding_size is None:
+                drive[...] = U[inputs.reshape(-1)]
+            else:
+                mask = self._dropout_mask(dropout_rng, steps, batch, config.embedding_size)
+                self._drive_of_word_vectors(inputs, mask, drive)
             if b is not None:
                 drive += b
-            weights = Weights(
+            weights = Weights.of(
                 self.params["W" + suffix], self.params.get("b_n" + suffix), self._recurrent_mask(dropout_rng, batch)
             )
             states = bptt.forward(self.cell, weights, kept, state[depth])
             layers.append(LayerTrace(self.cell, weights, kept, states, U if depth else None, mask))
         top_mask = self._dropout_mask(dropout_rng, steps, batch, H)
-        hidden = layers[-1].hidden if top_mask is None else layers[-1].hidden * top_mask
-        return Trace(inputs, word_vectors, layers, hidden, top_mask)
+        return Trace(inputs, layers, _masked(layers[-1].hidden, top_mask), top_mask)
+
+    def _drive_of_word_vectors(self, inputs: Array, mask: Array | None, drive: Array) -> None:
+        """Fill drive (T*B, G*H) with E[w_t] U."""
+        E, U = self.params["E"], self.params["U"]
+        if mask is None:
+            # A word that occurs often is multiplied once.
+            words, place = np.unique(inputs, return_inverse=True)
+            drive[...] = product(E[words], U)[place.reshape(-1)]
+        else:
+            product((E[inputs] * mask).reshape(inputs.size, -1), U, out=drive)
 
     def _dropout_mask(self, rng: np.random.Generator | None, steps: int, batch: int, width: int) -> Array | None:
         """(T, B, width), or (1, B, width) where it stays the same over time; kept units are scaled by 1 / (1 -
@@ -360,8 +362,10 @@ class LanguageModel:
 
     def log_probabilities(self, inputs: Array, state: State | None = None) -> tuple[Array, State]:
         """inputs (T, B) ids -> log p (T, B, N) in nats, and the state after the last step."""
-        trace = self.forward(inputs, state)
-        return log_softmax(output.logits(trace.hidden, self.output_matrix, self.params.get("c"))), last_states(trace)
+        with _arithmetic():
+            trace = self.forward(inputs, state)
+            log_p = log_softmax(output.logits(trace.hidden, self.output_matrix, self.params.get("c")))
+        return log_p, last_states(trace)
 
     def advance(self, ids: Array, state: State) -> tuple[Array, State]:
         """One word for each of B sequences: ids (B,) -> log p (B, N) of the next word, and the new state."""
@@ -373,11 +377,13 @@ class LanguageModel:
     ) -> tuple[Array, State]:
         """E (T, B) in nats, 0 where the mask is 0, and the state after each sequence's last real token."""
         batch = _compact(inputs, targets, mask)
-        trace = self.forward(batch.inputs, state)
-        losses = np.zeros(batch.inputs.shape, self.dtype)
-        losses[batch.live] = output.losses(
-            trace.hidden[batch.live], batch.targets[batch.live], self.output_matrix, self.params.get("c")
-        )
+        live = batch.live
+        losses = np.zeros(live.shape, self.dtype)
+        with _arithmetic():
+            trace = self.forward(batch.inputs, state)
+            losses[live] = output.losses(
+                trace.hidden[live], batch.targets[live], self.output_matrix, self.params.get("c")
+            )
         return batch.restore(losses), last_states(trace, batch.lengths)
 
     def loss(self, inputs: Array, targets: Array, mask: Array | None = None) -> Any:
@@ -416,7 +422,17 @@ class LanguageModel:
         `omega` is the strength of Pascanu's regulariser, whose immediate gradient joins that of W; the loss stays the
         data's. `dropout_rng` switches dropout on. Raises SettingsError where `omega` has no meaning (`check_omega`).
         """
-        batch = _compact(inputs, targets, mask)
+        with _arithmetic():
+            return self._training_gradients(_compact(inputs, targets, mask), truncate, state, dropout_rng, omega)
+
+    def _training_gradients(
+        self,
+        batch: _CompactBatch,
+        truncate: int | None,
+        state: State | None,
+        dropout_rng: np.random.Generator | None,
+        omega: float,
+    ) -> tuple[float, Gradients, State]:
         trace = self.forward(batch.inputs, state, dropout_rng)
         loss, d_hidden, gradients = self.output_gradients(trace, batch.targets, batch.live)
         d_states = None
@@ -465,30 +481,45 @@ class LanguageModel:
             d_drive = self.cell.drive_part(local).reshape(-1, self.cell.gates * layer.hidden_size)
             U = self.params["U" + suffix]
             if depth:
-                below = trace.layers[depth - 1].hidden
-                seen = below if layer.mask_below is None else below * layer.mask_below
-                gradients["U" + suffix] = seen.reshape(-1, seen.shape[-1]).T @ d_drive
-            elif trace.word_vectors is None:
+                seen = _masked(trace.layers[depth - 1].hidden, layer.mask_below)
+                gradients["U" + suffix] = product(seen.reshape(-1, seen.shape[-1]).T, d_drive)
+            elif self.config.embedding_size is None:
                 gradients["U"] = RowGradient.from_positions(trace.inputs.reshape(-1), d_drive, U.shape)
             else:
-                vectors = trace.word_vectors
-                seen = vectors if layer.mask_below is None else vectors * layer.mask_below
-                gradients["U"] = seen.reshape(-1, seen.shape[-1]).T @ d_drive
-                d_vectors = (d_drive @ U.T).reshape(vectors.shape)
-                if layer.mask_below is not None:
-                    d_vectors *= layer.mask_below
-                self._add_embedding_gradient(gradients, trace.inputs, d_vectors)
+                self._add_word_vector_gradients(gradients, trace.inputs, layer.mask_below, d_drive)
 
-    def _add_embedding_gradient(self, gradients: Gradients, inputs: Array, d_vectors: Array) -> None:
-        E = self.params["E"]
-        rows = RowGradient.from_positions(inputs.reshape(-1), d_vectors.reshape(-1, d_vectors.shape[-1]), E.shape)
+    def _add_word_vector_gradients(
+        self, gradients: Gradients, inputs: Array, mask: Array | None, d_drive: Array
+    ) -> None:
+        """The reverse of `_drive_of_word_vectors`: gradients of U and E from d_drive (T*B, G*H)."""
+        E, U = self.params["E"], self.params["U"]
+        if mask is None:
+            by_word = RowGradient.from_positions(inputs.reshape(-1), d_drive, (len(E), d_drive.shape[1]))
+            gradients["U"] = product(E[by_word.rows].T, by_word.values)
+            d_E = RowGradient(by_word.rows, product(by_word.values, U.T), E.shape)
+        else:
+            gradients["U"] = product((E[inputs] * mask).reshape(inputs.size, -1).T, d_drive)
+            d_vectors = product(d_drive, U.T).reshape(*inputs.shape, -1) * mask
+            d_E = RowGradient.from_positions(inputs.reshape(-1), d_vectors.reshape(inputs.size, -1), E.shape)
         if self.config.tied:
             # Tied: the matrix is read as input and written as output, and its gradient is the sum of both roles.
             both = to_dense(gradients["E"])
-            rows.add_to(both)
+            d_E.add_to(both)
             gradients["E"] = both
         else:
-            gradients["E"] = rows
+            gradients["E"] = d_E
+
+
+@contextmanager
+def _arithmetic() -> Iterator[None]:
+    """How a network computes: on its own threads, not BLAS's. Overflow shows in the loss; nobody is warned twice."""
+    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+        yield
+
+
+def _masked(values: Array, mask: Array | None) -> Array:
+    """values * mask, where there is a dropout mask."""
+    return values if mask is None else values * mask
 
 
 def last_states(trace: Trace, lengths: Array | None = None) -> State:

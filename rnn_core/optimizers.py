@@ -8,7 +8,6 @@ PyTorch does; AdamW instead shrinks the parameter itself (Loshchilov & Hutter 20
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -16,9 +15,7 @@ import numpy as np
 from rnn_core.errors import SettingsError
 from rnn_core.gradients import Gradient, Gradients, RowGradient, subtract, to_dense
 from rnn_core.numerics import Array
-
-# Numbers updated together: parameter, moments and scratch of one block stay in the cache over all the passes of a rule.
-_BLOCK = 16 * 1024
+from rnn_core.threads import in_row_blocks
 
 
 class Optimizer:
@@ -50,12 +47,16 @@ class Optimizer:
             self._update_one(name, parameter, gradients[name], learning_rate, scale)
 
     def _update_one(self, name: str, parameter: Array, gradient: Gradient, learning_rate: float, scale: float) -> None:
-        whole = parameter.reshape(-1)
-        moments = [self.state[f"{moment}/{name}"].reshape(-1) for moment in self.moments]
-        for span, part in _blocks(gradient, scale, parameter):
+        moments = [self.state[f"{moment}/{name}"] for moment in self.moments]
+        whole = gradient if isinstance(gradient, RowGradient) else to_dense(gradient)
+
+        def update_block(rows: slice) -> None:
+            part = _scaled_rows(whole, rows, scale, parameter)
             if self.weight_decay and self.decays_gradient:
-                part += self.weight_decay * whole[span]
-            self._rule(whole[span], part, [moment[span] for moment in moments], learning_rate)
+                part += self.weight_decay * parameter[rows]
+            self._rule(parameter[rows], part, [moment[rows] for moment in moments], learning_rate)
+
+        in_row_blocks(parameter, update_block)
 
     decays_gradient: ClassVar[bool] = True
 
@@ -64,21 +65,14 @@ class Optimizer:
         raise NotImplementedError
 
 
-def _blocks(gradient: Gradient, scale: float, parameter: Array) -> Iterator[tuple[slice, Array]]:
-    """The scaled gradient, flat, a cache-sized block of whole rows at a time, each a copy that may be overwritten."""
-    row = int(np.prod(parameter.shape[1:], dtype=int))
-    rows_per_block = max(1, _BLOCK // max(row, 1))
-    whole = None if isinstance(gradient, RowGradient) else to_dense(gradient)
-    for start in range(0, len(parameter), rows_per_block):
-        stop = min(start + rows_per_block, len(parameter))
-        if whole is not None:
-            part = whole[start:stop] * whole.dtype.type(scale)
-        else:
-            assert isinstance(gradient, RowGradient)
-            part = np.zeros((stop - start, row), parameter.dtype)
-            first, last = np.searchsorted(gradient.rows, (start, stop))
-            part[gradient.rows[first:last] - start] = gradient.values[first:last] * parameter.dtype.type(scale)
-        yield slice(start * row, stop * row), part.reshape(-1)
+def _scaled_rows(gradient: Array | RowGradient, rows: slice, scale: float, parameter: Array) -> Array:
+    """scale * gradient[rows], a copy that may be overwritten."""
+    if not isinstance(gradient, RowGradient):
+        return gradient[rows] * gradient.dtype.type(scale)
+    part = np.zeros_like(parameter[rows])
+    first, last = np.searchsorted(gradient.rows, (rows.start, rows.stop))
+    part[gradient.rows[first:last] - rows.start] = gradient.values[first:last] * parameter.dtype.type(scale)
+    return part
 
 
 class SGD(Optimizer):

@@ -1,9 +1,9 @@
-"""Softmax cross-entropy over a large vocabulary, in blocks of rows that fit the cache.
+"""Softmax cross-entropy over a large vocabulary, in blocks that fit the cache and never all exist.
 
 For R positions, H hidden units and N words the logits are R x N numbers; with N = 8000 they, not the network, are where
-time and memory go. So they never all exist: a block of a few rows is computed, turned into its loss and its gradient in
-place, used for the two products that need it, and overwritten by the next. Blocks know nothing of each other, so each
-thread takes its share.
+time and memory go. So a block of a few hundred rows is computed, turned into its loss and its gradient in place, used
+for the two products that need it, and overwritten by the next. The threads share each block word by word: every thread
+has its own words, its rows of V and of V's gradient, and meets the others only to agree on a row's maximum and total.
 
     o_t = V s_t + c;   p_t = softmax(o_t);   E_t = -log p_t[y_t];   dE_t/do_t = p_t - onehot(y_t)
 """
@@ -16,10 +16,10 @@ import numpy as np
 
 from rnn_core.gradients import Gradient, ProductGradient
 from rnn_core.numerics import Array, log_softmax
-from rnn_core.threads import one_blas_thread, run_side_by_side, thread_count
+from rnn_core.threads import Meeting, run_side_by_side, threads_for
 
-# About what one core's share of the cache holds; larger blocks fall out of it, smaller ones make thin matrix products.
-BLOCK_BYTES = 4 * 1024 * 1024
+# Bytes of logits that exist at a time. Smaller blocks make thin matrix products, and a larger share of adding up dV.
+BLOCK_BYTES = 16 * 1024 * 1024
 
 
 class OutputGradients(NamedTuple):
@@ -31,92 +31,86 @@ class OutputGradients(NamedTuple):
     c: Array
 
 
-def losses(hidden: Array, targets: Array, V: Array, c: Array | None) -> Array:
-    """hidden (R, H), targets (R,) ids -> E (R,) in nats. Analytic: also takes complex arrays."""
-    loss = np.empty(len(hidden), hidden.dtype)
-    rows_per_block = max(1, BLOCK_BYTES // (V.shape[0] * hidden.dtype.itemsize))
-    for start in range(0, len(hidden), rows_per_block):
-        rows = slice(start, start + rows_per_block)
-        log_p = log_softmax(logits(hidden[rows], V, c))
-        loss[rows] = -np.take_along_axis(log_p, targets[rows, None], axis=1)[:, 0]
-    return loss
-
-
 def logits(hidden: Array, V: Array, c: Array | None) -> Array:
     """hidden (..., H) -> o (..., N)."""
     product = hidden @ V.T
     return product if c is None else product + c
 
 
+def row_blocks(positions: int, words: int, itemsize: int) -> list[slice]:
+    """Equal blocks of rows, each with at most BLOCK_BYTES of logits (or one row)."""
+    blocks = max(1, -(-positions * words * itemsize // BLOCK_BYTES))
+    blocks = min(blocks, max(1, positions))
+    return [slice(positions * k // blocks, positions * (k + 1) // blocks) for k in range(blocks)]
+
+
+def losses(hidden: Array, targets: Array, V: Array, c: Array | None) -> Array:
+    """hidden (R, H), targets (R,) ids -> E (R,) in nats. Analytic: also takes complex arrays."""
+    loss = np.empty(len(hidden), hidden.dtype)
+    for rows in row_blocks(len(hidden), len(V), hidden.dtype.itemsize):
+        log_p = log_softmax(logits(hidden[rows], V, c))
+        loss[rows] = -np.take_along_axis(log_p, targets[rows, None], axis=1)[:, 0]
+    return loss
+
+
 def losses_and_gradients(hidden: Array, targets: Array, weights: Array, V: Array, c: Array | None) -> OutputGradients:
     """hidden (R, H), targets (R,), weights (R,) -> losses and the gradients of sum_r weights_r E_r."""
-    positions, words = len(hidden), len(V)
+    positions, size = hidden.shape
+    words, dtype = len(V), hidden.dtype
     hidden = np.ascontiguousarray(hidden)
-    rows_per_block = max(1, BLOCK_BYTES // (words * hidden.dtype.itemsize))
-    blocks = -(-positions // rows_per_block)
-    threads = min(thread_count(), max(1, blocks))
-    if blocks > 1:
-        # Every thread gets as many blocks as the others.
-        blocks = -(-blocks // threads) * threads
-    edges = [positions * k // max(blocks, 1) for k in range(blocks + 1)]
-    spans = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    loss, d_hidden = np.empty(positions, hidden.dtype), np.empty_like(hidden)
+    blocks = row_blocks(positions, words, dtype.itemsize)
+    longest = max(block.stop - block.start for block in blocks)
+    threads = min(threads_for(6 * positions * words * size), words)
+    meeting = Meeting(threads)
+    # Few positions: dV = D^T S is left as the product of its two thin factors, and D is needed whole.
+    as_product = len(blocks) == 1 and 2 * positions <= size
+    thin_factor = np.empty((positions if as_product else 0, words), dtype)
+    d_V = np.empty((0, size) if as_product else V.shape, dtype)
+    loss, d_c = np.empty(positions, dtype), np.zeros(words, dtype)
+    # Each thread's own share of every row's maximum, sum of exponentials, and of the gradient of the hidden state.
+    maxima, totals = np.empty((threads, positions), dtype), np.empty((threads, positions), dtype)
+    d_hidden = np.empty((threads, positions, size), dtype)
+    of_target = np.empty(positions, dtype)
 
-    def work(share: list[slice]) -> tuple[Gradient, Array]:
-        return _share(share, hidden, targets, weights, V, c, loss, d_hidden)
+    def work(thread: int) -> None:
+        own = slice(words * thread // threads, words * (thread + 1) // threads)
+        own_V = V[own]
+        buffer = thin_factor[:, own] if as_product else np.empty((longest, len(own_V)), dtype)
+        product = np.empty_like(own_V) if len(blocks) > 1 else None
+        for rows in blocks:
+            block = np.matmul(hidden[rows], own_V.T, out=buffer[: rows.stop - rows.start])
+            if c is not None:
+                block += c[own]
+            block.max(axis=1, out=maxima[thread, rows])
+            meeting.wait()
+            block -= maxima[:, rows].max(axis=0)[:, None]
+            target = targets[rows]
+            (mine,) = np.nonzero((target >= own.start) & (target < own.stop))
+            target = target[mine] - own.start
+            of_target[rows][mine] = block[mine, target]
+            np.exp(block, out=block)
+            block.sum(axis=1, out=totals[thread, rows])
+            meeting.wait()
+            # With e = exp(o), dE/do = (e - total * onehot) / total: the division is left to the small factors.
+            total = totals[:, rows].sum(axis=0)
+            block[mine, target] -= total[mine]
+            scale = weights[rows] / total
+            np.matmul(block, own_V, out=d_hidden[thread, rows])
+            d_c[own] += scale @ block
+            if as_product:
+                continue
+            scaled = hidden[rows] * scale[:, None]
+            if rows.start == 0:
+                np.matmul(block.T, scaled, out=d_V[own])
+            else:
+                d_V[own] += np.matmul(block.T, scaled, out=product)
 
-    if blocks <= 1:
-        d_V, d_c = work(spans)
-        return OutputGradients(loss, d_hidden, d_V, d_c)
-    with one_blas_thread():
-        results = run_side_by_side([lambda k=k: work(spans[k::threads]) for k in range(threads)])
-    d_V, d_c = results[0]
-    assert isinstance(d_V, np.ndarray)
-    for other_V, other_c in results[1:]:
-        d_V += other_V
-        d_c += other_c
-    return OutputGradients(loss, d_hidden, d_V, d_c)
-
-
-def _share(
-    spans: list[slice],
-    hidden: Array,
-    targets: Array,
-    weights: Array,
-    V: Array,
-    c: Array | None,
-    loss: Array,
-    d_hidden: Array,
-) -> tuple[Gradient, Array]:
-    """One thread's blocks, one after another in the same buffers; fills its rows of `loss` and `d_hidden`."""
-    words = len(V)
-    longest = max((span.stop - span.start for span in spans), default=0)
-    buffer = np.empty((longest, words), hidden.dtype)
-    d_c = np.zeros(words, hidden.dtype)
-    d_V: Array | None = None
-    product = np.empty_like(V) if len(spans) > 1 else None
-    for span in spans:
-        rows = np.arange(span.stop - span.start)
-        target, weight, own_hidden = targets[span], weights[span], hidden[span]
-        block = np.matmul(own_hidden, V.T, out=buffer[: len(rows)])
-        if c is not None:
-            block += c
-        block -= block.max(axis=1, keepdims=True)
-        of_target = block[rows, target]
-        np.exp(block, out=block)
-        total = block.sum(axis=1)
-        loss[span] = np.log(total) - of_target
-        # With e = exp(o), dE/do = (e - total * onehot) / total: the division is left to each product's small factor.
-        block[rows, target] -= total
-        scale = (weight / total)[:, None]
-        np.matmul(block, V, out=d_hidden[span])
-        d_hidden[span] *= scale
-        d_c += (scale.T @ block)[0]
-        scaled_hidden = own_hidden * scale
-        if len(spans) == 1 and loss.size == len(rows):
-            return ProductGradient(block, scaled_hidden), d_c
-        if d_V is None:
-            d_V = block.T @ scaled_hidden
-        else:
-            d_V += np.matmul(block.T, scaled_hidden, out=product)
-    return (np.zeros_like(V) if d_V is None else d_V), d_c
+    run_side_by_side(work, threads, meeting)
+    total = totals.sum(axis=0)
+    np.log(total, out=loss)
+    loss -= of_target
+    scale = (weights / total)[:, None]
+    gradient_of_hidden = d_hidden[0] if threads == 1 else d_hidden.sum(axis=0)
+    gradient_of_hidden *= scale
+    gradient_of_V = ProductGradient(thin_factor, hidden * scale) if as_product else d_V
+    return OutputGradients(loss, gradient_of_hidden, gradient_of_V, d_c)

@@ -88,8 +88,8 @@ class LagGradients(Mapping[str, Array]):
         d_drive = layer.cell.drive_part(local)
         if depth:
             seen = self._trace.layers[depth - 1].hidden[here]
-        elif self._trace.word_vectors is not None:
-            seen = self._trace.word_vectors[here]
+        elif self._model.config.embedding_size is not None:
+            seen = self._model.params["E"][self._trace.inputs[here]]
         else:
             of_words = np.zeros(self._model.params["U"].shape)
             np.add.at(of_words, self._trace.inputs[here], d_drive)
