@@ -1,0 +1,220 @@
+"""The cells: their equations written out once more, one number at a time, and their reverse against the Jacobian."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rnn_core import LanguageModel, ModelConfig
+from rnn_core.cells import CELL_NAMES, Weights, make_cell
+from rnn_core.gradcheck import small_model
+
+FORMS = [
+    ("tanh", "after"),
+    ("relu", "after"),
+    ("sigmoid", "after"),
+    ("lstm", "after"),
+    ("gru", "after"),
+    ("gru", "before"),
+]
+every_form = pytest.mark.parametrize(("cell", "gru_reset"), FORMS)
+
+
+def sigma(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def one_step(config: ModelConfig, params: dict, x: np.ndarray, state: np.ndarray) -> np.ndarray:
+    """The textbook's equations for one sequence: x (I,) the input vector, state (S,) -> the next state.
+
+    Gates in the order of our rows: LSTM o, i, f, g; GRU r, z, n.
+    """
+    H = config.hidden_size
+    a, W, b = x @ params["U"], params["W"], params["b"]
+    if config.cell in ("tanh", "relu", "sigmoid"):
+        phi = {"tanh": np.tanh, "relu": lambda v: v if v > 0 else 0 * v, "sigmoid": sigma}[config.cell]
+        return np.array([phi(a[u] + b[u] + W[u] @ state) for u in range(H)])
+    h = state[:H]
+    if config.cell == "lstm":
+        o, i, f = (sigma(a[k : k + H] + b[k : k + H] + W[k : k + H] @ h) for k in (0, H, 2 * H))
+        g = np.tanh(a[3 * H :] + b[3 * H :] + W[3 * H :] @ h)
+        c = f * state[H:] + i * g
+        return np.concatenate([o * np.tanh(c), c])
+    r, z = (sigma(a[k : k + H] + b[k : k + H] + W[k : k + H] @ h) for k in (0, H))
+    if config.gru_reset == "after":
+        n = np.tanh(a[2 * H :] + b[2 * H :] + r * (W[2 * H :] @ h + params["b_n"]))
+    else:
+        n = np.tanh(a[2 * H :] + b[2 * H :] + W[2 * H :] @ (r * h))
+    return (1 - z) * n + z * h
+
+
+@every_form
+@pytest.mark.parametrize("embedding_size", [None, 2])
+def test_the_forward_pass_is_the_textbooks(cell: str, gru_reset: str, embedding_size: int | None) -> None:
+    config = ModelConfig(
+        cell=cell, gru_reset=gru_reset, vocabulary_size=5, hidden_size=3, embedding_size=embedding_size
+    )
+    model = small_model(config)
+    params = model.params
+    vectors = np.eye(5) if embedding_size is None else params["E"]
+    words, rng = np.array([3, 0, 4, 4]), np.random.default_rng(3)
+    state = rng.standard_normal(model.initial_state(1)[0].shape[1])
+    log_p, end = model.log_probabilities(words[:, None], [state[None]])
+    for t, word in enumerate(words):
+        state = one_step(config, params, vectors[word], state)
+        p = np.exp(params["V"] @ state[:3] + params["c"])
+        np.testing.assert_allclose(np.exp(log_p[t, 0]), p / p.sum(), rtol=1e-13)
+    np.testing.assert_allclose(end[0][0], state, rtol=1e-13)
+
+
+@every_form
+def test_a_deeper_layer_reads_the_hidden_state_below_it(cell: str, gru_reset: str) -> None:
+    config = ModelConfig(cell=cell, gru_reset=gru_reset, vocabulary_size=5, hidden_size=3, layers=3)
+    model = small_model(config)
+    words = np.array([1, 2, 0, 4])
+    _, end = model.log_probabilities(words[:, None])
+    states = [part[0] for part in model.initial_state(1)]
+    for word in words:
+        x = np.eye(5)[word]
+        for depth, suffix in enumerate(["", "2", "3"]):
+            own = {
+                name.rstrip("0123456789"): value
+                for name, value in model.params.items()
+                if name.rstrip("0123456789") + suffix == name and name not in ("V", "c")
+            }
+            states[depth] = one_step(config, own, x, states[depth])
+            x = states[depth][:3]
+    for part, own_state in zip(end, states, strict=True):
+        np.testing.assert_allclose(part[0], own_state, rtol=1e-12)
+
+
+@every_form
+@pytest.mark.parametrize("dropped", [False, True])
+def test_the_reverse_of_a_step_is_its_transposed_jacobian(cell: str, gru_reset: str, dropped: bool) -> None:
+    """Over two leading axes at once, with and without a mask on the recurrent connections."""
+    unit, rng, H = make_cell(cell, gru_reset), np.random.default_rng(0), 3
+    lead = (4, 2)
+    drive = rng.standard_normal((*lead, unit.gates * H))
+    before = rng.standard_normal((*lead, unit.state_blocks * H))
+    mask = np.array([[2.0, 0.0, 2.0], [0.0, 2.0, 2.0]]) if dropped else None
+    b_n = rng.standard_normal(H) if (cell, gru_reset) == ("gru", "after") else None
+    weights = Weights(rng.standard_normal((unit.gates * H, H)), b_n, mask)
+
+    def step(drive, before):
+        dtype = np.result_type(drive, before)
+        kept = np.zeros((*lead, unit.kept_blocks * H), dtype)
+        kept[..., : unit.gates * H] = drive
+        after = np.empty((*lead, unit.state_blocks * H), dtype)
+        unit.step(kept, before.astype(dtype), weights, after)
+        return kept, after
+
+    kept, after = step(drive, before)
+    d_after = rng.standard_normal(after.shape)
+    local = np.empty((*lead, unit.local_blocks * H))
+    slopes = unit.slopes(kept, before, after, weights)
+    d_before = unit.step_back(d_after, slopes, weights, local)
+    for analytic, moved in ((unit.drive_part(local), 0), (d_before, 1)):
+        for column in range(analytic.shape[-1]):
+            nudge = np.zeros_like((drive, before)[moved], complex)
+            nudge[..., column] = 1e-30j
+            _, nudged = step(drive + nudge, before) if moved == 0 else step(drive, before + nudge)
+            expected = (d_after * nudged.imag / 1e-30).sum(axis=-1)
+            np.testing.assert_allclose(analytic[..., column], expected, rtol=1e-11, atol=1e-14)
+
+
+@every_form
+def test_all_leading_axes_at_once_are_the_same_steps_one_by_one(cell: str, gru_reset: str) -> None:
+    unit, rng, H = make_cell(cell, gru_reset), np.random.default_rng(0), 3
+    shape = (4, 2)
+    weights = Weights(rng.standard_normal((unit.gates * H, H)))
+    kept = rng.standard_normal((*shape, unit.kept_blocks * H))
+    before = rng.standard_normal((*shape, unit.state_blocks * H))
+    one_by_one, after = kept.copy(), np.empty(before.shape)
+    unit.step(kept, before, weights, after)
+    d_after = rng.standard_normal(after.shape)
+    slopes = unit.slopes(kept, before, after, weights)
+    local = np.empty((*shape, unit.local_blocks * H))
+    d_before = unit.step_back(d_after, slopes, weights, local)
+    for t in range(shape[0]):
+        own_after, own_local = np.empty(before[t].shape), np.empty(local[t].shape)
+        unit.step(one_by_one[t], before[t], weights, own_after)
+        np.testing.assert_allclose(own_after, after[t], rtol=1e-13)
+        own_slopes = unit.slopes(one_by_one[t], before[t], own_after, weights)
+        own_d_before = unit.step_back(d_after[t], own_slopes, weights, own_local)
+        np.testing.assert_allclose(own_d_before, d_before[t], rtol=1e-12)
+        np.testing.assert_allclose(own_local, local[t], rtol=1e-12)
+
+
+@pytest.mark.parametrize("rho", [0.8, 1.0, 1.15])
+@pytest.mark.parametrize("cell", ["tanh", "relu"])
+def test_in_the_linear_regime_the_gradient_shrinks_by_rho_at_every_step(cell: str, rho: float) -> None:
+    """W = rho Q, Q orthogonal: ||ds_t/ds_k||_2 = rho^(t-k), to 1e-6 over forty steps.
+
+    tanh is linear around zero; a ReLU above zero, where a large bias keeps it.
+    """
+    H, steps = 8, 41
+    config = ModelConfig(cell=cell, vocabulary_size=4, hidden_size=H, init="orthogonal", init_scale=rho)
+    model = LanguageModel(config, np.random.default_rng(7), np.float64)
+    model.params["U"] *= 1e-9
+    if cell == "relu":
+        # The state stays near 1 if the bias makes up for what W takes from it.
+        model.params["b"] += 1 - model.params["W"] @ np.ones(H)
+    inputs = np.full((steps, H), 2)
+    start = [np.full((H, H), 1.0 if cell == "relu" else 0.0)]
+    layer = model.forward(inputs, start).layers[0]
+    # Every sequence of the batch is the same text; into the last state of each goes another unit vector.
+    rows = np.eye(H)
+    for lag in range(1, steps):
+        t = steps - lag
+        rows = layer.cell.step_back(rows, layer.slopes[t], layer.weights, np.empty((H, H)))
+        gains = np.linalg.svd(rows, compute_uv=False)
+        np.testing.assert_allclose(gains, rho**lag, rtol=1e-6)
+
+
+def test_a_wide_open_lstm_carries_its_gradient_unchanged() -> None:
+    """dc_t/dc_k = f^(t-k) once the gates hear of nothing but their biases."""
+    H, steps, forget_bias = 3, 20, 2.0
+    config = ModelConfig(cell="lstm", vocabulary_size=4, hidden_size=H, forget_bias=forget_bias)
+    model = LanguageModel(config, np.random.default_rng(0), np.float64)
+    model.params["U"][...] = 0
+    model.params["W"][...] = 0
+    layer = model.forward(np.zeros((steps, 1), int)).layers[0]
+    d_state = np.concatenate([np.zeros((1, H)), np.ones((1, H))], axis=1)
+    for t in range(steps - 1, -1, -1):
+        d_state = layer.cell.step_back(d_state, layer.slopes[t], layer.weights, np.empty((1, 4 * H)))
+        np.testing.assert_allclose(d_state[0, H:], sigma(forget_bias) ** (steps - t), rtol=1e-12)
+        np.testing.assert_array_equal(d_state[0, :H], 0)
+
+
+def test_an_update_gate_of_one_keeps_the_old_state_in_both_grus() -> None:
+    for gru_reset in ("after", "before"):
+        model = small_model(ModelConfig(cell="gru", gru_reset=gru_reset, vocabulary_size=4, hidden_size=3))
+        model.params["b"][3:6] = 1000.0
+        start = [np.array([[0.3, -0.7, 0.1]])]
+        _, end = model.log_probabilities(np.array([[1], [2], [3]]), start)
+        # Written as n + z (h - n), so to rounding.
+        np.testing.assert_allclose(end[0], start[0], rtol=1e-14)
+
+
+def test_where_the_reset_gate_acts_makes_a_difference() -> None:
+    shared = {"cell": "gru", "vocabulary_size": 4, "hidden_size": 3, "bias": False}
+    after, before = (small_model(ModelConfig(gru_reset=form, **shared)) for form in ("after", "before"))
+    before.params = after.params
+    words = np.array([[1], [2], [3]])
+    assert np.abs(after.log_probabilities(words)[0] - before.log_probabilities(words)[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize(("cell", "size"), [("relu", 1e3), *((cell, 1e30) for cell in CELL_NAMES if cell != "relu")])
+def test_huge_pre_activations_overflow_nowhere(cell: str, size: float) -> None:
+    """A ReLU has no bound, so its states may grow with its input; the others' may not."""
+    model = LanguageModel(ModelConfig(cell=cell, vocabulary_size=4, hidden_size=3), dtype=np.float32)
+    model.params["U"] *= np.float32(size)
+    inputs, targets = np.array([[0, 1], [2, 3], [1, 1]]), np.array([[1, 1], [0, 2], [3, 0]])
+    loss, gradients = model.loss_and_gradients(inputs, targets)
+    assert np.isfinite(loss)
+    assert all(np.isfinite(gradient).all() for gradient in gradients.values())
+
+
+def test_an_unknown_cell_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown cell"):
+        make_cell("elman")
