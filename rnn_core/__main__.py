@@ -97,6 +97,11 @@ def tell(line: str) -> None:
     tqdm.write(line, file=sys.stderr)
 
 
+def pace() -> float:
+    """Seconds between two pictures of a progress bar: in a file or a pipe each is a line of its own."""
+    return 0.2 if sys.stderr.isatty() else 5.0
+
+
 def show(options: argparse.Namespace, values: dict[str, Any], lines: Sequence[str]) -> None:
     """The result: as one JSON object with --json, in words without."""
     print(json.dumps(values, allow_nan=False) if options.json else "\n".join(lines))
@@ -187,10 +192,10 @@ def started_from(start: LanguageModel, wanted: ModelConfig) -> ModelConfig:
 
 def read_corpus(path: str, settings: TextSettings, quiet: bool) -> PreparedCorpus:
     data = read_file(path)
-    bar = tqdm(total=100, desc="reading", unit="%", leave=False, disable=quiet, file=sys.stderr)
+    bar = tqdm(total=100, desc="reading", unit="%", leave=False, mininterval=pace(), disable=quiet, file=sys.stderr)
 
     def progress(share: float, doing: str) -> None:
-        bar.set_description(doing)
+        bar.set_description(doing, refresh=False)
         bar.update(round(100 * share) - bar.n)
 
     with bar:
@@ -301,13 +306,11 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started):
-            # In a file or a pipe a bar is one line for each picture of it.
-            seconds = 0.2 if sys.stderr.isatty() else 5.0
             self.bar = tqdm(
                 total=event.total_steps,
                 initial=event.step,
                 unit="step",
-                mininterval=seconds,
+                mininterval=pace(),
                 dynamic_ncols=True,
                 smoothing=0.05,
                 disable=self.quiet,

@@ -24,7 +24,7 @@ from types import FrameType
 from typing import Any
 
 from rnn_core import checkpoints
-from rnn_core.errors import CheckpointError, RunError, UserError
+from rnn_core.errors import CheckpointError, RunError, SettingsError, UserError
 from rnn_core.evaluation import perplexity
 from rnn_core.model import LanguageModel
 from rnn_core.runs import (
@@ -174,12 +174,12 @@ class _Worker:
     # -- before the first step --
 
     def work(self) -> Outcome:
-        settings, plan, checkpoint = self.prepare()
-        if self.run.status().state == "finished" and self.state.step >= plan.total_steps:
-            return self.outcome("finished", "it was finished already; more epochs or steps would train it longer.")
-        corpus = self.run.corpus()
         self.recorder = _Recorder(self.folder)
         try:
+            settings, plan, checkpoint = self.prepare()
+            if self.run.status().state == "finished" and self.state.step >= plan.total_steps:
+                return self.outcome("finished", "it was finished already; more epochs or steps would train it longer.")
+            corpus = self.run.corpus()
             self.begin(checkpoint)
             return self.iterate(train(self.model, corpus, settings, self.state))
         except KeyboardInterrupt:
@@ -193,6 +193,8 @@ class _Worker:
             explained = disk_error(error, self.folder)
             self.recorder.last_words("failed", str(explained))
             raise explained from error
+        except SettingsError:
+            raise  # What was asked for makes no sense; the run is what it was.
         except UserError as error:
             self.recorder.last_words("failed", str(error))
             raise
@@ -225,7 +227,7 @@ class _Worker:
             self.state.load(checkpoint.arrays, checkpoint.state.get("training", {}), plan)
         self.total_steps = plan.total_steps
         if plan.total_steps < self.state.step:
-            raise RunError(
+            raise SettingsError(
                 f"this run has {self.state.step} steps ({self.state.epoch} epochs) behind it already, and the end is "
                 "counted from the beginning; ask for more."
             )

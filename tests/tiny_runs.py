@@ -1,0 +1,70 @@
+"""Runs so small that a test can train, kill and compare dozens of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnn_core import checkpoints
+from rnn_core.corpora import agreement_sentences
+from rnn_core.model import ModelConfig
+from rnn_core.runs import Run, checkpoint_specs, create_run
+from rnn_core.text import PreparedCorpus, TextSettings, prepare_sentences
+from rnn_core.training import TrainingSettings
+
+# Events that the settings alone decide; the others come by the clock, or from people.
+OF_THE_TRAINING = ("validated", "epoch_done", "learning_rate_changed", "finished")
+
+
+def tiny_corpus(sentences: int = 60, gap: int = 3) -> PreparedCorpus:
+    return prepare_sentences(agreement_sentences(gap, sentences), "agreement", TextSettings())
+
+
+def tiny_run(
+    folder: Path, *, corpus: PreparedCorpus | None = None, model: dict[str, Any] | None = None, **training: Any
+) -> Run:
+    """A run of a network with 8 units, ready to be worked on; pictures by the clock are off unless asked for."""
+    corpus = corpus or tiny_corpus()
+    quiet = {"sample_every_seconds": None, "horizon_every_seconds": None, "batch_size": 8, "epochs": 3}
+    config = {"cell": "lstm", "hidden_size": 8, "vocabulary_size": len(corpus.vocabulary)}
+    return create_run(
+        folder,
+        "tiny",
+        corpus,
+        ModelConfig(**{**config, **(model or {})}),
+        TrainingSettings(**{**quiet, **training}),
+        TextSettings(),
+    )
+
+
+def ending(run: Run) -> dict[str, Any]:
+    """Everything that two runs with the same settings must have in common, whatever happened to their processes."""
+    checkpoint = checkpoints.load_newest(run.folder, checkpoint_specs(run.config))
+    assert checkpoint is not None
+    counters = dict(checkpoint.state["training"])
+    del counters["elapsed_seconds"]
+    metrics = run.metrics()
+    for by_the_clock in ("tokens_per_second", "elapsed_seconds"):
+        del metrics[by_the_clock]
+    events = [
+        {key: value for key, value in event.items() if key not in ("id", "time", "elapsed_seconds")}
+        for event in run.events(kinds=OF_THE_TRAINING)
+    ]
+    return {"arrays": checkpoint.arrays, "counters": counters, "metrics": metrics, "events": events}
+
+
+def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Names of what is not the same to the last bit; [] for two endings that are."""
+    found = [name for name in ("counters", "events") if one[name] != other[name]]
+    for part in ("arrays", "metrics"):
+        if one[part].keys() != other[part].keys():
+            found.append(part)
+            continue
+        found += [
+            f"{part}: {name}"
+            for name, values in one[part].items()
+            if values.dtype != other[part][name].dtype or not np.array_equal(values, other[part][name])
+        ]
+    return found
