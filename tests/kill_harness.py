@@ -1,5 +1,7 @@
-"""Kill a training again and again, at random and around every system call of a checkpoint, and compare its ending with that
-of one that was left in peace: weights, moments, counters and history must be the same to the last bit.
+"""Kill a training again and again, at random and around every system call of a checkpoint.
+
+Its ending is compared with that of one that was left in peace: weights, moments, counters and history must be the same
+to the last bit.
 
     python tests/kill_harness.py --kills 200
 
@@ -119,7 +121,7 @@ def random_kills(room: Path, kills: int, rng: random.Random, steps: int = 1500) 
 
 
 def faults_around_every_call(room: Path, only_every: int = 1) -> int:
-    """Let every system call of two checkpoints fail, or kill the process around it; returns how many faults that were."""
+    """Let every system call of two checkpoints fail, or kill the process around it; returns how many faults."""
     template = room / "half"
     run = tiny_run(template, epochs=4, checkpoint_every_seconds=0.0)
     reference_folder = room / "whole"

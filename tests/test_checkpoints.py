@@ -275,9 +275,7 @@ def hostile_files(good: bytes) -> dict[str, bytes]:
         "a negative shape": changed(entry(last, shape=[-1])),
         "a shape that is true": changed(entry(last, shape=[True])),
         "a shape of floats": changed(entry(last, shape=[8.0])),
-        "offsets swapped": changed(
-            lambda copy: copy[first].update(data_offsets=header[second]["data_offsets"])
-        ),
+        "offsets swapped": changed(lambda copy: copy[first].update(data_offsets=header[second]["data_offsets"])),
         "offsets beyond the end": changed(entry(last, data_offsets=[0, 2**60])),
         "offsets backwards": changed(entry(last, data_offsets=[8, 0])),
         "offsets that overlap": changed(entry(last, data_offsets=header[names[-2]]["data_offsets"])),
