@@ -221,8 +221,10 @@ def test_the_tutorials_layout_one_quoted_column_is_read_without_being_asked() ->
     assert columns(COMMENTS.encode(), "reddit-comments.csv") == ["body"]
 
 
-def test_windows_newlines_and_a_mark_make_no_difference_to_a_table() -> None:
-    data = b"\xef\xbb\xbf" + COMMENTS.replace("\n", "\r\n").encode()
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_newlines_and_a_mark_make_no_difference_to_a_table(newline: str, mark: str) -> None:
+    data = (mark + COMMENTS.replace("\n", newline)).encode()
     assert read(data, "a.csv").documents == read(COMMENTS.encode(), "a.csv").documents
 
 

@@ -111,7 +111,7 @@ def test_one_sentence_per_line_takes_every_line() -> None:
 def test_a_book_on_one_line_has_the_sentences_of_the_same_book_on_many() -> None:
     sentences = [f"This is sentence number {n}, and it is not the last one." for n in range(2000)]
     assert sentences_of(" ".join(sentences)) == sentences_of("\n".join(sentences))
-    assert len(sentences_of(" ".join(sentences))) == 2000
+    assert sentences_of(" ".join(sentences)) == sentences_of("\n".join(sentences), sentences="lines")
 
 
 def test_the_unknown_word_and_entities_of_ready_made_corpora_stay_whole() -> None:
