@@ -75,7 +75,7 @@ def draw(page: str, vocabulary_size: int) -> tuple[ModelConfig, TrainingSettings
             reach = form.pick("Truncation: words a gradient may go back", "truncate", REACHES, FULL)
             rate, epochs = st.columns(2)
             with rate:
-                learning_rate = form.optional_number("Learning rate", "learning_rate", "the optimizer's own", 10.0)
+                learning_rate = form.optional_number("Learning rate", "learning_rate", "default", 10.0)
             with epochs:
                 epoch_count = form.whole("Epochs", "epochs", 10, 1, 10_000)
     with st.expander("Every other setting", icon=":material/tune:"):

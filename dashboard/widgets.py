@@ -92,6 +92,11 @@ def state_badge(state: str) -> None:
     st.badge(wording.STATES[state], color=color, icon=f":material/{icon}:", help=wording.STATE_HELP.get(state))
 
 
+def count(number: int, what: str) -> str:
+    """1, "epoch" -> "1 epoch"; 2, "epoch" -> "2 epochs"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """42 -> "42 s", 100 -> "1 min 40 s", 9000 -> "2 h 30 min"."""
     whole = max(0, round(seconds))

@@ -9,6 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+FAINT = "#868b90"
+"""A grey that can be read on paper and on ink."""
+
+SHORT = "format(datum.value, '~s')"
+"""Each label by itself: 500, 1k, 1.5k. Given as a format, all would take one unit: 0.5k, 1k, 1.5k."""
+
 POINTS = 1000
 """Points a live chart may hold: a browser redraws 1,000 in 0.16 s, 10,000 in 0.39 s."""
 
@@ -30,13 +36,14 @@ def thin(values: npt.ArrayLike, limit: int = POINTS) -> npt.NDArray[np.intp]:
     return np.array(sorted(kept))
 
 
-def smooth(values: npt.ArrayLike, window: int) -> npt.NDArray[np.float64]:
-    """values (n,) -> the mean of the last `window` values at each place (of fewer at the start)."""
+def smooth(values: npt.ArrayLike, reach: int) -> npt.NDArray[np.float64]:
+    """values (n,) -> the mean at each place over `reach` values on either side, equally many (fewer at the ends): a
+    falling curve stays where it is, where a mean of the past alone would lag behind it."""
     series = np.asarray(values, dtype=float)
     sums = np.concatenate([[0.0], np.cumsum(series)])
-    ends = np.arange(1, len(series) + 1)
-    starts = np.maximum(0, ends - max(1, window))
-    return (sums[ends] - sums[starts]) / (ends - starts)
+    places = np.arange(len(series))
+    sides = np.minimum(np.minimum(places, places[::-1]), reach)
+    return (sums[places + sides + 1] - sums[places - sides]) / (2 * sides + 1)
 
 
 def numbered(words: Sequence[str], limit: int = 18) -> list[str]:
@@ -51,6 +58,20 @@ def counted(title: str) -> alt.X:
         "step:Q",
         title=title,
         axis=alt.Axis(labelExpr="format(datum.value, '~s')", tickMinStep=1, tickCount=6, grid=False),
+    )
+
+
+_WHOLE_POWER = "abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) < 1e-6"
+
+
+def logarithmic(field: str, title: str) -> alt.Y:
+    """A log axis whose powers of ten stand out from the lines between them."""
+    grid = alt.condition(_WHOLE_POWER, alt.value(1.0), alt.value(0.25))
+    return alt.Y(
+        f"{field}:Q",
+        title=title,
+        scale=alt.Scale(type="log", nice=False),
+        axis=alt.Axis(format="~g", tickCount=5, gridOpacity=grid),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dashboard.charts.common import layered
+from dashboard.charts.common import FAINT, SHORT, layered
 
 
 def sizes(least: int, most: int, stops: int = 40) -> list[int]:
@@ -53,7 +53,7 @@ def coverage(table: pd.DataFrame, chosen: int, unit: str = "word") -> alt.LayerC
             tooltip=[alt.Tooltip("words:Q", format=","), alt.Tooltip("covered:Q", format=".1%")],
         )
     )
-    mark = alt.Chart().mark_rule(strokeDash=[5, 4], strokeWidth=1.5).encode(x=alt.datum(chosen))
+    mark = alt.Chart().mark_rule(strokeDash=[5, 4], strokeWidth=1.5, color=FAINT).encode(x=alt.datum(chosen))
     return layered(table, area, touch, mark, height=240)
 
 
@@ -64,7 +64,7 @@ def frequencies(words: Sequence[str], counts: Sequence[int]) -> alt.Chart:
         alt.Chart(table)
         .mark_bar(cornerRadiusEnd=2)
         .encode(
-            x=alt.X("count:Q", title="times in the text", axis=alt.Axis(format="~s", tickCount=5)),
+            x=alt.X("count:Q", title="times in the text", axis=alt.Axis(labelExpr=SHORT, tickCount=5)),
             y=alt.Y("word:N", title=None, sort=None, axis=alt.Axis(labelLimit=140, labelOverlap=False)),
             tooltip=[alt.Tooltip("rank:Q"), alt.Tooltip("word:N"), alt.Tooltip("count:Q", format=",")],
         )
@@ -87,11 +87,17 @@ def lengths(table: pd.DataFrame, unit: str) -> alt.Chart:
     """How many sentences have how many words (or characters)."""
     return (
         alt.Chart(table)
-        .mark_bar(cornerRadiusEnd=1)
+        .mark_rect()
         .encode(
-            x=alt.X("from:Q", title=f"{unit}s in a sentence", axis=alt.Axis(tickMinStep=1, grid=False, format="d")),
+            x=alt.X(
+                "from:Q",
+                title=f"{unit}s in a sentence",
+                scale=alt.Scale(nice=False),
+                axis=alt.Axis(tickMinStep=1, grid=False, format="d"),
+            ),
             x2="to:Q",
-            y=alt.Y("sentences:Q", title="sentences", axis=alt.Axis(tickMinStep=1, format="~s", tickCount=5)),
+            y=alt.Y("sentences:Q", title="sentences", axis=alt.Axis(tickMinStep=1, labelExpr=SHORT, tickCount=5)),
+            y2=alt.datum(0),
             tooltip=[
                 alt.Tooltip("from:Q", title=f"{unit}s, from"),
                 alt.Tooltip("to:Q", title="to below"),

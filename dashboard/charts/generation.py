@@ -8,15 +8,15 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.common import numbered
+from dashboard.charts.common import FAINT, layered, numbered
 
-MANY = 45
-"""Words beside each other whose labels still can be read."""
+FEW, MANY = 16, 45
+"""Words beside each other whose figures, and whose labels, can still be read."""
 
 
 def probabilities(
     words: Sequence[str], probability: Sequence[float], given: Sequence[bool], likeliest: Sequence[str]
-) -> alt.Chart:
+) -> alt.LayerChart:
     """The words of one sentence, the network's probability of each, whether the prompt gave it, and what it thought
     likeliest there -> bars in reading order."""
     table = pd.DataFrame(
@@ -28,34 +28,35 @@ def probabilities(
             "likeliest": list(likeliest),
         }
     )
-    return (
-        alt.Chart(table)
-        .mark_bar(cornerRadiusEnd=2)
-        .encode(
-            x=alt.X(
-                "word:N",
-                title=None,
-                sort=None,
-                axis=alt.Axis(labelAngle=-50, labelLimit=120, labelOverlap=len(words) > MANY),
-            ),
-            y=alt.Y(
-                "probability:Q",
-                title="probability",
-                scale=alt.Scale(domain=[0, 1]),
-                axis=alt.Axis(format="%", tickCount=3),
-            ),
-            color=alt.Color(
-                "from:N",
-                title=None,
-                scale=alt.Scale(domain=["network", "prompt"]),
-                legend=alt.Legend(orient="top") if any(given) else None,
-            ),
-            tooltip=[
-                alt.Tooltip("word:N"),
-                alt.Tooltip("probability:Q", format=".3%"),
-                alt.Tooltip("likeliest:N", title="likeliest here"),
-                alt.Tooltip("from:N"),
-            ],
-        )
-        .properties(height=160)
+    base = alt.Chart().encode(
+        x=alt.X(
+            "word:N",
+            title=None,
+            sort=None,
+            axis=alt.Axis(labelAngle=-50, labelLimit=120, labelOverlap=len(words) > MANY),
+        ),
+        # The root makes room for the small probabilities of a large vocabulary.
+        y=alt.Y(
+            "probability:Q",
+            title="probability",
+            scale=alt.Scale(type="sqrt", domain=[0, 1]),
+            axis=alt.Axis(format="~%", values=[0.01, 0.1, 0.5, 1]),
+        ),
     )
+    bars = base.mark_bar(cornerRadiusEnd=2, width=alt.expr("min(28, 0.8 * bandwidth('x'))")).encode(
+        color=alt.Color(
+            "from:N",
+            title=None,
+            scale=alt.Scale(domain=["network", "prompt"]),
+            legend=alt.Legend(orient="top") if any(given) else None,
+        ),
+        tooltip=[
+            alt.Tooltip("word:N"),
+            alt.Tooltip("probability:Q", format=".3%"),
+            alt.Tooltip("likeliest:N", title="likeliest here"),
+            alt.Tooltip("from:N"),
+        ],
+    )
+    figures = base.mark_text(dy=-7, fontSize=10, color=FAINT).encode(text=alt.Text("probability:Q", format=".2~p"))
+    layers = (bars, figures) if len(words) <= FEW else (bars,)
+    return layered(table, *layers, height=180)

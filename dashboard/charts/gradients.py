@@ -9,15 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dashboard.charts.common import layered, numbered
+from dashboard.charts.common import FAINT, layered, logarithmic, numbered
 
 FADED = -8.0
 """log10 at which the colour has reached the page's background: a hundred-millionth."""
 
 MEDIAN, ROW, HALF_LIFE = "median of all rows", "one row", "half-life"
-
-FAINT = "#868b90"
-"""A grey that can be read on paper and on ink."""
 
 
 def triangle_table(
@@ -125,12 +122,7 @@ def decay(table: pd.DataFrame, half_life: float | None, unit: str = "word") -> a
             title=f"lag j ({unit}s back)",
             axis=alt.Axis(tickMinStep=1, format="d", grid=False),
         ),
-        y=alt.Y(
-            "share:Q",
-            title="‖δ(t, t−j)‖ / ‖δ(t, t)‖",
-            scale=alt.Scale(type="log", nice=False),
-            axis=alt.Axis(format="~g", tickCount=5),
-        ),
+        y=logarithmic("share", "‖δ(t, t−j)‖ / ‖δ(t, t)‖"),
     )
     color = alt.Scale(domain=[MEDIAN, HALF_LIFE])
     legend = alt.Legend(orient="top", symbolType="stroke", labelLimit=200)

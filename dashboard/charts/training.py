@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dashboard.charts.common import counted, layered, smooth, thin
+from dashboard.charts.common import counted, layered, logarithmic, smooth, thin
 from rnn_core.training import TrainingSettings
 
 TRAINING, VALIDATION, UNIGRAM, UNIFORM = "training", "validation", "unigram", "ln(vocabulary)"
@@ -31,7 +31,7 @@ def loss_table(
     if len(steps):
         outline = thin(losses, 560)
         parts.append(_part(TRAINING, RAW, steps[outline], losses[outline]))
-        running = smooth(losses, max(1, len(losses) // 150))
+        running = smooth(losses, len(losses) // 60)
         places = np.unique(np.linspace(0, len(steps) - 1, 280).astype(int))
         parts.append(_part(TRAINING, MEAN, steps[places], running[places]))
     if validation:
@@ -59,7 +59,7 @@ def loss_chart(table: pd.DataFrame, unit: str) -> alt.LayerChart:
             "series:N",
             title=None,
             scale=alt.Scale(domain=[TRAINING, VALIDATION, UNIGRAM, UNIFORM]),
-            legend=alt.Legend(orient="top", columns=4, symbolType="stroke", symbolOpacity=1, labelLimit=160),
+            legend=alt.Legend(orient="top", columns=2, symbolType="stroke", symbolOpacity=1, labelLimit=160),
         ),
     )
     tooltip = [alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("nats:Q", format=".4f")]
@@ -103,12 +103,7 @@ def gradient_norm_chart(table: pd.DataFrame) -> alt.LayerChart:
     order = [AFTER, BEFORE, LIMIT]
     base = alt.Chart().encode(
         x=counted("step"),
-        y=alt.Y(
-            "norm:Q",
-            title="gradient norm",
-            scale=alt.Scale(type="log", nice=False),
-            axis=alt.Axis(format="~g", tickCount=4),
-        ),
+        y=logarithmic("norm", "gradient norm"),
         color=alt.Color(
             "series:N",
             title=None,

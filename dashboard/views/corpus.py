@@ -303,7 +303,7 @@ def choose_vocabulary(whole: PreparedCorpus) -> int:
 
 def show(corpus: PreparedCorpus, settings: TextSettings) -> None:
     report, unit = corpus.report, widgets.unit(settings.unit)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, gap="medium"):
         widgets.number("Sentences", report.sentences, "{:,}")
         widgets.number(f"{unit.capitalize()}s", report.tokens, "{:,}")
         widgets.number(f"Different {unit}s", report.distinct_words, "{:,}")

@@ -93,7 +93,7 @@ def flow_of(loaded: Loaded, words: list[str]) -> GradientFlow:
 
 def numbers(run: Run, loaded: Loaded, flow: GradientFlow) -> None:
     unit = widgets.unit(loaded.vocabulary.unit)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, gap="medium"):
         widgets.number(
             "Half-life",
             flow.half_life,

@@ -50,17 +50,17 @@ def choose(summaries: list[RunSummary]) -> Run | None:
             {
                 "name": [config.name for _, config, _ in known],
                 "state": [wording.STATES[status.state] for _, _, status in known],
-                "corpus": [config.corpus.name for _, config, _ in known],
+                "validation loss": losses,
+                "perplexity": [None if loss is None else perplexity(loss) for loss in losses],
+                "training loss": [status.train_loss_nats for _, _, status in known],
                 "network": [
                     f"{wording.CELLS.get(config.model.cell, config.model.cell)} {config.model.hidden_size}"
                     for _, config, _ in known
                 ],
-                "steps": [status.step for _, _, status in known],
-                "training loss": [status.train_loss_nats for _, _, status in known],
-                "validation loss": losses,
-                "perplexity": [None if loss is None else perplexity(loss) for loss in losses],
                 "truncation": [str(config.training.truncate or "full") for _, config, _ in known],
                 "optimizer": [config.training.optimizer for _, config, _ in known],
+                "steps": [status.step for _, _, status in known],
+                "corpus": [config.corpus.name for _, config, _ in known],
                 "created": [time.strftime("%Y-%m-%d %H:%M", time.localtime(config.created)) for _, config, _ in known],
                 "folder": [run.id for run, _, _ in known],
             }

@@ -51,7 +51,8 @@ def set_up() -> None:
     if refusal is not None:
         widgets.problem("These settings do not go together", refusal)
     else:
-        st.caption(f"{parameter_count(model):,} parameters")
+        rate = training.initial_learning_rate
+        st.caption(f"{parameter_count(model):,} parameters · {training.optimizer} with learning rate {rate:g}")
     if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=refusal is not None):
         begin(name or f"{wording.CELLS[model.cell]}, {model.hidden_size} units", chosen, model, training)
 
@@ -165,7 +166,7 @@ def explanation(status: RunStatus) -> None:
 def progress(status: RunStatus, history: History) -> None:
     if not status.total_steps:
         return
-    text = f"step {status.step:,} of {status.total_steps:,} · {status.epoch:,} epochs done"
+    text = f"step {status.step:,} of {status.total_steps:,} · {widgets.count(status.epoch, 'epoch')} done"
     left = history.seconds_left(status.total_steps) if status.state == "running" else None
     if left is not None:
         text += f" · {widgets.duration(left)} left"
@@ -175,7 +176,7 @@ def progress(status: RunStatus, history: History) -> None:
 def numbers(run: Run, history: History) -> None:
     latest = history.latest
     validation = history.validation[max(history.validation)] if history.validation else None
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, gap="medium"):
         widgets.number("Training loss", history.recent_loss(), "{:.3f}", help=wording.NUMBER_HELP["training"])
         widgets.number("Validation loss", validation, "{:.3f}", help=wording.NUMBER_HELP["validation"])
         widgets.number(
