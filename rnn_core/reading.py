@@ -296,7 +296,7 @@ def _narrow_candidates(data: bytes, first_bad: int) -> list[EncodingCandidate]:
         # Begin after white space, never in the middle of a character of several bytes.
         start = max(data.find(b"\n", start, first_bad), data.find(b" ", start, first_bad), start - 1) + 1
     window = data[start : first_bad + (1 << 17)]
-    near = first_bad - start
+    before = window[: first_bad - start]
     if _invisible(window.decode("ascii", errors="ignore")) > max(3, TOLERATED_DAMAGE * len(window)):
         return []
     found: dict[str, EncodingCandidate] = {}
@@ -305,13 +305,14 @@ def _narrow_candidates(data: bytes, first_bad: int) -> list[EncodingCandidate]:
         text.count("\ufffd") <= TOLERATED_DAMAGE * len(text)
     ):
         # UTF-8 but for a few bytes: chosen by name, these are left out and counted.
-        found[text] = EncodingCandidate("utf-8", _preview(text, near))
+        found[text] = EncodingCandidate("utf-8", _preview(text, len(before.decode("utf-8", errors="replace"))))
     for encoding in _CANDIDATES:
         try:
             text = codecs.getincrementaldecoder(encoding)().decode(window)
         except UnicodeDecodeError:
             continue
         if text not in found and _odd_characters(text) <= TOLERATED_DAMAGE * len(text):
+            near = len(before.decode(encoding, errors="ignore"))
             found[text] = EncodingCandidate(encoding, _preview(text, near))
     return list(found.values())
 

@@ -164,9 +164,17 @@ def test_utf_8_with_a_few_damaged_bytes_can_be_chosen_and_the_damage_is_counted(
     with pytest.raises(EncodingError) as caught:
         read(data, "a.txt")
     assert caught.value.candidates[0].encoding == "utf-8"
+    assert all(candidate.preview.endswith("end") for candidate in caught.value.candidates)  # it shows the damage
     found = read(data, "a.txt", encoding="utf-8")
     assert found.documents == [GERMAN * 20 + " end"]
     assert found.dropped["undecodable bytes"] == 1
+
+
+@pytest.mark.parametrize("before", ["ä" * 9000, "x" + "ä" * 9000, "語" * 9000, "\ud800 " + "ä" * 99])
+def test_damage_far_into_a_text_without_spaces_is_asked_about(before: str) -> None:
+    with pytest.raises(EncodingError) as caught:
+        decode(before.encode("utf-8", errors="surrogatepass") + b"\xff")
+    assert caught.value.candidates
 
 
 def test_a_wrong_choice_of_encoding_is_refused() -> None:
