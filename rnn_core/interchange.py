@@ -127,7 +127,7 @@ def load_tutorial_model(path: str | Path) -> LanguageModel:
     Read with allow_pickle=False. Raises CheckpointError where the file is something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: np.asarray(archive[name]) for name in ("U", "V", "W")}
     except KeyError:
         raise CheckpointError(

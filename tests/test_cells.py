@@ -98,7 +98,7 @@ def test_the_reverse_of_a_step_is_its_transposed_jacobian(cell: str, gru_reset: 
     before = rng.standard_normal((*lead, unit.state_blocks * H))
     mask = np.array([[2.0, 0.0, 2.0], [0.0, 2.0, 2.0]]) if dropped else None
     b_n = rng.standard_normal(H) if (cell, gru_reset) == ("gru", "after") else None
-    weights = Weights(rng.standard_normal((unit.gates * H, H)), b_n, mask)
+    weights = Weights.of(rng.standard_normal((unit.gates * H, H)), b_n, mask)
 
     def step(drive, before):
         dtype = np.result_type(drive, before)
@@ -126,7 +126,7 @@ def test_the_reverse_of_a_step_is_its_transposed_jacobian(cell: str, gru_reset: 
 def test_all_leading_axes_at_once_are_the_same_steps_one_by_one(cell: str, gru_reset: str) -> None:
     unit, rng, H = make_cell(cell, gru_reset), np.random.default_rng(0), 3
     shape = (4, 2)
-    weights = Weights(rng.standard_normal((unit.gates * H, H)))
+    weights = Weights.of(rng.standard_normal((unit.gates * H, H)))
     kept = rng.standard_normal((*shape, unit.kept_blocks * H))
     before = rng.standard_normal((*shape, unit.state_blocks * H))
     one_by_one, after = kept.copy(), np.empty(before.shape)
