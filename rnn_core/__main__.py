@@ -79,13 +79,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         tell("error: there is not enough memory for this; choose a smaller network, vocabulary, batch or text.")
         return 2
-    except KeyboardInterrupt:
-        tell("interrupted.")
-        return 128 + signal.SIGINT
     except BrokenPipeError:
         # Whoever read our output has enough of it (`| head`); Python would complain once more while it shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        tell(f"error: {error.filename or 'the system'}: {error.strerror or error}.")
+        return 2
+    except KeyboardInterrupt:
+        tell("interrupted.")
+        return 128 + signal.SIGINT
 
 
 def one_line(text: str) -> str:

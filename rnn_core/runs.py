@@ -195,10 +195,14 @@ class Run:
     def open(cls, folder: str | Path) -> Run:
         """Raises RunError where there is no run, it is damaged, or a newer version of this program made it."""
         folder = Path(folder)
-        if not (folder / "config.json").is_file():
+        try:
+            (folder / "config.json").lstat()
+        except (FileNotFoundError, NotADirectoryError):
             raise RunError(
                 f"{folder} is not a run: it has no config.json. Begin one with `train CORPUS --run {folder}`."
-            )
+            ) from None
+        except OSError as error:
+            raise RunError(f"{folder} cannot be read: {error.strerror}.") from None
         return cls(folder, _config_from_json(_read_json(folder / "config.json")))
 
     def vocabulary(self) -> Vocabulary:
@@ -317,7 +321,7 @@ class Run:
         if worker_alive(self.folder):
             raise RunError("a training is at work on this run already; watch it, or stop it first.")
         with _writing(self.folder) as database:
-            drop_old_requests(database)
+            drop_old_requests(database, time.time())
             database.execute("UPDATE status SET state = 'queued', message = ?", (message,))
 
     def fail(self, message: str) -> None:
@@ -705,9 +709,12 @@ def explained(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def drop_old_requests(database: sqlite3.Connection) -> None:
+def drop_old_requests(database: sqlite3.Connection, before: float) -> None:
     """What was asked of a worker that is gone is void, but for the learning rate: that belongs to the training."""
-    database.execute("UPDATE requests SET done = ? WHERE done IS NULL AND kind != 'learning_rate'", (time.time(),))
+    database.execute(
+        "UPDATE requests SET done = ? WHERE done IS NULL AND kind != 'learning_rate' AND time < ?",
+        (time.time(), before),
+    )
 
 
 # --- the lock ---------------------------------------------------------------------------------------------------------

@@ -165,6 +165,7 @@ class _Worker:
         self.run, self.limits, self.on_event, self.signals = run, limits, on_event, signals
         self.wishes = (epochs, steps, learning_rate)
         self.folder = run.folder
+        self.lock_taken = time.time()
         self.paused = self.pause_after_step = False
         self.message = ""
         self.total_steps = 0
@@ -239,7 +240,7 @@ class _Worker:
         """Take back what was recorded after the checkpoint: it is about to happen again."""
         history = {} if checkpoint is None else checkpoint.state.get("history", {})
         last_event = history.get("event_id", 0) if isinstance(history, dict) else 0
-        self.recorder.roll_back(self.state.step, last_event if type(last_event) is int else 0)
+        self.recorder.roll_back(self.state.step, last_event if type(last_event) is int else 0, self.lock_taken)
         # Only a file that is whole, and under the newest name, may become the one before.
         whole_newest = checkpoint is not None and checkpoint.path.name == checkpoints.NEWEST
         self.newest_step = self.state.step if whole_newest else None
@@ -281,7 +282,8 @@ class _Worker:
                 elif isinstance(event, Diverged):
                     return self.end("diverged", event.cause, event)
                 before = now
-                if now >= self.next_look or self.signals.received is not None or self.paused:
+                at_limit = self.limits.steps is not None and self.state.step >= self.limits.steps
+                if now >= self.next_look or self.signals.received is not None or self.paused or at_limit:
                     before += self.attend()
         except _Stop as stop:
             self.recorder.note(self.state.step, "stopped", why=stop.message)
@@ -474,15 +476,15 @@ class _Recorder:
         self.metrics.clear()
         self.events.clear()
 
-    def roll_back(self, step: int, last_event: int) -> None:
-        """Forget what was recorded after a checkpoint, and requests to a worker that is gone."""
+    def roll_back(self, step: int, last_event: int, lock_taken: float) -> None:
+        """Forget what was recorded after a checkpoint, and requests to a worker that was gone before."""
         with explained(self.folder):
             self.database.execute("BEGIN IMMEDIATE")
             self.database.execute("DELETE FROM metrics WHERE step > ?", (step,))
             self.database.execute("DELETE FROM events WHERE id > ?", (last_event,))
             (state,) = self.database.execute("SELECT state FROM status").fetchone()
             if state not in ("created", "queued"):  # What was asked while it was queued is meant for this worker.
-                drop_old_requests(self.database)
+                drop_old_requests(self.database, lock_taken)
             self.database.execute("COMMIT")
 
     def last_event(self) -> int:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +20,7 @@ from rnn_core.model import ModelConfig
 from rnn_core.runs import Run, checkpoint_specs, create_run
 from rnn_core.text import PreparedCorpus, TextSettings, prepare_sentences
 from rnn_core.training import TrainingSettings
+from rnn_core.work import work
 
 # Events that the settings alone decide; the others come by the clock, or from people.
 OF_THE_TRAINING = ("validated", "epoch_done", "learning_rate_changed", "finished")
@@ -68,3 +76,72 @@ def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
             if values.dtype != other[part][name].dtype or not np.array_equal(values, other[part][name])
         ]
     return found
+
+
+class Workers:
+    """Processes that work on runs. They are forked from one that has everything imported, so that each starts at once.
+
+    A worker is a process of its own in every other way: it holds the lock, and `os.kill` ends it.
+    """
+
+    def __init__(self) -> None:
+        self.server = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+
+    def start(self, folder: Path) -> int:
+        """Start a worker on a run; returns its pid."""
+        assert self.server.stdin is not None
+        assert self.server.stdout is not None
+        self.server.stdin.write(f"{folder}\n")
+        return int(self.server.stdout.readline())
+
+    def close(self) -> None:
+        assert self.server.stdin is not None
+        self.server.stdin.close()
+        self.server.wait(timeout=30)
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """What `condition` returns, once it is true; AssertionError if that takes too long."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+    return value
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def serve() -> None:
+    """Read folders from standard input; work on each in a child. The children end with whoever asked for them."""
+    children: set[int] = set()
+
+    def reap(*_: Any) -> None:
+        for pid in list(children):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                children.remove(pid)
+
+    signal.signal(signal.SIGCHLD, reap)
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            with contextlib.suppress(BaseException):
+                work(line.rstrip("\n"))
+            os._exit(0)
+        children.add(pid)
+        print(pid, flush=True)
+        reap()
+    for pid in list(children):
+        os.kill(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    serve()

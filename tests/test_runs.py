@@ -1,0 +1,842 @@
+"""A run is a folder: whoever comes, goes, pauses, kills or looks, it ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tiny_runs import Workers, alive, differences, ending, tiny_corpus, tiny_run, wait_for
+
+from rnn_core import checkpoints, runs
+from rnn_core.errors import RunError, SettingsError, UserError
+from rnn_core.model import LanguageModel, ModelConfig
+from rnn_core.runs import Run, create_run, delete_run, list_runs, new_run_id, rename_run, run_folder, zip_run
+from rnn_core.text import TextSettings
+from rnn_core.training import Event, StepDone, TrainingSettings, new_model
+from rnn_core.work import Limits, work
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    server = Workers()
+    yield server
+    server.close()
+
+
+def long_run(folder: Path) -> Run:
+    """One that does not end while a test looks at it."""
+    return tiny_run(folder, steps=10**6, checkpoint_every_seconds=0.05)
+
+
+def state_is(run: Run, *states: str) -> bool:
+    return run.status().state in states
+
+
+def kinds(run: Run) -> list[str]:
+    return [event["kind"] for event in run.events()]
+
+
+# --- the folder -------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_read_back_as_it_was_made(tmp_path: Path) -> None:
+    corpus = tiny_corpus()
+    made = tiny_run(tmp_path / "run", corpus=corpus, truncate=3)
+    run = Run.open(tmp_path / "run")
+    assert run.config == made.config
+    assert run.config.corpus.train_tokens == sum(len(sentence) - 1 for sentence in corpus.train)
+    again = run.corpus()
+    assert again.vocabulary == corpus.vocabulary
+    for part in ("train", "valid"):
+        one, other = getattr(corpus, part), getattr(again, part)
+        assert all(np.array_equal(left, right) for left, right in zip(one, other, strict=True))
+    assert run.status().state == "created"
+    assert run.checkpoint_steps() == []
+    with pytest.raises(RunError, match="no weights yet"):
+        run.load_model()
+
+
+def test_the_unigram_of_a_run_lies_between_knowing_nothing_and_perfection(tmp_path: Path) -> None:
+    facts = tiny_run(tmp_path / "run").config.corpus
+    assert 0 < facts.unigram_nats < facts.uniform_nats == pytest.approx(np.log(29))
+
+
+def test_a_run_begins_from_given_weights(tmp_path: Path) -> None:
+    corpus = tiny_corpus()
+    config = ModelConfig(cell="tanh", hidden_size=8, vocabulary_size=len(corpus.vocabulary))
+    given = LanguageModel(config, rng=np.random.default_rng(5))
+    create_run(tmp_path / "run", "x", corpus, config, TrainingSettings(steps=1), TextSettings(), given.params)
+    work(tmp_path / "run")
+    first = Run.open(tmp_path / "run").load_model(step=0)
+    assert all(np.array_equal(first.params[name], given.params[name]) for name in given.params)
+
+
+def test_a_second_run_in_the_same_folder_is_refused_with_how_to_resume(tmp_path: Path) -> None:
+    tiny_run(tmp_path / "run")
+    with pytest.raises(RunError, match="resume"):
+        tiny_run(tmp_path / "run")
+
+
+def test_a_folder_with_other_things_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(RunError, match="not empty"):
+        tiny_run(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_an_empty_folder_may_become_a_run(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    tiny_run(tmp_path / "run")
+    assert Run.open(tmp_path / "run").status().state == "created"
+
+
+def test_a_run_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints.SystemCalls, "fsync", staticmethod(full))
+    with pytest.raises(RunError, match="disk is full"):
+        tiny_run(tmp_path / "deep" / "run")
+    assert list((tmp_path / "deep").iterdir()) == []
+
+
+def test_a_network_that_does_not_fit_the_corpus_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="vocabulary"):
+        tiny_run(tmp_path / "run", model={"vocabulary_size": 5})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "damaged"),
+        (b"{", "damaged"),
+        (b"[]", "damaged"),
+        (b"\xff\xfe", "damaged"),
+        (b'{"schema": 1}', "missing"),
+        (b'{"schema": "1"}', "schema"),
+        (b'{"schema": true}', "schema"),
+        (b'{"schema": 0}', "schema"),
+        (b'{"schema": 2}', "newer version"),
+        (b'{"schema": 1, "schema": 1}', "twice"),
+        (b"[" * 10**6, "nested"),
+    ],
+)
+def test_a_damaged_config_is_explained(tmp_path: Path, content: bytes, words: str) -> None:
+    tiny_run(tmp_path / "run")
+    (tmp_path / "run" / "config.json").write_bytes(content)
+    with pytest.raises(RunError, match=words):
+        Run.open(tmp_path / "run")
+    (listed,) = list_runs(tmp_path)
+    assert words in listed.error
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("name",), 7),
+        (("created",), "yesterday"),
+        (("model", "cell"), "transformer"),
+        (("model", "hidden_size"), -1),
+        (("model", "extra"), 1),
+        (("training", "optimizer"), None),
+        (("text", "unit"), "byte"),
+        (("corpus", "train_tokens"), -5),
+        (("corpus", "train_tokens"), True),
+        (("corpus", "unigram_nats"), "low"),
+        (("corpus", "extra"), 1),
+        (("corpus",), []),
+    ],
+)
+def test_settings_that_a_stranger_put_into_a_config_are_refused(tmp_path: Path, path: Any, value: Any) -> None:
+    tiny_run(tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    part = config
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RunError, match="damaged"):
+        Run.open(tmp_path / "run")
+
+
+def test_a_run_from_before_a_setting_existed_opens_with_its_default(tmp_path: Path) -> None:
+    made = tiny_run(tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    for part, setting in (("training", "omega"), ("model", "chrono"), ("text", "lowercase"), ("corpus", "report")):
+        del config[part][setting]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    run = Run.open(tmp_path / "run")
+    assert (run.config.training, run.config.model) == (made.config.training, made.config.model)
+    work(run.folder, steps=2)
+
+
+def test_a_run_of_an_older_schema_is_migrated_step_by_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Schema 1 is today's; so tomorrow is pretended: schema 3, in which `title` became `label` and then `name`."""
+    made = tiny_run(tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    config["title"] = config.pop("name")
+    path.write_text(json.dumps(config))
+    with pytest.raises(RunError, match="damaged"):
+        Run.open(tmp_path / "run")
+
+    def to_two(values: dict[str, Any]) -> dict[str, Any]:
+        return {**values, "label": values["title"]}
+
+    def to_three(values: dict[str, Any]) -> dict[str, Any]:
+        return {**values, "name": values["label"]}
+
+    monkeypatch.setattr(runs, "SCHEMA", 3)
+    monkeypatch.setattr(runs, "MIGRATIONS", {1: to_two, 2: to_three})
+    assert Run.open(tmp_path / "run").config.name == made.config.name
+    work(tmp_path / "run", steps=1)
+    assert json.loads(path.read_text())["schema"] == 3
+
+
+@pytest.mark.parametrize("name", ["vocabulary.json", "corpus.safetensors"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "junk"])
+def test_damaged_files_of_a_run_are_explained_by_name(tmp_path: Path, name: str, damage: str) -> None:
+    run = tiny_run(tmp_path / "run")
+    path = run.folder / name
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(content[:-20] if damage == "cut" else b"\x00junk" * 50)
+    with pytest.raises(RunError, match=name):
+        run.corpus()
+
+
+def test_a_damaged_history_is_explained_and_may_be_deleted(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", epochs=2)
+    work(run.folder)
+    (run.folder / "events.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(RunError, match="delete it to go on"):
+        run.status()
+    (run.folder / "events.sqlite").unlink()
+    work(run.folder, epochs=3)
+    assert run.status().state == "finished"
+    assert run.metrics()["step"][0] == 15  # what went before is gone, and only that
+
+
+# --- ids, lists, names ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", "../x", "a/b", "/etc", "A-run", "ab", "a" * 65, "a\n", "run\x00", "-run", "run ", "rün", "a.b"]
+)
+def test_what_is_not_an_id_never_becomes_a_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RunError, match="not the name of a run"):
+        run_folder(tmp_path, name)
+
+
+def test_a_link_out_of_the_folder_is_no_run(tmp_path: Path) -> None:
+    tiny_run(tmp_path / "outside" / "run")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "linked").symlink_to(tmp_path / "outside" / "run")
+    with pytest.raises(RunError, match="no such run"):
+        run_folder(root, "linked")
+    assert list_runs(root) == []
+
+
+def test_new_ids_fit_the_pattern_and_are_never_the_same() -> None:
+    ids = {new_run_id() for _ in range(100)}
+    assert len(ids) == 100
+    assert all(runs.RUN_ID.fullmatch(id) and len(id) >= 29 for id in ids)
+
+
+def test_runs_are_listed_newest_first_with_their_losses(tmp_path: Path) -> None:
+    assert list_runs(tmp_path / "nowhere") == []
+    tiny_run(tmp_path / "first", steps=2)
+    work(tmp_path / "first")
+    tiny_run(tmp_path / "second")
+    (tmp_path / "notes").mkdir()
+    newest, oldest = list_runs(tmp_path)
+    assert (newest.id, oldest.id) == ("second", "first")
+    assert oldest.status is not None
+    assert oldest.status.valid_loss_nats is not None
+    assert run_folder(tmp_path, "first") == oldest.folder
+
+
+def test_a_renamed_run_keeps_its_id_and_a_name_is_one_line(tmp_path: Path) -> None:
+    tiny_run(tmp_path / "run")
+    rename_run(tmp_path / "run", "  my\nbest\x1b[31m run ![x](http://x) " + "x" * 500)
+    name = Run.open(tmp_path / "run").config.name
+    assert name.startswith("my best [31m run ![x](http://x) xxx")
+    assert len(name) == 120
+    rename_run(tmp_path / "run", " \n ")
+    assert Run.open(tmp_path / "run").config.name == "unnamed"
+
+
+def test_deleting_a_run_spares_what_is_not_its_own(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", steps=2)
+    work(run.folder)
+    (run.folder / "my notes.txt").write_text("keep me")
+    delete_run(run.folder)
+    assert [path.name for path in run.folder.iterdir()] == ["my notes.txt"]
+    with pytest.raises(RunError, match="no such run"):
+        delete_run(run.folder)
+    tiny_run(tmp_path / "other", steps=2)
+    delete_run(tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_zipped_run_opens_elsewhere_and_goes_on_there(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", epochs=2)
+    work(run.folder)
+    buffer = io.BytesIO()
+    zip_run(run.folder, buffer)
+    with zipfile.ZipFile(buffer) as archive:
+        assert all(name.startswith("run/") for name in archive.namelist())
+        archive.extractall(tmp_path / "elsewhere")
+    copy = Run.open(tmp_path / "elsewhere" / "run")
+    assert copy.status().state == "finished"
+    assert differences(ending(copy), ending(run)) == []
+    work(copy.folder, epochs=3)
+    work(run.folder, epochs=3)
+    assert differences(ending(copy), ending(run)) == []
+
+
+# --- a worker, and others ---------------------------------------------------------------------------------------------
+
+
+def test_history_and_status_tell_of_the_whole_training(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", epochs=3, sample_every_seconds=0.0, horizon_every_seconds=0.0)
+    events: list[Event] = []
+    outcome = work(run.folder, on_event=events.append)
+    steps = [event for event in events if isinstance(event, StepDone)]
+    metrics = run.metrics()
+    assert list(metrics) == list(runs.METRICS)
+    assert metrics["step"].tolist() == list(range(1, len(steps) + 1))
+    assert metrics["loss_nats"].tolist() == [step.loss_nats for step in steps]
+    assert run.metrics(after_step=5, limit=2)["step"].tolist() == [6, 7]
+    assert run.metrics(stride=4)["step"].tolist() == [4, 8, 12, 16, 20]
+    assert run.metrics(after_step=10**6)["step"].tolist() == []
+    assert kinds(run).count("epoch_done") == 3
+    assert {"started", "validated", "sampled", "horizon_measured", "finished"} <= set(kinds(run))
+    last = run.events()[-1]
+    assert last["kind"] == "finished"
+    assert run.events(after_id=last["id"]) == []
+    assert {event["kind"] for event in run.events(kinds=["validated", "sampled"])} == {"validated", "sampled"}
+    status = run.status()
+    assert (status.state, status.step, status.total_steps, status.epoch) == ("finished", len(steps), len(steps), 3)
+    assert not status.alive
+    assert not status.resumable
+    assert outcome.train_loss_nats == status.train_loss_nats
+    assert outcome.valid_loss_nats == status.valid_loss_nats
+    assert outcome.parameters == new_model(run.config.model, run.config.training).parameter_count
+    assert run.checkpoint_steps()[-1] == status.checkpoint_step == status.step
+
+
+def test_a_finished_run_is_left_alone_unless_it_gets_a_later_end(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", epochs=1)
+    work(run.folder)
+    before = run.events()
+    assert work(run.folder).state == "finished"
+    assert run.events() == before
+    with pytest.raises(SettingsError, match="ask for more"):
+        work(run.folder, steps=2)
+    assert run.status().state == "finished"
+    assert work(run.folder, epochs=2).epoch == 2
+    assert Run.open(run.folder).config.training.epochs == 2
+
+
+def test_training_further_is_the_same_as_having_asked_for_more_at_once(tmp_path: Path) -> None:
+    at_once, further = tiny_run(tmp_path / "a", epochs=3), tiny_run(tmp_path / "b", epochs=1)
+    work(at_once.folder)
+    for epochs in (1, 2, 3):
+        work(further.folder, epochs=epochs)
+    assert differences(ending(at_once), ending(further)) == []
+
+
+def test_a_worker_answers_pause_step_resume_and_stop(tmp_path: Path, workers: Workers) -> None:
+    run = long_run(tmp_path / "run")
+    pid = workers.start(run.folder)
+    wait_for(lambda: state_is(run, "running") and run.status().step > 3)
+    assert run.status().pid == pid
+    run.request("pause")
+    wait_for(lambda: state_is(run, "paused"))
+    step = run.status().step
+    assert run.checkpoint_steps()[-1] == step
+    for made in (1, 2, 3):
+        run.request("step")
+        wait_for(lambda made=made: run.status().step == step + made and state_is(run, "paused"))
+    run.request("resume")
+    wait_for(lambda: run.status().step > step + 10)
+    run.request("stop")
+    wait_for(lambda: state_is(run, "stopped"))
+    wait_for(lambda: not alive(pid))
+    assert {"paused", "resumed", "stopped"} <= set(kinds(run))
+    assert run.status().resumable
+    with pytest.raises(RunError, match="resume it first"):
+        run.request("pause")
+
+
+def test_a_new_learning_rate_is_used_recorded_and_survives_a_kill(tmp_path: Path, workers: Workers) -> None:
+    run = long_run(tmp_path / "run")
+    pid = workers.start(run.folder)
+    wait_for(lambda: run.status().step > 3)
+    run.request("learning_rate", learning_rate=0.0123)
+    (changed,) = wait_for(lambda: run.events(kinds=["learning_rate_changed"]))
+    assert (changed["new"], changed["why"]) == (0.0123, "set by hand")
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: state_is(run, "dead"))
+    assert run.metrics()["learning_rate"][0] != 0.0123
+    work(run.folder, steps=run.status().step + 5)
+    assert run.metrics()["learning_rate"][-1] == 0.0123
+    assert len(run.events(kinds=["learning_rate_changed"])) == 1
+
+
+def test_a_learning_rate_may_be_set_while_nobody_works(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", steps=4)
+    work(run.folder, limits=Limits(steps=2))
+    run.request("learning_rate", learning_rate=0.5)
+    with pytest.raises(RunError, match="above 0"):
+        run.request("learning_rate", learning_rate=-1)
+    with pytest.raises(RunError, match="cannot be asked"):
+        run.request("dance")
+    work(run.folder)
+    assert run.metrics()["learning_rate"].tolist() == [0.002, 0.002, 0.5, 0.5]
+
+
+def test_a_stop_meant_for_a_dead_worker_does_not_stop_the_next(tmp_path: Path, workers: Workers) -> None:
+    run = long_run(tmp_path / "run")
+    pid = workers.start(run.folder)
+    wait_for(lambda: run.status().step > 3)
+    os.kill(pid, signal.SIGSTOP)
+    run.request("stop")
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: state_is(run, "dead"))
+    assert work(run.folder, steps=run.status().step + 3).state == "finished"
+
+
+def test_a_stop_while_it_waits_in_the_queue_is_heard(tmp_path: Path) -> None:
+    run = long_run(tmp_path / "run")
+    run.queue("place 2 in line")
+    assert (run.status().state, run.status().message) == ("queued", "place 2 in line")
+    run.request("stop")
+    assert work(run.folder).state == "stopped"
+    assert run.status().step <= 1
+
+
+def test_a_worker_that_could_not_be_started_says_so(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run")
+    run.fail("no Python here")
+    assert (run.status().state, run.status().message) == ("failed", "no Python here")
+    assert run.status().resumable
+
+
+def test_a_killed_worker_shows_as_dead_within_a_second(tmp_path: Path, workers: Workers) -> None:
+    run = long_run(tmp_path / "run")
+    for request in (None, "pause"):
+        pid = workers.start(run.folder)
+        wait_for(lambda: run.status().step > 3 and run.status().alive)
+        if request:
+            run.request(request)
+            wait_for(lambda: state_is(run, "paused"))
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: state_is(run, "dead"), seconds=1.0)
+        status = run.status()
+        assert "resume" in status.message
+        assert status.pid is None
+        assert status.resumable
+
+
+def test_a_heartbeat_is_never_old_while_a_worker_is_at_work(tmp_path: Path, workers: Workers) -> None:
+    run = long_run(tmp_path / "run")
+    workers.start(run.folder)
+    wait_for(lambda: run.status().step > 3)
+    for kind in ("pause", "resume"):
+        run.request(kind)
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            age = run.status().heartbeat_age_seconds
+            assert age is not None
+            assert age < 3
+            time.sleep(0.05)
+    run.request("stop")
+    wait_for(lambda: state_is(run, "stopped"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_stops_in_good_order(tmp_path: Path, workers: Workers, number: int) -> None:
+    run = long_run(tmp_path / "run")
+    pid = workers.start(run.folder)
+    wait_for(lambda: run.status().step > 3)
+    os.kill(pid, number)
+    wait_for(lambda: not alive(pid))
+    status = run.status()
+    assert status.state == "stopped"
+    assert signal.Signals(number).name in status.message
+    assert status.checkpoint_step == status.step == run.metrics()["step"][-1]
+
+
+def test_two_workers_never_write_one_run(tmp_path: Path, workers: Workers) -> None:
+    run = long_run(tmp_path / "run")
+    workers.start(run.folder)
+    wait_for(lambda: run.status().step > 3)
+    with pytest.raises(RunError, match="at work on this run already"):
+        work(run.folder)
+    with pytest.raises(RunError, match="at work on this run already"):
+        run.queue()
+    with pytest.raises(RunError, match="at work on this run already"):
+        delete_run(run.folder)
+    run.fail("not true")
+    assert state_is(run, "running")
+    run.request("stop")
+    wait_for(lambda: state_is(run, "stopped"))
+
+
+def test_many_readers_do_not_disturb_a_worker(tmp_path: Path, workers: Workers) -> None:
+    run = long_run(tmp_path / "run")
+    workers.start(run.folder)
+    wait_for(lambda: run.status().step > 3)
+    errors: list[BaseException] = []
+
+    def look() -> None:
+        try:
+            mine, end = Run.open(run.folder), time.monotonic() + 1.5
+            seen = 0
+            while time.monotonic() < end:
+                assert mine.status().state == "running"
+                steps = mine.metrics(after_step=seen)["step"]
+                assert steps.tolist() == list(range(seen + 1, seen + 1 + len(steps)))
+                seen += len(steps)
+                mine.watch()
+                mine.load_model()
+                mine.checkpoint_steps()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=look) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    run.request("stop")
+    wait_for(lambda: state_is(run, "stopped"))
+    assert errors == []
+
+
+def test_a_run_nobody_watches_is_stored_and_stopped(tmp_path: Path) -> None:
+    run = long_run(tmp_path / "run")
+    began = time.monotonic()
+    outcome = work(run.folder, limits=Limits(unwatched_minutes=1 / 60))
+    assert (outcome.state, run.status().state) == ("stopped", "stopped")
+    assert "nobody had watched" in run.status().message
+    assert 0.9 < time.monotonic() - began < 10
+    assert run.status().checkpoint_step == run.status().step
+
+
+def test_a_host_limits_minutes_and_steps(tmp_path: Path) -> None:
+    run = long_run(tmp_path / "run")
+    assert "steps" in work(run.folder, limits=Limits(steps=5)).message
+    assert 5 <= run.status().step < 10**5
+    assert "minutes" in work(run.folder, limits=Limits(minutes=0.5 / 60)).message
+    stopped_at = run.status().step
+    assert "minutes" in work(run.folder, limits=Limits(minutes=0.5 / 60)).message  # minutes count over all resumptions
+    assert run.status().step <= stopped_at + 1
+
+
+# --- disks ------------------------------------------------------------------------------------------------------------
+
+LIMITED = """
+import os, resource, sys
+import rnn_core.__main__ as command
+command.Run.open(sys.argv[2])
+exec(sys.argv[1])
+sys.exit(command.main(["resume", sys.argv[2], "--quiet"]))
+"""
+
+
+def resume_under(limit: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", LIMITED, limit, str(folder)], capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("space", [0.5, 0.99])
+def test_a_full_disk_stops_the_run_with_a_sentence_and_it_can_be_resumed(tmp_path: Path, space: float) -> None:
+    reference, run = tiny_run(tmp_path / "a", steps=60), tiny_run(tmp_path / "b", steps=60)
+    work(reference.folder)
+    work(run.folder, limits=Limits(steps=20))
+    size = int((run.folder / checkpoints.NEWEST).stat().st_size * space)
+    result = resume_under(f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {resource.RLIM_INFINITY}))", run.folder)
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.startswith("error: the disk is full")
+    assert len(result.stderr.splitlines()) == 1
+    status = run.status()
+    assert status.resumable
+    assert (status.state, "disk is full" in status.message) == (
+        "failed",
+        True,
+    ) or space == 0.5  # no room even to say so
+    work(run.folder)
+    assert differences(ending(run), ending(reference)) == []
+
+
+def test_a_folder_that_cannot_be_written_is_read_all_the_same() -> None:
+    with tempfile.TemporaryDirectory(prefix="read-only-") as room:
+        run = tiny_run(Path(room) / "run", steps=3)
+        work(run.folder)
+        os.chmod(room, 0o755)
+        os.chmod(run.folder, 0o555)
+        for path in run.folder.iterdir():
+            os.chmod(path, 0o444)
+        become = "os.geteuid() or os.setegid(65534); os.geteuid() or os.seteuid(65534)"
+        result = resume_under(become, run.folder)
+        assert result.returncode == 2
+        assert result.stderr.startswith("error: ")
+        assert "cannot be written" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+        look = (
+            f"{become}; run = command.Run.open(sys.argv[2]); print(run.status().state, len(run.events())); os._exit(0)"
+        )
+        result = resume_under(look, run.folder)
+        assert result.stdout.split()[0] == "finished", result.stderr
+        os.chmod(run.folder, 0o755)
+
+
+def test_a_failing_disk_leaves_the_run_failed_with_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tiny_run(tmp_path / "run", steps=20)
+    work(run.folder, limits=Limits(steps=10))
+
+    def broken(*arguments: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.SystemCalls, "fsync", staticmethod(broken))
+        with pytest.raises(RunError, match="Input/output error"):
+            work(run.folder)
+    assert run.status().state == "failed"
+    assert "Input/output error" in run.status().message
+    assert work(run.folder).state == "finished"
+
+
+def test_a_mistake_of_ours_is_told_in_the_status_and_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tiny_run(tmp_path / "run", steps=20)
+    with monkeypatch.context() as patch:
+        patch.setattr(LanguageModel, "training_gradients", lambda *arguments, **options: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            work(run.folder)
+    assert run.status().state == "failed"
+    assert "ZeroDivisionError" in run.status().message
+    assert work(run.folder).state == "finished"
+
+
+def test_too_little_memory_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tiny_run(tmp_path / "run", steps=20)
+
+    def greedy(*arguments: Any, **options: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(LanguageModel, "training_gradients", greedy)
+    with pytest.raises(RunError, match="not enough memory"):
+        work(run.folder)
+    assert run.status().state == "failed"
+
+
+def test_a_diverged_run_keeps_its_last_good_weights_and_goes_on_with_a_lower_rate(tmp_path: Path) -> None:
+    run = tiny_run(
+        tmp_path / "run",
+        model={"cell": "relu", "init": "spectral", "init_scale": 3.0},
+        optimizer="sgd",
+        learning_rate=1e4,
+        clip=None,
+        epochs=5,
+    )
+    outcome = work(run.folder)
+    assert outcome.state == run.status().state == "diverged"
+    assert outcome.message == run.status().message
+    (event,) = run.events(kinds=["diverged"])
+    assert event["step"] == run.status().step
+    weights = run.load_model().params
+    assert all(np.isfinite(value).all() for value in weights.values())
+    assert run.status().resumable
+
+
+def test_triggers_in_a_strangers_database_have_no_say(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", steps=2)
+    with contextlib.closing(sqlite3.connect(run.folder / "events.sqlite")) as database:
+        database.execute("DROP TABLE status")
+        database.commit()
+    with pytest.raises(RunError, match="no history of a run"):
+        run.status()
+
+
+# --- a run's life -----------------------------------------------------------------------------------------------------
+
+LIFE = {"steps": 800, "validate_every": 40, "checkpoint_every_seconds": 0.02, "model": {"dropout": 0.1}}
+
+
+@cache
+def undisturbed() -> dict[str, Any]:
+    """How the run of `Life` ends when nobody touches it."""
+    with tempfile.TemporaryDirectory() as room:
+        run = tiny_run(Path(room) / "run", **LIFE)
+        work(run.folder)
+        return ending(run)
+
+
+class Life(RuleBasedStateMachine):
+    """Anything may happen to a run in any order; its history is a prefix of the undisturbed one's, to the last bit."""
+
+    workers: Workers
+
+    @initialize()
+    def create(self) -> None:
+        self.room = Path(tempfile.mkdtemp(prefix="life-"))
+        self.pid: int | None = None
+        self.make()
+
+    def make(self) -> None:
+        self.run = tiny_run(self.room / "run", **LIFE)
+
+    def at_work(self) -> bool:
+        return self.pid is not None and alive(self.pid)
+
+    def gone(self) -> None:
+        assert self.pid is not None
+        pid = self.pid
+        wait_for(lambda: not alive(pid))
+        self.pid = None
+
+    @precondition(lambda self: not self.at_work())
+    @rule()
+    def start(self) -> None:
+        self.pid = self.workers.start(self.run.folder)
+        wait_for(lambda: not self.at_work() or self.run.status().state in ("running", "paused", "finished"))
+
+    @rule(seconds=st.floats(0, 0.1))
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    @precondition(lambda self: self.at_work())
+    @rule(kind=st.sampled_from(["pause", "resume", "step", "stop"]))
+    def ask(self, kind: str) -> None:
+        try:
+            self.run.request(kind)
+        except RunError:
+            wait_for(lambda: not self.at_work())  # It ended while we were asking.
+
+    @precondition(lambda self: self.at_work())
+    @rule(number=st.sampled_from([signal.SIGKILL, signal.SIGTERM]))
+    def kill(self, number: int) -> None:
+        assert self.pid is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+        self.gone()
+        assert not self.run.status().alive
+
+    @precondition(lambda self: self.at_work())
+    @rule()
+    def intrude(self) -> None:
+        try:
+            delete_run(self.run.folder)
+        except RunError as refused:
+            self.refused = str(refused)
+        else:
+            wait_for(lambda: not self.at_work())  # It had just ended, so there was nothing to intrude upon.
+            self.make()
+
+    @precondition(lambda self: not self.at_work())
+    @rule()
+    def delete(self) -> None:
+        delete_run(self.run.folder)
+        assert not self.run.folder.exists()
+        self.make()
+
+    @invariant()
+    def attach(self) -> None:
+        if not hasattr(self, "run"):
+            return
+        run = Run.open(self.run.folder)
+        metrics, whole = run.metrics(), undisturbed()["metrics"]
+        steps = len(metrics["step"])
+        for name in whole:
+            assert np.array_equal(metrics[name], whole[name][:steps]), name
+        assert (
+            run.status().state
+            in (
+                ("running", "paused", "finished", "stopped")
+                if self.at_work()
+                else ("created", "stopped", "finished", "dead")
+            )
+            or not self.at_work()
+        )
+        ids = [event["id"] for event in run.events()]
+        assert ids == sorted(set(ids))
+
+    def teardown(self) -> None:
+        if not hasattr(self, "run"):
+            return
+        if self.at_work():
+            assert self.pid is not None
+            os.kill(self.pid, signal.SIGKILL)
+            self.gone()
+        work(self.run.folder)
+        assert differences(ending(self.run), undisturbed()) == []
+        shutil.rmtree(self.room)
+
+
+def test_a_runs_life(workers: Workers) -> None:
+    Life.workers = workers
+    Life.TestCase.settings = settings(
+        max_examples=8, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    test = Life.TestCase("runTest")
+    test.runTest()
+
+
+def test_a_short_form_of_the_kill_harness() -> None:
+    """The long form: python tests/kill_harness.py --kills 200."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    program = (
+        "import random, sys, tempfile; from pathlib import Path; from kill_harness import *\n"
+        "with tempfile.TemporaryDirectory() as room:\n"
+        "    faults_around_every_call(Path(room), only_every=11)\n"
+        "    random_kills(Path(room), 8, random.Random(1), steps=400)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=150
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_kill_harness_notices_a_history_that_is_not_taken_back() -> None:
+    program = (
+        "import random, sys, tempfile; from pathlib import Path; from kill_harness import *\n"
+        "from rnn_core import work as module\n"
+        "module._Recorder.roll_back = lambda *arguments: None\n"
+        "with tempfile.TemporaryDirectory() as room:\n"
+        "    random_kills(Path(room), 30, random.Random(1), steps=400)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=150
+    )
+    assert result.returncode == 1
+
+
+def test_errors_of_users_are_user_errors() -> None:
+    assert issubclass(RunError, UserError)
