@@ -576,9 +576,10 @@ def resume_under(limit: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("space", [0.5, 0.99])
+@pytest.mark.parametrize("space", [0.1, 0.99])
 def test_a_full_disk_stops_the_run_with_a_sentence_and_it_can_be_resumed(tmp_path: Path, space: float) -> None:
-    reference, run = tiny_run(tmp_path / "a", steps=60), tiny_run(tmp_path / "b", steps=60)
+    larger = {"hidden_size": 40}  # SQLite alone needs 32 kB to share memory
+    reference, run = (tiny_run(tmp_path / name, steps=60, model=larger) for name in "ab")
     work(reference.folder)
     work(run.folder, limits=Limits(steps=20))
     size = int((run.folder / checkpoints.NEWEST).stat().st_size * space)
@@ -588,10 +589,8 @@ def test_a_full_disk_stops_the_run_with_a_sentence_and_it_can_be_resumed(tmp_pat
     assert len(result.stderr.splitlines()) == 1
     status = run.status()
     assert status.resumable
-    assert (status.state, "disk is full" in status.message) == (
-        "failed",
-        True,
-    ) or space == 0.5  # no room even to say so
+    if space > 0.5:  # else there is no room even to say so
+        assert (status.state, status.message) == ("failed", result.stderr.strip().removeprefix("error: "))
     work(run.folder)
     assert differences(ending(run), ending(reference)) == []
 
