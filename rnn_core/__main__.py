@@ -14,6 +14,7 @@ import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -299,6 +300,9 @@ class Progress:
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         self.bar: Any = None
+        self.next_words = (
+            0.0  # when the numbers behind the bar are written anew: thousands of times a second is too often
+        )
 
     def __enter__(self) -> Progress:
         return self
@@ -308,6 +312,8 @@ class Progress:
             self.bar.close()
 
     def __call__(self, event: Event) -> None:
+        if self.quiet:
+            return
         if isinstance(event, Started):
             self.bar = tqdm(
                 total=event.total_steps,
@@ -316,21 +322,18 @@ class Progress:
                 mininterval=pace(),
                 dynamic_ncols=True,
                 smoothing=0.05,
-                disable=self.quiet,
                 file=sys.stderr,
             )
         elif isinstance(event, StepDone) and self.bar is not None:
-            self.bar.n = event.step - 1
-            if event.step == self.bar.total or self.bar._time() - self.bar.last_print_t >= self.bar.mininterval:
-                self.bar.set_postfix_str(
-                    f"loss {event.loss_nats:.3f}, gradient {event.gradient_norm:.2g}, "
-                    f"{event.tokens_per_second:,.0f} words/s",
-                    refresh=False,
-                )
-            self.bar.update()
-        elif not self.quiet and isinstance(event, Validated):
+            now = time.monotonic()
+            if now >= self.next_words or event.step == self.bar.total:
+                self.next_words = now + pace()
+                words = f"loss {event.loss_nats:.3f}, gradient {event.gradient_norm:.2g}"
+                self.bar.set_postfix_str(f"{words}, {event.tokens_per_second:,.0f} words/s", refresh=False)
+            self.bar.update(event.step - self.bar.n)
+        elif isinstance(event, Validated):
             tell(f"step {event.step:,}: validation loss {event.loss_nats:.4f} nats, perplexity {event.perplexity:,.1f}")
-        elif not self.quiet and isinstance(event, LearningRateChanged):
+        elif isinstance(event, LearningRateChanged):
             tell(f"step {event.step:,}: learning rate {event.old:.3g} -> {event.new:.3g}, {event.why}")
 
 
