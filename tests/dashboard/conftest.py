@@ -1,0 +1,134 @@
+"""A folder of runs of the test's own, a run that is trained already, and the app: without a browser, and with one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import library, sources, worker
+from rnn_core import runs
+from rnn_core.model import ModelConfig
+from rnn_core.runs import Run
+from rnn_core.text import TextSettings
+from rnn_core.training import TrainingSettings
+from rnn_core.work import work
+
+APP = Path(__file__).parents[2] / "dashboard" / "app.py"
+HOSTILE = "![x](http://127.0.0.1:9/leak.png) <img src=x> **bold** [a](b) :red[c] $d$"
+"""What a visitor might write to make a page of ours fetch, or look like, something of theirs."""
+
+
+@pytest.fixture(autouse=True)
+def runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder of runs. Trainings that a test started in it end with the test."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    monkeypatch.setenv(library.ROOT_VARIABLE, str(folder))
+    yield folder
+    for child in list(worker._children.values()):
+        child.kill()
+        child.wait()
+    worker._children.clear()
+
+
+@pytest.fixture(scope="session")
+def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    text = TextSettings(sentences="lines")
+    corpus = sources.prepare(sources.Agreement(gap=3, count=200), text)
+    model = ModelConfig(cell="tanh", vocabulary_size=len(corpus.vocabulary), hidden_size=12)
+    training = TrainingSettings(epochs=6, learning_rate=0.01, sample_every_seconds=0.0)
+    folder = tmp_path_factory.mktemp("trained") / runs.new_run_id()
+    runs.create_run(folder, HOSTILE, corpus, model, training, text)
+    work(folder)
+    return folder
+
+
+@pytest.fixture
+def trained_run(_trained: Path, runs_folder: Path) -> Run:
+    """A small finished run, with a hostile name, in the test's folder of runs."""
+    return Run.open(shutil.copytree(_trained, runs_folder / _trained.name))
+
+
+@pytest.fixture
+def new_run(runs_folder: Path) -> Callable[..., Run]:
+    """Makes a run that nobody has trained yet."""
+
+    def make(name: str = "untrained", **training: object) -> Run:
+        text = TextSettings(sentences="lines")
+        corpus = sources.prepare(sources.Agreement(gap=3, count=200), text)
+        model = ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=8)
+        settings = TrainingSettings(**{"epochs": 3, **training})  # type: ignore[arg-type]
+        return runs.create_run(runs_folder / runs.new_run_id(), name, corpus, model, settings, text)
+
+    return make
+
+
+@pytest.fixture
+def open_page() -> Callable[..., AppTest]:
+    """Opens a page of the app as a visitor with a fresh session, with a link to a run if one is given."""
+
+    def open_(page: str, run_id: str | None = None) -> AppTest:
+        app = AppTest.from_file(str(APP), default_timeout=30)
+        if run_id is not None:
+            app.query_params["run"] = run_id
+        app.run()
+        if page != "corpus":
+            app.switch_page(f"views/{page}.py").run()
+        assert not app.exception, app.exception[0].message
+        return app
+
+    return open_
+
+
+@pytest.fixture
+def server(runs_folder: Path, tmp_path: Path) -> Iterator[str]:
+    """The app behind `streamlit run`, as the README starts it -> its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path / "server.log"
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", str(APP), "--server.headless=true", f"--server.port={port}"],
+            cwd=APP.parents[1],
+            env=os.environ | {library.ROOT_VARIABLE: str(runs_folder)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_up(f"{address}/_stcore/health", process, log)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(10)
+        _stop_trainings(runs_folder)
+
+
+def _wait_until_up(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(300):
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(address, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(log.read_text())
+
+
+def _stop_trainings(folder: Path) -> None:
+    """Trainings outlive the server on purpose; those of a test must not outlive the test."""
+    for summary in runs.list_runs(folder):
+        if summary.status is not None and summary.status.pid is not None:
+            os.kill(summary.status.pid, 9)

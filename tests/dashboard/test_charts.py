@@ -1,0 +1,156 @@
+"""Charts are functions from arrays to pictures: their tables are what can be right or wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from dashboard.charts import corpus, generation, gradients, training
+from dashboard.charts.common import POINTS, numbered, smooth, thin
+
+SERIES = hnp.arrays(float, st.integers(0, 5000), elements=st.floats(-1e6, 1e6))
+
+
+@given(SERIES, st.integers(10, 1000))
+def test_thinning_keeps_the_ends_and_the_extremes_and_never_exceeds_its_limit(values, limit):
+    kept = thin(values, limit)
+    assert len(kept) <= max(limit, 0) or len(values) <= limit
+    assert np.all(np.diff(kept) > 0)
+    if len(values):
+        assert kept[0] == 0
+        assert kept[-1] == len(values) - 1
+        assert values[kept].max() == values.max()
+        assert values[kept].min() == values.min()
+
+
+def test_a_single_spike_among_a_million_points_survives_the_thinning():
+    values = np.zeros(1_000_000)
+    values[654_321] = 7.0
+    assert 654_321 in thin(values)
+
+
+@given(hnp.arrays(float, st.integers(1, 200), elements=st.floats(-1e3, 1e3)), st.integers(0, 30))
+def test_smoothing_is_the_mean_of_equally_many_neighbours_on_either_side(values, reach):
+    result = smooth(values, reach)
+    for place in range(len(values)):
+        side = min(reach, place, len(values) - 1 - place)
+        assert result[place] == pytest.approx(values[place - side : place + side + 1].mean(), abs=1e-9)
+
+
+def test_smoothing_does_not_shift_a_falling_line():
+    line = np.linspace(5.0, 1.0, 300)
+    np.testing.assert_allclose(smooth(line, 20), line)
+
+
+def test_labels_of_equal_words_differ():
+    labels = numbered(["the", "cat", "the"])
+    assert len(set(labels)) == 3
+    assert all(word in label for word, label in zip(["the", "cat", "the"], labels, strict=True))
+
+
+def test_the_loss_table_of_a_long_training_stays_within_what_a_browser_draws_at_once():
+    steps = np.arange(1.0, 200_001)
+    validation = dict.fromkeys(range(0, 200000, 100), 3.0)
+    references = {training.UNIFORM: 4.0, training.UNIGRAM: 3.5}
+    table = training.loss_table(steps, np.random.default_rng(0).random(200_000), validation, references)
+    assert len(table) <= POINTS
+
+
+def test_the_loss_table_shows_both_references_before_the_first_step():
+    table = training.loss_table(np.empty(0), np.empty(0), {}, {training.UNIFORM: 4.0, training.UNIGRAM: 3.5})
+    assert set(table["series"]) == {training.UNIFORM, training.UNIGRAM}
+    assert set(table["nats"]) == {4.0, 3.5}
+
+
+def test_norms_without_a_logarithm_are_left_out_of_the_log_axis():
+    steps = np.arange(1.0, 5)
+    before = np.array([1.0, 0.0, np.inf, 2.0])
+    table = training.gradient_norm_table((steps, before), (steps, np.minimum(before, 1.5)), 1.5)
+    assert list(table[table.series == training.BEFORE]["norm"]) == [1.0, 2.0]
+    assert np.isfinite(table["norm"]).all()
+
+
+def test_specifications_of_live_charts_depend_on_no_number():
+    def specification(steps: int) -> dict[str, object]:
+        axis = np.arange(1.0, steps + 1)
+        losses = training.loss_table(axis, axis, {1: 2.0}, {training.UNIFORM: 4.0})
+        norms = training.gradient_norm_table((axis, axis), (axis, axis), 5.0)
+        charts = training.loss_chart(losses, "word"), training.gradient_norm_chart(norms)
+        for chart in charts:
+            chart.data = {"values": []}
+        return {str(place): chart.to_dict() for place, chart in enumerate(charts)}
+
+    assert specification(10) == specification(500)
+
+
+def test_the_triangle_has_a_cell_for_every_pair_of_a_loss_and_an_earlier_or_equal_source():
+    norms = np.tril(np.random.default_rng(0).random((6, 6))) + np.triu(np.full((6, 6), np.nan), 1)
+    table = gradients.triangle_table(list("abcdef"), list("bcdefg"), norms)
+    assert len(table) == 21
+    assert (table["k"] <= table["t"]).all()
+    for row in table.itertuples():
+        assert row.norm == norms[row.t - 1, row.k - 1]
+        assert row.log10 == pytest.approx(np.log10(row.norm))
+        assert row.lag == row.t - row.k
+
+
+def test_a_relative_triangle_has_ones_on_its_diagonal():
+    norms = np.tril(np.random.default_rng(1).random((5, 5)) + 0.1)
+    table = gradients.triangle_table(list("abcde"), list("bcdef"), norms, relative=True)
+    assert np.allclose(table[table.lag == 0]["norm"], 1.0)
+
+
+def test_a_gradient_that_is_exactly_zero_takes_the_colour_of_the_page():
+    table = gradients.triangle_table(["a", "b"], ["b", "c"], np.array([[1.0, np.nan], [0.0, 1.0]]))
+    faded = table[(table.t == 2) & (table.k == 1)]["log10"].item()
+    assert np.isfinite(faded)
+    assert faded < gradients.FADED
+
+
+def test_the_decay_starts_at_one_and_its_median_is_the_median():
+    norms = np.array([[2.0, np.nan, np.nan], [1.0, 4.0, np.nan], [0.5, 1.0, 8.0]])
+    table = gradients.decay_table(["a", "b", "c"], norms)
+    rows = table[table.kind == gradients.ROW]
+    assert np.allclose(rows[rows.lag == 0]["share"], 1.0)
+    median = table[table.kind == gradients.MEDIAN].set_index("lag")["share"]
+    assert median[1] == pytest.approx(np.median([1 / 4, 1 / 8]))
+    assert median[2] == pytest.approx(0.5 / 8)
+
+
+def test_coverage_rises_to_the_whole_text():
+    table = corpus.coverage_table(np.array([50, 30, 15, 5]))
+    assert list(table["covered"]) == pytest.approx([0.5, 0.8, 0.95, 1.0])
+
+
+@given(hnp.arrays(int, st.integers(1, 300), elements=st.integers(1, 400)))
+def test_every_sentence_is_in_one_bin_of_the_lengths(lengths):
+    table = corpus.lengths_table(lengths)
+    assert table["sentences"].sum() == len(lengths)
+    assert (table["to"] > table["from"]).all()
+
+
+@given(st.integers(50, 100_000))
+def test_vocabulary_sizes_ascend_to_the_whole_vocabulary(most):
+    sizes = corpus.sizes(50, most)
+    assert sizes[-1] == most
+    assert sizes == sorted(set(sizes))
+
+
+def test_every_chart_is_valid_vega_lite():
+    norms = np.tril(np.ones((3, 3)))
+    words = ["a", "b", "c"]
+    curve = (np.arange(1.0, 4), np.ones(3))
+    for chart in (
+        training.loss_chart(training.loss_table(*curve, {1: 1.0}, {training.UNIFORM: 1.0}), "word"),
+        training.gradient_norm_chart(training.gradient_norm_table(curve, curve, 1.0)),
+        gradients.triangle(gradients.triangle_table(words, words, norms)),
+        gradients.decay(gradients.decay_table(words, norms, 1.5)),
+        corpus.coverage(corpus.coverage_table(np.array([3, 2, 1])), 2),
+        corpus.frequencies(words, [3, 2, 1]),
+        corpus.lengths(corpus.lengths_table(np.array([1, 2, 3])), "word"),
+        generation.probabilities(words, [0.1, 0.2, 0.3], [True, False, False], words),
+    ):
+        assert chart.to_dict(validate=True)

@@ -1,0 +1,363 @@
+"""Every page as a visitor meets it: empty, with a run, with bad input. The app runs; only the browser is missing."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import session, wording, worker
+from rnn_core import runs
+from rnn_core.runs import Run
+
+PAGES = ["corpus", "train", "gradients", "generate", "runs"]
+SENTENCES = "\n".join(
+    f"The {animal} saw the {thing} again."
+    for animal in ("cat", "dog", "owl")
+    for thing in ("mouse", "ball", "leaf", "sun")
+)
+
+
+def texts(app: AppTest) -> str:
+    """All that the page says in plain text or in our own words."""
+    kinds = (app.text, app.markdown, app.caption, app.error, app.info, app.success, app.code)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def button(app: AppTest, label: str):
+    (found,) = [candidate for candidate in app.button if candidate.label == label]
+    return found
+
+
+def wait_for(run: Run, *states: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while (state := run.status().state) not in states:
+        assert time.monotonic() < deadline, f"still {state}"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("view", PAGES)
+def test_a_first_visit_finds_every_page_friendly_and_empty(view, open_page):
+    app = open_page(view)
+    assert not app.error
+    assert app.title[0].value == view.capitalize()
+
+
+@pytest.mark.parametrize("view", PAGES)
+def test_every_page_shows_a_finished_run(view, open_page, trained_run):
+    app = open_page(view, trained_run.id)
+    assert not app.error
+    assert trained_run.config.name in [element.value for element in app.sidebar.text]
+
+
+@pytest.mark.parametrize("view", ["train", "gradients", "generate"])
+@pytest.mark.parametrize("link", ["no-such-run", "../../etc/passwd", "x" * 100, "%2e%2e", ".", ""])
+def test_a_link_to_no_run_of_ours_opens_nothing_and_says_so_kindly(view, link, open_page, trained_run):
+    app = open_page(view, link)
+    assert not app.exception
+    assert not app.sidebar.text
+    assert len(app.error) <= 1
+
+
+# --- corpus -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_uploaded_text_is_read_and_becomes_the_corpus_to_train_on(open_page):
+    app = open_page("corpus")
+    app.file_uploader[0].set_value([("animals.txt", SENTENCES.encode(), "text/plain")]).run()
+    numbers = {metric.label: metric.value for metric in app.metric}
+    assert numbers["Sentences"] == "12"
+    assert numbers["Words"] == "84"
+    assert numbers["Text covered"] == "100.0 %"
+    button(app, "Train a network on this").click().run()
+    assert app.title[0].value == "Train"
+    assert "animals.txt" in texts(app)
+
+
+def test_a_pasted_text_is_read_line_by_line_when_asked(open_page):
+    app = open_page("corpus")
+    app.segmented_control(key=session.key("corpus", "source")).set_value("paste").run()
+    app.text_area[0].set_value(SENTENCES).run()
+    app.selectbox(key=session.key("corpus", "sentences")).set_value("lines").run()
+    assert {metric.label: metric.value for metric in app.metric}["Sentences"] == "12"
+
+
+def test_the_column_of_a_table_is_the_readers_to_choose(open_page):
+    table = "id,body\n" + "\n".join(f"{number},{line}" for number, line in enumerate(SENTENCES.split("\n")))
+    app = open_page("corpus")
+    app.file_uploader[0].set_value([("table.csv", table.encode(), "text/csv")]).run()
+    column = app.selectbox(key=session.key("corpus", "column"))
+    assert column.options == ["id", "body"]
+    column.set_value("body").run()
+    assert {metric.label: metric.value for metric in app.metric}["Words"] == "84"
+
+
+def test_a_smaller_vocabulary_covers_less_of_the_text(open_page):
+    app = open_page("corpus")
+    app.segmented_control(key=session.key("corpus", "source")).set_value("python").run()
+    whole = {metric.label: metric.value for metric in app.metric}
+    slider = app.select_slider(key=session.key("corpus", "vocabulary"))
+    slider.set_value(50).run()
+    cut = {metric.label: metric.value for metric in app.metric}
+    assert cut["Vocabulary"] == "50"
+    assert float(cut["Text covered"].split()[0]) < float(whole["Text covered"].split()[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("empty.txt", b"", "empty"),
+        ("word.txt", b"word", "at least 20"),
+        ("binary.txt", bytes(range(256)) * 50, "binary"),
+        ("line.txt", b"x" * 1_000_000, "without a space"),
+        ("zip.txt", b"PK\x03\x04" + b"\x00" * 100, "zip archive"),
+        ("pickle.csv", b"\x80\x04\x95" + b"\x00" * 100, "pickle"),
+    ],
+)
+def test_what_is_no_text_gets_a_sentence_of_explanation(name, data, says, open_page):
+    app = open_page("corpus")
+    app.file_uploader[0].set_value([(name, data, "text/plain")]).run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert says in "\n".join(element.value for element in app.text)
+
+
+def test_letters_of_an_unknown_encoding_are_asked_for_with_a_preview(open_page):
+    russian = "\n".join(f"кошка номер {number} видела мышь у дома" for number in range(30))
+    app = open_page("corpus")
+    app.file_uploader[0].set_value([("koshka.txt", russian.encode("cp1251"), "text/plain")]).run()
+    encodings = app.selectbox[-1]
+    assert encodings.label == "Encoding"
+    assert "cp1251" in encodings.options
+    encodings.set_value("cp1251").run()
+    assert not app.error
+    assert "кошка" in app.dataframe[0].value["sentence"].str.cat()
+
+
+def test_an_nltk_corpus_is_fetched_by_a_click_only_and_its_absence_breaks_nothing(open_page, monkeypatch):
+    from rnn_core import corpora
+    from rnn_core.errors import CorpusError
+
+    asked: list[str] = []
+
+    def offline(name: str) -> list[str]:
+        asked.append(name)
+        raise CorpusError("NLTK's server cannot be reached. Choose another corpus.")
+
+    monkeypatch.setattr(corpora, "nltk_corpus", offline)
+    app = open_page("corpus")
+    app.segmented_control(key=session.key("corpus", "source")).set_value("nltk").run()
+    assert not asked
+    button(app, "Get it").click().run()
+    assert asked == ["gutenberg"]
+    assert "cannot be reached" in texts(app)
+
+
+# --- train ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_goes_from_one_click_to_a_training_with_a_falling_loss(open_page, runs_folder):
+    app = open_page("corpus")
+    button(app, wording.FIRST_VISIT_BUTTON).click().run()
+    assert app.title[0].value == "Train"
+    run = Run.open(runs_folder / app.query_params["run"])
+    wait_for(run, "running")
+    deadline = time.monotonic() + 20
+    while len(losses := run.metrics()["loss_nats"]) < 300:
+        assert time.monotonic() < deadline, "no picture within 20 seconds"
+        time.sleep(0.05)
+    assert losses[-50:].mean() < 0.7 * losses[:5].mean()
+
+
+def test_a_training_can_be_paused_stepped_resumed_and_stopped_from_the_page(open_page, new_run):
+    run = new_run(epochs=100_000)
+    app = open_page("train", run.id)
+    button(app, "Start").click().run()
+    wait_for(run, "running")
+    button(app.run(), "Pause").click().run()
+    wait_for(run, "paused")
+    step = run.status().step
+    button(app.run(), "One step").click().run()
+    deadline = time.monotonic() + 10
+    while run.status().step == step:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert run.status().step == step + 1
+    button(app.run(), "Resume").click().run()
+    wait_for(run, "running")
+    button(app.run(), "Stop").click().run()
+    wait_for(run, "stopped")
+    app.run()
+    assert button(app, "Resume")
+    assert not app.error
+
+
+def test_a_killed_training_is_seen_as_interrupted_and_goes_on_by_one_click(open_page, new_run):
+    import os
+    import signal
+
+    run = new_run(epochs=100_000, checkpoint_every_seconds=0.1)
+    app = open_page("train", run.id)
+    button(app, "Start").click().run()
+    wait_for(run, "running")
+    while not run.checkpoint_steps():
+        time.sleep(0.05)
+    os.kill(run.status().pid, signal.SIGKILL)
+    wait_for(run, "dead", seconds=5)
+    app.run()
+    assert app.error[0].value == wording.STATE_HELP["dead"]
+    button(app, "Resume").click().run()
+    wait_for(run, "running")
+    assert not worker.last_words(run).startswith("Traceback")
+
+
+def test_a_combination_that_makes_no_sense_is_refused_with_the_reason(open_page):
+    app = open_page("corpus")
+    app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
+    button(app, "Train a network on this").click().run()
+    assert not button(app, "Start training").disabled
+    app.toggle(key=session.key("train", "tied")).set_value(True).run()
+    assert "tied weights use the embedding" in texts(app)
+    assert button(app, "Start training").disabled
+
+
+def test_every_setting_on_the_form_reaches_the_run(open_page, runs_folder):
+    app = open_page("corpus")
+    app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
+    button(app, "Train a network on this").click().run()
+
+    def key(name: str) -> str:
+        return session.key("train", name)
+
+    app.selectbox(key=key("cell")).set_value("gru")
+    app.select_slider(key=key("hidden_size")).set_value(16)
+    app.select_slider(key=key("truncate")).set_value(4)
+    app.number_input(key=key("learning_rate")).set_value(0.05)
+    app.number_input(key=key("layers")).set_value(2)
+    app.toggle(key=key("embedding")).set_value(True)
+    app.toggle(key=key("chrono")).set_value(True)
+    app.selectbox(key=key("gru_reset")).set_value("before")
+    app.selectbox(key=key("init")).set_value("orthogonal")
+    app.number_input(key=key("init_scale")).set_value(1.2)
+    app.number_input(key=key("batch_size")).set_value(7)
+    app.selectbox(key=key("optimizer")).set_value("momentum")
+    app.selectbox(key=key("schedule")).set_value("cosine")
+    app.number_input(key=key("warmup_steps")).set_value(5)
+    app.selectbox(key=key("clip_mode")).set_value("value")
+    app.number_input(key=key("clip")).set_value(0.5)
+    app.number_input(key=key("dropout")).set_value(0.1)
+    app.toggle(key=key("variational")).set_value(True)
+    app.number_input(key=key("weight_decay")).set_value(0.001)
+    app.number_input(key=key("seed")).set_value(3)
+    app.selectbox(key=key("length")).set_value("steps")
+    app.text_input(key=key("name")).set_value("everything")
+    app.run()
+    app.select_slider(key=key("embedding_size")).set_value(8)
+    app.number_input(key=key("chrono_steps")).set_value(9)
+    app.number_input(key=key("steps")).set_value(3)
+    app.run()
+    assert not app.error
+    button(app, "Start training").click().run()
+    assert not app.error
+    config = Run.open(runs_folder / app.query_params["run"]).config
+    model, training = config.model, config.training
+    assert config.name == "everything"
+    assert (model.cell, model.hidden_size, model.layers, model.embedding_size) == ("gru", 16, 2, 8)
+    assert (model.init, model.init_scale, model.gru_reset, model.chrono) == ("orthogonal", 1.2, "before", 9)
+    assert (model.dropout, model.variational) == (0.1, True)
+    assert (training.truncate, training.learning_rate, training.batch_size) == (4, 0.05, 7)
+    assert (training.optimizer, training.schedule, training.warmup_steps) == ("momentum", "cosine", 5)
+    assert (training.clip_mode, training.clip, training.weight_decay) == ("value", 0.5, 0.001)
+    assert (training.steps, training.epochs, training.seed) == (3, None, 3)
+
+
+def test_a_refresh_comes_back_to_the_same_run(open_page, trained_run):
+    for _ in range(2):
+        app = open_page("train", trained_run.id)
+        assert "finished" in texts(app)
+        assert app.query_params["run"] == trained_run.id
+
+
+# --- gradients and generate -------------------------------------------------------------------------------------------
+
+
+def test_a_network_that_does_not_know_the_usual_sentence_gets_one_that_it_knows(open_page, trained_run):
+    app = open_page("gradients", trained_run.id)
+    sentence = app.text_input[0].value
+    assert sentence.split()[1] in ("queen", "king")
+    assert "reads <unk>" not in texts(app)
+
+
+def test_any_sentence_can_be_asked_for_its_gradients(open_page, trained_run):
+    app = open_page("gradients", trained_run.id)
+    app.text_input[0].set_value("the queen slowly lost her zeppelin").run()
+    assert not app.error
+    assert "zeppelin" in texts(app)
+    numbers = {metric.label: metric.value for metric in app.metric}
+    assert numbers["Weights of step"] == f"{trained_run.status().step:,}"
+
+
+@pytest.mark.parametrize("sentence", ["", " ", "word " * 500, "\u202e", "<s> </s> <unk>"])
+def test_no_sentence_breaks_the_gradient_page(sentence, open_page, trained_run):
+    app = open_page("gradients", trained_run.id)
+    app.text_input[0].set_value(sentence).run()
+    assert not app.exception
+
+
+def test_sentences_begin_with_the_prompt_and_are_as_many_as_asked_for(open_page, trained_run):
+    app = open_page("generate", trained_run.id)
+    app.text_input[0].set_value("the queen")
+    app.number_input(key=session.key("generate", "count")).set_value(3)
+    app.run()
+    written = [element.value for element in app.main.text]
+    assert len(written) == 3
+    assert all(sentence.startswith("the queen") for sentence in written)
+
+
+def test_writing_again_draws_others_and_the_same_draw_comes_back_after_a_rerun(open_page, trained_run):
+    app = open_page("generate", trained_run.id)
+    first = [element.value for element in app.main.text]
+    assert [element.value for element in app.run().main.text] == first
+    button(app, "Write again").click().run()
+    second = [element.value for element in app.main.text]
+    assert second != first
+    assert [element.value for element in app.run().main.text] == second
+
+
+def test_a_run_without_weights_says_so_on_the_pages_that_need_them(open_page, new_run):
+    run = new_run()
+    for page in ("gradients", "generate"):
+        app = open_page(page, run.id)
+        assert [element.value for element in app.info] == [wording.NO_CHECKPOINT]
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+def test_every_run_of_the_folder_is_listed_and_a_damaged_one_with_its_reason(open_page, trained_run, new_run):
+    new_run("second")
+    broken = new_run("broken")
+    (broken.folder / "config.json").write_text("{")
+    app = open_page("runs")
+    assert set(app.dataframe[0].value["name"]) == {trained_run.config.name, "second"}
+    assert list(app.dataframe[1].value["folder"]) == [broken.id]
+
+
+def test_deleting_asks_first(open_page, trained_run):
+    app = open_page("runs", trained_run.id)
+    button(app, "Delete").click().run()
+    assert button(app, "Delete for good")
+    assert trained_run.folder.exists()
+
+
+def test_a_run_from_elsewhere_shows_up_in_the_list(open_page, trained_run, runs_folder):
+    other = shutil.copytree(trained_run.folder, runs_folder / runs.new_run_id())
+    app = open_page("runs")
+    assert other.name in set(app.dataframe[0].value["folder"])
+
+
+def test_a_missing_folder_of_runs_is_an_empty_list(open_page, runs_folder):
+    runs_folder.rmdir()
+    assert [element.value for element in open_page("runs").info] == [wording.NO_RUNS]
