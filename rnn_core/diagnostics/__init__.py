@@ -1,16 +1,24 @@
 """What the gradient does on its way back through time: pure functions from a network and a text to numbers.
 
-Every number comes from the walks that train (`bptt.rounds` is also what truncated training runs, the Jacobians are the
+Every number comes from the walks that train (`bptt.rounds` is also what truncated training runs; the Jacobians are the
 cells' own `step_back`), carried out in float64. Nothing here draws.
 
-| module      | question                                                                 |
-|-------------|--------------------------------------------------------------------------|
-| flow        | where does each loss's gradient go? (delta_{t,k}, G_j, half-life)          |
-| horizon     | how far back does it reach, beside what the weights promise and allow?     |
-| ledger      | what does each lag pay into dE/dW, and what does truncation leave out?     |
-| jacobian    | what does one step do to it?                                               |
+| module      | question                                                                                 |
+|-------------|------------------------------------------------------------------------------------------|
+| flow        | where does each loss's gradient go? (delta_{t,k}, G_j, half-life)                          |
+| horizon     | how far back does it reach, beside what the weights promise and what they allow?           |
+| ledger      | what does each lag pay into dE/dW, and what does truncation leave out?                     |
+| paths       | which part of a step's loss is W's, which phi's? the carry's, the hidden path's?           |
+| saturation  | on which part of their curves do the units work?                                           |
+| jacobian    | what does one step do?                                                                     |
+| spectrum    | what do W, a sentence and an endless text do? (eigenvalues, singular values, Lyapunov)     |
+| forensics   | which sentence made the gradient jump?                                                     |
+| attribution | which earlier word mattered, and does the gradient tell the truth about it?                |
+| agreement   | does the network know who the sentence is about?                                           |
 """
 
+from rnn_core.diagnostics.agreement import Agreement, agreement_accuracy
+from rnn_core.diagnostics.attribution import WhoMattered, influence, predicted_changes, true_changes, who_mattered
 from rnn_core.diagnostics.flow import (
     GradientFlow,
     LagGradients,
@@ -20,6 +28,7 @@ from rnn_core.diagnostics.flow import (
     median_by_lag,
     relative_decay,
 )
+from rnn_core.diagnostics.forensics import ClipForensics, clip_forensics, sentence_lag_norms
 from rnn_core.diagnostics.horizon import (
     Horizon,
     RowDecay,
@@ -29,18 +38,54 @@ from rnn_core.diagnostics.horizon import (
     horizon_of_flow,
     row_decay,
     spectral_radius,
+    step_factors,
     triangle,
 )
 from rnn_core.diagnostics.jacobian import delta_step_norms, state_jacobian, state_jacobians, step_norms
-from rnn_core.diagnostics.ledger import LagLedger, TruncationMeter, lag_ledger, truncation_meter
+from rnn_core.diagnostics.ledger import LagLedger, lag_ledger
+from rnn_core.diagnostics.paths import Blame, TwoPaths, blame, path_contributions, two_paths
+from rnn_core.diagnostics.saturation import (
+    HISTOGRAM_EDGES,
+    ActivationCurve,
+    Signal,
+    SignalStatistics,
+    activation_curve,
+    saturation,
+    signals,
+)
+from rnn_core.diagnostics.spectrum import (
+    BlockSpectrum,
+    Lyapunov,
+    ProductSpectrum,
+    autonomous_trace,
+    lyapunov_exponents,
+    product_singular_values,
+    recurrent_spectrum,
+)
 
 __all__ = [
+    "HISTOGRAM_EDGES",
+    "ActivationCurve",
+    "Agreement",
+    "Blame",
+    "BlockSpectrum",
+    "ClipForensics",
     "GradientFlow",
     "Horizon",
     "LagGradients",
     "LagLedger",
+    "Lyapunov",
+    "ProductSpectrum",
     "RowDecay",
-    "TruncationMeter",
+    "Signal",
+    "SignalStatistics",
+    "TwoPaths",
+    "WhoMattered",
+    "activation_curve",
+    "agreement_accuracy",
+    "autonomous_trace",
+    "blame",
+    "clip_forensics",
     "data_bounds",
     "delta_step_norms",
     "fixed_step_bound",
@@ -49,14 +94,26 @@ __all__ = [
     "horizon",
     "horizon_of_flow",
     "in_double",
+    "influence",
     "lag_ledger",
+    "lyapunov_exponents",
     "median_by_lag",
+    "path_contributions",
+    "predicted_changes",
+    "product_singular_values",
+    "recurrent_spectrum",
     "relative_decay",
     "row_decay",
+    "saturation",
+    "sentence_lag_norms",
+    "signals",
     "spectral_radius",
     "state_jacobian",
     "state_jacobians",
+    "step_factors",
     "step_norms",
     "triangle",
-    "truncation_meter",
+    "true_changes",
+    "two_paths",
+    "who_mattered",
 ]

@@ -14,7 +14,8 @@ import numpy as np
 
 from rnn_core import bptt, output
 from rnn_core.bptt import Round
-from rnn_core.diagnostics.norms import vector_norm
+from rnn_core.diagnostics.jacobian import delta_step_norms, step_norms
+from rnn_core.diagnostics.norms import arithmetic, vector_norm
 from rnn_core.gradients import Gradients, to_dense
 from rnn_core.model import LanguageModel, Trace, layer_suffix
 from rnn_core.numerics import Array
@@ -131,6 +132,16 @@ class GradientFlow:
         """||dE/dW||, all layers together."""
         return float(vector_norm(np.array([vector_norm(self.gradients[name].ravel()) for name in self.recurrent])))
 
+    @cached_property
+    def step_norms(self) -> Array:
+        """||J_t||_2 of every step's joint state Jacobian, (T, B): see `jacobian.step_norms`."""
+        return step_norms(self.trace)
+
+    @cached_property
+    def delta_step_norms(self) -> Array:
+        """The same for the step from delta to delta, (T, B); simple cells only: see `jacobian.delta_step_norms`."""
+        return delta_step_norms(self.trace)
+
     @property
     def recurrent(self) -> list[str]:
         """The names of the recurrent matrices: W, and W2, ... of deeper layers."""
@@ -149,6 +160,7 @@ class GradientFlow:
         return half_life(median_by_lag(self.relative_decay))
 
 
+@arithmetic()
 def gradient_flow(model: LanguageModel, inputs: Array, targets: Array, mask: Array | None = None) -> GradientFlow:
     """inputs, targets (T,) or (T, B) ids, mask (T, B) -> GradientFlow. Memory grows with T^2 B G H.
 
@@ -158,16 +170,15 @@ def gradient_flow(model: LanguageModel, inputs: Array, targets: Array, mask: Arr
     """
     inputs, targets, live = as_columns(inputs, targets, mask)
     model = in_double(model)
-    with np.errstate(over="ignore", invalid="ignore"):  # An explosion is a result, not an accident.
-        trace = model.forward(inputs)
-        _, d_hidden, gradients = model.output_gradients(trace, targets, live)
-        tokens = int(live.sum())
-        model.add_layer_gradients(gradients, trace, bptt.full(trace.layers, d_hidden))
-        # d_hidden is of the mean loss; one loss at a time is `tokens` times as long.
-        rounds = bptt.itemised(trace.layers, d_hidden * tokens)
-        losses = np.zeros(inputs.shape)
-        losses[live] = output.losses(trace.hidden[live], targets[live], model.output_matrix, model.params.get("c"))
-        norms = _delta_norms(trace, rounds, live)
+    trace = model.forward(inputs)
+    _, d_hidden, gradients = model.output_gradients(trace, targets, live)
+    tokens = int(live.sum())
+    model.add_layer_gradients(gradients, trace, bptt.full(trace.layers, d_hidden))
+    # d_hidden is of the mean loss; one loss at a time is `tokens` times as long.
+    rounds = bptt.itemised(trace.layers, d_hidden * tokens)
+    losses = np.zeros(inputs.shape)
+    losses[live] = output.losses(trace.hidden[live], targets[live], model.output_matrix, model.params.get("c"))
+    norms = _delta_norms(trace, rounds, live)
     return GradientFlow(
         delta_norms=norms[..., 0] if inputs.shape[1] == 1 else norms,
         lag_gradients=LagGradients(model, trace, rounds, tokens),
@@ -208,15 +219,18 @@ def round_delta_norms(trace: Trace, item: Round) -> Array:
     return vector_norm(np.stack([vector_norm(delta) for delta in deltas], axis=-1))
 
 
-def relative_decay(delta_norms: Array) -> Array:
-    """delta_norms (T, T) or (T, T, B) -> (T, T*B): row j is lag j, one column per loss; NaN where t - j < 0 or
-    ||delta_{t,t}|| = 0.
+@arithmetic()
+def relative_decay(norms: Array, own: Array | None = None) -> Array:
+    """norms (T, T) or (T, T, B), row t, column k <= t -> (T, T*B): row j is lag j = t - k, one column per loss.
+
+    Each is divided by `own` (T,) or (T, B), default the diagonal ||delta_{t,t}||; NaN where there is no such lag or the
+    divisor is 0.
     """
-    steps = len(delta_norms)
-    norms = delta_norms.reshape(steps, steps, -1)
-    decay = np.full((steps, steps, norms.shape[-1]), np.nan)
-    own = norms[np.arange(steps), np.arange(steps)]
+    steps = len(norms)
+    norms = norms.reshape(steps, steps, -1)
+    own = norms[np.arange(steps), np.arange(steps)] if own is None else own.reshape(steps, -1)
     own = np.where(own > 0, own, np.nan)
+    decay = np.full((steps, steps, norms.shape[-1]), np.nan)
     for lag in range(steps):
         losses = np.arange(lag, steps)
         decay[lag, losses] = norms[losses, losses - lag] / own[losses]

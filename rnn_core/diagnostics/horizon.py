@@ -21,7 +21,7 @@ from rnn_core.diagnostics.flow import (
     round_delta_norms,
 )
 from rnn_core.diagnostics.jacobian import delta_step_norms, step_norms
-from rnn_core.diagnostics.norms import safe_log, vector_norm
+from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
 from rnn_core.model import LanguageModel, Trace, layer_suffix
 from rnn_core.numerics import Array
 
@@ -58,6 +58,7 @@ class Horizon:
         return np.arange(len(self.median))
 
 
+@arithmetic()
 def horizon(
     model: LanguageModel,
     inputs: Array,
@@ -73,17 +74,17 @@ def horizon(
     """
     inputs, targets, live = as_columns(inputs, targets, mask)
     model = in_double(model)
-    with np.errstate(over="ignore", invalid="ignore"):
-        trace = model.forward(inputs)
-        _, d_hidden, _ = model.output_gradients(trace, targets, live)
-        deltas, states = [], []
-        for item in bptt.rounds(trace.layers, d_hidden, longest):
-            reached = live[item.lag :]
-            deltas.append(np.where(reached, round_delta_norms(trace, item), np.nan))
-            states.append(np.where(reached, vector_norm(np.concatenate(item.d_state, axis=-1)), np.nan))
-    return _summary(model, trace, live, deltas, states, bounds)
+    trace = model.forward(inputs)
+    _, d_hidden, _ = model.output_gradients(trace, targets, live)
+    deltas, states = [], []
+    for item in bptt.rounds(trace.layers, d_hidden, longest):
+        reached = live[item.lag :]
+        deltas.append(np.where(reached, round_delta_norms(trace, item), np.nan))
+        states.append(np.where(reached, vector_norm(np.concatenate(item.d_state, axis=-1)), np.nan))
+    return _summary(model, live, deltas, states, step_factors(trace) if bounds else None)
 
 
+@arithmetic()
 def horizon_of_flow(model: LanguageModel, flow: GradientFlow, bounds: bool = True) -> Horizon:
     """The same for a text whose gradient flow is there already."""
     deltas, states = [], []
@@ -91,24 +92,25 @@ def horizon_of_flow(model: LanguageModel, flow: GradientFlow, bounds: bool = Tru
         reached = flow.live[item.lag :]
         deltas.append(np.where(reached, round_delta_norms(flow.trace, item), np.nan))
         states.append(np.where(reached, vector_norm(np.concatenate(item.d_state, axis=-1)), np.nan))
-    return _summary(in_double(model), flow.trace, flow.live, deltas, states, bounds)
+    simple = isinstance(model.cell, SimpleCell)
+    factors = None if not bounds else flow.delta_step_norms[:-1] if simple else flow.step_norms[1:]
+    return _summary(model, flow.live, deltas, states, factors)
 
 
 def _summary(
-    model: LanguageModel, trace: Trace, live: Array, deltas: list[Array], states: list[Array], bounds: bool
+    model: LanguageModel, live: Array, deltas: list[Array], states: list[Array], factors: Array | None
 ) -> Horizon:
-    """deltas, states: per lag j (T - j, B) lengths, NaN where there is no loss."""
+    """deltas, states: per lag j (T - j, B) lengths, NaN where there is no loss; factors: see `step_factors`."""
     decay = [_relative(of_lag, deltas[0][lag:]) for lag, of_lag in enumerate(deltas)]
     low, median, high = np.array([_quantiles(values) for values in decay]).T
     state_median = np.array([_quantiles(_relative(of_lag, states[0][lag:]))[1] for lag, of_lag in enumerate(states)])
     lags = np.arange(len(decay))
     data_bound = fixed_bound = radius_power = None
-    if bounds:
-        data_bound = np.array([_quantiles(values)[1] for values in data_bounds(trace, live, len(decay))])
+    if factors is not None:
+        data_bound = np.array([_quantiles(values)[1] for values in data_bounds(factors, live, len(decay))])
         factor, radius = fixed_step_bound(model), spectral_radius(model)
-        with np.errstate(over="ignore", under="ignore"):
-            fixed_bound = None if factor is None else factor**lags
-            radius_power = None if radius is None else radius**lags
+        fixed_bound = None if factor is None else np.float64(factor) ** lags
+        radius_power = None if radius is None else np.float64(radius) ** lags
     pairs = np.array([int(np.isfinite(values).sum()) for values in decay])
     return Horizon(
         low, median, high, state_median, pairs, data_bound, fixed_bound, radius_power, half_life(median)
@@ -125,24 +127,28 @@ def _quantiles(values: Array) -> Array:
     known = values[~np.isnan(values)]
     if not len(known):
         return np.full(len(QUANTILES), np.nan)
-    with np.errstate(invalid="ignore"):
-        return np.quantile(known, QUANTILES)
+    return np.quantile(known, QUANTILES)
 
 
-def data_bounds(trace: Trace, live: Array, lags: int) -> list[Array]:
-    """Per lag j (T - j, B), row k: the product of the steps' Jacobian norms from k + j back to k; NaN where padded.
+def step_factors(trace: Trace) -> Array:
+    """(T - 1, B), row k: what the step from position k + 1 back to k can at most do. All layers jointly.
 
-    Simple cells: prod_{i=k}^{t-1} ||M_i||, which bounds ||delta_{t,k}|| / ||delta_{t,t}|| (`delta_step_norms`); gated
-    cells: prod_{i=k+1}^{t} ||J_i||, which bounds the joint state's gradient (`step_norms`). All layers jointly.
+    Simple cells: ||M_k||_2, which bounds ||delta_{t,k}|| / ||delta_{t,k+1}|| (`delta_step_norms`); gated cells:
+    ||J_{k+1}||_2, which bounds the same ratio of the joint state's gradient (`step_norms`).
     """
-    simple = isinstance(trace.layers[0].cell, SimpleCell)
-    logs = safe_log(delta_step_norms(trace) if simple else step_norms(trace))
-    logs = logs if simple else logs[1:]
+    if isinstance(trace.layers[0].cell, SimpleCell):
+        return delta_step_norms(trace)[:-1]
+    return step_norms(trace)[1:]
+
+
+@arithmetic()
+def data_bounds(factors: Array, live: Array, lags: int) -> list[Array]:
+    """Per lag j (T - j, B), row k: the product of the `step_factors` from k + j back to k; NaN for padding."""
+    logs = safe_log(factors)
     total = np.zeros(live.shape)
     bounds = []
     for lag in range(lags):
-        with np.errstate(over="ignore", under="ignore"):
-            bounds.append(np.where(live[lag:], np.exp(total), np.nan))
+        bounds.append(np.where(live[lag:], np.exp(total), np.nan))
         # One step further: row k of lag j + 1 reaches from k + j + 1 back to k.
         total = total[1:] + logs[: len(total) - 1]
     return bounds
@@ -194,6 +200,7 @@ class RowDecay:
     data_bound: Array | None
 
 
+@arithmetic()
 def row_decay(model: LanguageModel, flow: GradientFlow, t: int, sequence: int = 0) -> RowDecay:
     """The gradient of the loss at position t (0-based) on its way back, beside its bounds."""
     norms = flow.delta_norms if flow.delta_norms.ndim == 2 else flow.delta_norms[..., sequence]
@@ -201,10 +208,9 @@ def row_decay(model: LanguageModel, flow: GradientFlow, t: int, sequence: int = 
     factor = fixed_step_bound(model)
     if factor is None:
         return RowDecay(row, None, None)
-    steps = delta_step_norms(flow.trace)[:t, sequence][::-1]
-    with np.errstate(over="ignore", under="ignore"):
-        fixed = row[0] * factor ** np.arange(t + 1)
-        data = row[0] * np.exp(np.concatenate([[0.0], np.cumsum(safe_log(steps))]))
+    steps = flow.delta_step_norms[:t, sequence][::-1]
+    fixed = row[0] * np.float64(factor) ** np.arange(t + 1)
+    data = row[0] * np.exp(np.concatenate([[0.0], np.cumsum(safe_log(steps))]))
     return RowDecay(row, fixed, data)
 
 

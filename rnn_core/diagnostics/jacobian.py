@@ -14,9 +14,15 @@ import numpy as np
 
 from rnn_core.bptt import LayerTrace
 from rnn_core.cells import Cell, GRUCell, LSTMCell, SimpleCell
-from rnn_core.diagnostics.norms import vector_norm
+from rnn_core.diagnostics.norms import arithmetic, vector_norm
 from rnn_core.model import Trace
 from rnn_core.numerics import Array
+
+# The (H, H) blocks of W from the first row down, and the blocks of `kept` that hold their values (see cells).
+GATE_NAMES: dict[str, tuple[str, ...]] = {
+    "lstm": ("output", "input", "forget", "candidate"),
+    "gru": ("reset", "update", "candidate"),
+}
 
 
 class Recurrence:
@@ -105,6 +111,7 @@ def _tangent(cell: Cell, W: Array, slopes: Array, d_before: Array, d_drive: Arra
     return by_candidate * candidate + by_update * gates[..., size:] + update * d_before
 
 
+@arithmetic()
 def state_jacobian(trace: Trace, t: int, layer: int | None = None, sequence: int = 0) -> Array:
     """d state_t / d state_{t-1} at position t (0-based), (S, S): row i is what moves component i of the state after.
 
@@ -115,12 +122,14 @@ def state_jacobian(trace: Trace, t: int, layer: int | None = None, sequence: int
     return recurrence.back(np.eye(recurrence.size), (t, sequence))[0]
 
 
+@arithmetic()
 def state_jacobians(trace: Trace, layer: int | None = None, sequence: int = 0) -> Array:
     """The Jacobians of all positions, (T, S, S)."""
     recurrence = Recurrence(trace, layer)
     return recurrence.back(np.eye(recurrence.size), (slice(None), sequence, None))[0]
 
 
+@arithmetic()
 def step_norms(trace: Trace, layer: int | None = None) -> Array:
     """||J_t||_2 of every step's state Jacobian, (T, B): what one step can at most do to a state's gradient.
 
@@ -136,6 +145,7 @@ def step_norms(trace: Trace, layer: int | None = None) -> Array:
     )
 
 
+@arithmetic()
 def delta_step_norms(trace: Trace) -> Array:
     """||M_k||_2 with delta_k = delta_{k+1} M_k, (T, B), all layers jointly; simple cells only.
 
@@ -167,12 +177,13 @@ def largest_singular_values(
     forward: Callable[[Array], Array],
     back: Callable[[Array], Array],
     shape: tuple[int, ...],
-    tolerance: float = 1e-10,
+    tolerance: float = 1e-6,
 ) -> Array:
     """||A||_2 of many maps at once: forward v -> A v, back u -> A^T u on arrays of `shape` (..., S) -> (...).
 
     Golub & Kahan 1965, without re-orthogonalisation: repeated copies of a converged value do not disturb the largest.
-    Stops when no value grows by more than `tolerance` relative over eight iterations, at the latest after 2 S.
+    Stops when no value has grown by more than `tolerance` relative over eight iterations (by then what is still missing
+    is far smaller, since convergence speeds up), at the latest after 2 S.
     """
     # A start that has a part in every direction; which one does not matter to the result.
     v = np.random.default_rng(0).standard_normal(shape)
@@ -189,9 +200,9 @@ def largest_singular_values(
         beta, v = _unit(w)
         diagonal.append(alpha)
         above.append(beta)
-        if iteration % 8 == 0 or iteration == 2 * shape[-1]:
+        if iteration == 2 * shape[-1] or (iteration >= 24 and iteration % 8 == 0):
             found = _bidiagonal_norm(diagonal, above[:-1])
-            if np.all(found - known <= tolerance * found):
+            if not np.any(found - known > tolerance * found):
                 return found
             known = found
     return known
@@ -203,12 +214,16 @@ def _unit(vectors: Array) -> tuple[Array, Array]:
 
 
 def _bidiagonal_norm(diagonal: list[Array], above: list[Array]) -> Array:
+    """||B||_2 of upper bidiagonal B, as the root of the largest eigenvalue of the tridiagonal B B^T."""
     size = len(diagonal)
-    matrix = np.zeros((*diagonal[0].shape, size, size))
-    matrix[..., np.arange(size), np.arange(size)] = np.stack(diagonal, axis=-1)
-    if above:
-        matrix[..., np.arange(size - 1), np.arange(1, size)] = np.stack(above, axis=-1)
+    alpha, beta = np.stack(diagonal, axis=-1), np.stack([*above, np.zeros_like(diagonal[0])], axis=-1)
+    largest = np.maximum(alpha, beta).max(axis=-1)
     # A state that has run off to infinity has no Jacobian; LAPACK would raise for it.
-    finite = np.isfinite(matrix).all(axis=(-2, -1))
-    norms = np.linalg.svd(np.where(finite[..., None, None], matrix, 0.0), compute_uv=False)[..., 0]
-    return np.where(finite, norms, np.nan)
+    scale = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)[..., None]
+    alpha, beta = (np.where(np.isfinite(largest)[..., None], part / scale, 0.0) for part in (alpha, beta))
+    matrix = np.zeros((*largest.shape, size, size))
+    places = np.arange(size)
+    matrix[..., places, places] = alpha**2 + beta**2
+    matrix[..., places[1:], places[:-1]] = alpha[..., 1:] * beta[..., :-1]  # eigvalsh reads the lower triangle
+    norms = scale[..., 0] * np.sqrt(np.maximum(np.linalg.eigvalsh(matrix)[..., -1], 0.0))
+    return np.where(np.isfinite(largest), norms, np.nan)

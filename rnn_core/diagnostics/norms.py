@@ -1,10 +1,24 @@
-"""Lengths of vectors that may be far too short or too long to be squared."""
+"""How the diagnostics compute: lengths that may be far too short or too long to be squared, and quiet overflow."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
 from rnn_core.numerics import Array
+from rnn_core.threads import one_blas_thread
+
+
+@contextmanager
+def arithmetic() -> Iterator[None]:
+    """On the calling thread alone: the matrices are small, and a training may be using the other cores.
+
+    No warning where something overflows: an explosion is a result here, not an accident.
+    """
+    with one_blas_thread(), np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        yield
 
 
 def vector_norm(vectors: Array) -> Array:

@@ -1,0 +1,146 @@
+"""Who mattered: what the gradient says that each earlier word did to a prediction, and what happens without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnn_core import output
+from rnn_core.diagnostics.flow import GradientFlow, in_double
+from rnn_core.diagnostics.norms import arithmetic, vector_norm
+from rnn_core.model import LanguageModel
+from rnn_core.numerics import Array
+from rnn_core.text import UNKNOWN_ID
+
+
+@arithmetic()
+def influence(model: LanguageModel, flow: GradientFlow, sequence: int = 0) -> Array:
+    """||d log p_t(y_t) / d x_k||, (T, T), row t, column k; NaN above the diagonal and for padding.
+
+    x_k is the vector that word k is to the network: its embedding, or for one-hot input what it adds to the
+    pre-activations, U[w_k]. (Saliency: Simonyan, Vedaldi & Zisserman 2014; Li et al. 2016 for words.)
+    """
+    steps = len(flow.rounds)
+    norms = np.full((steps, steps), np.nan)
+    for lag in range(steps):
+        t = np.arange(lag, steps)
+        gradient = _word_gradient(model, flow, lag, slice(None), sequence)
+        norms[t, t - lag] = np.where(flow.live[t, sequence], vector_norm(gradient), np.nan)
+    return norms
+
+
+def _word_gradient(
+    model: LanguageModel, flow: GradientFlow, lag: int, positions: slice, sequence: int
+) -> Array:
+    """dE_{k+lag}/dx_k for the positions k that have such a loss, (·, D)."""
+    d_drive = flow.trace.layers[0].cell.drive_part(flow.rounds[lag].local[0][positions, sequence])
+    if model.config.embedding_size is None:
+        return d_drive
+    return d_drive @ model.params["U"].T.astype(np.float64)
+
+
+def _word_vectors(model: LanguageModel, ids: Array) -> Array:
+    """x of these words, (..., D)."""
+    table = model.params["U" if model.config.embedding_size is None else "E"]
+    return table[ids].astype(np.float64)
+
+
+@arithmetic()
+def predicted_changes(
+    model: LanguageModel, flow: GradientFlow, t: int, replacements: Array, sequence: int = 0
+) -> Array:
+    """What the gradient promises: d log p_t(y_t)/d x_k . (x_new - x_k) for replacements (t + 1, R) ids -> (t + 1, R)
+    nats.
+
+    Right to first order; beside `true_changes` it shows whether the gradient tells the truth about a whole word.
+    """
+    changes = np.empty(replacements.shape)
+    for k in range(t + 1):
+        gradient = _word_gradient(model, flow, t - k, slice(k, k + 1), sequence)[0]
+        now = _word_vectors(model, flow.trace.inputs[k, sequence])
+        changes[k] = -(_word_vectors(model, replacements[k]) - now) @ gradient
+    return changes
+
+
+@arithmetic()
+def true_changes(
+    model: LanguageModel, flow: GradientFlow, target: int, t: int, replacements: Array, sequence: int = 0
+) -> Array:
+    """What really happens: the change of log p_t(target) in nats when word k is replaced by replacements[k, r].
+
+    replacements (t + 1, R) ids -> (t + 1, R), by the forward pass alone (occlusion: Zeiler & Fergus 2014). All
+    replacements run side by side; each starts where it first differs from the sentence.
+    """
+    model = in_double(model)
+    count = replacements.shape[1]
+    sentence, layers = flow.trace.inputs[: t + 1, sequence], flow.trace.layers
+    states = model.initial_state(0)
+    for k in range(t + 1):
+        # Those already changed read on; word k's replacements join them from the sentence's own state.
+        joining = [layer.states[k, sequence] for layer in layers]
+        states = [
+            np.concatenate([state, np.broadcast_to(own, (count, len(own)))])
+            for state, own in zip(states, joining, strict=True)
+        ]
+        read = np.concatenate([np.full(k * count, sentence[k]), replacements[k]])
+        trace = model.forward(read[None], states)
+        states = [layer.states[-1] for layer in trace.layers]
+    own_hidden = flow.trace.hidden[t, sequence][None]
+    hidden = np.concatenate([own_hidden, trace.hidden[0]])
+    losses = output.losses(hidden, np.full(len(hidden), target), model.output_matrix, model.params.get("c"))
+    return (losses[0] - losses[1:]).reshape(t + 1, count)
+
+
+@dataclass(frozen=True, eq=False)
+class WhoMattered:
+    """For the prediction at step t, every word k = 0 .. t; log p is of the word that really came, in nats.
+
+    log_p               of that word
+    gradient            (t + 1,) ||d log p / d x_k||
+    unknown             (t + 1,) change of log p when word k is replaced by <unk>
+    unknown_predicted   the same as the gradient predicts it
+    expected            mean change over replacements drawn from the unigram distribution
+    expected_error      its standard error
+    expected_predicted  the mean as the gradient predicts it
+    """
+
+    log_p: float
+    gradient: Array
+    unknown: Array
+    unknown_predicted: Array
+    expected: Array
+    expected_error: Array
+    expected_predicted: Array
+
+
+@arithmetic()
+def who_mattered(
+    model: LanguageModel,
+    flow: GradientFlow,
+    target: int,
+    t: int,
+    unigram: Array,
+    rng: np.random.Generator,
+    draws: int = 4,
+    sequence: int = 0,
+) -> WhoMattered:
+    """unigram (N,): counts or probabilities of the words. The same draws serve every position.
+
+    `target` is the id whose probability is asked, targets[t] of the flow; `t` counts from 0.
+    """
+    drawn = rng.choice(len(unigram), size=draws, p=np.asarray(unigram, np.float64) / np.sum(unigram))
+    replacements = np.tile(np.concatenate([[UNKNOWN_ID], drawn]), (t + 1, 1))
+    true = true_changes(model, flow, target, t, replacements, sequence)
+    predicted = predicted_changes(model, flow, t, replacements, sequence)
+    gradient = [_word_gradient(model, flow, t - k, slice(k, k + 1), sequence)[0] for k in range(t + 1)]
+    error = true[:, 1:].std(axis=1, ddof=1) / np.sqrt(draws) if draws > 1 else np.full(t + 1, np.nan)
+    return WhoMattered(
+        -float(flow.losses_nats[t, sequence]),
+        vector_norm(np.array(gradient)),
+        true[:, 0],
+        predicted[:, 0],
+        true[:, 1:].mean(axis=1),
+        error,
+        predicted[:, 1:].mean(axis=1),
+    )
