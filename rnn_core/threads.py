@@ -61,14 +61,41 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="rnn_core")
 
 
+_submission = Lock()
+
+
 @cache
 def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+class _BlasLimit:
+    """BLAS's number of threads belongs to the whole process: the first who comes sets it to one, the last who leaves
+    sets it back. (Each for himself, two at a time would leave it where the slower one found it: at one.)
+    """
+
+    def __init__(self) -> None:
+        self._guard, self._users = Lock(), 0
+
+    def __enter__(self) -> None:
+        with self._guard:
+            self._users += 1
+            if self._users == 1:
+                self._limit = _blas().limit(limits=1, user_api="blas")
+
+    def __exit__(self, *problem: object) -> None:
+        with self._guard:
+            self._users -= 1
+            if not self._users:
+                self._limit.restore_original_limits()
+
+
+_blas_limit = _BlasLimit()
+
+
 def one_blas_thread() -> AbstractContextManager[object]:
     """Within this block BLAS computes on the calling thread alone."""
-    return _blas().limit(limits=1, user_api="blas")
+    return _blas_limit
 
 
 class Meeting:
@@ -123,7 +150,9 @@ def run_side_by_side(work: Callable[[int], None], threads: int, meeting: Meeting
             raise
 
     with one_blas_thread():
-        others = [_pool(threads - 1).submit(guarded, thread) for thread in range(1, threads)]
+        # All at once: the threads of one call wait for each other, so another call's must not come in between.
+        with _submission:
+            others = [_pool(threads - 1).submit(guarded, thread) for thread in range(1, threads)]
         try:
             guarded(0)
         finally:
