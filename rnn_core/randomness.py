@@ -18,6 +18,7 @@ def stream(seed: int, name: str, *counters: int) -> np.random.Generator:
     The arguments go through SHA-256 first: streams of neighbouring seeds and counters have nothing in common, and no
     two different lists of arguments are mistaken for each other.
     """
-    words = "/".join([str(int(seed)), name, *(str(int(counter)) for counter in counters)])
+    unambiguous = name.replace("%", "%25").replace("/", "%2F")
+    words = "/".join([str(int(seed)), unambiguous, *(str(int(counter)) for counter in counters)])
     digest = hashlib.sha256(words.encode("utf-8")).digest()
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(int.from_bytes(digest, "little"))))
