@@ -1,6 +1,6 @@
 """Records what PyTorch computes, so that the tests can compare without PyTorch.
 
-    pip install torch --index-url https://download.pytorch.org/whl/cpu
+    pip install torch --index-url https://download.pytorch.org/whl/cpu   # and this project: pip install -e .
     python tests/recorded/record_pytorch.py
 
 Each case becomes one .npz beside this file, all in float64 (`allow_pickle=False` reads it):
@@ -21,7 +21,8 @@ random: ours must be their sum, and each of PyTorch's two gradients must be ours
 would be two parameters, which move twice as far: there the sum is put into bias_ih, and bias_hh is held at zero by
 a hook that zeroes its gradient (for the GRU, all of it but the candidate's block, which is our b_n).
 
-The script also loads our export into PyTorch with `load_state_dict(strict=True)`, and compares what both then predict.
+The script also loads our weights into PyTorch with `load_state_dict(strict=True)`, from `to_torch_state_dict` and from
+the files that `python -m rnn_core export` writes, and compares what both then predict.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import cross_entropy, one_hot
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
@@ -42,6 +45,8 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent.parent))
 
 from rnn_core import LanguageModel, ModelConfig, from_torch_state_dict, to_torch_state_dict  # noqa: E402
+from rnn_core.__main__ import main as command_line  # noqa: E402
+from rnn_core.runs import Run  # noqa: E402
 
 WORDS, HIDDEN, EMBEDDING, STEPS, BATCH = 6, 3, 2, 5, 3
 LENGTHS = torch.tensor([3, 5, 1])
@@ -93,7 +98,7 @@ class Net(nn.Module):
     def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """inputs (T, B) with lengths LENGTHS -> log p (T, B, N), h (layers, B, H), c or None."""
         if self.config.embedding_size is None:
-            x = one_hot(inputs, self.config.vocabulary_size).double()
+            x = one_hot(inputs, self.config.vocabulary_size).to(self.decoder.weight.dtype)
         else:
             x = self.embedding(inputs)
         packed, last = self.rnn(pack_padded_sequence(x, LENGTHS, enforce_sorted=False))
@@ -202,10 +207,30 @@ def check_exchange(config: ModelConfig, net: Net, inputs: torch.Tensor, mask: to
     same_predictions(LanguageModel(config, params=from_torch_state_dict(config, state)), net, inputs, mask)
 
 
-def same_predictions(model: LanguageModel, net: Net, inputs: torch.Tensor, mask: torch.Tensor) -> None:
+def check_export_command(*options: str) -> None:
+    """Train a run for three steps, export it, and let PyTorch take the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        text, run, out = Path(folder, "text.txt"), str(Path(folder, "run")), Path(folder, "weights.safetensors")
+        text.write_text("".join(f"one two three four number{n % 7} five six .\n" for n in range(60)), encoding="utf-8")
+        train = ["train", str(text), "--run", run, "--sentences", "lines", "--hidden", "6", "--steps", "3", "--quiet"]
+        assert command_line([*train, *options]) == 0
+        assert command_line(["export", run, str(out), "--format", "torch"]) == 0
+        model = Run.open(Path(run)).load_model()
+        net = Net(model.config).float()
+        net.load_state_dict(load_file(out), strict=True)
+        inputs = torch.randint(model.config.vocabulary_size, (STEPS, BATCH))
+        mask = torch.arange(STEPS)[:, None] < LENGTHS
+        # A run's weights are float32, and its arithmetic with them.
+        same_predictions(model, net, inputs, mask, within=1e-5)
+    print("exported and loaded:", *options)
+
+
+def same_predictions(
+    model: LanguageModel, net: Net, inputs: torch.Tensor, mask: torch.Tensor, within: float = 1e-12
+) -> None:
     ours, _ = model.log_probabilities(inputs.numpy())
     difference = np.abs(ours - numbers(net(inputs)[0]))[mask.numpy()].max()
-    assert difference < 1e-12, difference
+    assert difference < within, difference
 
 
 def main() -> None:
@@ -214,6 +239,10 @@ def main() -> None:
     for seed, (name, options) in enumerate(CASES.items()):
         np.savez_compressed(HERE / f"{name}.npz", **record_case(name, options, seed))
     print("recorded with PyTorch", torch.__version__)
+    check_export_command("--cell", "tanh")
+    check_export_command("--cell", "relu", "--embedding", "5")
+    check_export_command("--cell", "lstm", "--embedding", "6", "--tied", "--layers", "2")
+    check_export_command("--cell", "gru", "--embedding", "5", "--layers", "3")
 
 
 if __name__ == "__main__":
