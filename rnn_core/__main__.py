@@ -352,7 +352,11 @@ def generate_command(options: argparse.Namespace) -> int:
         tell(f"note: {explanation}")
     tokens = generate(run.load_model(), vocabulary, options.prompt, options.count, settings, options.seed)
     sentences = sentences_of(tokens, vocabulary.unit)
-    show(options, {"sentences": sentences}, sentences)
+    if options.json:
+        show(options, {"sentences": list(sentences)}, [])
+    else:
+        for sentence in sentences:
+            print(sentence, flush=True)
     return 0
 
 

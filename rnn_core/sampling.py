@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -157,12 +158,10 @@ def _continue(
         log_p, state = model.advance(np.array([id]), state)
 
 
-def sentences_of(tokens: Iterable[SampledToken], unit: str) -> list[str]:
-    """The stream of `generate` as readable sentences."""
-    words: dict[int, list[str]] = {}
-    for token in tokens:
-        words.setdefault(token.sentence, []).append(token.word)
-    return [detokenize(sentence, unit) for sentence in words.values()]
+def sentences_of(tokens: Iterable[SampledToken], unit: str) -> Iterator[str]:
+    """The stream of `generate` as readable sentences, each as soon as it is complete."""
+    for _, sentence in groupby(tokens, key=lambda token: token.sentence):
+        yield detokenize([token.word for token in sentence], unit)
 
 
 def next_word_odds(log_p: Array, settings: SamplingSettings, forbidden: Iterable[int] = ()) -> Array:

@@ -119,7 +119,7 @@ class TrainingSettings:
         )
         _require(
             self.clip is None or _positive(self.clip),
-            "the limit of clipping must be a number above 0; leave it out for no clipping.",
+            "the limit of clipping must be a number above 0, or none for no clipping.",
         )
         _require(
             self.clip_mode in CLIP_MODES,

@@ -1,0 +1,422 @@
+"""The command line, as a user and a script meet it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from tiny_runs import alive, differences, ending, tiny_run, wait_for
+
+from rnn_core.__main__ import main
+from rnn_core.corpora import agreement_sentences
+from rnn_core.runs import Run
+
+SMALL = ["--hidden", "8", "--batch", "8", "--sentences", "lines"]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("corpus") / "tale.txt"
+    path.write_text("\n".join(" ".join(sentence) for sentence in agreement_sentences(3, 60)))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, text: str) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert main(["train", text, "--run", str(folder), "--epochs", "4", "--cell", "lstm", "--quiet", *SMALL]) == 0
+    return folder
+
+
+def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rnn_core", *arguments], capture_output=True, text=True, timeout=120, **options
+    )
+
+
+def last_json(output: str) -> dict[str, Any]:
+    values = json.loads(output.splitlines()[-1])
+    assert isinstance(values, dict)
+    return values
+
+
+def run_main(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = main(list(arguments))
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+# --- what it does -----------------------------------------------------------------------------------------------------
+
+
+def test_train_ends_with_one_json_object_and_shows_its_progress_on_standard_error(text: str, tmp_path: Path) -> None:
+    result = command("train", text, "--run", str(tmp_path / "run"), "--epochs", "2", "--json", *SMALL)
+    assert result.returncode == 0, result.stderr
+    values = last_json(result.stdout)
+    assert list(values) == [
+        "run",
+        "step",
+        "epoch",
+        "train_loss_nats",
+        "valid_loss_nats",
+        "valid_perplexity",
+        "tokens_per_second",
+        "parameters",
+    ]
+    assert (values["run"], values["step"], values["epoch"]) == (str(tmp_path / "run"), 14, 2)
+    assert values["valid_perplexity"] == pytest.approx(math.exp(values["valid_loss_nats"]))
+    assert values["tokens_per_second"] > 0
+    for word in ("loss", "gradient", "words/s", "14/14", "validation loss"):
+        assert word in result.stderr
+
+
+def test_without_json_the_validation_perplexity_stands_beside_the_unigrams(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run_main(capsys, "train", text, "--run", str(tmp_path / "run"), "--epochs", "1", *SMALL)
+    assert code == 0
+    assert "perplexity" in out
+    assert "word frequencies alone" in out
+
+
+def test_every_setting_of_the_command_line_reaches_the_run(text: str, tmp_path: Path) -> None:
+    options = (
+        "--unit char --vocabulary 20 --lowercase --cell gru --hidden 6 --embedding 6 --layers 2 --tied "
+        "--init orthogonal --init-scale 0.9 --batch 4 --batching stream --sequence-length 9 --truncate 3 "
+        "--optimizer rmsprop "
+        "--learning-rate 0.01 --schedule cosine --warmup-steps 2 --clip none --clip-mode value --dropout 0.1 "
+        "--variational --weight-decay 0.001 --steps 2 --seed 7 --gru-reset before --sentences lines --quiet --chrono 9 "
+        "--name mine"
+    )
+    assert main(["train", text, "--run", str(tmp_path / "run"), *options.split()]) == 0
+    config = Run.open(tmp_path / "run").config
+    assert config.name == "mine"
+    text_part, model, training = config.text, config.model, config.training
+    assert (text_part.unit, text_part.vocabulary_size, text_part.lowercase) == ("char", 20, True)
+    assert (model.cell, model.hidden_size, model.embedding_size, model.layers, model.tied) == ("gru", 6, 6, 2, True)
+    assert (model.init, model.init_scale, model.gru_reset, model.chrono) == ("orthogonal", 0.9, "before", 9)
+    assert (model.dropout, model.variational, model.bias) == (0.1, True, True)
+    assert (training.batch_size, training.batching, training.sequence_length) == (4, "stream", 9)
+    assert (training.truncate, training.optimizer, training.learning_rate) == (3, "rmsprop", 0.01)
+    assert (training.schedule, training.warmup_steps, training.clip, training.clip_mode) == ("cosine", 2, None, "value")
+    assert (training.weight_decay, training.steps, training.seed, text_part.seed) == (0.001, 2, 7, 7)
+
+
+def test_full_truncation_is_none(text: str, tmp_path: Path) -> None:
+    main(["train", text, "--run", str(tmp_path / "run"), "--truncate", "full", "--steps", "1", "--quiet", *SMALL])
+    assert Run.open(tmp_path / "run").config.training.truncate is None
+
+
+def test_resume_trains_to_a_later_end(trained: Path, tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", epochs=1)
+    result = command("resume", str(run.folder), "--json")
+    assert (result.returncode, last_json(result.stdout)["epoch"]) == (0, 1)
+    result = command("resume", str(run.folder), "--epochs", "2", "--json", "--quiet")
+    assert (result.returncode, last_json(result.stdout)["epoch"]) == (0, 2)
+    assert result.stderr == ""
+    result = command("resume", str(run.folder), "--json")
+    assert (result.returncode, last_json(result.stdout)["step"]) == (0, run.status().step)
+    assert "finished already" in result.stderr
+
+
+def test_killed_and_resumed_a_run_ends_with_the_same_weights_as_one_that_was_never_stopped(
+    text: str, tmp_path: Path
+) -> None:
+    settings = ["--steps", "900", "--cell", "gru", "--dropout", "0.1", "--quiet", *SMALL]
+    assert main(["train", text, "--run", str(tmp_path / "left-alone"), *settings]) == 0
+    killed = tmp_path / "killed"
+    program = [sys.executable, "-m", "rnn_core"]
+    process = subprocess.Popen([*program, "train", text, "--run", str(killed), *settings])
+    wait_for(lambda: (killed / "config.json").exists() and Run.open(killed).status().step > 20)
+    process.kill()
+    process.wait()
+    assert Run.open(killed).status().state == "dead"
+    process = subprocess.Popen([*program, "resume", str(killed), "--quiet"])
+    wait_for(lambda: Run.open(killed).status().state in ("running", "finished"))
+    process.kill()
+    process.wait()
+    assert command("resume", str(killed)).returncode == 0
+    assert differences(ending(Run.open(killed)), ending(Run.open(tmp_path / "left-alone"))) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_stores_the_run_and_says_how_to_resume(tmp_path: Path, number: int, code: int) -> None:
+    run = tiny_run(tmp_path / "run", steps=10**6)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rnn_core", "resume", str(run.folder), "--quiet"], stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: run.status().step > 5)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert len(said.splitlines()) == 1
+    assert f"resume {run.folder}" in said
+    assert run.status().state == "stopped"
+    assert run.status().checkpoint_step == run.status().step
+
+
+def test_ctrl_c_before_the_training_began_is_no_traceback(tmp_path: Path) -> None:
+    corpus = tmp_path / "large.txt"
+    corpus.write_text("\n".join(f"the word {number} is not {number + 1} at all ." for number in range(200_000)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rnn_core", "train", str(corpus), "--run", str(tmp_path / "run")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_resumed_training_carries_neither_nltk_nor_pandas(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", steps=3, sample_every_seconds=0.0, horizon_every_seconds=0.0)
+    program = (
+        "import sys; from rnn_core.__main__ import main\n"
+        f"assert main(['resume', {str(run.folder)!r}, '--quiet']) == 0\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'nltk', 'pandas', 'scipy', 'streamlit'}))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert result.stdout.splitlines()[-1] == "[]", result.stderr
+    assert run.events(kinds=["sampled"])
+    assert run.events(kinds=["horizon_measured"])
+
+
+def test_generate_writes_sentences_without_unknown_words(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run_main(capsys, "generate", str(trained), "--count", "5", "--seed", "3", "--json")
+    assert code == 0
+    values = last_json(out)
+    assert list(values) == ["sentences"]
+    assert len(values["sentences"]) == 5
+    assert all(sentence and "<unk>" not in sentence for sentence in values["sentences"])
+    assert (
+        run_main(capsys, "generate", str(trained), "--count", "5", "--seed", "3")[1].splitlines() == values["sentences"]
+    )
+    options = ["--temperature", "0.5", "--top-k", "3", "--top-p", "0.9", "--prompt", "the zebra"]
+    code, out, err = run_main(capsys, "generate", str(trained), *options)
+    assert out.startswith("the zebra")
+    assert "lacks 'zebra'" in err
+
+
+def test_evaluate_lays_the_network_beside_counting(
+    trained: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run_main(capsys, "evaluate", str(trained), text, "--json")
+    assert code == 0
+    values = last_json(out)
+    assert list(values) == ["tokens", "loss_nats", "perplexity", "unknown_rate", "baselines"]
+    assert list(values["baselines"]) == ["uniform", "unigram", "bigram", "kneser_ney_trigram"]
+    run = Run.open(trained)
+    corpus = run.corpus()
+    everything = corpus.train + corpus.valid
+    assert values["tokens"] == sum(map(len, everything)) - len(everything)
+    assert values["perplexity"] == pytest.approx(math.exp(values["loss_nats"]))
+    assert values["baselines"]["uniform"] == pytest.approx(len(corpus.vocabulary))
+    assert values["baselines"]["unigram"] < values["baselines"]["uniform"]
+    assert 0 <= values["unknown_rate"] < 0.1
+    assert "unigram" in run_main(capsys, "evaluate", str(trained), text)[1]
+
+
+def test_an_evaluation_counts_the_words_it_does_not_know(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("the zebra zebra zebra\n" * 10)
+    values = last_json(run_main(capsys, "evaluate", str(trained), str(other), "--json")[1])
+    assert values["unknown_rate"] == pytest.approx(3 / 4)
+    assert values["tokens"] == 50
+
+
+def test_gradients_gives_a_triangle_and_its_ledger(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run_main(capsys, "gradients", str(trained), "--text", "the king raised the old sword", "--json")
+    assert code == 0
+    values = last_json(out)
+    assert list(values) == ["tokens", "delta_norms", "lag_gradient_norms", "full_gradient_norm", "half_life"]
+    size = len(values["tokens"])
+    assert (values["tokens"][:2], size) == (["<s>", "the"], 7)
+    for row, norms in enumerate(values["delta_norms"]):
+        assert all(norm is not None and norm >= 0 for norm in norms[: row + 1])
+        assert norms[row + 1 :] == [None] * (size - 1 - row)
+    assert len(values["lag_gradient_norms"]) == size
+    assert values["full_gradient_norm"] > 0
+    assert "half-life" in run_main(capsys, "gradients", str(trained), "--text", "the king")[1]
+
+
+def test_gradcheck_is_below_one_in_a_million(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run_main(capsys, "gradcheck", "--cell", "gru", "--json")
+    assert code == 0
+    assert 0 < last_json(out)["worst_relative_error"]["gru"] < 1e-6
+
+
+def test_export_writes_what_pytorch_loads(trained: Path, tmp_path: Path) -> None:
+    target = tmp_path / "weights.safetensors"
+    assert main(["export", str(trained), str(target), "--format", "torch"]) == 0
+    arrays = safetensors.numpy.load_file(target)
+    size = len(Run.open(trained).vocabulary())
+    assert {name: value.shape for name, value in arrays.items()} == {
+        "rnn.weight_ih_l0": (32, size),  # one-hot input: no embedding
+        "rnn.weight_hh_l0": (32, 8),
+        "rnn.bias_ih_l0": (32,),
+        "rnn.bias_hh_l0": (32,),
+        "decoder.weight": (size, 8),
+        "decoder.bias": (size,),
+    }
+
+
+def test_the_tutorials_weights_can_be_trained_further_and_exported(text: str, tmp_path: Path) -> None:
+    size = len(tiny_vocabulary(text, tmp_path))
+    rng = np.random.default_rng(0)
+    shapes = {"U": (5, size), "V": (size, 5), "W": (5, 5)}
+    arrays = {name: rng.normal(0, 0.1, shape) for name, shape in shapes.items()}
+    weights = tmp_path / "tutorial.npz"
+    np.savez(weights, **arrays)
+    options = ["--start-from", str(weights), "--no-bias", "--hidden", "5", "--sentences", "lines", "--steps", "2"]
+    assert main(["train", text, "--run", str(tmp_path / "run"), "--quiet", *options]) == 0
+    first = Run.open(tmp_path / "run").load_model(step=0).params
+    assert np.allclose(first["W"], arrays["W"])
+    assert main(["export", str(weights), str(tmp_path / "out.safetensors")]) == 0
+
+
+def tiny_vocabulary(text: str, tmp_path: Path) -> Any:
+    folder = str(tmp_path / "vocabulary")
+    assert main(["train", text, "--run", folder, "--steps", "1", "--quiet", *SMALL]) == 0
+    return Run.open(folder).vocabulary()
+
+
+# --- what the user got wrong ------------------------------------------------------------------------------------------
+
+WRONG: dict[str, tuple[list[str], str]] = {
+    "no command": ([], "COMMAND"),
+    "another command": (["fly"], "fly"),
+    "another option": (["train", "TEXT", "--run", "NEW", "--wings", "2"], "--wings"),
+    "no folder": (["train", "TEXT"], "--run"),
+    "no such file": (["train", "nowhere.txt", "--run", "NEW"], "nowhere.txt cannot be read"),
+    "a folder as corpus": (["train", "TMP", "--run", "NEW"], "cannot be read"),
+    "a number in words": (["train", "TEXT", "--run", "NEW", "--hidden", "many"], "--hidden"),
+    "a cell nobody built": (["train", "TEXT", "--run", "NEW", "--cell", "transformer"], "--cell"),
+    "no hidden unit": (["train", "TEXT", "--run", "NEW", "--hidden", "0"], "hidden unit"),
+    "four layers": (["train", "TEXT", "--run", "NEW", "--layers", "4"], "layers"),
+    "no words": (["train", "TEXT", "--run", "NEW", "--vocabulary", "2"], "vocabulary"),
+    "truncation in words": (["train", "TEXT", "--run", "NEW", "--truncate", "some"], "--truncate"),
+    "a negative rate": (["train", "TEXT", "--run", "NEW", "--learning-rate", "-1"], "learning rate"),
+    "clipping at nothing": (["train", "TEXT", "--run", "NEW", "--clip", "0"], "none"),
+    "epochs and steps": (["train", "TEXT", "--run", "NEW", "--epochs", "1", "--steps", "1"], "not allowed with"),
+    "no epochs": (["train", "TEXT", "--run", "NEW", "--epochs", "0"], "at least 1 epoch"),
+    "dropout of everything": (["train", "TEXT", "--run", "NEW", "--dropout", "1"], "dropout"),
+    "tied without embedding": (["train", "TEXT", "--run", "NEW", "--tied"], "embedding"),
+    "omega for an LSTM": (["train", "TEXT", "--run", "NEW", "--omega", "1", "--cell", "lstm"], "mega"),
+    "a network of terabytes": (["train", "TEXT", "--run", "NEW", "--hidden", "3000000"], "GiB"),
+    "an unknown encoding": (["train", "TEXT", "--run", "NEW", "--encoding", "klingon"], "klingon"),
+    "an empty corpus": (["train", "EMPTY", "--run", "NEW"], "empty"),
+    "one word": (["train", "WORD", "--run", "NEW"], "at least 20"),
+    "a binary file": (["train", "BINARY", "--run", "NEW"], "text"),
+    "weights that are no npz": (["train", "TEXT", "--run", "NEW", "--start-from", "TEXT"], "npz"),
+    "a run that is there": (["train", "TEXT", "--run", "RUN"], "resume"),
+    "no run to resume": (["resume", "NEW"], "not a run"),
+    "a file as run": (["resume", "TEXT"], "not a run"),
+    "an end that is past": (["resume", "RUN", "--steps", "1"], "ask for more"),
+    "no run to generate from": (["generate", "NEW"], "not a run"),
+    "a run without weights": (["generate", "FRESH"], "no weights yet"),
+    "negative temperature": (["generate", "RUN", "--temperature", "-1"], "temperature"),
+    "no candidates": (["generate", "RUN", "--top-k", "0"], "top-k"),
+    "no sentences": (["generate", "RUN", "--count", "0"], "at least 1 sentence"),
+    "no text": (["gradients", "RUN", "--text", ""], "--text"),
+    "too much text": (["gradients", "RUN", "--text", "the king " * 200], "Shorten"),
+    "no corpus to evaluate": (["evaluate", "RUN", "nowhere.txt"], "nowhere.txt"),
+    "nothing to evaluate": (["evaluate", "RUN", "EMPTY"], "empty"),
+    "an export over a folder": (["export", "RUN", "TMP"], "folder"),
+    "an export to nowhere": (["export", "RUN", "TMP/no/such/file"], "No such file"),
+    "an export to another program": (["export", "RUN", "OUT", "--format", "onnx"], "--format"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_mistake_of_the_user_is_one_line_and_exit_code_2(
+    case: str, trained: Path, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, words = WRONG[case]
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "word.txt").write_text("word")
+    (tmp_path / "binary.txt").write_bytes(bytes(range(256)) * 40)
+    tiny_run(tmp_path / "fresh")
+    places = {
+        "TEXT": text,
+        "RUN": str(trained),
+        "NEW": str(tmp_path / "new"),
+        "FRESH": str(tmp_path / "fresh"),
+        "EMPTY": str(tmp_path / "empty.txt"),
+        "WORD": str(tmp_path / "word.txt"),
+        "BINARY": str(tmp_path / "binary.txt"),
+        "OUT": str(tmp_path / "out"),
+        "TMP": str(tmp_path),
+        "TMP/no/such/file": str(tmp_path / "no" / "such" / "file"),
+    }
+    code, out, err = run_main(capsys, *(places.get(argument, argument) for argument in arguments))
+    assert code == 2
+    assert out == ""
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, err
+    assert words in errors[0]
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == errors[0]
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_explosion_is_explained_and_the_way_on_works(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(tmp_path / "run")
+    wild = (
+        "--cell relu --init spectral --init-scale 3 --clip none --optimizer sgd --learning-rate 1e4 --epochs 5 --quiet"
+    )
+    code, out, err = run_main(capsys, "train", text, "--run", folder, *wild.split(), *SMALL)
+    assert code == 2
+    assert out == ""
+    assert err.splitlines()[-1].startswith("error: training diverged after step")
+    assert "clipping" in err or "lower" in err
+    assert Run.open(folder).status().state == "diverged"
+
+
+def test_a_closed_pipe_ends_without_a_complaint(trained: Path) -> None:
+    program = f"{sys.executable} -m rnn_core generate {trained} --count 2000 | head -1"
+    result = subprocess.run(program, shell=True, capture_output=True, text=True, timeout=60)
+    assert len(result.stdout.splitlines()) == 1
+    assert "Traceback" not in result.stderr
+    assert "Exception" not in result.stderr
+
+
+def test_help_lists_every_command() -> None:
+    result = command("--help")
+    assert result.returncode == 0
+    for name in ("train", "resume", "generate", "evaluate", "gradients", "gradcheck", "export"):
+        assert name in result.stdout
+
+
+def test_a_worker_can_be_nice(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", steps=10**6)
+    process = subprocess.Popen([sys.executable, "-m", "rnn_core", "resume", str(run.folder), "--quiet", "--nice", "7"])
+    wait_for(lambda: run.status().step > 2)
+    assert os.getpriority(os.PRIO_PROCESS, process.pid) == os.getpriority(os.PRIO_PROCESS, 0) + 7
+    process.terminate()
+    process.wait(timeout=30)
+    assert not alive(process.pid)
+
+
+def test_a_host_can_stop_a_run_nobody_watches(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", steps=10**6)
+    result = command("resume", str(run.folder), "--quiet", "--stop-if-unwatched", "0.01")
+    assert result.returncode == 0
+    assert "nobody had watched" in result.stderr
+    assert run.status().state == "stopped"

@@ -1,0 +1,182 @@
+"""Drawing words: the odds are the network's, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_runs import tiny_corpus
+
+from rnn_core.errors import SettingsError
+from rnn_core.model import LanguageModel, ModelConfig
+from rnn_core.sampling import SampledToken, SamplingSettings, generate, next_word_odds, read_prompt, sentences_of
+from rnn_core.text import END_ID, START_ID, UNKNOWN_ID, TextSettings, prepare_sentences
+
+CORPUS = tiny_corpus()
+WORDS = CORPUS.vocabulary
+MODEL = LanguageModel(
+    ModelConfig(cell="gru", hidden_size=8, vocabulary_size=len(WORDS), layers=2), rng=np.random.default_rng(1)
+)
+
+LOG_P = st.lists(st.floats(-30, 0), min_size=4, max_size=40).map(lambda values: np.array(values))
+
+
+def draw(prompt: str = "", count: int = 1, seed: int = 0, **settings: Any) -> list[SampledToken]:
+    return list(generate(MODEL, WORDS, prompt, count, SamplingSettings(**settings), seed))
+
+
+@given(log_p=LOG_P, temperature=st.floats(0.05, 20))
+def test_the_odds_are_the_softmax_of_the_logits_over_the_temperature(log_p: np.ndarray, temperature: float) -> None:
+    expected = np.exp(log_p / temperature) / np.exp(log_p / temperature).sum()
+    assert np.allclose(next_word_odds(log_p, SamplingSettings(temperature=temperature)), expected, atol=1e-12)
+
+
+@given(log_p=LOG_P, k=st.integers(1, 50))
+def test_top_k_leaves_the_k_likeliest_in_their_proportions(log_p: np.ndarray, k: int) -> None:
+    whole = next_word_odds(log_p, SamplingSettings())
+    odds = next_word_odds(log_p, SamplingSettings(top_k=k))
+    kept = odds > 0
+    assert kept.sum() == min(k, (whole > 0).sum())
+    assert whole[kept].min() >= whole[~kept].max(initial=0.0)
+    assert np.allclose(odds[kept], whole[kept] / whole[kept].sum())
+
+
+@given(log_p=LOG_P, p=st.floats(0.01, 1.0))
+def test_top_p_leaves_the_smallest_set_of_likeliest_words_that_reaches_p(log_p: np.ndarray, p: float) -> None:
+    whole = next_word_odds(log_p, SamplingSettings())
+    kept = np.sort(whole[next_word_odds(log_p, SamplingSettings(top_p=p)) > 0])
+    assert kept.sum() >= p - 1e-9
+    assert kept[1:].sum() < p + 1e-9
+
+
+@given(log_p=LOG_P)
+def test_temperature_zero_takes_the_likeliest_word(log_p: np.ndarray) -> None:
+    odds = next_word_odds(log_p, SamplingSettings(temperature=0.0))
+    assert odds[np.argmax(log_p)] == 1
+    assert odds.sum() == 1
+
+
+@given(log_p=LOG_P, temperature=st.sampled_from([1e-300, 1e-9, 1e-3, 100.0]))
+def test_extreme_temperatures_still_give_odds(log_p: np.ndarray, temperature: float) -> None:
+    odds = next_word_odds(log_p, SamplingSettings(temperature=temperature, top_k=3, top_p=0.9))
+    assert np.isfinite(odds).all()
+    assert odds.sum() == pytest.approx(1)
+
+
+def test_forbidden_words_have_no_odds_and_the_rest_share_them() -> None:
+    log_p = np.log(np.array([0.5, 0.2, 0.2, 0.1]))
+    assert next_word_odds(log_p, SamplingSettings(), [0]) == pytest.approx([0, 0.4, 0.4, 0.2])
+
+
+def test_words_are_drawn_as_often_as_the_network_says() -> None:
+    firsts = [token.word for token in draw(count=4000, max_tokens=1)]
+    log_p, _ = MODEL.advance(np.array([START_ID]), MODEL.initial_state(1))
+    odds = next_word_odds(log_p[0], SamplingSettings(), [START_ID, UNKNOWN_ID, END_ID])
+    counts = np.array([firsts.count(word) for word in WORDS.words])
+    spread = np.sqrt(4000 * odds * (1 - odds))
+    assert (np.abs(counts - 4000 * odds) <= 5 * spread + 1e-9).all()
+
+
+def test_the_probability_of_each_word_is_the_networks_own() -> None:
+    tokens = draw("the", 1, temperature=0.5, top_k=4)
+    ids = np.array([START_ID, *WORDS.encode([token.word for token in tokens])])
+    log_p, _ = MODEL.log_probabilities(ids[:-1, None])
+    expected = [np.exp(log_p[step, 0, word]) for step, word in enumerate(ids[1:])]
+    assert [token.probability for token in tokens] == pytest.approx(expected, rel=1e-4)
+    assert [token.given for token in tokens] == [True] + [False] * (len(tokens) - 1)
+    for token in tokens:
+        likeliest = [probability for _, probability in token.alternatives]
+        assert likeliest == sorted(likeliest, reverse=True)
+        assert token.given or token.odds is not None
+        assert token.given or token.word in [word for word, _ in token.alternatives]  # top_k=4 of the 5 shown
+
+
+def test_marks_are_never_written_and_unknown_words_only_where_allowed() -> None:
+    rng = np.random.default_rng(0)
+    eager = LanguageModel(MODEL.config, rng=rng)
+    eager.params["c"][[UNKNOWN_ID, START_ID]] = 5.0
+    words = {token.word for token in generate(eager, WORDS, "", 30)}
+    assert not words & {"<unk>", "<s>", "</s>"}
+    allowed = {token.word for token in generate(eager, WORDS, "", 30, SamplingSettings(allow_unknown=True))}
+    assert "<unk>" in allowed
+    assert not allowed & {"<s>", "</s>"}
+
+
+def test_a_sentence_is_never_empty_and_never_too_long() -> None:
+    rng = np.random.default_rng(0)
+    hasty = LanguageModel(MODEL.config, rng=rng)
+    hasty.params["c"][END_ID] = 50.0
+    assert [token.sentence for token in generate(hasty, WORDS, "", 5)] == [0, 1, 2, 3, 4]
+    endless = LanguageModel(MODEL.config, rng=rng)
+    endless.params["c"][END_ID] = -50.0
+    assert len(list(generate(endless, WORDS, "", 2, SamplingSettings(max_tokens=7)))) == 14
+
+
+def test_a_sentence_depends_on_its_number_and_the_seed_alone() -> None:
+    three = [token for token in draw(count=3, seed=5) if token.sentence == 1]
+    two = [token for token in draw(count=2, seed=5) if token.sentence == 1]
+    assert three == two
+    assert draw(seed=5) == draw(seed=5)
+    assert draw(seed=5) != draw(seed=6)
+
+
+def test_drawing_leaves_the_network_alone() -> None:
+    before = {name: value.copy() for name, value in MODEL.params.items()}
+    draw("the king", 3)
+    assert all(np.array_equal(MODEL.params[name], before[name]) for name in before)
+
+
+def test_a_prompt_with_unknown_words_is_explained_and_read_all_the_same() -> None:
+    prompt = read_prompt(WORDS, "the king met a zebra and a zebra")
+    assert prompt.unknown == tuple(dict.fromkeys(word for word in prompt.tokens if word not in WORDS))
+    assert "'zebra'" in prompt.explanation
+    assert "<unk>" in prompt.explanation
+    assert read_prompt(WORDS, "the").explanation == ""
+    assert [token.word for token in draw("zebra")][0] == "zebra"
+
+
+def test_a_prompt_that_reads_like_a_mark_is_a_word_like_any_other() -> None:
+    prompt = read_prompt(WORDS, "<unk>")
+    assert START_ID not in prompt.ids
+    assert END_ID not in prompt.ids
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"temperature": -1}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"temperature": float("inf")}, "temperature"),
+        ({"top_k": 0}, "top-k"),
+        ({"top_p": 0}, "top-p"),
+        ({"top_p": 1.5}, "top-p"),
+        ({"max_tokens": 0}, "room"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        draw(**settings)
+
+
+def test_no_sentence_and_an_endless_prompt_are_refused() -> None:
+    with pytest.raises(SettingsError, match="at least 1 sentence"):
+        draw(count=0)
+    with pytest.raises(SettingsError, match="Shorten"):
+        draw("the " * 5000)
+
+
+def test_characters_are_joined_without_spaces() -> None:
+    corpus = prepare_sentences([list("abcab"), list("bcabc"), list("cabca")] * 5, "abc", TextSettings(unit="char"))
+    model = LanguageModel(ModelConfig(hidden_size=4, vocabulary_size=len(corpus.vocabulary)))
+    (text,) = sentences_of(generate(model, corpus.vocabulary, "ab"), "char")
+    assert text.startswith("ab")
+    assert set(text) <= set("abc")
+
+
+def test_a_prompt_of_nothing_needs_no_tokenizer(tmp_path: Path) -> None:
+    assert read_prompt(WORDS, "").tokens == ()
+    assert read_prompt(WORDS, "  \n ").tokens == ()
