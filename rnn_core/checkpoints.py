@@ -163,7 +163,7 @@ def encode_tensors(arrays: Arrays, metadata: Mapping[str, str]) -> Iterator[byte
 
 def write_tensors(path: Path, arrays: Arrays, metadata: Mapping[str, str]) -> None:
     """Write a safetensors file whole or not at all. Raises OSError (the disk), CheckpointError (not finite)."""
-    _check_finite(path.name, arrays)
+    check_finite(path.name, arrays)
     system.rename(write_temporary(path, encode_tensors(arrays, metadata)), path)
     sync_folder(path.parent)
 
@@ -202,7 +202,7 @@ def read_tensors(path: Path, specs: Specs) -> tuple[dict[str, NDArray[Any]], dic
                 view = view[count:]
         if digest.hexdigest() != checksum:
             raise CheckpointError(f"{path.name} is damaged: its checksum does not fit its contents.")
-        _check_finite(path.name, arrays)
+        check_finite(path.name, arrays)
     return arrays, metadata
 
 
@@ -285,7 +285,8 @@ def _bytes_of(array: NDArray[Any]) -> memoryview:
     return array.reshape(-1).view(np.uint8).data
 
 
-def _check_finite(file: str, arrays: Arrays) -> None:
+def check_finite(file: str, arrays: Arrays) -> None:
+    """Raises CheckpointError where an array holds an inf or a nan; `file` is what the message calls it."""
     for name, array in arrays.items():
         flat = array.reshape(-1)
         if flat.dtype.kind == "f" and not all(
@@ -316,7 +317,7 @@ def save(folder: Path, step: int, arrays: Arrays, state: Mapping[str, Any], prev
     none, and is overwritten. Wherever this is cut off, the folder holds a whole checkpoint. Raises OSError,
     CheckpointError.
     """
-    _check_finite(NEWEST, arrays)
+    check_finite(NEWEST, arrays)
     metadata = {"schema": str(SCHEMA), "step": str(step), "state": json.dumps(state, allow_nan=False)}
     newest = folder / NEWEST
     temporary = write_temporary(newest, encode_tensors(arrays, metadata))

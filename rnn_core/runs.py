@@ -4,6 +4,7 @@
                 vocabulary.json     the words, in the order of their ids
                 corpus.safetensors  train_ids, train_offsets, valid_ids, valid_offsets
                 model.safetensors   the newest checkpoint; model-<step>.safetensors are the two before it
+                weights-<step>.safetensors  weights alone, at moments along the way (see `snapshots`)
                 events.sqlite       metrics, events, requests, status (WAL: one writer, many readers)
                 lock                flock'ed by the one worker that may write
 
@@ -37,7 +38,7 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_core import checkpoints, ngrams
+from rnn_core import checkpoints, ngrams, snapshots
 from rnn_core.checkpoints import Spec, Specs
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 from rnn_core.model import LanguageModel, ModelConfig, parameter_shapes
@@ -102,7 +103,7 @@ INSERT INTO status (only_row, state, step, epoch, message) VALUES (1, 'created',
 
 # Files that belong to a run; whatever else lies in its folder is somebody's own.
 OWN_FILES = re.compile(
-    r"(config\.json|vocabulary\.json|corpus\.safetensors|model(-\d{1,18})?\.safetensors)(\.tmp)?"
+    r"(config\.json|vocabulary\.json|corpus\.safetensors|(model(-\d{1,18})?|weights-\d{1,18})\.safetensors)(\.tmp)?"
     r"|events\.sqlite(-wal|-shm|-journal)?|lock|worker\.log"
 )
 
@@ -219,14 +220,15 @@ class Run:
         return PreparedCorpus(vocabulary=vocabulary, train=train, valid=valid, name=facts.name, report=report)
 
     def load_model(self, step: int | None = None) -> LanguageModel:
-        """The network at its newest checkpoint, or at one of `checkpoint_steps()`. Raises RunError if there is none
-        yet.
-        """
+        """The network at its newest checkpoint, or at one of `moments()`. Raises RunError if there is none yet."""
         return self.load_model_and_step(step)[0]
 
     def load_model_and_step(self, step: int | None = None) -> tuple[LanguageModel, int]:
         """As `load_model`, and the step that the weights are of."""
         specs = checkpoint_specs(self.config)
+        if step is not None and step in snapshots.steps(self.folder):
+            arrays = snapshots.load(self.folder, step, parameter_specs(self.config.model))
+            return LanguageModel(self.config.model, params=parameters_of(arrays)), step
         if step is None:
             checkpoint = checkpoints.load_newest(self.folder, specs)
         else:
@@ -241,6 +243,10 @@ class Run:
         """The steps whose weights are in the folder, ascending."""
         steps = {checkpoints.step_of(path) for path in checkpoints.candidates(self.folder)}
         return sorted(step for step in steps if step is not None)
+
+    def moments(self) -> list[int]:
+        """The steps whose weights can be looked at, ascending: checkpoints and the lighter snapshots."""
+        return sorted({*self.checkpoint_steps(), *snapshots.steps(self.folder)})
 
     def metrics(self, after_step: int = 0, limit: int | None = None, stride: int = 1) -> dict[str, NDArray[Any]]:
         """One row for each training step above `after_step`, ascending, as arrays (rows,) under the names in METRICS.
@@ -614,15 +620,25 @@ def _sentences(ids: NDArray[Any], offsets: NDArray[Any], vocabulary_size: int) -
 def checkpoint_specs(config: RunConfig) -> Specs:
     """Every array that a checkpoint of this run must hold, with type and shape."""
     plan = Plan.of(config.training, config.corpus.train_sentences, config.corpus.train_tokens)
-    specs = {f"model/{name}": Spec(np.dtype("<f4"), shape) for name, shape in parameter_shapes(config.model).items()}
+    specs = parameter_specs(config.model)
     for name, (kind, shape) in state_arrays(config.model, config.training, plan).items():
         specs[name] = Spec(np.dtype(kind), shape)
     return specs
 
 
+def parameter_specs(model: ModelConfig) -> dict[str, Spec]:
+    """The weights among them."""
+    return {f"model/{name}": Spec(np.dtype("<f4"), shape) for name, shape in parameter_shapes(model).items()}
+
+
+def named_parameters(params: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The network's parameters under the names that files have for them; the way back is `parameters_of`."""
+    return {f"model/{name}": value for name, value in params.items()}
+
+
 def checkpoint_arrays(params: Mapping[str, NDArray[Any]], state: TrainingState) -> dict[str, NDArray[Any]]:
     """The arrays of a checkpoint, as `checkpoint_specs` lists them."""
-    return {f"model/{name}": value for name, value in params.items()} | state.arrays()
+    return named_parameters(params) | state.arrays()
 
 
 def checkpoint_state(state: TrainingState, last_event: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rnn_core import checkpoints
+from rnn_core import checkpoints, snapshots
 from rnn_core.errors import CheckpointError, RunError, SettingsError, UserError
 from rnn_core.evaluation import perplexity
 from rnn_core.model import LanguageModel
@@ -40,6 +40,8 @@ from rnn_core.runs import (
     drop_old_requests,
     explained,
     locked,
+    named_parameters,
+    parameter_specs,
     parameters_of,
     write_config,
 )
@@ -47,6 +49,7 @@ from rnn_core.training import (
     Diverged,
     Event,
     Finished,
+    HorizonMeasured,
     Plan,
     Started,
     StepDone,
@@ -226,6 +229,7 @@ class _Worker:
             self.model = LanguageModel(config.model, params=parameters_of(checkpoint.arrays))
             self.state = TrainingState.fresh(self.model, settings, plan)
             self.state.load(checkpoint.arrays, checkpoint.state.get("training", {}), plan)
+        self.album = snapshots.Album(self.folder, sum(spec.nbytes for spec in parameter_specs(config.model).values()))
         self.total_steps = plan.total_steps
         if plan.total_steps < self.state.step:
             raise SettingsError(
@@ -245,6 +249,7 @@ class _Worker:
         whole_newest = checkpoint is not None and checkpoint.path.name == checkpoints.NEWEST
         self.newest_step = self.state.step if whole_newest else None
         self.saved_step = None if checkpoint is None else checkpoint.step
+        self.album.forget_after(self.state.step)
         if checkpoint is not None:
             for reason in checkpoint.rejected:
                 self.recorder.note(self.state.step, "checkpoint_rejected", reason=reason, used=checkpoint.path.name)
@@ -271,6 +276,8 @@ class _Worker:
                     self.recorder.record(event)
                 if self.on_event is not None:
                     self.on_event(event)
+                if isinstance(event, HorizonMeasured):
+                    self.album.take(event.step, named_parameters(self.model.params))
                 now = time.monotonic()
                 if isinstance(event, StepDone):
                     self.tokens, self.busy_seconds = self.tokens + event.tokens, self.busy_seconds + now - before
