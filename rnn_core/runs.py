@@ -104,7 +104,7 @@ INSERT INTO status (only_row, state, step, epoch, message) VALUES (1, 'created',
 # Files that belong to a run; whatever else lies in its folder is somebody's own.
 OWN_FILES = re.compile(
     r"(config\.json|vocabulary\.json|corpus\.safetensors|(model(-\d{1,18})?|weights-\d{1,18})\.safetensors)(\.tmp)?"
-    r"|events\.sqlite(-wal|-shm|-journal)?|lock|worker\.log"
+    r"|events\.sqlite(-wal|-shm|-journal)?|lock|worker\.log|owner"
 )
 
 
@@ -330,6 +330,11 @@ class Run:
             drop_old_requests(database, time.time())
             database.execute("UPDATE status SET state = 'queued', message = ?", (message,))
 
+    def unqueue(self, message: str) -> None:
+        """Say that it waits no longer, and why. A run that does not wait stays what it is."""
+        with _writing(self.folder) as database:
+            database.execute("UPDATE status SET state = 'stopped', message = ? WHERE state = 'queued'", (message,))
+
     def fail(self, message: str) -> None:
         """Say that no worker could be started, and why. The run stays resumable."""
         if not worker_alive(self.folder):
@@ -344,12 +349,16 @@ class Run:
             database.execute("UPDATE status SET watched = ?", (time.time(),))
 
 
-def list_runs(root: str | Path) -> list[RunSummary]:
-    """Every run in a folder of runs, the newest first. One that is damaged is listed with its error, not left out."""
+def list_runs(root: str | Path, wanted: Callable[[Path], bool] = lambda folder: True) -> list[RunSummary]:
+    """Every run in a folder of runs whose folder is `wanted`, the newest first. One that is damaged is listed with its
+    error, not left out.
+    """
     summaries = []
     root = Path(root)
     for folder in root.iterdir() if root.is_dir() else ():
         if not RUN_ID.fullmatch(folder.name) or folder.is_symlink() or not (folder / "config.json").exists():
+            continue
+        if not wanted(folder):
             continue
         try:
             run = Run.open(folder)
