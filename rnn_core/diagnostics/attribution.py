@@ -30,9 +30,7 @@ def influence(model: LanguageModel, flow: GradientFlow, sequence: int = 0) -> Ar
     return norms
 
 
-def _word_gradient(
-    model: LanguageModel, flow: GradientFlow, lag: int, positions: slice, sequence: int
-) -> Array:
+def _word_gradient(model: LanguageModel, flow: GradientFlow, lag: int, positions: slice, sequence: int) -> Array:
     """dE_{k+lag}/dx_k for the positions k that have such a loss, (·, D)."""
     d_drive = flow.trace.layers[0].cell.drive_part(flow.rounds[lag].local[0][positions, sequence])
     if model.config.embedding_size is None:

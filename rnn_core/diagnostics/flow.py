@@ -29,8 +29,7 @@ def in_double(model: LanguageModel) -> LanguageModel:
     """
     tables = set() if model.config.tied else {"E" if model.config.embedding_size is not None else "U"}
     params = {
-        name: value if name in tables else value.astype(np.float64, copy=False)
-        for name, value in model.params.items()
+        name: value if name in tables else value.astype(np.float64, copy=False) for name, value in model.params.items()
     }
     return LanguageModel(model.config, params=params)
 
@@ -191,8 +190,7 @@ def gradient_flow(model: LanguageModel, inputs: Array, targets: Array, mask: Arr
 
 
 def as_columns(inputs: Array, targets: Array, mask: Array | None) -> tuple[Array, Array, Array]:
-    """(T,) or (T, B) ids and a mask of padding behind each sequence -> inputs, targets, live, all (T, B); ValueError.
-    """
+    """(T,) or (T, B) ids and a mask of padding behind each sequence -> inputs, targets, live (T, B); ValueError."""
     inputs, targets = np.asarray(inputs), np.asarray(targets)
     if inputs.ndim == 1:
         inputs, targets = inputs[:, None], targets[:, None]
@@ -213,9 +211,7 @@ def _delta_norms(trace: Trace, rounds: list[Round], live: Array) -> Array:
 
 def round_delta_norms(trace: Trace, item: Round) -> Array:
     """||delta_{k+j,k}|| of round j, all layers together, (T-j, B) for k = 0 .. T-1-j."""
-    deltas = [
-        layer.cell.drive_part(local) for layer, local in zip(trace.layers, item.local, strict=True)
-    ]
+    deltas = [layer.cell.drive_part(local) for layer, local in zip(trace.layers, item.local, strict=True)]
     return vector_norm(np.stack([vector_norm(delta) for delta in deltas], axis=-1))
 
 

@@ -74,9 +74,7 @@ def sentence_lag_norms(
     return flow.lag_gradient_norms * (length / live.sum())
 
 
-def _gradients(
-    model: LanguageModel, trace: Trace, targets: Array, live: Array, truncate: int | None
-) -> Gradients:
+def _gradients(model: LanguageModel, trace: Trace, targets: Array, live: Array, truncate: int | None) -> Gradients:
     _, d_hidden, gradients = model.output_gradients(trace, targets, live)
     walk = bptt.full(trace.layers, d_hidden) if truncate is None else bptt.windowed(trace.layers, d_hidden, truncate)
     model.add_layer_gradients(gradients, trace, walk)

@@ -112,9 +112,7 @@ def _summary(
         fixed_bound = None if factor is None else np.float64(factor) ** lags
         radius_power = None if radius is None else np.float64(radius) ** lags
     pairs = np.array([int(np.isfinite(values).sum()) for values in decay])
-    return Horizon(
-        low, median, high, state_median, pairs, data_bound, fixed_bound, radius_power, half_life(median)
-    )
+    return Horizon(low, median, high, state_median, pairs, data_bound, fixed_bound, radius_power, half_life(median))
 
 
 def _relative(lengths: Array, own: Array) -> Array:

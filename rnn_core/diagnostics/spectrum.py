@@ -161,9 +161,7 @@ class Lyapunov:
 
 
 @arithmetic()
-def lyapunov_exponents(
-    trace: Trace, count: int | None = None, layer: int | None = None, skip: int = 0
-) -> Lyapunov:
+def lyapunov_exponents(trace: Trace, count: int | None = None, layer: int | None = None, skip: int = 0) -> Lyapunov:
     """The `count` leading exponents (default all S) along the states of a trace, by the QR method.
 
     Benettin et al. 1980; Engelken, Wolf & Abbott 2020, section II: an orthonormal frame Q_t of `count` directions,
@@ -198,9 +196,7 @@ def _generic_frame(size: int, count: int) -> Array:
 
 
 @arithmetic()
-def autonomous_trace(
-    model: LanguageModel, steps: int, state: State | None = None, word: int | None = None
-) -> Trace:
+def autonomous_trace(model: LanguageModel, steps: int, state: State | None = None, word: int | None = None) -> Trace:
     """The network left to itself for `steps` steps: s_t = phi(W s_{t-1} + b), or with one word read again and again.
 
     `state` is where it starts, one (B, S) array a layer; default: a small push in every direction, since zero may be an
