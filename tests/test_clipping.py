@@ -43,6 +43,12 @@ def test_the_factor_is_pytorchs_and_keeps_the_norm_within_the_limit(scale: float
         assert factor == 1.0
 
 
+def test_a_gradient_within_the_limit_is_left_as_it_is() -> None:
+    norm = np.linalg.norm(as_one_vector(mixed()))
+    assert clip_by_global_norm(mixed(), 2 * norm)[1] == 1.0
+    assert clip_by_global_norm({"W": np.zeros((2, 2))}, 1.0) == (0.0, 1.0)
+
+
 def test_clipping_by_norm_leaves_the_gradients_and_their_direction_alone() -> None:
     gradients = mixed()
     before = as_one_vector(gradients)
