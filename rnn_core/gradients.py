@@ -1,9 +1,8 @@
-"""Three forms of a gradient: dense, a few rows, and a product that is not multiplied out.
+"""Two forms of a gradient: dense, and a few rows.
 
-With a vocabulary of N words most of a language model's gradient is U's and V's. U's has as many non-zero rows as there
-are different words in the batch; V's is a product D^T S of two thin matrices. Training keeps both as they come; whoever
-wants plain arrays calls `to_dense`. All three forms answer the same three questions: how long are you, what are you in
-full, and take yourself off this parameter.
+The gradient of an input matrix has as many non-zero rows as there are different words in the batch, a few hundred of
+many thousand. Training keeps it as it comes; whoever wants plain arrays calls `to_dense`. Both forms answer the same
+questions: how long are you, what are you in full, and take yourself off this parameter.
 """
 
 from __future__ import annotations
@@ -47,30 +46,7 @@ class RowGradient:
         dense[self.rows] += self.values
 
 
-@dataclass(eq=False)
-class ProductGradient:
-    """left^T right with left (R, N), right (R, M) and few rows R: the (N, M) matrix itself need not exist."""
-
-    left: Array
-    right: Array
-
-    def squared_norm(self) -> float:
-        """||L^T R||_F^2 = sum((L L^T) * (R R^T)): two small Gram matrices instead of one large product."""
-        return float(np.vdot(self.left @ self.left.T, self.right @ self.right.T).real)
-
-    def to_dense(self) -> Array:
-        return self.left.T @ self.right
-
-    def subtract_from(self, parameter: Array, scale: float) -> None:
-        scaled = self.right * self.right.dtype.type(scale)
-
-        def subtract_block(rows: slice) -> None:
-            parameter[rows] -= self.left[:, rows].T @ scaled
-
-        in_row_blocks(parameter, subtract_block)
-
-
-Gradient = Array | RowGradient | ProductGradient
+Gradient = Array | RowGradient
 Gradients = dict[str, Gradient]
 
 

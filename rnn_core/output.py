@@ -14,20 +14,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnn_core.gradients import Gradient, ProductGradient
 from rnn_core.numerics import Array, log_softmax
 from rnn_core.threads import Meeting, run_side_by_side, threads_for
 
 # Bytes of logits that exist at a time. Smaller blocks make thin matrix products, and a larger share of adding up dV.
-BLOCK_BYTES = 16 * 1024 * 1024
+BLOCK_BYTES = 8 * 1024 * 1024
 
 
 class OutputGradients(NamedTuple):
-    """loss_nats (R,) per position, unweighted; d_hidden (R, H), V and c of the weighted sum of losses."""
+    """loss_nats (R,) per position, unweighted; gradients of the weighted sum of losses: d_hidden (R, H), V and c."""
 
     loss_nats: Array
     d_hidden: Array
-    V: Gradient
+    V: Array
     c: Array
 
 
@@ -57,60 +56,54 @@ def losses_and_gradients(hidden: Array, targets: Array, weights: Array, V: Array
     """hidden (R, H), targets (R,), weights (R,) -> losses and the gradients of sum_r weights_r E_r."""
     positions, size = hidden.shape
     words, dtype = len(V), hidden.dtype
-    hidden = np.ascontiguousarray(hidden)
     blocks = row_blocks(positions, words, dtype.itemsize)
     longest = max(block.stop - block.start for block in blocks)
     threads = min(threads_for(6 * positions * words * size), words)
     meeting = Meeting(threads)
-    # Few positions: dV = D^T S is left as the product of its two thin factors, and D is needed whole.
-    as_product = len(blocks) == 1 and 2 * positions <= size
-    thin_factor = np.empty((positions if as_product else 0, words), dtype)
-    d_V = np.empty((0, size) if as_product else V.shape, dtype)
-    loss, d_c = np.empty(positions, dtype), np.zeros(words, dtype)
-    # Each thread's own share of every row's maximum, sum of exponentials, and of the gradient of the hidden state.
+    loss, of_target = np.empty(positions, dtype), np.empty(positions, dtype)
+    d_V, d_c = np.empty_like(V), np.zeros(words, dtype)
+    # Each thread's own share of every position's maximum, sum of exponentials, and gradient of the hidden state.
     maxima, totals = np.empty((threads, positions), dtype), np.empty((threads, positions), dtype)
     d_hidden = np.empty((threads, positions, size), dtype)
-    of_target = np.empty(positions, dtype)
 
     def work(thread: int) -> None:
         own = slice(words * thread // threads, words * (thread + 1) // threads)
         own_V = V[own]
-        buffer = thin_factor[:, own] if as_product else np.empty((longest, len(own_V)), dtype)
+        buffer = np.empty(len(own_V) * longest, dtype)
+        ones = np.ones(len(own_V), dtype)
         product = np.empty_like(own_V) if len(blocks) > 1 else None
         for rows in blocks:
-            block = np.matmul(hidden[rows], own_V.T, out=buffer[: rows.stop - rows.start])
+            count = rows.stop - rows.start
+            # Words down, positions across: the product reads V as it lies, and sums run along the memory.
+            block = np.matmul(own_V, hidden[rows].T, out=buffer[: len(own_V) * count].reshape(len(own_V), count))
             if c is not None:
-                block += c[own]
-            block.max(axis=1, out=maxima[thread, rows])
+                block += c[own, None]
+            block.max(axis=0, out=maxima[thread, rows])
             meeting.wait()
-            block -= maxima[:, rows].max(axis=0)[:, None]
+            block -= maxima[:, rows].max(axis=0)
             target = targets[rows]
             (mine,) = np.nonzero((target >= own.start) & (target < own.stop))
             target = target[mine] - own.start
-            of_target[rows][mine] = block[mine, target]
+            of_target[rows][mine] = block[target, mine]
             np.exp(block, out=block)
-            block.sum(axis=1, out=totals[thread, rows])
+            np.matmul(ones, block, out=totals[thread, rows])
             meeting.wait()
             # With e = exp(o), dE/do = (e - total * onehot) / total: the division is left to the small factors.
             total = totals[:, rows].sum(axis=0)
-            block[mine, target] -= total[mine]
+            block[target, mine] -= total[mine]
             scale = weights[rows] / total
-            np.matmul(block, own_V, out=d_hidden[thread, rows])
-            d_c[own] += scale @ block
-            if as_product:
-                continue
+            np.matmul(block.T, own_V, out=d_hidden[thread, rows])
+            d_c[own] += block @ scale
             scaled = hidden[rows] * scale[:, None]
             if rows.start == 0:
-                np.matmul(block.T, scaled, out=d_V[own])
+                np.matmul(block, scaled, out=d_V[own])
             else:
-                d_V[own] += np.matmul(block.T, scaled, out=product)
+                d_V[own] += np.matmul(block, scaled, out=product)
 
     run_side_by_side(work, threads, meeting)
     total = totals.sum(axis=0)
     np.log(total, out=loss)
     loss -= of_target
-    scale = (weights / total)[:, None]
     gradient_of_hidden = d_hidden[0] if threads == 1 else d_hidden.sum(axis=0)
-    gradient_of_hidden *= scale
-    gradient_of_V = ProductGradient(thin_factor, hidden * scale) if as_product else d_V
-    return OutputGradients(loss, gradient_of_hidden, gradient_of_V, d_c)
+    gradient_of_hidden *= (weights / total)[:, None]
+    return OutputGradients(loss, gradient_of_hidden, d_V, d_c)

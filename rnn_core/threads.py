@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from functools import cache
-from threading import Lock
+from functools import cache, partial
+from threading import Lock, Thread
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -54,14 +53,6 @@ def thread_count() -> int:
 def threads_for(operations: int) -> int:
     """Threads that this much arithmetic deserves: 1 where it is over before another thread is awake."""
     return thread_count() if operations >= WORTH_A_THREAD else 1
-
-
-@cache
-def _pool(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, thread_name_prefix="rnn_core")
-
-
-_submission = Lock()
 
 
 @cache
@@ -130,36 +121,107 @@ class Meeting:
         self._waiting = []
 
 
+class _Helper:
+    """A thread that waits for one piece of work after the other. Handing over is far quicker than through a queue."""
+
+    def __init__(self) -> None:
+        self._work: Callable[[], None] = _nothing
+        self._given, self._done = Lock(), Lock()
+        self._given.acquire()
+        self._done.acquire()
+        Thread(target=self._serve, name="rnn_core", daemon=True).start()
+
+    def start(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._given.release()
+
+    def join(self) -> None:
+        """Wait for the end of the work. A Ctrl-C meanwhile is raised after it: a helper must not be left half-used."""
+        interruption: BaseException | None = None
+        while True:
+            try:
+                self._done.acquire()
+                break
+            except BaseException as raised:
+                interruption = raised
+        if interruption is not None:
+            raise interruption
+
+    def _serve(self) -> None:
+        while True:
+            self._given.acquire()
+            self._work()
+            self._work = _nothing  # What the work held on to, it lets go.
+            self._done.release()
+
+
+def _nothing() -> None:
+    pass
+
+
+class _Crew:
+    """The helpers of this process, made when first needed. One caller at a time has them; others wait."""
+
+    def __init__(self) -> None:
+        self.free = Lock()
+        self.helpers: list[_Helper] = []
+
+    def of(self, count: int) -> list[_Helper]:
+        while len(self.helpers) < count:
+            self.helpers.append(_Helper())
+        return self.helpers[:count]
+
+
+_crew = _Crew()
+
+
+def _new_crew() -> None:
+    global _crew
+    _crew = _Crew()
+
+
+if hasattr(os, "register_at_fork"):
+    # Threads do not survive a fork; a child that computes makes its own.
+    os.register_at_fork(after_in_child=_new_crew)
+
+
 def run_side_by_side(work: Callable[[int], None], threads: int, meeting: Meeting | None = None) -> None:
     """Call work(0), …, work(threads - 1) at the same time, the first on the calling thread, one BLAS thread in each.
 
-    An exception in any of them is raised here, once all have ended.
+    An exception in any of them is raised here, once all have ended. Work must not call this again.
     """
     if threads == 1:
         work(0)
         return
+    failures: list[BaseException] = []
 
     def guarded(thread: int) -> None:
         try:
             # A new thread has NumPy's own error settings; overflow is found by looking at the loss, not by a warning.
             with np.errstate(all="ignore"):
                 work(thread)
+        except BaseException as failure:
+            failures.append(failure)
+            if meeting is not None:
+                meeting.cancel()
+
+    crew = _crew
+    with crew.free, one_blas_thread():
+        started: list[_Helper] = []
+        try:
+            for number, helper in enumerate(crew.of(threads - 1), start=1):
+                started.append(helper)
+                helper.start(partial(guarded, number))
+            guarded(0)
         except BaseException:
             if meeting is not None:
                 meeting.cancel()
             raise
-
-    with one_blas_thread():
-        # All at once: the threads of one call wait for each other, so another call's must not come in between.
-        with _submission:
-            others = [_pool(threads - 1).submit(guarded, thread) for thread in range(1, threads)]
-        try:
-            guarded(0)
         finally:
-            for other in others:
-                other.exception()
-        for other in others:
-            other.result()
+            for helper in started:
+                helper.join()
+    if failures:
+        raise failures[0]
 
 
 def product(left: Array, right: Array, out: Array | None = None) -> Array:

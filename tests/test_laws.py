@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
 from rnn_core.clipping import clip_by_global_norm, clip_by_value, global_norm
 from rnn_core.gradcheck import small_model, small_state
-from rnn_core.gradients import ProductGradient, RowGradient, squared_norm, subtract, to_dense
+from rnn_core.gradients import RowGradient, squared_norm, subtract, to_dense
 from rnn_core.optimizers import OPTIMIZERS, make_optimizer
 from rnn_core.tutorial import bptt, total_loss
 
@@ -253,18 +253,10 @@ def row_gradients(draw: st.DrawFn) -> tuple[RowGradient, np.ndarray]:
     return RowGradient.from_positions(ids, values, plain.shape), plain
 
 
-@st.composite
-def product_gradients(draw: st.DrawFn) -> tuple[ProductGradient, np.ndarray]:
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    rows, words, width = draw(st.integers(1, 5)), draw(st.integers(1, 2100)), draw(st.integers(1, 4))
-    left, right = rng.standard_normal((rows, words)), rng.standard_normal((rows, width))
-    return ProductGradient(left, right), np.einsum("rn,rm->nm", left, right)
-
-
 @quick
-@given(st.one_of(row_gradients(), product_gradients()), st.floats(-2, 2))
-def test_compact_forms_equal_the_dense_one_in_value_norm_and_update(
-    forms: tuple[RowGradient | ProductGradient, np.ndarray], rate: float
+@given(row_gradients(), st.floats(-2, 2))
+def test_the_row_form_equals_the_dense_one_in_value_norm_and_update(
+    forms: tuple[RowGradient, np.ndarray], rate: float
 ) -> None:
     compact, plain = forms
     np.testing.assert_allclose(to_dense(compact), plain, rtol=1e-12, atol=1e-13)

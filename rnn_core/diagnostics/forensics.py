@@ -100,7 +100,4 @@ def _inner(gradient: Gradient, whole: Gradient) -> float:
         if isinstance(whole, RowGradient):
             return float(np.vdot(gradient.values, whole.values[np.searchsorted(whole.rows, gradient.rows)]))
         return float(np.vdot(gradient.values, to_dense(whole)[gradient.rows]))
-    dense = to_dense(whole)
-    if isinstance(gradient, np.ndarray):
-        return float(np.vdot(gradient, dense))
-    return float(np.vdot(gradient.left @ dense, gradient.right))
+    return float(np.vdot(gradient, to_dense(whole)))

@@ -1,0 +1,192 @@
+"""Words per second of whole training steps: rnn_core beside PyTorch (eager), JAX (jit) and the tutorial's NumPy.
+
+    pip install -r benchmarks/requirements.txt      # the peers; without them only rnn_core is measured
+    python benchmarks/train_speed.py [--seconds 0.5] [--rounds 9] [--rows tanh,lstm,gru,tutorial]
+
+A step is forward, loss, full back-propagation, clipping by global norm and SGD, in float32, on random words. All start
+from the same weights and must agree on the loss after ten steps to 1e-4, or the benchmark stops. Runs are interleaved;
+a ratio is the median over the rounds of the ratio within a round. Run it on an idle machine: a second busy process
+slows PyTorch tenfold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import NamedTuple
+
+import machine
+import numpy as np
+import peers
+from peers import Step
+
+from rnn_core import LanguageModel, ModelConfig
+from rnn_core.threads import run_side_by_side, thread_count
+
+AGREEMENT_NATS = 1e-4
+
+
+class Row(NamedTuple):
+    """One line of the table: N words, H units, B sequences of T steps."""
+
+    words: int
+    hidden: int
+    batch: int
+    steps: int
+
+    def __str__(self) -> str:
+        return f"{self.words}, {self.hidden}, {self.batch}, {self.steps}"
+
+
+ROWS = [
+    Row(8000, 100, 32, 20),
+    Row(10000, 200, 20, 35),
+    Row(2000, 64, 16, 20),
+    Row(65, 128, 32, 50),
+    Row(8000, 100, 1, 20),
+]
+GATED_ROWS = [ROWS[0], ROWS[1], ROWS[3]]
+
+
+class Batches:
+    """A few batches of random words, the same for everyone, over and over."""
+
+    def __init__(self, row: Row) -> None:
+        rng = np.random.default_rng(1)
+        shape = (row.steps, row.batch)
+        self.all = [(rng.integers(0, row.words, shape), rng.integers(0, row.words, shape)) for _ in range(8)]
+        self.tokens = row.steps * row.batch
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.all[index % len(self.all)]
+
+
+def words_per_second(step: Step, batches: Batches, seconds: float) -> float:
+    count, started = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - started) < seconds:
+        step(*batches[count])
+        count += 1
+    return count * batches.tokens / elapsed
+
+
+def measure(steps: dict[str, Step], batches: Batches, seconds: float, rounds: int) -> dict[str, np.ndarray]:
+    """Words per second of every implementation in every round; they take turns, starting with another one each time."""
+    names = list(steps)
+    for name in names:
+        words_per_second(steps[name], batches, seconds)
+    speeds: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds):
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            speeds[name].append(words_per_second(steps[name], batches, seconds))
+    return {name: np.array(values) for name, values in speeds.items()}
+
+
+def check_equal_work(steps: dict[str, Step], batches: Batches, row: Row) -> None:
+    """All compute the same: the loss before the eleventh step agrees."""
+    last = {name: [step(*batches[k]) for k in range(11)][-1] for name, step in steps.items()}
+    for name, loss in last.items():
+        difference = abs(loss - last["rnn_core"])
+        if not difference <= AGREEMENT_NATS:
+            raise SystemExit(f"{row}: {name} has loss {loss}, rnn_core {last['rnn_core']}: this is not the same work.")
+
+
+def matrix_products_alone(config: ModelConfig, row: Row) -> Step:
+    """The floor: the products of one step and nothing else, on the same threads and in the same sizes."""
+    rng = np.random.default_rng(0)
+    model = LanguageModel(config)
+    H, gates, tokens, threads = row.hidden, model.cell.gates, row.steps * row.batch, thread_count()
+
+    def matrix(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape).astype(np.float32)
+
+    hidden, V, W, state = matrix(tokens, H), matrix(row.words, H), matrix(gates * H, H), matrix(row.batch, H)
+    W_T, drive = W.T.copy(), matrix(tokens, gates * H)
+    logits = [matrix(tokens // threads, row.words) for _ in range(threads)]
+
+    def share(thread: int) -> None:
+        rows = slice(tokens * thread // threads, tokens * thread // threads + tokens // threads)
+        block = logits[thread]
+        np.matmul(hidden[rows], V.T, out=block)
+        block @ V
+        block.T @ hidden[rows]
+        # dW, and for the embedding's matrix U: forward, its own gradient, and that of the vectors.
+        for _ in range(4):
+            drive[rows].T @ hidden[rows]
+
+    def step(inputs: np.ndarray, targets: np.ndarray) -> float:
+        run_side_by_side(share, threads)
+        for _ in range(row.steps):
+            product = state @ W_T
+        for _ in range(row.steps):
+            product @ W
+        return 0.0
+
+    return step
+
+
+def compare(cell: str, rows: list[Row], seconds: float, rounds: int) -> list[float]:
+    """One table; returns the ratios against PyTorch."""
+    others = peers.installed_peers()
+    title = " | ".join([*others, *(f"rnn_core / {name}" for name in others), "floor reached"])
+    print(f"\n**{cell}**\n\n| N, H, B, T | rnn_core | {title} |")
+    print("|" + "---|" * (3 + 2 * len(others)))
+    against_pytorch = []
+    for row in rows:
+        config = ModelConfig(cell=cell, vocabulary_size=row.words, hidden_size=row.hidden, embedding_size=row.hidden)
+        params, batches = LanguageModel(config, np.random.default_rng(0)).params, Batches(row)
+        steps: dict[str, Step] = {"rnn_core": peers.rnn_core_step(config, params)}
+        steps |= {name: make(config, params) for name, make in others.items()}
+        check_equal_work(steps, batches, row)
+        speeds = measure(steps | {"floor": matrix_products_alone(config, row)}, batches, seconds, rounds)
+        ratios = {name: float(np.median(speeds["rnn_core"] / speeds[name])) for name in [*others, "floor"]}
+        columns = [f"{np.median(speeds[name]):,.0f}" for name in ["rnn_core", *others]]
+        columns += [f"{ratios[name]:.2f}" for name in others]
+        print(f"| {row} | {' | '.join(columns)} | {ratios['floor']:.2f} |", flush=True)
+        if "PyTorch" in ratios:
+            against_pytorch.append(ratios["PyTorch"])
+    return against_pytorch
+
+
+def compare_with_tutorial(seconds: float, rounds: int) -> None:
+    """One sentence at a time, one-hot input, no biases: the tutorial's own model and loop."""
+    row = ROWS[4]
+    config = ModelConfig(cell="tanh", vocabulary_size=row.words, hidden_size=row.hidden, bias=False)
+    params, batches = LanguageModel(config, np.random.default_rng(0)).params, Batches(row)
+    print("\n**The tutorial's model, one sentence at a time**\n")
+    print("| truncation | rnn_core | tutorial | rnn_core / tutorial |\n|---|---|---|---|")
+    for name, truncate in (("full", None), ("4", 4)):
+        ours = peers.rnn_core_step(config, params, truncate)
+        theirs, their_loss = peers.tutorial_step(params, row.steps if truncate is None else truncate)
+        for k in range(10):
+            ours(*batches[k])
+            theirs(*batches[k])
+        difference = abs(ours(*batches[10]) - their_loss(*batches[10]))
+        if not difference <= AGREEMENT_NATS:
+            raise SystemExit(f"{row}: the losses differ by {difference}: this is not the same work.")
+        steps = {"rnn_core": ours, "tutorial": theirs}
+        speeds = measure(steps, batches, seconds, min(rounds, 3))
+        ratio = np.median(speeds["rnn_core"] / speeds["tutorial"])
+        print(f"| {name} | {np.median(speeds['rnn_core']):,.0f} | {np.median(speeds['tutorial']):,.1f} | {ratio:.0f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Words per second of whole training steps.")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of one implementation in one round")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rows", default="tanh,lstm,gru,tutorial", help="which tables")
+    arguments = parser.parse_args()
+    wanted = arguments.rows.split(",")
+    print(machine.describe())
+    ratios: list[float] = []
+    tables: dict[str, list[Row]] = {"tanh": ROWS, "lstm": GATED_ROWS, "gru": GATED_ROWS}
+    for cell, rows in tables.items():
+        if cell in wanted:
+            ratios += compare(cell, rows, arguments.seconds, arguments.rounds)
+    if ratios:
+        print(f"\nGeometric mean against PyTorch over {len(ratios)} rows: {np.exp(np.mean(np.log(ratios))):.2f}")
+    if "tutorial" in wanted:
+        compare_with_tutorial(arguments.seconds, arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()
