@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig, output
-from rnn_core.gradcheck import compare, numeric_gradients
+from rnn_core.gradcheck import compare, numeric_gradients, small_batch
 from rnn_core.gradients import to_dense
 from rnn_core.numerics import log_softmax
 
@@ -108,6 +108,18 @@ def test_a_batch_of_nothing_but_padding_has_no_loss_and_no_gradient() -> None:
     loss, gradients = model.loss_and_gradients(ids, ids, np.zeros((3, 2), bool))
     assert loss == 0
     assert not any(gradient.any() for gradient in gradients.values())
+
+
+@pytest.mark.parametrize("kind", [int, np.float32, np.uint8])
+def test_a_mask_of_zeros_and_ones_is_a_mask(kind: type) -> None:
+    model = LanguageModel(ModelConfig(cell="lstm", vocabulary_size=5, hidden_size=3), dtype=np.float64)
+    inputs, targets, live = small_batch(mask="anywhere")
+    loss, gradients = model.loss_and_gradients(inputs, targets, live)
+    other_loss, other = model.loss_and_gradients(inputs, targets, live.astype(kind))
+    assert model.loss(inputs, targets, live.astype(kind)) == pytest.approx(loss, rel=1e-14)
+    assert other_loss == loss
+    for name, gradient in gradients.items():
+        np.testing.assert_array_equal(other[name], gradient)
 
 
 def test_ids_and_masks_that_do_not_fit_are_refused() -> None:
