@@ -1,0 +1,129 @@
+"""How much memory a training will take, before it takes it.
+
+With N words, H units, L layers, G gates, T steps, B sequences side by side, D numbers in a word vector, P parameters and
+m moments of the optimizer, in numbers of 4 bytes (float32):
+
+    total = process + corpus + (1 + m) P + max(step, horizon, start)
+
+    process    the interpreter, NumPy, its threads' buffers: PROCESS_BYTES
+    corpus     the ids, and the batches of an epoch: 4 + 2 * 9 bytes a token, 300 a sentence
+    step       T B H (kept + state + slopes + local + ...)     what the walk back needs, for every layer
+               + 2 min(N, T B) G H                              rows of U's gradient (one-hot; with an embedding of E's)
+               + 2 N H                                          V's gradient and a thread's share of it, or the two thin
+                                                                factors T B (N + H) where there are few positions
+               + min(T B N, one block of 16 MB)                 logits: they never exist all at once
+    horizon    8 bytes a number: P without the table that is only looked up, 2 N H, one block, and the itemised walk
+               back of 8 sentences of up to 40 steps, T^2 / 2 B L H (local + state)
+    start      8 P, the first weights before they are rounded; or, to go on from a checkpoint, m P
+
+So it grows with N H + T B H, and not with T B N. The numbers of blocks come from the cells themselves. Tests compare
+the estimate with what processes really took: within a factor FACTOR of it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+
+from rnn_core.cells import make_cell
+from rnn_core.model import ModelConfig, parameter_shapes
+from rnn_core.optimizers import OPTIMIZERS
+from rnn_core.output import BLOCK_BYTES
+from rnn_core.training import PROBE_SENTENCES, PROBE_STEPS, TrainingSettings
+
+PROCESS_BYTES = 55 * 2**20
+FACTOR = 1.5
+"""Measured / estimated, and estimated / measured, stay below this."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes, by what they are for. Only the largest of step, horizon and start is taken at a time."""
+
+    process_bytes: int
+    corpus_bytes: int
+    weights_bytes: int  # parameters and the optimizer's moments
+    step_bytes: int
+    horizon_bytes: int
+    start_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """The most that the process will take at a time."""
+        passing = max(self.step_bytes, self.horizon_bytes, self.start_bytes)
+        return self.process_bytes + self.corpus_bytes + self.weights_bytes + passing
+
+
+def estimate(
+    model: ModelConfig, training: TrainingSettings, longest_sentence: int, tokens: int = 0, sentences: int = 0
+) -> Estimate:
+    """Memory of a training of these settings; see the top of this file.
+
+    longest_sentence in steps; tokens, sentences of the whole training corpus.
+    """
+    parameters = sum(math.prod(shape) for shape in parameter_shapes(model).values())
+    moments = len(OPTIMIZERS[training.optimizer].moments)
+    return Estimate(
+        process_bytes=PROCESS_BYTES,
+        corpus_bytes=22 * tokens + 300 * sentences,
+        weights_bytes=4 * (1 + moments) * parameters,
+        step_bytes=4 * _step_numbers(model, training, longest_sentence),
+        horizon_bytes=8 * _horizon_numbers(model, parameters) if training.horizon_every_seconds is not None else 0,
+        start_bytes=max(8, 4 * moments) * parameters,
+    )
+
+
+def _step_numbers(model: ModelConfig, training: TrainingSettings, longest_sentence: int) -> int:
+    cell = make_cell(model.cell, model.gru_reset)
+    N, H, G = model.vocabulary_size, model.hidden_size, cell.gates
+    steps = training.sequence_length if training.batching == "stream" else longest_sentence
+    positions = steps * training.batch_size
+    slopes = cell.local_blocks + (0 if cell.gates == 1 else 2)
+    blocks = cell.kept_blocks + cell.state_blocks + slopes + cell.local_blocks + cell.state_blocks
+    if training.truncate is not None:
+        blocks += 2 * (cell.local_blocks + cell.state_blocks)  # all losses walk back at once
+    if model.dropout:
+        blocks += 6  # random numbers in float64, and the masks
+    walk = positions * H * (blocks * model.layers + 3)
+    inputs = min(N, positions) * (G * H if model.embedding_size is None else model.embedding_size)
+    return walk + 2 * inputs + _output_numbers(model, positions, BLOCK_BYTES // 4)
+
+
+def _output_numbers(model: ModelConfig, positions: int, block: int) -> int:
+    N, H = model.vocabulary_size, model.hidden_size
+    logits = min(positions * N, max(block, N))
+    if 2 * positions <= H and positions * N <= block:
+        return logits + positions * H
+    return logits + (2 if positions * N > block else 1) * N * H
+
+
+def _horizon_numbers(model: ModelConfig, parameters: int) -> int:
+    cell = make_cell(model.cell, model.gru_reset)
+    H, positions = model.hidden_size, PROBE_SENTENCES * PROBE_STEPS
+    table = 0
+    if not model.tied:
+        table = math.prod(parameter_shapes(model)["U" if model.embedding_size is None else "E"])
+    pairs = PROBE_SENTENCES * PROBE_STEPS * (PROBE_STEPS + 1) // 2
+    walk = pairs * H * (cell.local_blocks + cell.state_blocks) * model.layers
+    return parameters - table + walk + _output_numbers(model, positions, BLOCK_BYTES // 8)
+
+
+def available_bytes() -> int:
+    """Memory that this process may still take: what the machine has free, or its container's limit leaves."""
+    free = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            free += [1024 * int(line.split()[1]) for line in file if line.startswith("MemAvailable:")]
+    except (OSError, ValueError, IndexError):
+        pass  # Not Linux: what is built in has to do.
+    try:
+        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
+            limit = int(file.read())
+        with open("/sys/fs/cgroup/memory.stat", encoding="ascii") as file:
+            kept = dict(line.split() for line in file)
+        # Pages of files are given back when memory is short; the rest is not.
+        free.append(limit - int(kept["anon"]) - int(kept.get("kernel", 0)))
+    except (OSError, ValueError, KeyError):
+        pass  # No cgroup v2, or no limit ("max").
+    return max(0, min(free))

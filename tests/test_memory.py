@@ -1,0 +1,87 @@
+"""The memory that a training is said to need is about what its process takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnn_core import memory
+from rnn_core.model import ModelConfig
+from rnn_core.runs import create_run
+from rnn_core.text import PreparedCorpus, TextSettings, prepare_sentences
+from rnn_core.training import TrainingSettings
+
+MEASURED = """
+import resource, sys
+from rnn_core.work import work
+work(sys.argv[1])
+print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def corpus_of(words: int, length: int, sentences: int) -> PreparedCorpus:
+    """Every word at least once, then words at random."""
+    names = [f"w{number}" for number in range(words)]
+    extra = np.random.default_rng(0).integers(0, words, max(0, length * sentences - words))
+    text = names + [names[number] for number in extra]
+    lines = [text[start : start + length] for start in range(0, length * sentences, length)]
+    return prepare_sentences(lines, "made up", TextSettings(vocabulary_size=words + 3))
+
+
+def settings(**changes: Any) -> TrainingSettings:
+    often = {"sample_every_seconds": 0.0, "horizon_every_seconds": 0.0}
+    return TrainingSettings(**{"epochs": None, "steps": 4, **often, **changes})
+
+
+@pytest.mark.parametrize(
+    ("shape", "model", "training"),
+    [
+        ((8000, 20, 800), {"hidden_size": 100}, {}),
+        ((8000, 20, 800), {"hidden_size": 256}, {"optimizer": "sgd", "horizon_every_seconds": None}),
+        ((500, 50, 250), {"cell": "lstm", "hidden_size": 200, "layers": 2}, {"batch_size": 128}),
+    ],
+)
+def test_a_process_takes_about_the_memory_that_was_estimated(tmp_path: Path, shape, model, training) -> None:
+    corpus = corpus_of(*shape)
+    config = ModelConfig(vocabulary_size=len(corpus.vocabulary), **model)
+    create_run(tmp_path / "run", "measured", corpus, config, settings(**training), TextSettings())
+    process = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(tmp_path / "run")], capture_output=True, text=True, check=True
+    )
+    measured = int(process.stdout.split()[-1])
+    longest = max(map(len, corpus.train)) - 1
+    tokens = sum(map(len, corpus.train)) - len(corpus.train)
+    estimated = memory.estimate(config, settings(**training), longest, tokens, len(corpus.train)).total_bytes
+    assert estimated / memory.FACTOR < measured < estimated * memory.FACTOR
+
+
+def growth(**larger: int) -> float:
+    """Bytes of one step that come with a network or a batch of another size."""
+    usual = {"vocabulary_size": 8000, "hidden_size": 100, "batch": 32, "steps": 20}
+
+    def step_bytes(vocabulary_size: int, hidden_size: int, batch: int, steps: int) -> int:
+        config = ModelConfig(vocabulary_size=vocabulary_size, hidden_size=hidden_size)
+        return memory.estimate(config, settings(batch_size=batch), steps).step_bytes
+
+    return step_bytes(**{**usual, **larger}) - step_bytes(**usual)
+
+
+def test_the_estimate_of_a_step_does_not_grow_with_steps_times_words() -> None:
+    # Twice the positions: the logits of all of them, 4 * 640 * 8000 bytes, would be 20 MB more.
+    assert 0 < growth(batch=64) < 5e6
+    assert growth(steps=40) == growth(batch=64)
+    assert growth(vocabulary_size=16000) == pytest.approx(2 * 4 * 8000 * 100, rel=0.01)
+
+
+def test_more_of_anything_never_needs_less() -> None:
+    for larger in ({"vocabulary_size": 9000}, {"hidden_size": 101}, {"batch": 33}, {"steps": 21}):
+        assert growth(**larger) > 0
+
+
+def test_some_memory_is_free_here_and_not_more_than_a_machine_can_have() -> None:
+    assert 2**20 < memory.available_bytes() < 2**50
