@@ -3,13 +3,16 @@
 from rnn_core.diagnostics import GradientFlow, gradient_flow
 from rnn_core.interchange import from_torch_state_dict, load_tutorial_model, to_torch_state_dict
 from rnn_core.model import LanguageModel, ModelConfig
+from rnn_core.training import TrainingSettings, train
 
 __all__ = [
     "GradientFlow",
     "LanguageModel",
     "ModelConfig",
+    "TrainingSettings",
     "from_torch_state_dict",
     "gradient_flow",
     "load_tutorial_model",
     "to_torch_state_dict",
+    "train",
 ]

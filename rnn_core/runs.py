@@ -43,6 +43,7 @@ from rnn_core.checkpoints import Spec, Specs
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 from rnn_core.model import LanguageModel, ModelConfig, parameter_shapes
 from rnn_core.text import CorpusReport, PreparedCorpus, TextSettings, Vocabulary
+from rnn_core.threads import thread_count
 from rnn_core.training import Plan, TrainingSettings, TrainingState, check_together, state_arrays
 
 SCHEMA = 1
@@ -265,7 +266,8 @@ class Run:
 
         Kinds from the training: validated, epoch_done, learning_rate_changed, sampled, horizon_measured, diverged,
         finished (keys: the fields of the class of that name in `training`). From the worker: started, paused, resumed,
-        stopped, checkpoint_rejected. After a kill, events and metrics beyond the checkpoint are taken back; ids go on.
+        stopped, checkpoint_rejected, threads_changed. After a kill, events and metrics beyond the checkpoint are taken
+        back; ids go on.
         """
         query = "SELECT id, step, time, kind, payload FROM events WHERE id > ?"
         query += f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds is not None else ""
@@ -651,8 +653,8 @@ def checkpoint_arrays(params: Mapping[str, NDArray[Any]], state: TrainingState) 
 
 
 def checkpoint_state(state: TrainingState, last_event: int) -> dict[str, Any]:
-    """The counters of a checkpoint, and the last event that happened before it."""
-    return {"training": state.to_json(), "history": {"event_id": last_event}}
+    """The counters of a checkpoint; the last event that happened before it; the threads whose bits it has."""
+    return {"training": state.to_json(), "history": {"event_id": last_event}, "threads": thread_count()}
 
 
 def parameters_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

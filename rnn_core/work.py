@@ -45,6 +45,7 @@ from rnn_core.runs import (
     parameters_of,
     write_config,
 )
+from rnn_core.threads import thread_count
 from rnn_core.training import (
     Diverged,
     Event,
@@ -253,6 +254,10 @@ class _Worker:
         if checkpoint is not None:
             for reason in checkpoint.rejected:
                 self.recorder.note(self.state.step, "checkpoint_rejected", reason=reason, used=checkpoint.path.name)
+            before, today = checkpoint.state.get("threads"), thread_count()
+            if before != today:
+                # Sums over the threads' shares are rounded in another order: the same training, but not the same bits.
+                self.recorder.note(self.state.step, "threads_changed", before=before, now=today)
         self.recorder.note(self.state.step, "started", pid=os.getpid())
         now = time.monotonic()
         self.next_look = self.next_commit = self.next_heartbeat = now

@@ -91,7 +91,7 @@ def check(folder: Path, reference: dict[str, Any], what: str) -> None:
         raise AssertionError(f"{what}: not the same ending in {', '.join(found)}")
 
 
-def random_kills(room: Path, kills: int, rng: random.Random, steps: int = 1500) -> int:
+def random_kills(room: Path, kills: int, rng: random.Random, steps: int = 500) -> int:
     """Kill trainings at random moments, each until it is finished nonetheless; returns how many runs that took."""
     template = room / "template"
     tiny_run(template, steps=steps, checkpoint_every_seconds=0.0, validate_every=40, model={"dropout": 0.1})

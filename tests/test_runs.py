@@ -559,6 +559,20 @@ def test_a_host_limits_minutes_and_steps(tmp_path: Path) -> None:
     assert run.status().step <= stopped_at + 1
 
 
+def test_another_number_of_threads_is_told_since_it_changes_the_last_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny_run(tmp_path / "run", steps=2)
+    monkeypatch.setenv("RNN_CORE_THREADS", "2")
+    work(run.folder)
+    work(run.folder, steps=3)
+    assert run.events(kinds=["threads_changed"]) == []
+    monkeypatch.setenv("RNN_CORE_THREADS", "1")
+    work(run.folder, steps=4)
+    (event,) = run.events(kinds=["threads_changed"])
+    assert (event["before"], event["now"]) == (2, 1)
+
+
 # --- disks ------------------------------------------------------------------------------------------------------------
 
 LIMITED = """
