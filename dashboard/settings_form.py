@@ -15,6 +15,9 @@ from dashboard import session, wording
 from rnn_core.model import ModelConfig
 from rnn_core.training import TrainingSettings
 
+FRESH_SECONDS = 5.0
+"""Between checkpoints: a picture of the gradient is as fresh as the newest weights."""
+
 FULL = "full"
 REACHES = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 30, 40, 60, FULL]
 WIDTHS = [2, 4, 8, 16, 24, 32, 48, 64, 100, 128, 160, 200, 256, 384, 512]
@@ -107,6 +110,7 @@ def draw(page: str, vocabulary_size: int) -> tuple[ModelConfig, TrainingSettings
             truncate=None if reach == FULL else reach,
             learning_rate=learning_rate,
             seed=seed,
+            checkpoint_every_seconds=FRESH_SECONDS,
             **training,
         ),
     )

@@ -84,9 +84,11 @@ def triangle(table: pd.DataFrame, ceiling: float = 1.0) -> alt.Chart:
     )
 
 
-def decay_table(targets: Sequence[str], delta_norms: npt.NDArray[np.floating]) -> pd.DataFrame:
+def decay_table(
+    targets: Sequence[str], delta_norms: npt.NDArray[np.floating], half_life: float | None = None
+) -> pd.DataFrame:
     """targets: T words; delta_norms (T, T) -> long table (kind, row, lag, share), one series a loss word and their
-    median over the lag; share = ||delta_{t,t-j}|| / ||delta_{t,t}||."""
+    median over the lag, and the half-life at its own lag; share = ||delta_{t,t-j}|| / ||delta_{t,t}||."""
     norms = np.asarray(delta_norms, dtype=float)
     count = len(norms)
     labels = numbered(targets)
@@ -111,40 +113,37 @@ def decay_table(targets: Sequence[str], delta_norms: npt.NDArray[np.floating]) -
             "share": [share for _, share in medians if share > 0],
         }
     )
-    return pd.concat([lines, middle], ignore_index=True)
+    half = pd.DataFrame({"kind": HALF_LIFE, "row": HALF_LIFE, "lag": [half_life], "share": [0.5]})
+    return pd.concat([lines, middle, *([] if half_life is None else [half])], ignore_index=True)
 
 
-def decay(table: pd.DataFrame, half_life: float | None, unit: str = "word") -> alt.LayerChart:
+def decay(table: pd.DataFrame, unit: str = "word") -> alt.LayerChart:
     """What is left of a word's gradient, j words back: each row of the triangle and their median, log axis."""
     base = alt.Chart().encode(
-        x=alt.X(
-            "lag:Q",
-            title=f"lag j ({unit}s back)",
-            axis=alt.Axis(tickMinStep=1, format="d", grid=False),
-        ),
+        x=alt.X("lag:Q", title=f"lag j ({unit}s back)", axis=alt.Axis(tickMinStep=1, format="d", grid=False)),
         y=logarithmic("share", "‖δ(t, t−j)‖ / ‖δ(t, t)‖"),
     )
-    color = alt.Scale(domain=[MEDIAN, HALF_LIFE])
-    legend = alt.Legend(orient="top", symbolType="stroke", labelLimit=200)
-    layers = [
+    color = alt.Color(
+        "kind:N",
+        title=None,
+        scale=alt.Scale(domain=[MEDIAN, HALF_LIFE]),
+        legend=alt.Legend(orient="top", symbolType="stroke", labelLimit=200),
+    )
+    tooltip = [
+        alt.Tooltip("row:N", title="loss word"),
+        alt.Tooltip("lag:Q", title=f"{unit}s back"),
+        alt.Tooltip("share:Q", format=".3e"),
+    ]
+    return layered(
+        table,
         base.mark_line(strokeWidth=1, opacity=0.4, color=FAINT)
         .encode(detail="row:N")
         .transform_filter(f"datum.kind == '{ROW}'"),
-        base.mark_line(strokeWidth=3)
-        .encode(color=alt.Color("kind:N", title=None, scale=color, legend=legend))
-        .transform_filter(f"datum.kind == '{MEDIAN}'"),
-        base.mark_point(size=60, opacity=0, filled=True).encode(
-            tooltip=[
-                alt.Tooltip("row:N", title="loss word"),
-                alt.Tooltip("lag:Q", title=f"{unit}s back"),
-                alt.Tooltip("share:Q", format=".3e"),
-            ]
-        ),
-    ]
-    if half_life is not None:
-        layers.append(
-            alt.Chart()
-            .mark_rule(strokeDash=[5, 4], strokeWidth=1.6)
-            .encode(x=alt.datum(half_life), color=alt.datum(HALF_LIFE, scale=color, legend=legend))
-        )
-    return layered(table, *layers, height=400)
+        base.mark_line(strokeWidth=3).encode(color=color).transform_filter(f"datum.kind == '{MEDIAN}'"),
+        alt.Chart()
+        .mark_rule(strokeDash=[5, 4], strokeWidth=1.6)
+        .encode(x="lag:Q", color=color)
+        .transform_filter(f"datum.kind == '{HALF_LIFE}'"),
+        base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
+        height=400,
+    )

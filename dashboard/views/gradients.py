@@ -124,7 +124,7 @@ def decay(targets: list[str], flow: GradientFlow, unit: str) -> None:
     st.subheader("Decay", anchor=False)
     st.markdown(wording.DECAY)
     widgets.chart(
-        charts.decay(charts.decay_table(targets, flow.delta_norms), flow.half_life, unit),
+        charts.decay(charts.decay_table(targets, flow.delta_norms, flow.half_life), unit),
         alt_text="What is left of the gradient over the distance in words",
         key="decay",
     )

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -90,18 +91,27 @@ def open_page() -> Callable[..., AppTest]:
     return open_
 
 
-@pytest.fixture
-def server(runs_folder: Path, tmp_path: Path) -> Iterator[str]:
-    """The app behind `streamlit run`, as the README starts it -> its address."""
+@dataclass(frozen=True)
+class Server:
+    """The app behind `streamlit run`, as the README starts it, and the folder of its runs."""
+
+    address: str
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server") / "runs"
+    folder.mkdir()
+    log = folder.parent / "server.log"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path / "server.log"
     with open(log, "wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", str(APP), "--server.headless=true", f"--server.port={port}"],
             cwd=APP.parents[1],
-            env=os.environ | {library.ROOT_VARIABLE: str(runs_folder)},
+            env=os.environ | {library.ROOT_VARIABLE: str(folder)},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -109,11 +119,11 @@ def server(runs_folder: Path, tmp_path: Path) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_until_up(f"{address}/_stcore/health", process, log)
-        yield address
+        yield Server(address, folder)
     finally:
         process.terminate()
         process.wait(10)
-        _stop_trainings(runs_folder)
+        stop_trainings(folder)
 
 
 def _wait_until_up(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -127,7 +137,7 @@ def _wait_until_up(address: str, process: subprocess.Popen[bytes], log: Path) ->
     raise AssertionError(log.read_text())
 
 
-def _stop_trainings(folder: Path) -> None:
+def stop_trainings(folder: Path) -> None:
     """Trainings outlive the server on purpose; those of a test must not outlive the test."""
     for summary in runs.list_runs(folder):
         if summary.status is not None and summary.status.pid is not None:
