@@ -4,12 +4,21 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import widgets, wording
+from dashboard import hosting, widgets, wording, worker
+from rnn_core.errors import UserError
 
 # A file of our own: Streamlit's named icons are fetched from the internet when they stand in the browser's tab.
 ICON = Path(__file__).parent / "icon.png"
 
 st.set_page_config(page_title=wording.APP, page_icon=ICON, layout="wide")
+try:
+    if hosting.caps() is not None:
+        hosting.stay_offline()
+        worker.attend()
+        widgets.remember_visitor()
+except UserError as error:
+    widgets.problem(wording.NOT_SET_UP, error)
+    st.stop()
 page = st.navigation(
     [
         st.Page("views/corpus.py", title="Corpus", icon=":material/menu_book:", default=True),
@@ -17,7 +26,8 @@ page = st.navigation(
         st.Page("views/gradients.py", title="Gradients", icon=":material/gradient:"),
         st.Page("views/generate.py", title="Generate", icon=":material/edit_note:"),
         st.Page("views/runs.py", title="Runs", icon=":material/folder_open:"),
+        st.Page("views/by_hand.py", title="By hand", icon=":material/edit:"),
     ]
 )
 widgets.opened_run_box()
-page.run()
+widgets.guarded(page.run)()

@@ -6,18 +6,23 @@ own values under keys made by `key`, so that no two of them meet.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
+from dashboard import hosting
 from dashboard.history import History
 from dashboard.sources import Nltk, Upload
+from rnn_core.errors import UserError
 from rnn_core.runs import RUN_ID, Run
 from rnn_core.text import PreparedCorpus, TextSettings
 
 _RUN, _CORPUS, _NOTICE, _HISTORY = "opened run", "prepared corpus", "notice", "history"
 _UPLOAD, _ENCODING, _ASKED_FOR = "kept upload", "chosen encoding", "asked for"
 _PARAMETER = "run"
+_SECRET, COOKIE = "visitor's secret", "see_bptt_visitor"
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,29 @@ class ChosenCorpus:
 def key(page: str, name: str) -> str:
     """The session-state key of the widget `name` on `page`."""
     return f"{page}: {name}"
+
+
+def is_hosted() -> bool:
+    """Whether strangers share this server; a server that is set up wrongly counts as one."""
+    try:
+        return hosting.caps() is not None
+    except UserError:
+        return True
+
+
+def secret() -> str:
+    """What makes this visitor the owner of their runs on a hosted server: the cookie's, or a new one for this visit."""
+    kept: str | None = st.session_state.get(_SECRET)
+    if kept is None:
+        kept = cookie() or secrets.token_hex(32)
+        st.session_state[_SECRET] = kept
+    return kept
+
+
+def cookie() -> str | None:
+    """The secret that the browser brought along from an earlier visit; anything else in its place counts as none."""
+    brought = st.context.cookies.get(COOKIE, "")
+    return brought if hosting.SECRET.fullmatch(brought) else None
 
 
 def run_id() -> str | None:
@@ -126,3 +154,13 @@ def suggest(widget: str, value: str) -> None:
     last = f"{widget} (suggested)"
     if st.session_state.get(widget, st.session_state.get(last)) == st.session_state.get(last):
         st.session_state[widget] = st.session_state[last] = value
+
+
+def value(widget: str, otherwise: Any) -> Any:
+    """What the widget with this key says, before it is drawn; `otherwise` where it has not been drawn yet."""
+    return st.session_state.get(widget, otherwise)
+
+
+def put(widget: str, value: Any) -> None:
+    """Set the widget with this key, from another widget's `on_click` or `on_change`."""
+    st.session_state[widget] = value

@@ -1,0 +1,190 @@
+"""The lecture's drawing, its matrices and its source code, as HTML for `st.html`.
+
+Streamlit's sanitizer takes SVG out of `st.html`, and a chart's text marks do not follow the theme; boxes of a grid do
+both: they take the page's own ink, keep their letters' size on a phone, and can be selected and read aloud. All words
+in here are ours.
+"""
+
+from __future__ import annotations
+
+import html
+import inspect
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from rnn_core import by_hand, tutorial
+from rnn_core.by_hand import Chain, Step, Unrolled
+
+# `light-dark` follows the color-scheme that Streamlit sets with its theme.
+_STYLE = """
+<style>
+.bh { --go: light-dark(#0b6e75, #56b8b1); --back: light-dark(#c04a22, #ee8a63);
+      --edge: color-mix(in srgb, currentColor 28%, transparent);
+      --fill: color-mix(in srgb, currentColor 5%, transparent);
+      font-variant-numeric: tabular-nums; line-height: 1.3; }
+.bh-net { display: grid; grid-template-columns: minmax(0,1fr) 1.3em minmax(0,1fr) 1.3em minmax(0,1fr) 1.3em
+          minmax(0,1fr) 1.3em minmax(0,1fr); justify-items: center; align-items: center; max-width: 760px;
+          font-size: clamp(11px, 1.05vw + 7px, 15px); }
+.bh-box { border: 1.5px solid var(--edge); border-radius: .5em; background: var(--fill); text-align: center;
+          padding: .3em .2em; width: 100%; max-width: 7.5em; box-sizing: border-box; }
+.bh-round { border-radius: 1.2em; }
+.bh-name { font-style: italic; font-size: .9em; }
+.bh-word { font-weight: 600; padding: .2em 0; white-space: nowrap; }
+.bh-arrow { font-size: 1.15em; line-height: 1.25; }
+.bh-later { opacity: .3; }
+.bh-aside { opacity: .45; }
+.bh-now { border-color: var(--go); box-shadow: 0 0 0 1px var(--go); }
+.bh-go { color: var(--go); font-weight: 700; }
+.bh-back { color: var(--back); font-weight: 700; }
+.bh-lit { border-color: var(--back); box-shadow: 0 0 0 1px var(--back); }
+.bh-passed { border-color: var(--back); }
+.bh-delta { color: var(--back); text-align: center; font-size: .95em; min-height: 4.4em; width: 100%; }
+.bh-bar { height: 5px; border-radius: 3px; background: var(--back); margin: .25em auto 0; }
+.bh-row { display: flex; flex-wrap: wrap; max-width: 100%; align-items: center; gap: .5em .55em; font-size: 14px; }
+.bh-row .bh-row { flex-wrap: nowrap; }
+.bh-factor { display: flex; flex-direction: column; align-items: center; gap: .2em; max-width: 100%; }
+.bh-label { font-size: .92em; white-space: nowrap; }
+.bh-size { opacity: .6; font-size: .8em; }
+.bh-matrix { display: grid; gap: .1em .7em; padding: .15em .5em; border: 1.5px solid currentColor;
+             border-top-width: 0; border-bottom-width: 0; border-radius: .35em; text-align: right; }
+.bh-sign { font-size: 1.2em; }
+.bh-result .bh-matrix { border-color: var(--line); color: var(--line); font-weight: 600; }
+.bh-code { font-family: monospace; font-size: 11.5px; line-height: 1.5; border: 1px solid var(--edge);
+           border-radius: .5rem; padding: .6rem 0; margin: 0; background: var(--fill); }
+.bh-code span { display: block; white-space: pre-wrap; overflow-wrap: anywhere; padding: 0 .6rem 0 calc(.6rem + 4ch);
+                text-indent: -4ch; }
+.bh-code .bh-quiet { opacity: .6; }
+.bh-code .bh-line { background: color-mix(in srgb, var(--line) 20%, transparent); font-weight: 700;
+                    box-shadow: inset 3px 0 0 var(--line); }
+</style>
+"""
+
+
+def figures(value: float, digits: int = 2) -> str:
+    """A number with a real minus sign, and never a negative zero."""
+    rounded = f"{value:.{digits}f}"
+    if float(rounded) == 0:
+        rounded = rounded.lstrip("-")
+    return rounded.replace("-", "−") if abs(value) < 1e4 else f"{value:.1e}".replace("-", "−")
+
+
+def drawing(words: Sequence[str], unrolled: Unrolled, chain: Chain, step: Step, asked: int) -> str:
+    """The network unrolled over its five words, as far as the lecture has come: what was read, and, once the loss
+    goes back, how much of its gradient stands at each word. words: those read and, last, the one to be said.
+    """
+    count = len(unrolled.losses)
+    forward = step.kind == "forward"
+    # The earliest word that the gradient has come to; one more than the asked one while it has come to none.
+    if step.k is None or step.kind == "error":
+        reached = asked + 1
+    else:
+        reached = step.k - (step.kind == "back")
+    top, middle, bottom, deltas, risers, rises = [], [], [], [], [], []
+    for t in range(count):
+        read = not forward or t <= step.t
+        shown = "" if read else " bh-later"
+        aside = "" if forward or t <= asked else " bh-aside"
+        on_path = not forward and reached <= t <= asked
+        here = forward and t == step.t
+        error_here = not forward and t == asked
+        s, p = unrolled.s[t], unrolled.p[t, by_hand.TARGETS[t]]
+        mark = " bh-now" if here else " bh-lit" if error_here else ""
+        loss = f"<i>E</i><sub>{t}</sub> {figures(unrolled.losses[t]) if read else ''}"
+        top.append(
+            f"<div class='bh-box bh-round{mark}{shown}{aside}'><div class='bh-name'>{loss}</div>"
+            f"<div>“{html.escape(words[t + 1])}”</div><div>{figures(p) if read else '·'}</div></div>"
+        )
+        state_mark = mark if forward else " bh-lit" if on_path and t == reached else " bh-passed" if on_path else ""
+        middle.append(
+            f"<div class='bh-box{state_mark}{shown}{aside}'><div class='bh-name'>s<sub>{t}</sub></div>"
+            f"<div>{figures(s[0]) if read else '·'}</div><div>{figures(s[1]) if read else '·'}</div></div>"
+        )
+        bottom.append(f"<div class='bh-word{shown}{aside}'>{html.escape(words[t])}</div>")
+        down = error_here and reached <= asked
+        riser = "<span class='bh-back'>↓</span>" if down else f"<span class='{'bh-go' if here else ''}'>↑</span>"
+        risers.append(f"<div class='bh-arrow{shown}{aside}'>{riser}</div>")
+        rises.append(f"<div class='bh-arrow{shown}{aside}'><span class='{'bh-go' if here else ''}'>↑</span></div>")
+        deltas.append(_delta(chain, t, asked) if on_path else "<div class='bh-delta'></div>")
+    sideways = []
+    for t in range(1, count):
+        walked = not forward and reached < t <= asked
+        arrow = "<span class='bh-back'>←</span>" if walked else "→"
+        state = " bh-go" if forward and t == step.t else " bh-later" if forward and t > step.t else ""
+        aside = " bh-aside" if not forward and t > asked else ""
+        sideways.append(f"<div class='bh-arrow{state}{aside}'>{arrow}</div>")
+    rows = [_spaced(row) for row in (top, risers)] + [_spaced(middle, sideways)] + [_spaced(rises), _spaced(bottom)]
+    if not forward and step.kind != "loss":
+        rows.append(_spaced(deltas))
+    label = "The network unrolled over five words, with the number at every node"
+    return f"{_STYLE}<div class='bh'><div class='bh-net' role='img' aria-label='{label}'>{''.join(rows)}</div></div>"
+
+
+def _delta(chain: Chain, k: int, asked: int) -> str:
+    """What has arrived at word k: the two numbers of delta, and a bar as long as their share of the first."""
+    lengths = np.linalg.norm(chain.deltas, axis=1)
+    share = lengths[k] / lengths[asked] if lengths[asked] > 0 else 0.0
+    first, second = chain.deltas[k]
+    return (
+        f"<div class='bh-delta'><i>δ</i><sub>{k}</sub><div>{figures(first)}</div><div>{figures(second)}</div>"
+        f"<div class='bh-bar' style='width:{100 * min(1.0, share):.1f}%'></div></div>"
+    )
+
+
+def _spaced(cells: Sequence[str], between: Sequence[str] | None = None) -> str:
+    """A row of the grid: the five cells, and what stands between them."""
+    gaps = between or ["<div></div>"] * (len(cells) - 1)
+    return cells[0] + "".join(gap + cell for gap, cell in zip(gaps, cells[1:], strict=True))
+
+
+def factor(label: str, values: npt.ArrayLike, digits: int = 3, result: bool = False) -> str:
+    """A matrix (or a column, from a vector) under its name, with its size. `label` may hold our own markup."""
+    matrix = np.asarray(values, dtype=float)
+    matrix = matrix[:, None] if matrix.ndim == 1 else matrix
+    rows, columns = matrix.shape
+    numbers = "".join(f"<div>{figures(value, digits)}</div>" for value in matrix.ravel())
+    kind = " bh-result" if result else ""
+    return (
+        f"<div class='bh-factor{kind}'><div class='bh-label'>{label}</div>"
+        f"<div class='bh-matrix' style='grid-template-columns:repeat({columns},auto)'>{numbers}</div>"
+        f"<div class='bh-size'>{rows} × {columns}</div></div>"
+    )
+
+
+def row(*parts: str, forward: bool = False) -> str:
+    """Factors and the signs between them, in a line that may wrap; the result has the colour of its direction."""
+    cells, sign = [], ""
+    for part in parts:
+        if not part.startswith("<"):
+            sign = f"<span class='bh-sign'>{part}</span>"
+            continue
+        # A sign stays with what follows it: no line ends in a plus.
+        cells.append(f"<div class='bh-row'>{sign}{part}</div>" if sign else part)
+        sign = ""
+    return f"{_STYLE}<div class='bh' style='{_colour(forward)}'><div class='bh-row'>{''.join(cells)}</div></div>"
+
+
+def _colour(forward: bool) -> str:
+    return f"--line: var({'--go' if forward else '--back'})"
+
+
+def fraction(above: str, below: str, immediate: bool = False) -> str:
+    """∂above/∂below; each a letter with an optional index after an underscore, "s_3"."""
+    return f"∂{'<sup>+</sup>' if immediate else ''}{_indexed(above)} / ∂{_indexed(below)}"
+
+
+def _indexed(name: str) -> str:
+    letter, _, index = name.partition("_")
+    return f"<i>{letter}</i>" + (f"<sub>{index}</sub>" if index else "")
+
+
+def source(step: Step) -> str:
+    """The oracle's function that does this step, its lines marked."""
+    lines = []
+    for line in inspect.getsource(getattr(tutorial, step.function)).rstrip("\n").split("\n"):
+        bare = line.strip()
+        kind = "bh-line" if bare in step.lines else "bh-quiet" if bare.startswith("#") else ""
+        lines.append(f"<span class='{kind}'>{html.escape(line) or ' '}</span>")
+    colour = _colour(step.kind == "forward")
+    return f"{_STYLE}<div class='bh' style='{colour}'><div class='bh-code'>{''.join(lines)}</div></div>"
