@@ -33,7 +33,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -257,8 +257,8 @@ class Run:
         query = f"SELECT {', '.join(METRICS)} FROM metrics WHERE step > ? AND step % ? = 0 ORDER BY step LIMIT ?"
         with _reading(self.folder) as database:
             rows = database.execute(query, (after_step, stride, -1 if limit is None else limit)).fetchall()
-        columns = zip(*rows, strict=True) if rows else [()] * len(METRICS)
-        return {name: np.array(column, METRICS[name]) for name, column in zip(METRICS, columns, strict=True)}
+            columns = zip(*rows, strict=True) if rows else [()] * len(METRICS)
+            return {name: np.array(column, METRICS[name]) for name, column in zip(METRICS, columns, strict=True)}
 
     def events(self, after_id: int = 0, kinds: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Events with an id above `after_id`, in order: dicts with id, step, time (unix seconds), kind, and the
@@ -273,10 +273,10 @@ class Run:
         query += f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds is not None else ""
         with _reading(self.folder) as database:
             rows = database.execute(query + " ORDER BY id", (after_id, *(kinds or ()))).fetchall()
-        return [
-            {**json.loads(payload), "id": id, "step": step, "time": at, "kind": kind}
-            for id, step, at, kind, payload in rows
-        ]
+            return [
+                {**json.loads(payload), "id": id, "step": step, "time": at, "kind": kind}
+                for id, step, at, kind, payload in rows
+            ]
 
     def status(self) -> RunStatus:
         row = self._status_row()
@@ -299,10 +299,8 @@ class Run:
     def _status_row(self) -> dict[str, Any]:
         with _reading(self.folder) as database:
             row = database.execute(f"SELECT {', '.join(STATUS_COLUMNS)} FROM status").fetchone()
-        if row is None:
-            raise RunError(
-                f"{self.folder / 'events.sqlite'} has lost its status; delete the file to go on without history."
-            )
+        if row is None or row[0] not in get_args(State):
+            raise RunError(f"{self.folder / 'events.sqlite'} has lost its status; delete it to go on without history.")
         return dict(zip(STATUS_COLUMNS, row, strict=True))
 
     def request(self, kind: str, **payload: Any) -> None:
@@ -690,15 +688,26 @@ def create_tables(database: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def _reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    """For reading alone. What makes no sense in a database that a stranger made raises RunError too."""
+    if not (folder / "events.sqlite").exists():
+        raise RunError(f"{folder} has lost its history, events.sqlite; resume it to go on without.")
     with explained(folder):
+        database = connect(folder, "ro")
         try:
-            database = connect(folder, "ro")
             database.execute("SELECT 1 FROM status")
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
+            database.close()
+            if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+                raise
             # In a folder that cannot be written SQLite cannot share memory with a writer. But nobody can write there.
             database = connect(folder, "ro&immutable=1")
         with contextlib.closing(database):
-            yield database
+            try:
+                yield database
+            except (ValueError, TypeError, OverflowError):
+                raise RunError(
+                    f"{folder / 'events.sqlite'} holds something that makes no sense; delete it to go on without it."
+                ) from None
 
 
 @contextlib.contextmanager

@@ -689,13 +689,35 @@ def test_a_diverged_run_keeps_its_last_good_weights_and_goes_on_with_a_lower_rat
     assert run.status().resumable
 
 
-def test_triggers_in_a_strangers_database_have_no_say(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE status",
+        "DELETE FROM status",
+        "UPDATE status SET state = 'asleep'",
+        "UPDATE metrics SET step = 'first' WHERE 0; INSERT INTO events VALUES (99, 1, 1, 'x', '[')",
+        "INSERT INTO events VALUES (99, 1, 1, 'x', '[1]')",
+        "DROP TABLE metrics; CREATE TABLE metrics AS SELECT 'a' AS step, 'b' AS loss_nats",
+    ],
+)
+def test_a_strangers_history_is_refused_in_words(tmp_path: Path, statement: str) -> None:
     run = tiny_run(tmp_path / "run", steps=2)
+    work(run.folder)
     with contextlib.closing(sqlite3.connect(run.folder / "events.sqlite")) as database:
-        database.execute("DROP TABLE status")
-        database.commit()
-    with pytest.raises(RunError, match="no history of a run"):
+        database.executescript(statement)
+    with pytest.raises(RunError, match=r"events\.sqlite"):
+        print(run.status(), run.events(), run.metrics())
+
+
+def test_a_run_without_its_history_says_so_and_goes_on_without(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", steps=2)
+    work(run.folder)
+    (run.folder / "events.sqlite").unlink()
+    with pytest.raises(RunError, match="lost its history"):
         run.status()
+    assert "lost its history" in list_runs(tmp_path)[0].error
+    work(run.folder, steps=3)
+    assert run.status().state == "finished"
 
 
 # --- a run's life -----------------------------------------------------------------------------------------------------
