@@ -10,12 +10,15 @@ import numpy.typing as npt
 
 from dashboard.charts.common import thin
 from rnn_core.runs import Run
+from rnn_core.training import HorizonMeasured
 
 ROWS_A_READ = 50_000
 MOST = 20_000
 """Points kept of a series before its outline is thinned to half of that; charts thin further."""
 
 SAMPLES = 50
+HORIZONS = 800
+"""Measured horizons kept before every second one is given up."""
 
 
 @dataclass
@@ -45,6 +48,7 @@ class History:
     validation: dict[int, float] = field(default_factory=dict)
     samples: list[tuple[int, str]] = field(default_factory=list)
     changes: list[tuple[int, str, str]] = field(default_factory=list)
+    horizons: dict[int, HorizonMeasured] = field(default_factory=dict)
     latest: dict[str, float] = field(default_factory=dict)
     _last_step: int = 0
     _last_event: int = 0
@@ -90,5 +94,9 @@ class History:
             self.validation[step] = float(event["loss_nats"])
         elif kind == "sampled":
             self.samples = [*self.samples[1 - SAMPLES :], (step, str(event["text"]))]
+        elif kind == "horizon_measured":
+            if len(self.horizons) >= HORIZONS:
+                self.horizons = dict(list(self.horizons.items())[::2])
+            self.horizons[step] = HorizonMeasured.from_json(event)
         elif kind == "learning_rate_changed":
             self.changes.append((step, f"{event['old']:.4g} → {event['new']:.4g}", str(event["why"])))

@@ -36,6 +36,16 @@ def _load(folder: str, newest_step: int) -> Loaded:
     return Loaded(model, run.vocabulary(), step)
 
 
+@lru_cache(maxsize=6)
+def at(folder: str, step: int) -> Loaded:
+    """The weights as they were after `step` steps, one of `Run.moments()`. RunError where they are gone.
+
+    Shared by all visitors: nobody may change what is returned.
+    """
+    run = Run.open(folder)
+    return Loaded(run.load_model(step), run.vocabulary(), step)
+
+
 @lru_cache(maxsize=16)
 def example_sentence(folder: str, usual: str) -> str:
     """`usual`, if the network of this run knows most of its words; else a sentence kept aside from its training."""

@@ -23,7 +23,7 @@ import numpy as np
 
 from rnn_core.cells import make_cell
 from rnn_core.clipping import clip_by_global_norm, clip_by_value, global_norm
-from rnn_core.diagnostics import gradient_flow
+from rnn_core.diagnostics import gradient_flow, recurrent_spectrum
 from rnn_core.errors import CheckpointError, CorpusError, SettingsError
 from rnn_core.evaluation import evaluate_in_parts, perplexity
 from rnn_core.model import LanguageModel, ModelConfig, check_json_fields, check_omega, parameter_shapes
@@ -265,6 +265,18 @@ class HorizonMeasured(Event):
     low: tuple[float, ...]  # 10 % of the losses lie below
     high: tuple[float, ...]  # 90 % of the losses lie below
     half_life: float | None  # in steps; None: longer than the probe
+    radii: tuple[float, ...] = ()  # spectral radius of each block of W, in the order of `recurrent_spectrum`
+    norms: tuple[float, ...] = ()  # and its norm ||.||_2
+
+    @classmethod
+    def from_json(cls, event: Mapping[str, Any]) -> HorizonMeasured:
+        """The event as `Run.events` gives it; null, which stands for what is not finite, becomes nan."""
+
+        def numbers(name: str) -> tuple[float, ...]:
+            return tuple(math.nan if value is None else float(value) for value in event.get(name, ()))
+
+        median, low, high, radii, norms = map(numbers, ("median", "low", "high", "radii", "norms"))
+        return cls(int(event["step"]), median, low, high, event.get("half_life"), radii, norms)
 
 
 @dataclass(frozen=True)
@@ -662,13 +674,25 @@ class _Trainer:
         return Sampled(self.state.step, text, settings.temperature)
 
     def measure_horizon(self) -> Event:
+        if not all(np.isfinite(value).all() for value in self.model.params.values()):
+            return HorizonMeasured(self.state.step, (), (), (), None)  # the next step is about to say why
         batch = probe_batch(self.corpus)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             flow = gradient_flow(self.model, batch.inputs, batch.targets, batch.mask)
             decay = [row[np.isfinite(row)] for row in flow.relative_decay]
-            low, median, high = zip(*(np.quantile(row, (0.1, 0.5, 0.9)) for row in decay if len(row)), strict=True)
+            curves = [np.quantile(row, (0.1, 0.5, 0.9)) for row in decay if len(row)]
+            low, median, high = np.array(curves).reshape(-1, 3).T
             half_life = flow.half_life
-        return HorizonMeasured(self.state.step, _short(median), _short(low), _short(high), half_life)
+            blocks = recurrent_spectrum(self.model)
+        return HorizonMeasured(
+            self.state.step,
+            _short(median),
+            _short(low),
+            _short(high),
+            half_life,
+            _short(block.radius for block in blocks),
+            _short(block.norm for block in blocks),
+        )
 
     def check_last_update(self) -> Diverged | None:
         """No step comes after the last one, to find out what its update did."""

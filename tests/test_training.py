@@ -446,3 +446,22 @@ def test_the_horizon_begins_at_one_and_its_band_holds_the_median() -> None:
         assert event.median[0] == event.low[0] == event.high[0] == 1
         curves = zip(event.low, event.median, event.high, strict=True)
         assert all(low <= median <= high for low, median, high in curves)
+
+
+def test_a_measured_horizon_comes_back_from_its_json_with_the_blocks_of_W_that_it_saw() -> None:
+    network, events = trained(quiet(epochs=1, horizon_every_seconds=0.0))
+    measured = next(event for event in events if isinstance(event, HorizonMeasured))
+    assert HorizonMeasured.from_json(json.loads(json.dumps(measured.to_json()))) == measured
+    fresh = new_model(config(), quiet(epochs=1))
+    assert measured.step == 0
+    assert len(measured.radii) == len(measured.norms) == 4
+    blocks = fresh.params["W"].reshape(4, 8, 8)
+    assert measured.norms == pytest.approx([np.linalg.norm(block, 2) for block in blocks], rel=1e-3)
+    assert all(radius <= norm for radius, norm in zip(measured.radii, measured.norms, strict=True))
+
+
+def test_an_explosion_is_told_as_such_even_if_the_horizon_is_ -> None:
+    monkeypatch.setattr("rnn_core.training.HORIZON_SHARE", np.inf)
+    wild = quiet(epochs=40, horizon_every_seconds=0.0, optimizer="sgd", learning_rate=1e30, clip=None)
+    _, events = trained(wild, cell="relu")
+    assert isinstance(events[-1], Diverged)
