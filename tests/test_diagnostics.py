@@ -281,6 +281,7 @@ def test_a_row_starts_at_its_own_word_and_stays_below_its_bounds() -> None:
     assert row.norms[0] == row.data_bound[0] == row.fixed_bound[0] == flow.delta_norms[10, 10]
     assert row.norms[3] == flow.delta_norms[10, 7]
     assert np.all(row.norms <= row.data_bound * (1 + 1e-9))
+    assert row.data_bound[1] / row.norms[0] == pytest.approx(flow.delta_step_norms[9, 0], rel=1e-9)
     assert np.all(row.data_bound <= row.fixed_bound * (1 + 1e-9))
 
 
