@@ -460,7 +460,9 @@ def test_a_measured_horizon_comes_back_from_its_json_with_the_blocks_of_W_that_i
     assert all(radius <= norm for radius, norm in zip(measured.radii, measured.norms, strict=True))
 
 
-def test_an_explosion_is_told_as_such_even_if_the_horizon_is_ -> None:
+def test_an_explosion_is_told_as_such_even_if_the_horizon_is_measured_before_every_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("rnn_core.training.HORIZON_SHARE", np.inf)
     wild = quiet(epochs=40, horizon_every_seconds=0.0, optimizer="sgd", learning_rate=1e30, clip=None)
     _, events = trained(wild, cell="relu")
