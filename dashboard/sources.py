@@ -7,7 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from dashboard import hosting
 from rnn_core import corpora, text
+from rnn_core.errors import CorpusError
 from rnn_core.text import PreparedCorpus, TextSettings, Vocabulary
 
 EVERY_WORD = 1_000_000
@@ -69,8 +71,24 @@ def prepare(source: Source, settings: TextSettings) -> PreparedCorpus:
     A text is read and split once; another vocabulary size is then a matter of milliseconds.
     """
     settings.validate()
+    caps = hosting.caps()
+    if caps is not None:
+        _check_source(source, caps)
     whole = _prepare(source, replace(settings, vocabulary_size=EVERY_WORD))
+    if caps is not None:
+        hosting.check_corpus(whole, caps)
     return narrow(whole, settings.vocabulary_size)
+
+
+def _check_source(source: Source, caps: hosting.Caps) -> None:
+    """Raises CorpusError for a source that a hosted server does not read."""
+    match source:
+        case Upload(_, data):
+            hosting.check_upload(len(data), caps)
+        case Paste(content, _):
+            hosting.check_upload(len(content.encode("utf-8", errors="replace")), caps)
+        case Nltk():
+            raise CorpusError("this server has no access to the internet; choose another corpus.")
 
 
 @lru_cache(maxsize=4)

@@ -7,14 +7,19 @@ of sliders), and an image in it is fetched. `st.text`, `st.code`, `st.dataframe`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
-from dashboard import library, session, wording, worker
+from dashboard import hosting, library, session, wording, worker
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunConfig
 from rnn_core.text import PreparedCorpus
@@ -38,6 +43,40 @@ def problem(headline: str, explanation: UserError | str) -> None:
     st.error(headline, icon=":material/error:")
     if str(explanation):
         st.text(str(explanation))
+
+
+def guarded(draw: Callable[..., None]) -> Callable[..., None]:
+    """`draw`, with a calm sentence in place of what it did not get to draw where it made a mistake of ours."""
+
+    @wraps(draw)
+    def drawn(*arguments: Any, **options: Any) -> None:
+        try:
+            draw(*arguments, **options)
+        except Exception as error:
+            mishap(error)
+
+    return drawn
+
+
+def mishap(error: Exception) -> None:
+    """A mistake of ours. The traceback goes to the server's log; on one's own machine it is shown too."""
+    number = secrets.token_hex(3)
+    logging.getLogger(__name__).error("mishap %s", number, exc_info=error)
+    st.error(f"{wording.MISHAP} (mishap {number})", icon=":material/error:")
+    if not session.is_hosted():
+        st.exception(error)
+
+
+def remember_visitor() -> None:
+    """On a hosted server: let the browser keep the secret that makes this visitor the owner of their runs."""
+    if session.cookie() is None:
+        # Both are ours, and plain: the name a constant, the secret hexadecimal digits.
+        attributes = "path=/; max-age=31536000; SameSite=Strict"
+        st.html(
+            f"<script>document.cookie = '{session.COOKIE}={session.secret()}; {attributes}'"
+            " + (location.protocol === 'https:' ? '; Secure' : '');</script>",
+            unsafe_allow_javascript=True,
+        )
 
 
 def notice() -> None:
@@ -67,6 +106,24 @@ def frame(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
 def table(columns: Mapping[str, Sequence[Any]], **options: Any) -> None:
     """A table whose cells show a user's text as it is."""
     st.dataframe(frame(columns), hide_index=True, **options)
+
+
+def to_csv(columns: Mapping[str, Sequence[Any]]) -> bytes:
+    """A table as CSV in UTF-8 with a byte order mark, so that spreadsheets read it right and compute nothing from it.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, "CSV Injection").
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\r\n")
+    writer.writerow([_no_formula(name) for name in columns])
+    writer.writerows([_no_formula(value) for value in row] for row in zip(*columns.values(), strict=True))
+    return file.getvalue().encode("utf-8-sig")
+
+
+def _no_formula(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return f"'{value}" if value.lstrip(" ")[:1] in tuple("=+-@\t\r\n|%＝＋－＠") else value
 
 
 def settings(config: RunConfig) -> None:
@@ -113,8 +170,11 @@ def unit(name: str) -> str:
 
 
 def at_work(run: Run) -> bool:
-    """Whether something about this run moves, so that a page should look at it again."""
-    return run.status().state in ("queued", "running", "paused") or worker.working(run)
+    """Whether something about this run moves, so that a page should look at it again; such a look is noted."""
+    moving = run.status().state in ("queued", "running", "paused") or worker.working(run)
+    if moving and hosting.caps() is not None:
+        hosting.looked(run)
+    return moving
 
 
 def opened_run() -> Run | None:

@@ -192,6 +192,30 @@ TRIANGLE_EQUATION = (
     r"\frac{\partial s_k}{\partial a_k}"
 )
 
+# --- when something is wrong, and on a hosted server ------------------------------------------------------------------
+
+MISHAP = (
+    "Something went wrong here, and it is our mistake, not yours. Trainings are safe in their folders. "
+    "Reload the page, or go on with another one."
+)
+NOT_SET_UP = "This server is not set up"
+ONLY_LOOKING = "Somebody shared this training with you: you can look at everything, and change nothing."
+SHARE = (
+    "To show this training to somebody, give them the address of this page: they can look at it and at its sentences, "
+    "and cannot change it. Your own trainings are yours by a cookie of this browser."
+)
+LOST_ITS_PLACE = "It does not stand in line any more. Resume it to stand in line again."
+KEEP_OPEN = "It begins by itself when it is its turn. Keep this page open: whoever leaves for a minute loses the place."
+
+
+def hosted_runs(days: float, most: int) -> str:
+    """What becomes of runs on a hosted server."""
+    return (
+        f"Here are yours, up to {most}. They are deleted {days:g} days after anybody last looked at them, or sooner "
+        "where space runs out: download what you want to keep."
+    )
+
+
 # --- runs -------------------------------------------------------------------------------------------------------------
 
 DOWNLOAD_HELP = "A zip of the run's folder: settings, words, weights and its whole history. No Python pickle is in it."

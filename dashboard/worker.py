@@ -1,19 +1,23 @@
 """Starts training processes and waits for the ones that ended. A training outlives the page, the tab and the server.
 
 The process is the command line's own `resume`: it takes the run's lock, so that two can never write one run, and reads
-the requests (pause, step, stop, …) that the page leaves in the run's folder.
+the requests (pause, step, stop, …) that the page leaves in the run's folder. On a hosted server it may have to wait for
+its turn (`hosting.serve`), and is told how long it may train.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
-from dashboard import library
+from dashboard import hosting, library
+from dashboard.hosting import Caps
 from rnn_core import runs
 from rnn_core.errors import RunError, UserError
 from rnn_core.model import ModelConfig
@@ -25,48 +29,57 @@ LOG = "worker.log"
 NICENESS = 5
 """How far the page goes before the training: it stays quick, and a training alone still gets the whole machine."""
 
+ATTEND_SECONDS = 1.0
+SWEEP_SECONDS = 60.0
+
 _children: dict[Path, subprocess.Popen[bytes]] = {}
+_ended: list[Path] = []
 _lock = threading.Lock()
+_attendant: threading.Thread | None = None
 
 
 def begin(name: str, corpus: PreparedCorpus, text: TextSettings, model: ModelConfig, training: TrainingSettings) -> str:
     """Make a run of these settings and start its training -> its id. UserError with the reason where that fails."""
-    run = runs.create_run(library.root() / runs.new_run_id(), name, corpus, model, training, text)
+    caps, root = hosting.caps(), library.root()
+    if caps is not None:
+        hosting.check_training(corpus, model, training, caps)
+        hosting.check_one_more(root, library.visitor(), caps)
+        hosting.check_room(root, library.visitor(), caps)
+    run = runs.create_run(root / runs.new_run_id(), name, corpus, model, training, text)
+    if caps is not None:
+        hosting.give(run.folder, library.visitor())
     start(run)
     return run.id
 
 
 def start(run: Run) -> None:
-    """Begin or go on with a run's training, in a process of its own. RunError if none can be started.
+    """Begin or go on with a run's training, in a process of its own; on a hosted server when it is its turn. RunError
+    if none can be started.
 
     Does nothing where this server already has one at work on it.
     """
-    folder = run.folder
-    with _lock:
-        _reap()
-        if folder in _children:
-            return
+    library.check_mine(run)
+    if working(run):
+        return
+    caps = hosting.caps()
+    if caps is None:
         run.queue()
-        try:
-            with open(folder / LOG, "wb") as log:
-                child = subprocess.Popen(
-                    [sys.executable, "-m", "rnn_core", "resume", str(folder)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=log,
-                    # A session of its own: Ctrl-C in the server's terminal ends the server, not the training.
-                    start_new_session=True,
-                )
-        except OSError as error:
-            message = (
-                f"no training process could be started ({error.strerror or error}). "
-                "Check that the folder of runs can be written and that the machine has memory left, then try again."
-            )
-            run.fail(message)
-            raise RunError(message) from error
-        _children[folder] = child
-        with contextlib.suppress(OSError):  # it may have ended already; nothing depends on its priority
-            os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
+        _launch(run)
+        return
+    run.queue()
+    try:
+        hosting.join(run.folder.parent, run.id, library.visitor(), caps)
+    except UserError as error:
+        run.unqueue(str(error))
+        raise
+    _serve(run.folder.parent, caps)
+
+
+def stop_waiting(run: Run) -> None:
+    """Give up the place in line of a run that waits."""
+    library.check_mine(run)
+    hosting.leave(run.folder.parent, run.id)
+    run.unqueue("it left the line.")
 
 
 def working(run: Run) -> bool:
@@ -87,10 +100,84 @@ def last_words(run: Run, limit: int = 2000) -> str:
         return ""
 
 
+def attend() -> None:
+    """Keep the line moving and the folder swept, for as long as this server lives and is a hosted one."""
+    global _attendant
+    with _lock:
+        if _attendant is None or not _attendant.is_alive():
+            _attendant = threading.Thread(target=_attend, name="attendant", daemon=True)
+            _attendant.start()
+
+
+def _attend() -> None:
+    swept = -SWEEP_SECONDS
+    kept: set[Path] = set()
+    while (caps := hosting.caps()) is not None:
+        root = library.root()
+        try:
+            if root not in kept:
+                hosting.keep_all(root)
+                kept.add(root)
+            _serve(root, caps)
+            if time.monotonic() - swept >= SWEEP_SECONDS:
+                hosting.sweep(root, caps)
+                swept = time.monotonic()
+        except Exception:
+            # The line must move on whatever happened to one of those who stand in it.
+            logging.getLogger(__name__).exception("the line of trainings could not be served")
+        time.sleep(ATTEND_SECONDS)
+
+
+def _serve(root: Path, caps: Caps) -> None:
+    with _lock:
+        _reap()
+        ended, _ended[:] = _ended[:], []
+    for folder in ended:
+        hosting.leave(folder.parent, folder.name)
+    hosting.serve(root, caps, lambda folder, slot: _launch(Run.open(folder), caps, slot))
+
+
+def _launch(run: Run, caps: Caps | None = None, slot: int | None = None) -> None:
+    """Start the run's process, which inherits the file descriptor `slot`."""
+    folder = run.folder
+    command = [sys.executable, "-m", "rnn_core", "resume", str(folder)]
+    environment = dict(os.environ)
+    if caps is not None:
+        command += ["--quiet", "--max-minutes", str(caps.minutes), "--max-steps", str(caps.steps)]
+        command += ["--stop-if-unwatched", str(caps.unwatched_minutes)]
+        environment["RNN_CORE_THREADS"] = str(caps.threads_each)
+    with _lock:
+        if folder in _children:
+            return
+        try:
+            with open(folder / LOG, "wb") as log:
+                child = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=log,
+                    # A session of its own: Ctrl-C in the server's terminal ends the server, not the training.
+                    start_new_session=True,
+                    pass_fds=[] if slot is None else [slot],
+                    env=environment,
+                )
+        except OSError as error:
+            message = (
+                f"no training process could be started ({error.strerror or error}). "
+                "Check that the folder of runs can be written and that the machine has memory left, then try again."
+            )
+            run.fail(message)
+            raise RunError(message) from error
+        _children[folder] = child
+        with contextlib.suppress(OSError):  # it may have ended already; nothing depends on its priority
+            os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
+
+
 def _reap() -> None:
     """Collect the children that ended, so that none stays a zombie, and say so of one that never got to work."""
     for folder in [folder for folder, child in _children.items() if child.poll() is not None]:
         code = _children.pop(folder).returncode
+        _ended.append(folder)
         with contextlib.suppress(UserError):  # deleted meanwhile: there is nothing left to tell it of
             run = Run.open(folder)
             if run.status().state == "queued":

@@ -1,7 +1,7 @@
 """How much memory a training will take, before it takes it.
 
-With N words, H units, L layers, G gates, T steps, B sequences side by side, D numbers in a word vector, P parameters and
-m moments of the optimizer, in numbers of 4 bytes (float32):
+With N words, H units, L layers, G gates, T steps, B sequences side by side, P parameters and m moments of the
+optimizer, in numbers of 4 bytes (float32):
 
     total = process + corpus + (1 + m) P + max(step, horizon, start)
 

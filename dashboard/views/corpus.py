@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from dashboard import session, sources, widgets, wording, worker
+from dashboard import hosting, session, sources, widgets, wording, worker
 from dashboard.charts import corpus as charts
 from dashboard.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
 from rnn_core import corpora, text
@@ -77,7 +77,7 @@ def start_demo() -> None:
 def choose_source() -> Source | None:
     kind = st.segmented_control(
         "Where from",
-        list(wording.SOURCES),
+        [kind for kind in wording.SOURCES if kind != "nltk" or hosting.caps() is None],
         default="upload",
         required=True,
         format_func=lambda kind: wording.SOURCES[kind],
@@ -100,7 +100,14 @@ def choose_source() -> Source | None:
 
 
 def choose_upload() -> Upload | None:
-    file = st.file_uploader("A text", EXTENSIONS, key=session.key(PAGE, "file"), label_visibility="collapsed")
+    caps = hosting.caps()
+    file = st.file_uploader(
+        "A text",
+        EXTENSIONS,
+        max_upload_size=None if caps is None else caps.upload_megabytes,
+        key=session.key(PAGE, "file"),
+        label_visibility="collapsed",
+    )
     if file is not None:
         session.keep_upload(Upload(file.name, file.getvalue()))
     kept = session.upload()

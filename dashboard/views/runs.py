@@ -7,7 +7,7 @@ import time
 
 import streamlit as st
 
-from dashboard import library, session, widgets, wording
+from dashboard import hosting, library, session, widgets, wording
 from rnn_core import runs
 from rnn_core.errors import UserError
 from rnn_core.evaluation import perplexity
@@ -20,6 +20,9 @@ def page() -> None:
     st.title("Runs", anchor=False)
     widgets.notice()
     st.markdown(wording.RUNS_INTRO)
+    caps = hosting.caps()
+    if caps is not None:
+        st.caption(wording.hosted_runs(caps.days, caps.runs_per_visitor))
     try:
         summaries = library.summaries()
     except OSError as error:
@@ -113,6 +116,7 @@ def rename(run: Run) -> None:
     name = st.text_input("New name", run.config.name, max_chars=80)
     if st.button("Rename", type="primary", disabled=not (name or "").strip(), key=session.key(PAGE, "rename now")):
         try:
+            library.check_mine(run)
             runs.rename_run(run.folder, name or "")
         except UserError as error:
             widgets.problem("It keeps its name", error)
@@ -127,6 +131,7 @@ def delete(run: Run) -> None:
     st.markdown(wording.DELETE_WARNING)
     if st.button("Delete for good", type="primary", icon=":material/delete:", key=session.key(PAGE, "delete now")):
         try:
+            library.check_mine(run)
             runs.delete_run(run.folder)
         except UserError as error:
             widgets.problem("It was not deleted", error)

@@ -6,7 +6,7 @@ import math
 
 import streamlit as st
 
-from dashboard import session, settings_form, widgets, wording, worker
+from dashboard import hosting, library, session, settings_form, widgets, wording, worker
 from dashboard.charts import training as charts
 from dashboard.history import History
 from rnn_core.errors import UserError
@@ -47,9 +47,9 @@ def set_up() -> None:
         max_chars=80,
         key=session.key(PAGE, "name"),
     )
-    refusal = refused(model, training)
+    refusal = refused(chosen, model, training)
     if refusal is not None:
-        widgets.problem("These settings do not go together", refusal)
+        widgets.problem("This cannot be trained", refusal)
     else:
         rate = training.initial_learning_rate
         st.caption(f"{parameter_count(model):,} parameters · {training.optimizer} with learning rate {rate:g}")
@@ -57,10 +57,13 @@ def set_up() -> None:
         begin(name or f"{wording.CELLS[model.cell]}, {model.hidden_size} units", chosen, model, training)
 
 
-def refused(model: ModelConfig, training: TrainingSettings) -> UserError | None:
-    """Why these settings make no sense together, or None where they do."""
+def refused(chosen: session.ChosenCorpus, model: ModelConfig, training: TrainingSettings) -> UserError | None:
+    """Why these settings make no sense together, or are too much for a hosted server; None where they will do."""
     try:
         check_together(model, training)
+        caps = hosting.caps()
+        if caps is not None:
+            hosting.check_training(chosen.corpus, model, training, caps)
     except UserError as reason:
         return reason
     return None
@@ -86,7 +89,9 @@ def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training:
 def watch(run: Run) -> None:
     live = widgets.at_work(run)
     # Only what moves is worth asking about every second.
-    st.fragment(picture, run_every=POLL_SECONDS if live else None)(run, live)
+    st.fragment(widgets.guarded(picture), run_every=POLL_SECONDS if live else None)(run, live)
+    if library.mine(run) and hosting.caps() is not None:
+        st.caption(wording.SHARE)
 
 
 def picture(run: Run, live: bool) -> None:
@@ -94,8 +99,6 @@ def picture(run: Run, live: bool) -> None:
     if live != widgets.at_work(run):
         st.rerun()
     try:
-        if live:
-            run.watch()
         status = run.status()
         history = session.history(run)
         history.update()
@@ -104,7 +107,7 @@ def picture(run: Run, live: bool) -> None:
         return
     st.text(run.config.name)
     controls(run, status)
-    explanation(status)
+    explanation(run, status)
     progress(status, history)
     numbers(run, history)
     curves(run, history)
@@ -115,7 +118,12 @@ def picture(run: Run, live: bool) -> None:
 def controls(run: Run, status: RunStatus) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         widgets.state_badge(status.state)
-        if status.alive:
+        if not library.mine(run):
+            st.caption(wording.ONLY_LOOKING)
+        elif in_line(run, status) is not None:
+            if st.button("Leave the line", icon=":material/logout:", key=session.key(PAGE, "leave")):
+                stop_waiting(run)
+        elif status.alive:
             paused = status.state == "paused"
             ask(run, *(("resume", "Resume", "play_arrow") if paused else ("pause", "Pause", "pause")))
             ask(run, "step", "One step", "skip_next", disabled=not paused, help=wording.ONE_STEP_HELP)
@@ -141,6 +149,7 @@ def ask(run: Run, kind: str, label: str, icon: str, disabled: bool = False, help
     if not st.button(label, icon=f":material/{icon}:", disabled=disabled, help=help, key=key):
         return
     try:
+        library.check_mine(run)
         run.request(kind)
     except UserError as error:
         widgets.problem("The training did not hear this", error)
@@ -155,9 +164,34 @@ def start(run: Run) -> None:
     st.rerun()
 
 
-def explanation(status: RunStatus) -> None:
+def in_line(run: Run, status: RunStatus) -> hosting.Place | None:
+    """Where a run stands that waits for its turn on a hosted server."""
+    if status.state != "queued" or hosting.caps() is None:
+        return None
+    return hosting.place(run.folder.parent, run.id)
+
+
+def stop_waiting(run: Run) -> None:
+    try:
+        worker.stop_waiting(run)
+    except UserError as error:
+        widgets.problem("It still stands in line", error)
+        return
+    st.rerun()
+
+
+def explanation(run: Run, status: RunStatus) -> None:
     """Why a run that does not train stands still, where there is something to say."""
-    if status.state in ("failed", "diverged", "dead"):
+    place = in_line(run, status)
+    if place is not None:
+        ahead = "It is next" if place.place == 1 else f"It is number {place.place} of {place.waiting} in line"
+        st.info(
+            f"{ahead}; {widgets.count(place.training, 'training')} at work on this server. {wording.KEEP_OPEN}",
+            icon=":material/hourglass_top:",
+        )
+    elif status.state == "queued" and hosting.caps() is not None and not worker.working(run):
+        st.text(wording.LOST_ITS_PLACE)
+    elif status.state in ("failed", "diverged", "dead"):
         widgets.problem(wording.STATE_HELP[status.state], status.message)
     elif status.message:
         st.text(status.message)
