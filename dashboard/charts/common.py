@@ -37,13 +37,17 @@ def thin(values: npt.ArrayLike, limit: int = POINTS) -> npt.NDArray[np.intp]:
 
 
 def smooth(values: npt.ArrayLike, reach: int) -> npt.NDArray[np.float64]:
-    """values (n,) -> the mean at each place over `reach` values on either side, equally many (fewer at the ends): a
-    falling curve stays where it is, where a mean of the past alone would lag behind it."""
+    """values (n,) -> the mean at each place over `reach` values on either side.
+
+    Near the start, where losses fall fast, over equally many on both sides, so that the curve does not lag behind; near
+    the end over as many as there are, so that it is as calm there as elsewhere.
+    """
     series = np.asarray(values, dtype=float)
     sums = np.concatenate([[0.0], np.cumsum(series)])
     places = np.arange(len(series))
-    sides = np.minimum(np.minimum(places, places[::-1]), reach)
-    return (sums[places + sides + 1] - sums[places - sides]) / (2 * sides + 1)
+    before = np.minimum(places, reach)
+    after = np.minimum(before, places[::-1])
+    return (sums[places + after + 1] - sums[places - before]) / (before + after + 1)
 
 
 def numbered(words: Sequence[str], limit: int = 18) -> list[str]:

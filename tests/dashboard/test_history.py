@@ -1,0 +1,89 @@
+"""A page reads each row of a run's history once, and forgets what a killed training took back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dashboard import history
+from dashboard.history import History, Series
+
+
+def test_reading_in_parts_gives_what_reading_at_once_gives(trained_run, monkeypatch):
+    whole = History(trained_run)
+    whole.update()
+    monkeypatch.setattr(history, "ROWS_A_READ", 7)
+    parts = History(trained_run)
+    parts.update()
+    np.testing.assert_array_equal(parts.loss.steps, whole.loss.steps)
+    np.testing.assert_array_equal(parts.loss.values, trained_run.metrics()["loss_nats"])
+    assert parts.validation == whole.validation != {}
+    assert parts.latest == whole.latest
+
+
+def test_a_second_look_reads_nothing_that_is_not_new(trained_run, monkeypatch):
+    seen = History(trained_run)
+    seen.update()
+    before = len(seen.loss.values)
+    asked = []
+    original = type(trained_run).metrics
+
+    def metrics(self, after_step=0, limit=None, **options):
+        asked.append(after_step)
+        return original(self, after_step, limit, **options)
+
+    monkeypatch.setattr(type(trained_run), "metrics", metrics)
+    seen.update()
+    assert asked == [trained_run.status().step]
+    assert len(seen.loss.values) == before
+
+
+def test_a_series_of_any_length_stays_small_and_keeps_its_spikes():
+    series = Series()
+    generator = np.random.default_rng(0)
+    for part in range(30):
+        values = generator.random(5000)
+        if part == 3:
+            values[77] = 50.0
+        series.append(np.arange(5000) + 5000 * part, values)
+        assert len(series.values) <= history.MOST
+    assert series.values.max() == 50.0
+    assert series.steps[0] == 0
+    assert series.steps[-1] == 149_999
+
+
+class Rewound:
+    """A run whose training was killed after step 5 and went on from its checkpoint at step 3."""
+
+    def __init__(self) -> None:
+        self.folder = None
+        self.last, self.rows = 0, [9.0, 8.0, 7.0, 6.0, 5.0]
+
+    def metrics(self, after_step: int, limit: int) -> dict[str, np.ndarray]:
+        steps = np.arange(after_step + 1, len(self.rows) + 1)
+        values = np.array(self.rows[after_step:])
+        names = ("loss_nats", "gradient_norm", "clipped_norm", "elapsed_seconds")
+        return {"step": steps, **dict.fromkeys(names, values)}
+
+    def events(self, after_id: int = 0) -> list[dict]:
+        events = [{"id": 1, "step": 0, "kind": "started"}]
+        if self.last:
+            events.append({"id": 9, "step": 3, "kind": "started"})
+        return [event for event in events if event["id"] > after_id]
+
+
+def test_what_a_killed_training_took_back_disappears_from_the_curves():
+    run = Rewound()
+    seen = History(run)
+    seen.update()
+    assert list(seen.loss.values) == [9.0, 8.0, 7.0, 6.0, 5.0]
+    run.last, run.rows = 1, [9.0, 8.0, 7.0, 6.5]
+    seen.update()
+    assert list(seen.loss.values) == [9.0, 8.0, 7.0, 6.5]
+
+
+def test_the_time_left_follows_the_pace_of_the_last_steps(trained_run):
+    seen = History(trained_run)
+    assert seen.seconds_left(10) is None
+    seen.clock.append(np.arange(1.0, 11), 2.0 * np.arange(1.0, 11))
+    assert seen.seconds_left(15) == pytest.approx(10.0)

@@ -1,0 +1,73 @@
+"""Trainings are processes of their own: they outlive whoever started them, and leave nothing behind when they end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dashboard import worker
+from rnn_core.errors import RunError
+
+
+def until(condition, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_training_runs_to_its_end_and_leaves_no_zombie(new_run):
+    run = new_run(epochs=2)
+    worker.start(run)
+    (child,) = worker._children.values()
+    until(lambda: not worker.working(run))
+    assert run.status().state == "finished"
+    assert child.returncode == 0
+    assert not worker._children
+
+
+def test_a_training_has_a_session_of_its_own_and_gives_way_to_the_page(new_run):
+    run = new_run(epochs=100_000)
+    worker.start(run)
+    until(lambda: run.status().state == "running")
+    pid = run.status().pid
+    assert os.getsid(pid) != os.getsid(0)
+    assert os.getpriority(os.PRIO_PROCESS, pid) >= worker.NICENESS
+
+
+def test_starting_twice_starts_one_process(new_run):
+    run = new_run(epochs=100_000)
+    worker.start(run)
+    worker.start(run)
+    assert len(worker._children) == 1
+
+
+def test_a_training_outlives_the_server_that_started_it(new_run):
+    run = new_run(epochs=100_000)
+    server = f"from dashboard import worker; from rnn_core.runs import Run; worker.start(Run.open({str(run.folder)!r}))"
+    subprocess.run([sys.executable, "-c", server], check=True, timeout=60)
+    until(lambda: run.status().state == "running")
+    run.request("stop")
+    until(lambda: run.status().state == "stopped")
+
+
+def test_a_process_that_dies_before_it_begins_says_why_in_the_run(new_run, monkeypatch):
+    run = new_run()
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    worker.start(run)
+    until(lambda: not worker.working(run))
+    status = run.status()
+    assert status.state == "failed"
+    assert "before it began" in status.message
+
+
+def test_a_machine_that_can_start_no_process_is_an_error_with_a_way_out(new_run, monkeypatch):
+    run = new_run()
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(RunError, match="try again"):
+        worker.start(run)
+    assert run.status().state == "failed"
