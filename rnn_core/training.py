@@ -674,25 +674,7 @@ class _Trainer:
         return Sampled(self.state.step, text, settings.temperature)
 
     def measure_horizon(self) -> Event:
-        if not all(np.isfinite(value).all() for value in self.model.params.values()):
-            return HorizonMeasured(self.state.step, (), (), (), None)  # the next step is about to say why
-        batch = probe_batch(self.corpus)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            flow = gradient_flow(self.model, batch.inputs, batch.targets, batch.mask)
-            decay = [row[np.isfinite(row)] for row in flow.relative_decay]
-            curves = [np.quantile(row, (0.1, 0.5, 0.9)) for row in decay if len(row)]
-            low, median, high = np.array(curves).reshape(-1, 3).T
-            half_life = flow.half_life
-            blocks = recurrent_spectrum(self.model)
-        return HorizonMeasured(
-            self.state.step,
-            _short(median),
-            _short(low),
-            _short(high),
-            half_life,
-            _short(block.radius for block in blocks),
-            _short(block.norm for block in blocks),
-        )
+        return measured_horizon(self.model, self.corpus, self.state.step)
 
     def check_last_update(self) -> Diverged | None:
         """No step comes after the last one, to find out what its update did."""
@@ -727,6 +709,29 @@ def probe_batch(corpus: PreparedCorpus) -> Batch:
     sentences = [sentence[: PROBE_STEPS + 1] for sentence in (corpus.valid or corpus.train)]
     longest = sorted(range(len(sentences)), key=lambda index: (-len(sentences[index]), index))[:PROBE_SENTENCES]
     return batches([sentences[index] for index in longest], PROBE_SENTENCES, None)[0]
+
+
+def measured_horizon(model: LanguageModel, corpus: PreparedCorpus, step: int) -> HorizonMeasured:
+    """The horizon of these weights, which are of step `step`, on the probe batch of the corpus."""
+    if not all(np.isfinite(value).all() for value in model.params.values()):
+        return HorizonMeasured(step, (), (), (), None)  # the next step is about to say why
+    batch = probe_batch(corpus)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        flow = gradient_flow(model, batch.inputs, batch.targets, batch.mask)
+        decay = [row[np.isfinite(row)] for row in flow.relative_decay]
+        curves = [np.quantile(row, (0.1, 0.5, 0.9)) for row in decay if len(row)]
+        low, median, high = np.array(curves).reshape(-1, 3).T
+        half_life = flow.half_life
+        blocks = recurrent_spectrum(model)
+    return HorizonMeasured(
+        step,
+        _short(median),
+        _short(low),
+        _short(high),
+        half_life,
+        _short(block.radius for block in blocks),
+        _short(block.norm for block in blocks),
+    )
 
 
 def _short(curve: Iterable[float]) -> tuple[float, ...]:

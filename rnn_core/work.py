@@ -17,7 +17,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -112,8 +112,19 @@ def work(
     are caught while it works, if it works on the main thread), or by `limits`. In all of these cases, and at intervals,
     it writes a checkpoint. Raises RunError where the folder is in use, damaged or cannot be written, and SettingsError.
     """
-    with locked(Run.open(folder).folder), _StopSignals() as signals:
-        return _Worker(Run.open(folder), epochs, steps, learning_rate, limits or Limits(), on_event, signals).work()
+    with locked(Run.open(folder).folder), StopSignals() as signals:
+        turns = Worker(
+            Run.open(folder), signals, limits or Limits(), on_event, epochs=epochs, steps=steps, rate=learning_rate
+        ).turns()
+        while True:
+            try:
+                next(turns)
+            except StopIteration as last:
+                outcome: Outcome = last.value
+                return outcome
+
+
+Turns = Generator[None, bool | None, Outcome]
 
 
 class _Stop(Exception):
@@ -124,7 +135,7 @@ class _Stop(Exception):
         self.message = message
 
 
-class _StopSignals:
+class StopSignals:
     """Ctrl-C, SIGTERM and a closed terminal, turned into a flag for as long as the block lasts.
 
     A second Ctrl-C does not wait for the step to end: it raises KeyboardInterrupt.
@@ -136,7 +147,7 @@ class _StopSignals:
         self.received: int | None = None
         self.before: dict[int, Any] = {}
 
-    def __enter__(self) -> _StopSignals:
+    def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
             for number in self.SIGNALS:
                 if signal.getsignal(number) != signal.SIG_IGN:  # `nohup` wants a hang-up to be ignored
@@ -153,21 +164,22 @@ class _StopSignals:
         self.received = number
 
 
-class _Worker:
-    """One process's work on one run. Holds the lock for as long as it lives."""
+class Worker:
+    """One process's work on one run, whose lock it must hold. `turns` does the work, for `work` or for a race."""
 
     def __init__(
         self,
         run: Run,
-        epochs: int | None,
-        steps: int | None,
-        learning_rate: float | None,
+        signals: StopSignals,
         limits: Limits,
-        on_event: Callable[[Event], None] | None,
-        signals: _StopSignals,
+        on_event: Callable[[Event], None] | None = None,
+        *,
+        epochs: int | None = None,
+        steps: int | None = None,
+        rate: float | None = None,
     ) -> None:
         self.run, self.limits, self.on_event, self.signals = run, limits, on_event, signals
-        self.wishes = (epochs, steps, learning_rate)
+        self.wishes = (epochs, steps, rate)
         self.folder = run.folder
         self.lock_taken = time.time()
         self.paused = self.pause_after_step = False
@@ -178,15 +190,18 @@ class _Worker:
 
     # -- before the first step --
 
-    def work(self) -> Outcome:
+    def turns(self) -> Turns:
+        """The whole of the work. Stops for a moment before the first step, after each step, and now and then while it
+        is paused, so that others may have a turn; sent True, it lets a step wait and only looks after its requests.
+        """
         self.recorder = _Recorder(self.folder)
         try:
             settings, plan, checkpoint = self.prepare()
             if self.run.status().state == "finished" and self.state.step >= plan.total_steps:
                 return self.outcome("finished", "it was finished already; more epochs or steps would train it longer.")
-            corpus = self.run.corpus()
+            self.corpus = self.run.corpus()
             self.begin(checkpoint)
-            return self.iterate(train(self.model, corpus, settings, self.state))
+            return (yield from self.iterate(train(self.model, self.corpus, settings, self.state)))
         except KeyboardInterrupt:
             self.recorder.last_words("stopped", "interrupted before its last steps could be stored.")
             raise
@@ -273,16 +288,15 @@ class _Worker:
 
     # -- between the steps --
 
-    def iterate(self, events: Iterator[Event]) -> Outcome:
-        before = time.monotonic()
+    def iterate(self, events: Iterator[Event]) -> Turns:
         try:
+            yield from self.hand_over()
+            before = time.monotonic()
             for event in events:
                 if not isinstance(event, (Finished, Diverged)):
-                    self.recorder.record(event)
-                if self.on_event is not None:
+                    self.tell(event)
+                elif self.on_event is not None:
                     self.on_event(event)
-                if isinstance(event, HorizonMeasured):
-                    self.album.take(event.step, named_parameters(self.model.params))
                 now = time.monotonic()
                 if isinstance(event, StepDone):
                     self.tokens, self.busy_seconds = self.tokens + event.tokens, self.busy_seconds + now - before
@@ -296,13 +310,31 @@ class _Worker:
                 before = now
                 at_limit = self.limits.steps is not None and self.state.step >= self.limits.steps
                 if now >= self.next_look or self.signals.received is not None or self.paused or at_limit:
-                    before += self.attend()
+                    before += yield from self.attend()
+                if isinstance(event, StepDone):
+                    before += yield from self.hand_over()
         except _Stop as stop:
             self.recorder.note(self.state.step, "stopped", why=stop.message)
             return self.end("stopped", stop.message)
         raise AssertionError("a training ends with Finished or Diverged")
 
-    def attend(self) -> float:
+    def tell(self, event: Event) -> None:
+        """Write an event down, and pass it on."""
+        self.recorder.record(event)
+        if self.on_event is not None:
+            self.on_event(event)
+        if isinstance(event, HorizonMeasured):
+            self.album.take(event.step, named_parameters(self.model.params))
+
+    def hand_over(self) -> Generator[None, bool | None, float]:
+        """Let whoever drives this worker do something else. Returns the seconds that took, which count as nobody's."""
+        started = time.monotonic()
+        while (yield):
+            if time.monotonic() >= self.next_look or self.signals.received is not None:
+                yield from self.attend()
+        return time.monotonic() - started
+
+    def attend(self) -> Generator[None, bool | None, float]:
         """Everything that is not training. Returns the seconds spent paused, which count as nobody's."""
         started = time.monotonic()
         self.handle_requests()
@@ -313,6 +345,7 @@ class _Worker:
             if now >= self.next_heartbeat:
                 self.commit("paused", now)
             time.sleep(LOOK_SECONDS / 2)
+            yield
             self.handle_requests()
         self.check_limits()
         now = time.monotonic()
@@ -352,10 +385,7 @@ class _Worker:
             return False
         if rate == self.state.learning_rate:
             return False
-        changed = self.state.set_learning_rate(float(rate), "set by hand")
-        self.recorder.record(changed)
-        if self.on_event is not None:
-            self.on_event(changed)
+        self.tell(self.state.set_learning_rate(float(rate), "set by hand"))
         return True
 
     def pause(self, why: str) -> None:
