@@ -7,8 +7,6 @@ of sliders), and an image in it is fetched. `st.text`, `st.code`, `st.dataframe`
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -106,24 +104,6 @@ def frame(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
 def table(columns: Mapping[str, Sequence[Any]], **options: Any) -> None:
     """A table whose cells show a user's text as it is."""
     st.dataframe(frame(columns), hide_index=True, **options)
-
-
-def to_csv(columns: Mapping[str, Sequence[Any]]) -> bytes:
-    """A table as CSV in UTF-8 with a byte order mark, so that spreadsheets read it right and compute nothing from it.
-
-    A text that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, "CSV Injection").
-    """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow([_no_formula(name) for name in columns])
-    writer.writerows([_no_formula(value) for value in row] for row in zip(*columns.values(), strict=True))
-    return file.getvalue().encode("utf-8-sig")
-
-
-def _no_formula(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return f"'{value}" if value.lstrip(" ")[:1] in tuple("=+-@\t\r\n|%＝＋－＠") else value
 
 
 def settings(config: RunConfig) -> None:
