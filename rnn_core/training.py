@@ -53,8 +53,8 @@ class TrainingSettings:
     """How to train. `validate` refuses what makes no sense, with the reason.
 
     batch_size      sentences (or columns of the stream) side by side
-    batching        "sentences": each from a fresh state | "stream": one continuous text in chunks, the state carried
-    over sequence_length steps in a chunk of the stream
+    batching        "sentences": each from a fresh state | "stream": one text in chunks, the state carried over
+    sequence_length steps in a chunk of the stream
     truncate        K: each loss reaches back at most K steps (the tutorial's rule); None: full BPTT
     optimizer       sgd | momentum | nesterov | rmsprop | adam | adamw
     learning_rate   None: the optimizer's default
@@ -66,9 +66,10 @@ class TrainingSettings:
     omega           strength of the vanishing-gradient regulariser (Pascanu, Mikolov & Bengio 2013)
     epochs, steps   when to stop; where both are given, steps decides
     seed            of initialisation, order, dropout and samples
-    validate_every  steps between validations inside an epoch; None: chosen by the epoch's length. Each epoch ends with
-    one sample_every_seconds, horizon_every_seconds   pauses between pictures; None: none. They never change the
-    training checkpoint_every_seconds   how much a kill may cost
+    validate_every  steps between validations inside an epoch; None: chosen by its length. Each epoch ends with one
+
+    sample_every_seconds, horizon_every_seconds: pauses between pictures, which never change the training; None: none.
+    checkpoint_every_seconds: how much a kill may cost.
     """
 
     batch_size: int = 32
@@ -180,8 +181,7 @@ def _positive(value: float) -> bool:
     return math.isfinite(value) and value > 0
 
 
-# --- events
-# ---------------------------------------------------------------------------------------------------------------
+# --- events ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -304,8 +304,7 @@ def _without_infinities(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-# --- the state
-# ------------------------------------------------------------------------------------------------------------
+# --- the state -------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -405,8 +404,7 @@ class TrainingState:
         self.carried = [arrays[f"carried/{layer}"].copy() for layer in range(len(self.carried))]
 
 
-# --- the way from the first step to the last
-# ------------------------------------------------------------------------------
+# --- the way from the first step to the last -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -488,8 +486,7 @@ def new_model(config: ModelConfig, settings: TrainingSettings) -> LanguageModel:
     return LanguageModel(config, rng=stream(settings.seed, "init"), dtype=np.float32)
 
 
-# --- the loop
-# -------------------------------------------------------------------------------------------------------------
+# --- the loop --------------------------------------------------------------------------------------------------------
 
 
 def train(
