@@ -422,6 +422,8 @@ class LanguageModel:
         `omega` is the strength of Pascanu's regulariser, whose immediate gradient joins that of W; the loss stays the
         data's. `dropout_rng` switches dropout on. Raises SettingsError where `omega` has no meaning (`check_omega`).
         """
+        if truncate is not None and truncate < 0:
+            raise ValueError(f"truncate is a number of steps from 0 up, or None, not {truncate}")
         with _arithmetic():
             return self._training_gradients(_compact(inputs, targets, mask), truncate, state, dropout_rng, omega)
 
