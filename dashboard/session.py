@@ -57,8 +57,8 @@ def secret() -> str:
 
 def cookie() -> str | None:
     """The secret that the browser brought along from an earlier visit; anything else in its place counts as none."""
-    brought = st.context.cookies.get(COOKIE, "")
-    return brought if hosting.SECRET.fullmatch(brought) else None
+    brought: object = st.context.cookies.get(COOKIE)
+    return brought if isinstance(brought, str) and hosting.SECRET.fullmatch(brought) else None
 
 
 def run_id() -> str | None:

@@ -1,0 +1,709 @@
+"""A server for strangers: what they may ask for, whose turn it is, whose run it is, and what becomes of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboard import hosting, library, session, sources, wording, worker
+from dashboard.hosting import Caps
+from rnn_core import memory, runs
+from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
+from rnn_core.model import ModelConfig
+from rnn_core.runs import Run, worker_alive
+from rnn_core.text import TextSettings
+from rnn_core.training import TrainingSettings
+from tests.dashboard.conftest import APP
+from tests.dashboard.test_pages import button, texts
+
+ANNA, BERT, CARL = (hosting.mark(letter * 64) for letter in "abc")
+CAPS = Caps(trainings=1)
+
+
+def until(condition: Callable[[], Any], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def hosted(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes this a hosted server, with one training at a time unless told otherwise."""
+
+    def switch_on(value: str = "trainings=1") -> None:
+        monkeypatch.setenv(hosting.VARIABLE, value)
+        # What it does cannot be undone in this process; it has a test of its own.
+        monkeypatch.setattr(hosting, "stay_offline", lambda: None)
+
+    return switch_on
+
+
+@pytest.fixture
+def visiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Says whose browser it is, where no page is drawn."""
+    return lambda owner: monkeypatch.setattr(library, "visitor", lambda: owner)
+
+
+# --- the variable -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["", " ", "0", "off", "No", "FALSE"])
+def test_a_server_is_not_hosted_unless_it_is_said_so(value: str, monkeypatch) -> None:
+    monkeypatch.setenv(hosting.VARIABLE, value)
+    assert hosting.caps() is None
+
+
+def test_one_variable_switches_hosted_mode_on_and_can_change_any_cap(monkeypatch) -> None:
+    monkeypatch.setenv(hosting.VARIABLE, "1")
+    assert hosting.caps() == Caps()
+    monkeypatch.setenv(hosting.VARIABLE, "minutes=2.5, trainings=3 words=1000")
+    assert hosting.caps() == Caps(minutes=2.5, trainings=3, words=1000)
+
+
+@pytest.mark.parametrize("value", ["maybe", "minuets=3", "minutes=", "minutes=-1", "words=0", "minutes=nan", "hidden=x"])
+def test_a_variable_that_makes_no_sense_closes_the_server_with_the_reason(value, hosted, open_page) -> None:
+    hosted(value)
+    with pytest.raises(SettingsError, match=hosting.VARIABLE):
+        hosting.caps()
+    app = open_page("corpus")
+    assert [error.value for error in app.error] == [wording.NOT_SET_UP]
+    assert not app.title
+    assert session.is_hosted()
+
+
+# --- what may be asked for --------------------------------------------------------------------------------------------
+
+
+def agreement(count: int = 200):
+    return sources.prepare(sources.Agreement(gap=3, count=count), TextSettings(sentences="lines"))
+
+
+def asked(caps: Caps = CAPS, training: dict[str, Any] | None = None, **model: Any) -> None:
+    corpus = agreement()
+    config = ModelConfig(**{"vocabulary_size": len(corpus.vocabulary), "hidden_size": 16, **model})
+    hosting.check_training(corpus, config, TrainingSettings(**(training or {})), caps)
+
+
+def test_what_is_within_the_caps_may_be_trained() -> None:
+    asked()
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        ({"caps": replace(CAPS, words=100)}, "words, and this server trains on up to 100"),
+        ({"caps": replace(CAPS, vocabulary=10)}, "this server allows 10"),
+        ({"hidden_size": 512}, "512 hidden units, and this server allows 256"),
+        ({"embedding_size": 300}, "word vectors of 300 numbers"),
+        ({"layers": 3}, "3 layers, and this server allows 2"),
+        ({"training": {"batch_size": 1000}}, "batches of 1,000 sentences"),
+        ({"training": {"steps": 60_000}}, "60,000 training steps, and this server allows 50,000"),
+        ({"training": {"epochs": 100_000}}, "training steps, and this server allows 50,000"),
+        ({"caps": replace(CAPS, memory_megabytes=20)}, "MB of memory, and 20 MB are free"),
+    ],
+)
+def test_what_is_too_much_is_refused_with_both_numbers(request_: dict[str, Any], says: str) -> None:
+    with pytest.raises((SettingsError, CorpusError)) as refusal:
+        asked(**request_)
+    assert says in str(refusal.value)
+
+
+def test_a_training_for_which_no_memory_is_free_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr(memory, "available_bytes", lambda: 10**7)
+    with pytest.raises(SettingsError, match="10 MB are free"):
+        asked()
+
+
+def test_a_refusal_is_shown_before_anything_is_started(hosted, open_page, runs_folder) -> None:
+    hosted("trainings=1 hidden=50")
+    app = open_page("corpus")
+    app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
+    button(app, "Train a network on this").click().run()
+    assert "100 hidden units, and this server allows 50" in texts(app)
+    assert button(app, "Start training").disabled
+    assert not [folder for folder in runs_folder.iterdir() if folder.name != hosting.FOLDER]
+
+
+def test_a_text_that_is_too_large_is_refused_before_it_is_read(hosted, open_page, monkeypatch) -> None:
+    hosted("upload_megabytes=1")
+    monkeypatch.setattr(sources, "_prepare", lambda *_: pytest.fail("it was read"))
+    with pytest.raises(CorpusError, match=r"1\.2 MB, and this server reads up to 1 MB"):
+        sources.prepare(sources.Upload("a.txt", b"word " * 250_000), TextSettings())
+    with pytest.raises(CorpusError, match="reads up to 1 MB"):
+        sources.prepare(sources.Paste("word " * 250_000), TextSettings())
+
+
+def test_a_hosted_server_offers_nothing_that_needs_the_internet(hosted, open_page) -> None:
+    hosted()
+    app = open_page("corpus")
+    kinds = app.segmented_control(key=session.key("corpus", "source"))
+    assert wording.SOURCES["nltk"] not in kinds.options
+    with pytest.raises(CorpusError, match="no access to the internet"):
+        sources.prepare(sources.Nltk("brown"), TextSettings())
+
+
+CONNECTIONS = """
+import socket, threading, time, urllib.request
+from dashboard import hosting
+hosting.stay_offline()
+for attempt in (
+    lambda: socket.create_connection(("192.0.2.1", 80), timeout=30),
+    lambda: socket.create_connection(("2001:db8::1", 80), timeout=30),
+    lambda: urllib.request.urlopen("http://example.org", timeout=30),
+    lambda: socket.gethostbyname_ex and socket.getaddrinfo("example.org", 80),
+):
+    started = time.monotonic()
+    try:
+        attempt()
+    except OSError as error:
+        assert "hosted" in str(error), error
+        assert time.monotonic() - started < 1
+    else:
+        raise AssertionError("it got out")
+listener = socket.create_server(("127.0.0.1", 0))
+socket.create_connection(listener.getsockname(), timeout=5).close()
+socket.create_connection(("localhost", listener.getsockname()[1]), timeout=5).close()
+print("stayed here")
+"""
+
+
+def test_a_hosted_server_opens_no_connection_to_another_machine() -> None:
+    process = subprocess.run([sys.executable, "-c", CONNECTIONS], capture_output=True, text=True, timeout=60)
+    assert process.stdout.strip() == "stayed here", process.stderr
+
+
+# --- the line ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wait_in_line(new_run, runs_folder: Path) -> Callable[..., Run]:
+    """Puts a new run into the line, for somebody."""
+
+    def wait(owner: str = ANNA, caps: Caps = CAPS, **training: Any) -> Run:
+        run = new_run(**training)
+        hosting.give(run.folder, owner)
+        run.queue()
+        hosting.join(runs_folder, run.id, owner, caps)
+        return run
+
+    return wait
+
+
+class Slots:
+    """Stands in for the processes of trainings: takes the slot and the run's lock, as they do."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, list[int]] = {}
+        self.order: list[str] = []
+
+    def start(self, folder: Path, slot: int) -> None:
+        import fcntl
+
+        lock = os.open(folder / "lock", os.O_RDWR)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        self.held[folder.name] = [os.dup(slot), lock]
+        self.order.append(folder.name)
+
+    def end(self, run: Run) -> None:
+        for descriptor in self.held.pop(run.id):
+            os.close(descriptor)
+
+    def close(self) -> None:
+        for descriptors in self.held.values():
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+
+@pytest.fixture
+def slots() -> Iterator[Slots]:
+    made = Slots()
+    yield made
+    made.close()
+
+
+def test_first_come_first_served_and_everybody_sees_the_place_in_line(wait_in_line, slots, runs_folder) -> None:
+    waiting = [wait_in_line(owner) for owner in (ANNA, BERT, CARL)]
+    assert [hosting.place(runs_folder, run.id) for run in waiting] == [(1, 3, 0), (2, 3, 0), (3, 3, 0)]
+    hosting.serve(runs_folder, CAPS, slots.start)
+    assert slots.order == [waiting[0].id]
+    assert [hosting.place(runs_folder, run.id) for run in waiting] == [None, (1, 2, 1), (2, 2, 1)]
+    hosting.serve(runs_folder, CAPS, slots.start)
+    assert len(slots.held) == 1
+    slots.end(waiting[0])
+    hosting.serve(runs_folder, CAPS, slots.start)
+    assert slots.order == [waiting[0].id, waiting[1].id]
+
+
+def test_who_wants_several_takes_turns_with_the_others(wait_in_line, slots, runs_folder) -> None:
+    a1, a2, a3 = wait_in_line(ANNA), wait_in_line(ANNA), wait_in_line(ANNA)
+    b1, b2, c1 = wait_in_line(BERT), wait_in_line(BERT), wait_in_line(CARL)
+    turns = [a1, b1, c1, a2, b2, a3]
+    assert [hosting.place(runs_folder, run.id).place for run in turns] == [1, 2, 3, 4, 5, 6]
+    # Two at a time: while A's and B's first are at work, C comes before the second of either.
+    two = replace(CAPS, trainings=2)
+    hosting.serve(runs_folder, two, slots.start)
+    assert slots.order == [a1.id, b1.id]
+    assert [hosting.place(runs_folder, run.id).place for run in (c1, a2, b2, a3)] == [1, 2, 3, 4]
+
+
+def test_never_more_trainings_than_slots_however_many_servers_hand_them_out(wait_in_line, slots, runs_folder) -> None:
+    caps = replace(CAPS, trainings=2)
+    for owner in (ANNA, BERT, CARL):
+        for _ in range(3):
+            wait_in_line(owner)
+    with ThreadPoolExecutor(8) as servers:
+        list(servers.map(lambda _: hosting.serve(runs_folder, caps, slots.start), range(24)))
+    assert len(slots.order) == len(set(slots.order)) == 2
+
+
+def test_asking_again_keeps_the_place(wait_in_line, runs_folder) -> None:
+    first, second = wait_in_line(ANNA), wait_in_line(BERT)
+    hosting.join(runs_folder, first.id, ANNA, CAPS)
+    assert hosting.place(runs_folder, first.id).place == 1
+    assert hosting.place(runs_folder, second.id).waiting == 2
+
+
+def test_the_line_is_finite_and_nobody_takes_it_all(wait_in_line, runs_folder) -> None:
+    for _ in range(CAPS.trainings_per_visitor):
+        wait_in_line(ANNA)
+    with pytest.raises(RunError, match="4 of your trainings"):
+        wait_in_line(ANNA)
+    with pytest.raises(RunError, match="4 of your trainings"):
+        hosting.check_room(runs_folder, ANNA, CAPS)
+    with pytest.raises(RunError, match="4 trainings wait in line already"):
+        wait_in_line(BERT, replace(CAPS, waiting=4))
+    wait_in_line(BERT)
+
+
+def test_who_goes_away_loses_the_place_and_who_looks_keeps_it(wait_in_line, slots, runs_folder, monkeypatch) -> None:
+    gone, stays = wait_in_line(ANNA), wait_in_line(BERT)
+    now = time.time()
+    monkeypatch.setattr(hosting.time, "time", lambda: now + hosting.WAITER_SECONDS - 5)
+    hosting.looked(stays)
+    monkeypatch.setattr(hosting.time, "time", lambda: now + hosting.WAITER_SECONDS + 5)
+    hosting.serve(runs_folder, CAPS, slots.start)
+    assert slots.order == [stays.id]
+    assert gone.status().state == "stopped"
+    assert "gave up its place in line" in gone.status().message
+    assert gone.status().resumable
+
+
+def test_after_a_restart_nobody_has_lost_a_place(wait_in_line, slots, runs_folder, monkeypatch) -> None:
+    run = wait_in_line()
+    now = time.time()
+    monkeypatch.setattr(hosting.time, "time", lambda: now + 10 * hosting.WAITER_SECONDS)
+    hosting.keep_all(runs_folder)
+    hosting.serve(runs_folder, CAPS, slots.start)
+    assert slots.order == [run.id]
+
+
+def test_a_run_that_was_deleted_while_it_waited_holds_nobody_up(wait_in_line, slots, runs_folder) -> None:
+    deleted, other = wait_in_line(ANNA), wait_in_line(BERT)
+    runs.delete_run(deleted.folder)
+    assert not deleted.folder.exists()
+    hosting.serve(runs_folder, CAPS, slots.start)
+    assert slots.order == [other.id]
+    assert hosting.place(runs_folder, deleted.id) is None
+
+
+def test_a_training_that_cannot_be_started_holds_nobody_up(wait_in_line, slots, runs_folder) -> None:
+    broken, other = wait_in_line(ANNA), wait_in_line(BERT)
+
+    def start(folder: Path, slot: int) -> None:
+        if folder.name == broken.id:
+            raise RunError("no process could be started.")
+        slots.start(folder, slot)
+
+    hosting.serve(runs_folder, CAPS, start)
+    assert slots.order == [other.id]
+
+
+def test_a_server_that_died_after_it_started_a_training_does_not_start_it_twice(
+    wait_in_line, slots, runs_folder
+) -> None:
+    run = wait_in_line()
+
+    def start_and_die(folder: Path, slot: int) -> None:
+        slots.start(folder, slot)
+        raise KeyboardInterrupt  # the transaction is lost, the process it started is not
+
+    with pytest.raises(KeyboardInterrupt):
+        hosting.serve(runs_folder, CAPS, start_and_die)
+    assert hosting.place(runs_folder, run.id) == (1, 1, 0)
+    hosting.serve(runs_folder, CAPS, slots.start)
+    assert slots.order == [run.id]
+    assert hosting.place(runs_folder, run.id) is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database at all", b"SQLite format 3\x00" + b"\xff" * 5000])
+def test_a_damaged_line_is_begun_anew(damage: bytes, wait_in_line, slots, runs_folder) -> None:
+    wait_in_line()
+    for path in (runs_folder / hosting.FOLDER).glob("line.sqlite*"):
+        path.unlink()
+    (runs_folder / hosting.FOLDER / "line.sqlite").write_bytes(damage)
+    run = wait_in_line(BERT)
+    hosting.serve(runs_folder, CAPS, slots.start)
+    assert slots.order == [run.id]
+
+
+def test_a_line_of_another_shape_is_begun_anew(runs_folder, wait_in_line) -> None:
+    (runs_folder / hosting.FOLDER).mkdir()
+    with sqlite3.connect(runs_folder / hosting.FOLDER / "line.sqlite") as database:
+        database.execute("CREATE TABLE tickets (something TEXT)")
+    with pytest.raises(RunError, match="line of trainings cannot be kept"):
+        wait_in_line()
+
+
+def test_a_folder_in_which_no_line_can_be_kept_is_explained(tmp_path) -> None:
+    (tmp_path / hosting.FOLDER).write_text("a file where the folder should be")
+    with pytest.raises(RunError):
+        hosting.join(tmp_path, "some-run", ANNA, CAPS)
+
+
+def test_a_paused_training_makes_room_when_others_wait(wait_in_line, runs_folder, hosted, visiting, monkeypatch) -> None:
+    hosted()
+    visiting(ANNA)
+    paused = wait_in_line(ANNA, epochs=100_000)
+    worker._serve(runs_folder, CAPS)
+    until(lambda: paused.status().state == "running")
+    paused.request("pause")
+    until(lambda: paused.status().state == "paused")
+    other = wait_in_line(BERT, epochs=100_000)
+    worker._serve(runs_folder, CAPS)
+    assert hosting.place(runs_folder, other.id) == (1, 1, 1)
+    monkeypatch.setattr(hosting, "PAUSED_SECONDS", 0.0)
+    until(lambda: worker._serve(runs_folder, CAPS) or other.status().state == "running")
+    assert paused.status().state == "stopped"
+    assert paused.status().resumable
+
+
+# --- with real processes ----------------------------------------------------------------------------------------------
+
+
+def test_trainings_run_one_after_the_other_on_one_slot(new_run, runs_folder, hosted, visiting) -> None:
+    hosted()
+    started = []
+    for owner in (ANNA, BERT, CARL):
+        visiting(owner)
+        run = new_run(epochs=2)
+        hosting.give(run.folder, owner)
+        worker.start(run)
+        started.append(run)
+    worker.attend()
+    most = 0
+    deadline = time.monotonic() + 60
+    while any(run.status().state != "finished" for run in started):
+        most = max(most, sum(worker_alive(run.folder) for run in started))
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert most == 1
+    begun = [run.events(kinds=["started"])[0]["time"] for run in started]
+    assert begun == sorted(begun)
+
+
+def test_a_slot_is_free_the_moment_its_process_is_killed(wait_in_line, runs_folder, hosted, visiting) -> None:
+    hosted()
+    visiting(ANNA)
+    first, second = wait_in_line(ANNA, epochs=100_000), wait_in_line(BERT, epochs=100_000)
+    worker._serve(runs_folder, CAPS)
+    until(lambda: first.status().state == "running")
+    os.kill(first.status().pid, signal.SIGKILL)
+    until(lambda: not worker_alive(first.folder))
+    worker._serve(runs_folder, CAPS)
+    until(lambda: second.status().state == "running")
+    assert first.status().state == "dead"
+
+
+SERVER = """
+import sys, time
+from dashboard import hosting, worker
+worker.attend()
+print("attending", flush=True)
+time.sleep(120)
+"""
+
+
+def test_a_killed_server_leaves_its_training_and_the_next_one_finds_the_line(wait_in_line, hosted, runs_folder) -> None:
+    hosted("trainings=1 unwatched_minutes=10")
+    first, second = wait_in_line(ANNA, epochs=100_000), wait_in_line(BERT, epochs=2)
+    for number in range(2):
+        with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout.readline() == "attending\n"
+            if number == 0:
+                until(lambda: first.status().state == "running")
+            else:
+                first.request("stop")
+                until(lambda: second.status().state == "finished", seconds=60)
+            server.kill()
+        if number == 0:
+            assert worker_alive(first.folder)
+            assert hosting.place(runs_folder, second.id) == (1, 1, 1)
+    assert not worker_alive(first.folder)
+    assert not worker_alive(second.folder)
+
+
+def test_a_training_is_told_its_limits_and_stops_when_nobody_looks(wait_in_line, runs_folder, hosted, visiting) -> None:
+    hosted("trainings=1 unwatched_minutes=0.02")
+    visiting(ANNA)
+    run = wait_in_line(ANNA, hosting.caps(), epochs=100_000)
+    worker._serve(runs_folder, hosting.caps())
+    until(lambda: run.status().state == "stopped")
+    assert "nobody had watched it" in run.status().message
+    assert run.checkpoint_steps()[-1] == run.status().step > 0
+    assert not worker_alive(run.folder)
+
+
+@pytest.mark.parametrize(("cap", "says"), [("steps=40", "40 steps"), ("minutes=0.005", "0.005 minutes")])
+def test_minutes_and_steps_end_a_training_in_good_order(cap, says, wait_in_line, runs_folder, hosted, visiting) -> None:
+    hosted(f"trainings=1 {cap}")
+    visiting(ANNA)
+    run = wait_in_line(ANNA, hosting.caps(), epochs=100_000)
+    worker._serve(runs_folder, hosting.caps())
+    until(lambda: run.status().state == "stopped")
+    assert says in run.status().message
+
+
+# --- whose run it is --------------------------------------------------------------------------------------------------
+
+
+def visit(open_page, page: str, run: Run | None = None, secret: str = "a" * 64):
+    """A page as the visitor with this secret sees it."""
+    from streamlit.testing.v1 import AppTest
+
+    app = AppTest.from_file(str(APP), default_timeout=30)
+    app.session_state[session._SECRET] = secret
+    if run is not None:
+        app.query_params["run"] = run.id
+    app.run()
+    if page != "corpus":
+        app.switch_page(f"views/{page}.py").run()
+    assert not app.exception
+    return app
+
+
+CONTROLS = {"Pause", "Resume", "Start", "Stop", "One step", "Leave the line"}
+
+
+def labels(app) -> set[str]:
+    return {element.label for element in app.button}
+
+
+def test_visitors_see_their_own_runs_alone(hosted, open_page, trained_run, runs_folder) -> None:
+    hosted()
+    hosting.give(trained_run.folder, hosting.mark("a" * 64))
+    others = Run.open(shutil.copytree(trained_run.folder, runs_folder / runs.new_run_id()))
+    hosting.give(others.folder, hosting.mark("b" * 64))
+    nobodys = shutil.copytree(trained_run.folder, runs_folder / runs.new_run_id())
+    (nobodys / hosting.OWNER).unlink()
+    app = visit(open_page, "runs")
+    assert list(app.dataframe[0].value["folder"]) == [trained_run.id]
+    assert not visit(open_page, "runs", secret="c" * 64).dataframe
+
+
+def test_a_link_lets_others_look_and_not_touch(hosted, open_page, new_run) -> None:
+    hosted()
+    run = new_run()
+    hosting.give(run.folder, hosting.mark("a" * 64))
+    owner = visit(open_page, "train", run)
+    assert "Start" in labels(owner)
+    assert wording.SHARE in texts(owner)
+    guest = visit(open_page, "train", run, secret="b" * 64)
+    assert not labels(guest) & CONTROLS
+    assert wording.ONLY_LOOKING in texts(guest)
+    assert run.config.name in texts(guest)
+    for page in ("gradients", "generate", "runs", "corpus"):
+        assert not labels(visit(open_page, page, run, secret="b" * 64)) & {"Rename", "Delete", *CONTROLS}
+
+
+def test_what_changes_a_run_asks_whose_it_is(hosted, visiting, new_run) -> None:
+    hosted()
+    run = new_run()
+    hosting.give(run.folder, ANNA)
+    visiting(BERT)
+    for change in (worker.start, worker.stop_waiting, library.check_mine):
+        with pytest.raises(RunError, match="belongs to somebody else"):
+            change(run)
+    assert run.status().state == "created"
+    visiting(ANNA)
+    library.check_mine(run)
+
+
+def test_a_runs_folder_tells_nobody_the_secret_of_its_owner(hosted, visiting, runs_folder, monkeypatch) -> None:
+    hosted()
+    monkeypatch.setattr(session, "secret", lambda: "5" * 64)
+    corpus = agreement()
+    model = ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=8)
+    run_id = worker.begin("x", corpus, TextSettings(), model, TrainingSettings(epochs=1))
+    folder = runs_folder / run_id
+    assert hosting.owner_of(folder) == hosting.mark("5" * 64) != "5" * 64
+    until(lambda: Run.open(folder).status().state == "finished")
+    assert not [path for path in folder.iterdir() if b"5" * 64 in path.read_bytes()]
+    archive = runs_folder.parent / "run.zip"
+    with archive.open("wb") as file:
+        runs.zip_run(folder, file)
+    shutil.unpack_archive(archive, runs_folder.parent / "unpacked")
+    assert not list((runs_folder.parent / "unpacked").rglob(hosting.OWNER))
+
+
+@pytest.mark.parametrize("cookie", ["", "short", "A" * 64, "a" * 65, "' onload='", "../../etc"])
+def test_a_forged_cookie_counts_as_none(cookie: str, monkeypatch) -> None:
+    class Context:
+        cookies = {session.COOKIE: cookie}
+
+    monkeypatch.setattr(session.st, "context", Context)
+    assert session.cookie() is None
+    Context.cookies = {session.COOKIE: "a" * 64}
+    assert session.cookie() == "a" * 64
+
+
+def test_ids_of_runs_cannot_be_guessed() -> None:
+    made = {runs.new_run_id().partition("-")[2] for _ in range(1000)}
+    assert len(made) == 1000
+    assert {len(identifier) for identifier in made} == {20}  # hexadecimal digits: 80 random bits
+
+
+def test_a_visitor_has_a_limited_number_of_runs(hosted, visiting, new_run, runs_folder) -> None:
+    hosted("runs_per_visitor=2")
+    visiting(ANNA)
+    for _ in range(2):
+        hosting.give(new_run().folder, ANNA)
+    corpus = agreement()
+    model = ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=8)
+    with pytest.raises(RunError, match="you have 2 trainings here"):
+        worker.begin("third", corpus, TextSettings(), model, TrainingSettings())
+    visiting(BERT)
+    hosting.check_one_more(runs_folder, BERT, hosting.caps())
+
+
+# --- on the page ------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_shows_the_place_in_line_and_lets_one_leave_it(hosted, open_page, wait_in_line, runs_folder) -> None:
+    hosted()
+    taken = hosting._free_slot  # somebody else's training has the only slot
+    (runs_folder / hosting.FOLDER).mkdir()
+    slot = taken(runs_folder, CAPS)
+    try:
+        wait_in_line(BERT)
+        run = wait_in_line(hosting.mark("a" * 64))
+        app = visit(open_page, "train", run)
+        assert "number 2 of 2 in line" in app.info[0].value
+        assert labels(app) & CONTROLS == {"Leave the line"}
+        button(app, "Leave the line").click().run()
+        assert run.status().state == "stopped"
+        assert hosting.place(runs_folder, run.id) is None
+        assert "Resume" in labels(app.run())
+    finally:
+        os.close(slot)
+
+
+def test_a_run_that_fell_out_of_the_line_can_be_resumed(hosted, open_page, wait_in_line, runs_folder) -> None:
+    hosted()
+    run = wait_in_line(hosting.mark("a" * 64))
+    hosting.leave(runs_folder, run.id)  # as after a line that had to be begun anew
+    app = visit(open_page, "train", run)
+    assert wording.LOST_ITS_PLACE in texts(app)
+    assert "Resume" in labels(app)
+
+
+@pytest.mark.parametrize("is_hosted", [True, False])
+def test_a_mistake_of_ours_ends_in_a_calm_sentence(is_hosted, hosted, trained_run, monkeypatch, caplog) -> None:
+    from streamlit.testing.v1 import AppTest
+
+    if is_hosted:
+        hosted()
+
+    def broken() -> None:
+        raise ZeroDivisionError("secret words of a visitor")
+
+    monkeypatch.setattr(library, "summaries", broken)
+    app = AppTest.from_file(str(APP), default_timeout=30).run()
+    with caplog.at_level(logging.ERROR):
+        app.switch_page("views/runs.py").run()
+    assert app.error[0].value.startswith(wording.MISHAP)
+    assert bool(app.exception) == (not is_hosted)
+    if is_hosted:
+        assert "secret words" not in str(app._tree)
+    number = app.error[0].value.split()[-1].rstrip(")")
+    assert [record for record in caplog.records if number in record.getMessage() and record.exc_info]
+
+
+# --- sweeping ---------------------------------------------------------------------------------------------------------
+
+
+def aged(run: Run, days: float) -> Run:
+    for path in run.folder.iterdir():
+        os.utime(path, (time.time() - 86400 * days,) * 2)
+    return run
+
+
+@pytest.fixture
+def given(new_run) -> Callable[..., Run]:
+    def make(owner: str | None = ANNA, days: float = 0) -> Run:
+        run = new_run()
+        if owner is not None:
+            hosting.give(run.folder, owner)
+        return aged(run, days)
+
+    return make
+
+
+def test_runs_that_nobody_used_for_days_are_swept(given, runs_folder) -> None:
+    old, young, the_hosts = given(days=8), given(days=6), given(owner=None, days=80)
+    assert hosting.sweep(runs_folder, CAPS) == [old.id]
+    assert not old.folder.exists()
+    assert young.folder.exists()
+    assert the_hosts.folder.exists()
+
+
+def test_a_look_puts_the_sweeping_off(given, runs_folder, hosted) -> None:
+    run = given(days=8)
+    hosting.looked(run)
+    assert hosting.sweep(runs_folder, CAPS) == []
+
+
+def test_where_space_runs_out_the_longest_unused_go_first(given, runs_folder) -> None:
+    newest, oldest, middle = given(days=1), given(days=3), given(days=2)
+    size = sum(path.stat().st_size for path in newest.folder.iterdir())
+    caps = replace(CAPS, total_megabytes=2.5 * size / 1e6)
+    assert hosting.sweep(runs_folder, caps) == [oldest.id]
+    assert newest.folder.exists()
+    assert middle.folder.exists()
+
+
+def test_runs_at_work_and_in_line_are_never_swept(given, wait_in_line, slots, runs_folder) -> None:
+    at_work, waits = wait_in_line(ANNA), wait_in_line(BERT)
+    hosting.serve(runs_folder, CAPS, slots.start)
+    for run in (at_work, waits):
+        aged(run, 100)
+    assert hosting.sweep(runs_folder, replace(CAPS, total_megabytes=1e-6)) == []
+
+
+def test_what_a_dead_server_left_half_made_is_swept_and_nothing_else(runs_folder) -> None:
+    half = runs_folder / f"{hosting.STAGING}abc"
+    other = runs_folder / "somebodys-notes"
+    for folder in (half, other):
+        folder.mkdir()
+        (folder / "file").write_text("x")
+        os.utime(folder, (time.time() - 7200,) * 2)
+    hosting.sweep(runs_folder, CAPS)
+    assert not half.exists()
+    assert (other / "file").exists()
+
+
+def test_user_errors_of_this_file_are_user_errors() -> None:
+    assert issubclass(RunError, UserError)
