@@ -1,4 +1,4 @@
-"""The command line: `python -m rnn_core train | resume | generate | evaluate | gradients | gradcheck | export`.
+"""The command line: `python -m rnn_core train | resume | race | generate | evaluate | gradients | gradcheck | export`.
 
 Progress goes to standard error. With `--json` the last line of standard output is one JSON object. The exit code is 0,
 or 2 with one line `error: ...` for what the user can put right; 128 + the signal's number where a signal stopped a
@@ -30,6 +30,7 @@ from rnn_core.evaluation import evaluate, perplexity
 from rnn_core.interchange import load_tutorial_model, to_torch_state_dict
 from rnn_core.model import INITIALISATIONS, LanguageModel, ModelConfig, parameter_shapes
 from rnn_core.optimizers import OPTIMIZERS
+from rnn_core.race import race
 from rnn_core.runs import Run, create_run, disk_error
 from rnn_core.sampling import SamplingSettings, generate, read_prompt, sentences_of
 from rnn_core.schedules import SCHEDULES
@@ -276,6 +277,55 @@ def train_run(folder: Path, options: argparse.Namespace) -> int:
     elif outcome.message:
         tell(outcome.message)
     return 0 if outcome.signal is None else 128 + outcome.signal
+
+
+def race_command(options: argparse.Namespace) -> int:
+    if options.nice:
+        os.nice(options.nice)
+    limits = Limits(options.max_minutes, options.max_steps, options.stop_if_unwatched)
+    with RaceProgress(options.quiet) as progress:
+        results = race([Path(run) for run in options.run], limits=limits, on_event=progress)
+    ended = [result for result in results if isinstance(result, Outcome)]
+    for result in results:
+        if isinstance(result, UserError):
+            tell(f"error: {one_line(str(result))}")
+    values = [
+        {
+            "run": outcome.run,
+            "state": outcome.state,
+            "step": outcome.step,
+            "train_loss_nats": finite(outcome.train_loss_nats),
+            "valid_loss_nats": finite(outcome.valid_loss_nats),
+        }
+        for outcome in ended
+    ]
+    show(options, {"runs": values}, [line for outcome in ended for line in summary(outcome, Run.open(outcome.run))])
+    signals = [outcome.signal for outcome in ended if outcome.signal is not None]
+    return 128 + signals[0] if signals else 0 if len(ended) == len(results) else 2
+
+
+class RaceProgress:
+    """One bar for all: the step they have come to, and the loss of each."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.bar = tqdm(unit="step", mininterval=pace(), dynamic_ncols=True, disable=quiet, file=sys.stderr)
+        self.losses: dict[int, float] = {}
+
+    def __enter__(self) -> RaceProgress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.bar.close()
+
+    def __call__(self, place: int, event: Event) -> None:
+        if isinstance(event, Started):
+            self.bar.total = event.total_steps
+        elif isinstance(event, StepDone):
+            self.losses[place] = event.loss_nats
+            if event.step > self.bar.n:
+                losses = ", ".join(f"{self.losses[lane]:.3f}" for lane in sorted(self.losses))
+                self.bar.set_postfix_str(f"loss {losses}", refresh=False)
+                self.bar.update(event.step - self.bar.n)
 
 
 def summary(outcome: Outcome, run: Run) -> list[str]:
@@ -541,6 +591,10 @@ def make_parser() -> Parser:
     end.add_argument("--epochs", type=int, metavar="N", help="a new end, counted from the beginning")
     end.add_argument("--steps", type=int, metavar="N", help="a new end, counted from the beginning")
     made.add_argument("--learning-rate", type=float, metavar="X", help="from here on")
+    hosting(made)
+
+    made = command("race", race_command, "go on with up to four runs in turn, step by step on the same batches")
+    made.add_argument("run", metavar="DIR", nargs="+")
     hosting(made)
 
     made = command("generate", generate_command, "let a network write sentences")
