@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -97,21 +98,23 @@ class Server:
 
     address: str
     folder: Path
+    process: subprocess.Popen[bytes]
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server") / "runs"
-    folder.mkdir()
+@contextlib.contextmanager
+def running_server(folder: Path, port: int | None = None, **environment: str) -> Iterator[Server]:
+    """The app as a process of its own, over this folder of runs; killed, with its trainings, at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
     log = folder.parent / "server.log"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with open(log, "wb") as output:
+    if port is None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+    with open(log, "ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", str(APP), "--server.headless=true", f"--server.port={port}"],
             cwd=APP.parents[1],
-            env=os.environ | {library.ROOT_VARIABLE: str(folder)},
+            env=os.environ | {library.ROOT_VARIABLE: str(folder)} | environment,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -119,11 +122,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_until_up(f"{address}/_stcore/health", process, log)
-        yield Server(address, folder)
+        yield Server(address, folder, process)
     finally:
-        process.terminate()
+        process.kill()
         process.wait(10)
         stop_trainings(folder)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_server(tmp_path_factory.mktemp("server") / "runs") as started:
+        yield started
 
 
 def _wait_until_up(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
