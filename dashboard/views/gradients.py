@@ -1,23 +1,26 @@
-"""Gradients: for any sentence, how much of each word's loss arrives at every word before it."""
+"""Gradients: the laboratory. For any sentence and any moment of a training: see it vanish, find the cause, cure it."""
 
 from __future__ import annotations
 
-import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
 
-from dashboard import network, session, widgets, wording
-from dashboard.charts import gradients as charts
-from dashboard.network import Loaded
-from rnn_core import GradientFlow, gradient_flow
+from dashboard import network, session, widgets, worker
+from dashboard import wording as wording_common
+from dashboard import wording_laboratory as wording
+from dashboard.charts.common import numbered
+from dashboard.history import History
+from dashboard.laboratory import frames, looking, pace, vanish
+from dashboard.laboratory.looking import Looking
+from dashboard.laboratory.subject import Subject, subject
 from rnn_core.errors import UserError
-from rnn_core.runs import Run
+from rnn_core.runs import Run, RunStatus
 from rnn_core.sampling import read_prompt
-from rnn_core.text import END, START
 
-PAGE = "gradients"
-POLL_SECONDS = 2.0
 MOST_WORDS = 60
 
 
@@ -27,107 +30,155 @@ def page() -> None:
     if run is None:
         widgets.no_run()
         return
-    st.markdown(wording.GRADIENTS_INTRO)
+    st.markdown(wording.INTRO)
     try:
-        sentence, relative = choose(run)
+        sentence = choose_sentence(run)
     except UserError as error:
         widgets.problem("This training cannot be read", error)
         return
     live = widgets.at_work(run)
-    st.fragment(pictures, run_every=POLL_SECONDS if live else None)(run, live, sentence, relative)
+    st.fragment(widgets.guarded(laboratory), run_every=pace.LOOK_SECONDS if live else None)(run, live, sentence)
 
 
-def choose(run: Run) -> tuple[str, bool]:
-    """The sentence, and whether rows are compared in relation to themselves."""
-    session.suggest(session.key(PAGE, "sentence"), network.example_sentence(str(run.folder), wording.EXAMPLE_SENTENCE))
+def choose_sentence(run: Run) -> str:
+    usual = network.example_sentence(str(run.folder), wording_common.EXAMPLE_SENTENCE)
+    session.suggest(frames.key("sentence"), usual)
     sentence = st.text_input(
-        "Sentence",
-        max_chars=1000,
-        help=wording.GRADIENT_HELP["sentence"],
-        key=session.key(PAGE, "sentence"),
-        persist_state="session",
+        "Sentence", max_chars=1000, help=wording.HELP["sentence"], key=frames.key("sentence"), persist_state="session"
     )
-    relative = st.toggle(
-        "Relative to each row",
-        help=wording.GRADIENT_HELP["relative"],
-        key=session.key(PAGE, "relative"),
-        persist_state="session",
-    )
-    return sentence or "", relative
+    return sentence or ""
 
 
-def pictures(run: Run, live: bool, sentence: str, relative: bool) -> None:
-    """All pictures of one sentence, for the newest weights. Drawn again every two seconds while training goes on."""
+def laboratory(run: Run, live: bool, sentence: str) -> None:
+    """All of one visitor's pictures. Drawn again every two seconds while training goes on."""
     if live != widgets.at_work(run):
         st.rerun()
-    loaded = network.newest(run)
-    if loaded is None:
-        st.info(wording.NO_CHECKPOINT, icon=":material/hourglass_top:")
-        return
+    started = time.perf_counter()
     try:
+        moments = run.moments()
+        if not moments:
+            st.info(wording_common.NO_CHECKPOINT, icon=":material/hourglass_top:")
+            return
+        history = session.history(run)
+        history.update()
+        status = run.status()
+    except UserError as error:
+        widgets.problem("This training cannot be read", error)
+        return
+    explanation(run, status)
+    step, following = choose_moment(run, moments, live)
+    try:
+        loaded = network.at(str(run.folder), step)
         read = read_prompt(loaded.vocabulary, sentence)
+        if read.explanation:
+            st.text(read.explanation)
+        if len(read.tokens) > MOST_WORDS:
+            st.caption(f"Only the first {MOST_WORDS} are shown.")
+        chosen = subject(run, step, list(read.tokens[:MOST_WORDS]))
     except UserError as error:
         widgets.problem("This sentence cannot be read", error)
         return
-    if read.explanation:
-        st.text(read.explanation)
-    words = list(read.tokens)
-    if len(words) > MOST_WORDS:
-        st.caption(f"Only the first {MOST_WORDS} are shown.")
-        words = words[:MOST_WORDS]
-    flow = flow_of(loaded, words)
-    sources, targets = [START, *words], [*words, END]
-    numbers(run, loaded, flow)
-    left, right = st.columns([6, 5], gap="large")
-    with left:
-        triangle(sources, targets, flow, relative)
-    with right:
-        decay(targets, flow, widgets.unit(loaded.vocabulary.unit))
-
-
-def flow_of(loaded: Loaded, words: list[str]) -> GradientFlow:
-    """The gradient flow of <s> words </s> through the network."""
-    ids = loaded.vocabulary.encode_sentence(words)
-    return gradient_flow(loaded.model, ids[:-1], ids[1:])
-
-
-def numbers(run: Run, loaded: Loaded, flow: GradientFlow) -> None:
     unit = widgets.unit(loaded.vocabulary.unit)
+    numbers(chosen, unit)
+    group = st.segmented_control(
+        "Pictures",
+        list(GROUPS),
+        default="vanish",
+        required=True,
+        format_func=wording.GROUPS.__getitem__,
+        label_visibility="collapsed",
+        key=frames.key("group"),
+        persist_state="session",
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        asked = choose_asked(chosen)
+        relative = group == "vanish" and st.toggle(
+            "Relative to each row", help=wording.HELP["relative"], key=frames.key("relative"), persist_state="session"
+        )
+    GROUPS[group](Looking(chosen, asked, relative, unit, moments), history)
+    if following:
+        pace.spent(run, step, time.perf_counter() - started)
+
+
+def explanation(run: Run, status: RunStatus) -> None:
+    """Why a training ended before its time, and the cure of an explosion, if it has not been taken."""
+    if status.state not in ("failed", "diverged", "dead"):
+        return
+    widgets.problem(wording_common.STATE_HELP[status.state], status.message)
+    if status.state != "diverged":
+        return
+    st.markdown(wording.DIVERGED)
+    clipped = run.config.training.clip is not None
+    if not clipped and st.button(wording.CURE_BUTTON, help=wording.CURE_HELP, icon=":material/healing:"):
+        cure(run)
+
+
+def cure(run: Run) -> None:
+    """Train the same again, with the gradient's norm held down."""
+    config = run.config
+    training = replace(config.training, clip=wording.CURE_LIMIT, clip_mode="norm")
+    try:
+        begun = worker.begin(f"{config.name}, clipped", run.corpus(), config.text, config.model, training)
+    except UserError as error:
+        widgets.problem("This training could not be started", error)
+        return
+    session.open_run(begun)
+    st.rerun()
+
+
+def choose_moment(run: Run, moments: list[int], live: bool) -> tuple[int, bool]:
+    """The training step whose weights are in the pictures, and whether that is the newest."""
+    held = looking.held(run, moments)
+    step = pace.newest(run, moments, live) if held is None else held
+    if len(moments) < 2:
+        st.caption(wording.ONE_MOMENT)
+    else:
+        session.put(looking.MOMENT, step)
+        st.select_slider(
+            "Moment of the training",
+            moments,
+            format_func=lambda step: f"step {step:,}",
+            help=wording.HELP["moment"],
+            key=looking.MOMENT,
+            on_change=lambda: looking.hold(run, session.value(looking.MOMENT, step), moments),
+        )
+    return step, held is None
+
+
+def choose_asked(chosen: Subject) -> int:
+    """The position of the word whose loss is followed back. At first the sentence's last word, not its end."""
+    count = len(chosen.targets)
+    if session.value(looking.ASKED, -1) not in range(count):
+        words = [place for place, word in enumerate(chosen.words) if any(map(str.isalnum, word))]
+        session.put(looking.ASKED, words[-1] if words else 0)
+    labels = numbered(chosen.targets)
+    asked: int = st.selectbox(
+        "Word whose loss is asked",
+        range(count),
+        format_func=labels.__getitem__,
+        help=wording.HELP["asked"],
+        key=looking.ASKED,
+        width=260,
+    )
+    return asked
+
+
+def numbers(chosen: Subject, unit: str) -> None:
+    flow = chosen.flow
+    reach = len(chosen.words)
     with st.container(horizontal=True, gap="medium"):
         widgets.number(
             "Half-life",
-            flow.half_life,
-            f"{{:.2f}} {unit}s",
-            help="How far back the median gradient has fallen to one half.",
+            reach if flow.half_life is None else flow.half_life,
+            f"> {{:.0f}} {unit}s" if flow.half_life is None else f"{{:.2f}} {unit}s",
+            help="How far back the median gradient of this sentence has fallen to one half.",
         )
         widgets.number("Loss of this sentence", float(np.mean(flow.losses_nats)), "{:.3f} nats")
         widgets.number("Gradient of W", flow.full_gradient_norm, "{:.3g}", help="Norm of dE/dW for this sentence.")
-        widgets.number("Weights of step", float(loaded.step), "{:,.0f}")
+        widgets.number("Weights of step", float(chosen.loaded.step), "{:,.0f}")
 
 
-def triangle(sources: list[str], targets: list[str], flow: GradientFlow, relative: bool) -> None:
-    st.subheader("Triangle", anchor=False)
-    st.markdown(wording.TRIANGLE)
-    table = charts.triangle_table(sources, targets, flow.delta_norms, relative)
-    highest = table["norm"].max()
-    ceiling = max(1.0, math.ceil(math.log10(highest))) if highest > 0 and not relative else 0.0 if relative else 1.0
-    widgets.chart(
-        charts.triangle(table, ceiling),
-        alt_text="Norm of the gradient of each word's loss with respect to each earlier step",
-        key="triangle",
-    )
-    with st.expander("The equation"):
-        st.latex(wording.TRIANGLE_EQUATION)
-
-
-def decay(targets: list[str], flow: GradientFlow, unit: str) -> None:
-    st.subheader("Decay", anchor=False)
-    st.markdown(wording.DECAY)
-    widgets.chart(
-        charts.decay(charts.decay_table(targets, flow.delta_norms, flow.half_life), unit),
-        alt_text="What is left of the gradient over the distance in words",
-        key="decay",
-    )
+GROUPS: dict[str, Callable[[Looking, History], None]] = {"vanish": vanish.group}
 
 
 page()

@@ -1,0 +1,88 @@
+"""What all charts of the laboratory have in common: a specification that is built once, and colours for fates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import altair as alt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Specification = dict[str, Any]
+Floats = npt.NDArray[np.floating]
+
+FLOOR = 1e-30
+"""What a logarithmic axis shows at the least: below lies rounding, far below any use."""
+
+
+def specification(build: Callable[..., alt.Chart | alt.LayerChart]) -> Callable[..., Specification]:
+    """A chart's specification by what it depends on, built once: Altair takes longer for it than NumPy for the numbers.
+
+    The table comes later, beside it.
+    """
+
+    @lru_cache(maxsize=64)
+    def built(*arguments: Any, **options: Any) -> Specification:
+        return build(*arguments, **options).to_dict(validate=False)
+
+    built.__doc__ = build.__doc__
+    return built
+
+
+def plottable(table: pd.DataFrame, field: str) -> pd.DataFrame:
+    """The rows of which a logarithmic axis has a place: what is finite, above 0 and no rounding."""
+    values = table[field].to_numpy(dtype=float)
+    return table[np.isfinite(values) & (values > FLOOR)].reset_index(drop=True)
+
+
+def decades(values: npt.ArrayLike, lowest: float) -> Floats:
+    """log10 of values, for a colour: what is 0 (or less than `lowest` allows) takes the page's colour."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithms = np.log10(np.asarray(values, dtype=float))
+    return np.where(np.isnan(logarithms), lowest, np.clip(logarithms, lowest, 300.0))
+
+
+def highest_decade(values: npt.ArrayLike, least: float) -> float:
+    """The whole power of ten above the largest finite value, at least `least`: steady while the numbers move."""
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    top = known.max(initial=0.0)
+    return max(least, float(np.ceil(np.log10(top)))) if top > 0 else least
+
+
+def word_axis(count: int, title: str | None = None) -> alt.Axis:
+    """Words one under, or beside, the other; slanted where they would collide."""
+    return alt.Axis(title=title, labelAngle=-50, labelLimit=110, labelOverlap=count > 45)
+
+
+def lag_axis(unit: str) -> alt.X:
+    """The distance in words between a loss and where its gradient is measured."""
+    title = f"lag j ({unit}s back)"
+    return alt.X("lag:Q", title=title, axis=alt.Axis(tickMinStep=1, format="d", grid=False, tickCount=10))
+
+
+def in_order(*names: str) -> alt.Scale:
+    """Series in the order in which they take the theme's colours."""
+    return alt.Scale(domain=list(names))
+
+
+def series(name: str, **columns: Any) -> pd.DataFrame:
+    """Part of a long table: one named curve."""
+    return pd.DataFrame({"series": name, **columns})
+
+
+def stacked(*layers: alt.Chart, height: int, shared_colour: bool = True) -> alt.LayerChart:
+    """Layers on top of each other, without a table: that comes beside the specification."""
+    chart = alt.layer(*layers)
+    assert isinstance(chart, alt.LayerChart)  # Altair says "or a facet", for the sake of charts that have one
+    if not shared_colour:
+        chart = chart.resolve_scale(color="independent")
+    return chart.properties(height=height)
+
+
+def only(*names: str) -> str:
+    """A filter: the rows of these series."""
+    return " || ".join(f"datum.series == '{name}'" for name in names)

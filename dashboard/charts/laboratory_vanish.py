@@ -1,0 +1,322 @@
+"""See it vanish: the triangle and one of its rows, the horizon of a probe, and the horizon over the training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from dashboard.charts.common import FAINT, counted, logarithmic, numbered
+from dashboard.charts.gradients import FADED, triangle_table
+from dashboard.charts.laboratory import (
+    Floats,
+    decades,
+    in_order,
+    lag_axis,
+    only,
+    plottable,
+    series,
+    specification,
+    stacked,
+)
+from rnn_core.diagnostics import Horizon, RowDecay
+from rnn_core.training import HorizonMeasured
+
+MOST_CELLS = 1600
+MOST_COLUMNS = 40
+MOST_FAINT = 600
+
+# --- triangle ---------------------------------------------------------------------------------------------------------
+
+
+def asked_triangle_table(
+    sources: Sequence[str], targets: Sequence[str], norms: Floats, asked: int, relative: bool
+) -> pd.DataFrame:
+    """`triangle_table`, with the row of the loss at position `asked` (from 0) marked."""
+    table = triangle_table(sources, targets, norms, relative)
+    return table.assign(asked=table["t"] == asked + 1, log10=table["log10"].clip(-40.0, 300.0))
+
+
+@specification
+def triangle(count: int, ceiling: float, relative: bool) -> alt.LayerChart:
+    """Loss word by source word, colour log10 ||delta_{t,k}||; what lies below 1e-8 has faded into the page."""
+    x = alt.X("source word:N", sort=None, axis=alt.Axis(labelAngle=-60, labelLimit=130, labelOverlap=False))
+    y = alt.Y("loss word:N", sort=None, axis=alt.Axis(labelLimit=130, labelOverlap=False))
+    cells = (
+        alt.Chart()
+        .mark_rect()
+        .encode(
+            x=x.title("word k, where it arrives"),
+            y=y.title("word t, whose loss is asked"),
+            color=alt.Color(
+                "log10:Q",
+                title="log10 ‖δ(t,k)‖ / ‖δ(t,t)‖" if relative else "log10 ‖δ(t,k)‖ (nats per unit of a)",
+                scale=alt.Scale(domain=[FADED, ceiling], clamp=True),
+                legend=alt.Legend(orient="top", gradientLength=220, titleLimit=300, format="d", tickCount=5),
+            ),
+            tooltip=[
+                alt.Tooltip("loss word:N"),
+                alt.Tooltip("source word:N"),
+                alt.Tooltip("lag:Q", title="words back"),
+                alt.Tooltip("norm:Q", title="share of its own" if relative else "norm", format=".3e"),
+            ],
+        )
+        .add_params(alt.selection_point(name="row", fields=["t"], on="click", toggle=False))
+    )
+    frame = (
+        alt.Chart()
+        .mark_rect(fillOpacity=0, strokeWidth=1.2, stroke=FAINT)
+        .encode(x=x, y=y)
+        .transform_filter("datum.asked")
+    )
+    return stacked(cells, frame, height=int(np.clip(24 * count + 170, 300, 900)))
+
+
+# --- one row ----------------------------------------------------------------------------------------------------------
+
+ROW, OTHER, STEPS_BOUND, WEIGHTS_BOUND = "this row", "other rows", "bound: steps", "bound: weights"
+MEDIAN, HALF_LIFE = "median of rows", "half-life"
+
+
+def row_table(
+    targets: Sequence[str],
+    norms: Floats,
+    asked: int,
+    decay: RowDecay,
+    median: Floats,
+    half_life: float | None,
+    relative: bool,
+) -> pd.DataFrame:
+    """norms (T, T), row t, column k <= t; decay: of row `asked`; median (T,) of the relative decay over the lag
+    -> long table (series, word, lag, value): the row, its bounds, the others, and, if relative, median and half-life.
+    """
+    labels = numbered(targets)
+    count = len(norms)
+    others = [t for t in range(count) if t != asked]
+    kept = max(1, MOST_FAINT // max(1, count // 2))
+    others = [others[place] for place in np.unique(np.linspace(0, len(others) - 1, kept).astype(int))] if others else []
+    parts = []
+    for t in [*others, asked]:
+        curve = norms[t, t::-1]
+        own = curve[0] if relative else 1.0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = np.asarray(curve / own)
+        name = ROW if t == asked else OTHER
+        parts.append(series(name, word=labels[t], lag=np.arange(t + 1), value=value))
+    own = decay.norms[0] if relative else 1.0
+    for name, bound in ((WEIGHTS_BOUND, decay.fixed_bound), (STEPS_BOUND, decay.data_bound)):
+        if bound is not None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                value = np.asarray(bound / own)
+            parts.append(series(name, word=name, lag=np.arange(len(bound)), value=value))
+    if relative:
+        parts.append(series(MEDIAN, word=MEDIAN, lag=np.arange(len(median)), value=median))
+        if half_life is not None:
+            parts.append(series(HALF_LIFE, word=HALF_LIFE, lag=[half_life], value=[0.5]))
+    return plottable(pd.concat(parts, ignore_index=True), "value")
+
+
+@specification
+def row(relative: bool, bounded: bool, unit: str) -> alt.LayerChart:
+    """One loss's gradient on its way back, beside what bounds it; the other rows lie faintly behind."""
+    names = [ROW, *((WEIGHTS_BOUND, STEPS_BOUND) if bounded else ()), *((MEDIAN, HALF_LIFE) if relative else ())]
+    title = "‖δ(t, t−j)‖ / ‖δ(t, t)‖" if relative else "‖δ(t, t−j)‖ (nats per unit of a)"
+    color = alt.Color(
+        "series:N",
+        title=None,
+        scale=in_order(*names),
+        legend=alt.Legend(orient="top", symbolType="stroke", columns=2, labelLimit=120, columnPadding=8),
+    )
+    base = alt.Chart().encode(x=lag_axis(unit), y=logarithmic("value", title))
+    tooltip = [
+        alt.Tooltip("series:N"),
+        alt.Tooltip("word:N", title="loss word"),
+        alt.Tooltip("lag:Q", title=f"{unit}s back"),
+        alt.Tooltip("value:Q", format=".3e"),
+    ]
+    return stacked(
+        base.mark_line(strokeWidth=1, opacity=0.3, color=FAINT).encode(detail="word:N").transform_filter(only(OTHER)),
+        base.mark_line(strokeWidth=1.8, strokeDash=[5, 4])
+        .encode(color=color)
+        .transform_filter(only(WEIGHTS_BOUND, STEPS_BOUND)),
+        base.mark_line(strokeWidth=2).encode(color=color).transform_filter(only(MEDIAN)),
+        base.mark_line(strokeWidth=3, point=alt.OverlayMarkDef(size=24))
+        .encode(color=color)
+        .transform_filter(only(ROW)),
+        alt.Chart()
+        .mark_rule(strokeDash=[2, 3], strokeWidth=1.8)
+        .encode(x="lag:Q", color=color)
+        .transform_filter(only(HALF_LIFE)),
+        base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
+        height=400,
+    )
+
+
+# --- horizon ----------------------------------------------------------------------------------------------------------
+
+PROBE, BAND = "probe: median", "probe: 10–90 %"
+SENTENCE, JOINT = "this sentence", "its joint state"
+RADIUS = "ρ(W)^j"
+
+
+def horizon_table(probe: HorizonMeasured, sentence: Horizon) -> pd.DataFrame:
+    """The probe's recorded quantiles over the lag, and the sentence's own median with its bounds
+    -> long table (series, lag, value, low, high).
+
+    The product of the steps' norms bounds the deltas of a simple cell, and the joint state's gradient of a gated one;
+    so beside it stands what it bounds.
+    """
+    lags = np.arange(len(probe.median))
+    ends = {"low": np.array(probe.low), "high": np.array(probe.high)}
+    parts = [
+        series(PROBE, lag=lags, value=np.array(probe.median), **ends),
+        series(BAND, lag=lags, value=np.array(probe.median), **ends),
+    ]
+    reach = max(len(lags), 2)
+    own, name = (sentence.median, SENTENCE) if sentence.fixed_bound is not None else (sentence.state_median, JOINT)
+    curves = {
+        name: own,
+        STEPS_BOUND: sentence.data_bound,
+        WEIGHTS_BOUND: sentence.fixed_bound,
+        RADIUS: sentence.radius_power,
+    }
+    for name, values in curves.items():
+        if values is not None:
+            parts.append(series(name, lag=np.arange(len(values))[:reach], value=values[:reach]))
+    if probe.half_life is not None:
+        parts.append(series(HALF_LIFE, lag=[probe.half_life], value=[0.5]))
+    table = plottable(pd.concat(parts, ignore_index=True), "value")
+    return table.assign(low=np.maximum(table["low"], 1e-30))
+
+
+@specification
+def horizon(gated: bool, unit: str) -> alt.LayerChart:
+    """How much of a loss's gradient is left j words back, beside what the weights promise and what they allow."""
+    names = [PROBE, STEPS_BOUND, WEIGHTS_BOUND, RADIUS, SENTENCE, HALF_LIFE]
+    if gated:
+        names = [PROBE, STEPS_BOUND, JOINT, HALF_LIFE]
+    base = alt.Chart().encode(x=lag_axis(unit), y=logarithmic("value", "what is left of it (relative, log)"))
+    color = alt.Color(
+        "series:N",
+        title=None,
+        scale=in_order(*names),
+        legend=alt.Legend(orient="top", symbolType="stroke", columns=2, labelLimit=150, columnPadding=8),
+    )
+    tooltip = [
+        alt.Tooltip("series:N"),
+        alt.Tooltip("lag:Q", title=f"{unit}s back"),
+        alt.Tooltip("value:Q", title="left", format=".3e"),
+        alt.Tooltip("low:Q", title="10 %", format=".3e"),
+        alt.Tooltip("high:Q", title="90 %", format=".3e"),
+    ]
+    return stacked(
+        base.mark_area(opacity=0.22)
+        .encode(y=logarithmic("low", "what is left of it (relative, log)"), y2="high:Q")
+        .transform_filter(only(BAND)),
+        base.mark_line(strokeWidth=1.8, strokeDash=[5, 4])
+        .encode(color=color)
+        .transform_filter(only(STEPS_BOUND, WEIGHTS_BOUND, RADIUS)),
+        base.mark_line(strokeWidth=1.6).encode(color=color).transform_filter(only(SENTENCE, JOINT)),
+        base.mark_line(strokeWidth=3).encode(color=color).transform_filter(only(PROBE)),
+        alt.Chart()
+        .mark_rule(strokeDash=[2, 3], strokeWidth=1.8)
+        .encode(x="lag:Q", color=color)
+        .transform_filter(only(HALF_LIFE)),
+        base.mark_point(size=60, opacity=0, filled=True)
+        .encode(tooltip=tooltip)
+        .transform_filter(f"datum.series != '{BAND}'"),
+        height=400,
+    )
+
+
+# --- film -------------------------------------------------------------------------------------------------------------
+
+
+def film_table(measured: Mapping[int, HorizonMeasured], chosen: int) -> pd.DataFrame:
+    """The horizon at each measured step -> one row a cell (step, until, lag, left, log10, half-life, chosen).
+
+    At most `MOST_CELLS` cells; of a long training's columns those are kept that lie evenly.
+    """
+    steps = sorted(measured)
+    reach = max((len(measured[step].median) for step in steps), default=1)
+    most = max(2, min(MOST_COLUMNS, MOST_CELLS // reach))
+    if len(steps) > most:
+        steps = [steps[place] for place in np.unique(np.linspace(0, len(steps) - 1, most).round().astype(int))]
+    width = max(1, int(np.median(np.diff(steps)))) if len(steps) > 1 else 1
+    ends = [*steps[1:], steps[-1] + width] if steps else []
+    rows = []
+    for step, end in zip(steps, ends, strict=True):
+        one = measured[step]
+        rows.append(
+            pd.DataFrame(
+                {
+                    "step": step,
+                    "until": end,
+                    "lag": np.arange(len(one.median)),
+                    "left": one.median,
+                    "low": one.low,
+                    "high": one.high,
+                    "log10": decades(one.median, -40.0),
+                    "half_life": np.nan if one.half_life is None else one.half_life,
+                }
+            )
+        )
+    columns = ["step", "until", "lag", "left", "low", "high", "log10", "half_life"]
+    table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame({name: [] for name in columns})
+    return table.assign(above=table["lag"] - 0.5, below=table["lag"] + 0.5, chosen=float(chosen))
+
+
+@specification
+def film(ceiling: float, unit: str) -> alt.LayerChart:
+    """Training step by lag: what is left of a gradient, and on top of it the half-life and the chosen moment."""
+    cells = (
+        alt.Chart()
+        .mark_rect()
+        .encode(
+            x=counted("training step"),
+            x2="until:Q",
+            y=alt.Y(
+                "above:Q",
+                title=f"lag j ({unit}s back)",
+                scale=alt.Scale(reverse=True, nice=False, zero=False),
+                axis=alt.Axis(grid=False, format="d", tickMinStep=1),
+            ),
+            y2="below:Q",
+            color=alt.Color(
+                "log10:Q",
+                title="log10 of what is left (median of the probe)",
+                scale=alt.Scale(domain=[FADED, ceiling], clamp=True),
+                legend=alt.Legend(orient="top", gradientLength=220, titleLimit=300, format="d", tickCount=5),
+            ),
+            tooltip=[
+                alt.Tooltip("step:Q", format=","),
+                alt.Tooltip("lag:Q", title=f"{unit}s back"),
+                alt.Tooltip("left:Q", title="median", format=".3e"),
+                alt.Tooltip("low:Q", title="10 %", format=".3e"),
+                alt.Tooltip("high:Q", title="90 %", format=".3e"),
+                alt.Tooltip("half_life:Q", title="half-life", format=".2f"),
+            ],
+        )
+        .add_params(alt.selection_point(name="moment", fields=["step"], on="click", toggle=False))
+    )
+    # The second colour of the theme's categories is its warm one, which no sequential ramp comes near.
+    half = (
+        alt.Chart()
+        .mark_line(strokeWidth=2, interpolate="step-after")
+        .encode(
+            x="step:Q",
+            y="half_life:Q",
+            color=alt.datum(HALF_LIFE, scale=alt.Scale(domain=[" ", HALF_LIFE]), legend=None),
+        )
+        .transform_filter("datum.lag == 0 && isValid(datum.half_life)")
+    )
+    now = (
+        alt.Chart()
+        .mark_rule(strokeWidth=1.6, strokeDash=[4, 3], color=FAINT)
+        .encode(x="chosen:Q")
+        .transform_filter("datum.lag == 0")
+        .transform_aggregate(chosen="max(chosen)")
+    )
+    return stacked(cells, half, now, height=300, shared_colour=False)
