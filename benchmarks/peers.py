@@ -1,8 +1,8 @@
 """The same training step in other people's hands: PyTorch (eager), JAX (jit), and the tutorial's own NumPy.
 
-Every trainer takes one batch of ids (T, B) and does one whole step: forward, mean cross-entropy, full back-propagation, clipping
-by global norm, SGD. All start from the weights of an `rnn_core` model and compute the same function of them; the benchmark
-asserts that. PyTorch and JAX are optional: what is not installed is left out.
+Every trainer takes one batch of ids (T, B) and does one whole step: forward, mean cross-entropy, full back-propagation,
+clipping by global norm, SGD. All start from the weights of an `rnn_core` model and compute the same function of them;
+the benchmark asserts that. PyTorch and JAX are optional: what is not installed is left out.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def pytorch_step(config: ModelConfig, params: dict[str, np.ndarray]) -> Step:
     state = {name: torch.from_numpy(value) for name, value in to_torch_state_dict(config, params).items()}
     net.load_state_dict(state, strict=True)
     for name, parameter in net.named_parameters():
-        # One bias, as in rnn_core: the second would double the step of their sum. (GRU needs both; there it is two numbers.)
+        # One bias, as in rnn_core: the second would double the step of their sum. (GRU needs both for its candidate.)
         if "bias_hh" in name and config.cell != "gru":
             parameter.requires_grad_(False)
     trained = [parameter for parameter in net.parameters() if parameter.requires_grad]

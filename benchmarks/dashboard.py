@@ -1,0 +1,190 @@
+"""What the app costs the training, and what the training costs the app.
+
+    pip install -e '.[test]'                        # Playwright; Chromium from the system
+    python benchmarks/dashboard.py [--seconds 15] [--rounds 5] [--clicks 60]
+
+1. Words per second of the same training started from the command line: alone, and with its Train page open in a
+   browser. The two take turns; the ratio is the median over the rounds of the ratio within a round.
+2. From a click on that page to the change it asked for, while the training goes on.
+3. From `streamlit run` to the first paint of the first page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+import machine
+import numpy as np
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from rnn_core.corpora import python_reference
+from rnn_core.runs import Run
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
+WARM_UP_SECONDS = 4.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def server(runs: Path) -> Iterator[tuple[str, float]]:
+    """A running app -> its address, and the moment at which its process was started."""
+    port = free_port()
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "dashboard/app.py",
+            f"--server.port={port}",
+            "--server.headless=true",
+        ],
+        cwd=ROOT,
+        env=os.environ | {"SEE_BPTT_RUNS": str(runs)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://localhost:{port}"
+    try:
+        wait_until_up(address)
+        yield address, started
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_until_up(address: str) -> None:
+    while True:
+        try:
+            urlopen(f"{address}/_stcore/health", timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.02)
+
+
+@contextmanager
+def training(runs: Path, corpus: Path, name: str) -> Iterator[Run]:
+    """A training from the command line, far longer than it is looked at."""
+    command = [sys.executable, "-m", "rnn_core", "train", str(corpus), "--run", str(runs / name)]
+    command += ["--cell", "lstm", "--hidden", "100", "--vocabulary", "4000", "--epochs", "1000", "--quiet"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not (runs / name / "events.sqlite").exists() or not len(Run.open(runs / name).metrics(limit=1)["step"]):
+            time.sleep(0.1)
+        yield Run.open(runs / name)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        shutil.rmtree(runs / name, ignore_errors=True)
+
+
+def words_per_second(run: Run, seconds: float) -> float:
+    """Words trained per second of wall time, over `seconds` from now."""
+    first, started = words(run), time.perf_counter()
+    time.sleep(seconds)
+    return (words(run) - first) / (time.perf_counter() - started)
+
+
+def words(run: Run) -> int:
+    return int(run.metrics()["tokens"].sum())
+
+
+def speed_with_and_without_page(runs: Path, corpus: Path, browser: Browser, seconds: float, rounds: int) -> None:
+    alone, watched = [], []
+    for number in range(rounds):
+        with training(runs, corpus, f"alone-{number}") as run:
+            time.sleep(WARM_UP_SECONDS)
+            alone.append(words_per_second(run, seconds))
+        with training(runs, corpus, f"watched-{number}") as run, server(runs) as (address, _), opened(browser) as page:
+            page.goto(f"{address}/train?run={run.id}")
+            page.get_by_text("Words per second").wait_for()
+            time.sleep(WARM_UP_SECONDS)
+            watched.append(words_per_second(run, seconds))
+    ratio = np.array(watched) / np.array(alone)
+    print("\n| words/s, command line alone | with the Train page open | ratio (lowest to highest) |\n|---|---|---|")
+    print(
+        f"| {np.median(alone):,.0f} | {np.median(watched):,.0f} "
+        f"| {np.median(ratio):.3f} ({ratio.min():.3f} to {ratio.max():.3f}) |",
+        flush=True,
+    )
+
+
+@contextmanager
+def opened(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    try:
+        yield page
+    finally:
+        page.close()
+
+
+def click_to_change(runs: Path, corpus: Path, browser: Browser, clicks: int) -> None:
+    """Pause and resume in turn; answered when the other button stands there."""
+    seconds: list[float] = []
+    with training(runs, corpus, "clicked") as run, server(runs) as (address, _), opened(browser) as page:
+        page.goto(f"{address}/train?run={run.id}")
+        for number in range(clicks):
+            ask, answer = ("Pause", "Resume") if number % 2 == 0 else ("Resume", "Pause")
+            button = page.get_by_role("button", name=ask, exact=True)
+            button.wait_for()
+            time.sleep(0.4 + 0.7 * (number % 7) / 7)  # at any moment between two of the page's own looks
+            started = time.perf_counter()
+            button.click()
+            expect(page.get_by_role("button", name=answer, exact=True)).to_be_visible(timeout=20_000)
+            seconds.append(time.perf_counter() - started)
+    print("\n| click to change: median | 95th percentile | clicks |\n|---|---|---|")
+    print(f"| {np.median(seconds):.2f} s | {np.quantile(seconds, 0.95):.2f} s | {clicks} |", flush=True)
+
+
+def first_paint(runs: Path, browser: Browser, rounds: int) -> None:
+    """Until the first page's heading can be read, in a browser that is already open."""
+    seconds = []
+    for _ in range(rounds):
+        with server(runs) as (address, started), opened(browser) as page:
+            page.goto(address)
+            page.locator("h1").first.wait_for()
+            seconds.append(time.perf_counter() - started)
+    print("\n| `streamlit run` to first paint: median | slowest | starts |\n|---|---|---|")
+    print(f"| {np.median(seconds):.2f} s | {max(seconds):.2f} s | {rounds} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What the app costs the training, and the training the app.")
+    parser.add_argument("--seconds", type=float, default=15, help="of one measurement of speed")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--clicks", type=int, default=60)
+    arguments = parser.parse_args()
+    print(machine.describe())
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        runs, corpus = Path(folder) / "runs", Path(folder) / "corpus.txt"
+        runs.mkdir()
+        corpus.write_text("\n\n".join(python_reference()), encoding="utf-8")
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM))
+        first_paint(runs, browser, arguments.rounds)
+        click_to_change(runs, corpus, browser, arguments.clicks)
+        speed_with_and_without_page(runs, corpus, browser, arguments.seconds, arguments.rounds)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
