@@ -33,7 +33,7 @@ def probabilities(
             "word:N",
             title=None,
             sort=None,
-            axis=alt.Axis(labelAngle=-50, labelLimit=120, labelOverlap=len(words) > MANY),
+            axis=alt.Axis(labelAngle=-50, labelLimit=90, labelOverlap=len(words) > MANY),
         ),
         # The root makes room for the small probabilities of a large vocabulary.
         y=alt.Y(
