@@ -74,7 +74,9 @@ def test_one_variable_switches_hosted_mode_on_and_can_change_any_cap(monkeypatch
     assert hosting.caps() == Caps(minutes=2.5, trainings=3, words=1000)
 
 
-@pytest.mark.parametrize("value", ["maybe", "minuets=3", "minutes=", "minutes=-1", "words=0", "minutes=nan", "hidden=x"])
+@pytest.mark.parametrize(
+    "value", ["maybe", "minuets=3", "minutes=", "minutes=-1", "words=0", "minutes=nan", "hidden=x"]
+)
 def test_a_variable_that_makes_no_sense_closes_the_server_with_the_reason(value, hosted, open_page) -> None:
     hosted(value)
     with pytest.raises(SettingsError, match=hosting.VARIABLE):
@@ -374,7 +376,7 @@ def test_a_folder_in_which_no_line_can_be_kept_is_explained(tmp_path) -> None:
         hosting.join(tmp_path, "some-run", ANNA, CAPS)
 
 
-def test_a_paused_training_makes_room_when_others_wait(wait_in_line, runs_folder, hosted, visiting, monkeypatch) -> None:
+def test_a_paused_training_makes_room_for_others(wait_in_line, runs_folder, hosted, visiting, monkeypatch) -> None:
     hosted()
     visiting(ANNA)
     paused = wait_in_line(ANNA, epochs=100_000)
