@@ -7,6 +7,7 @@ import pytest
 
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
 from rnn_core.diagnostics import (
+    WhoMattered,
     autonomous_trace,
     blame,
     horizon,
@@ -313,3 +314,17 @@ def test_a_dead_relu_is_a_unit_saturated_low() -> None:
     np.testing.assert_allclose(found.left, 1 / 3)
     np.testing.assert_array_equal(found.unit_left, [0, 1, 0])
     assert found.histogram[20] == 5  # a = -1, which the state alone (0) does not tell
+
+
+def test_a_gradient_that_ranks_the_words_as_the_truth_does_has_rank_correlation_one() -> None:
+    same = np.array([0.1, 3.0, 0.7, 2.0])
+    zeros = np.zeros(4)
+
+    def found(gradient: np.ndarray, truth: np.ndarray) -> float:
+        return WhoMattered(-1.0, gradient, zeros, zeros, truth, zeros, zeros).rank_correlation
+
+    assert found(same, -(same**3)) == pytest.approx(1)
+    assert found(same, 1 / same) == pytest.approx(-1)
+    # Spearman by hand: ranks 1 2 3 4 against 2 1 4 3 differ by 1 each: 1 - 6 * 4 / (4 * 15).
+    assert found(np.array([1.0, 2, 3, 4]), np.array([2.0, 1, 4, 3])) == pytest.approx(0.6)
+    assert np.isnan(found(same[:2], same[:2]))

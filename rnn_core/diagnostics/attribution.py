@@ -111,6 +111,17 @@ class WhoMattered:
     expected_error: Array
     expected_predicted: Array
 
+    @property
+    def rank_correlation(self) -> float:
+        """Does the gradient rank the words as the truth does? Spearman's correlation of `gradient` with |`expected`|.
+
+        1: the same order; -1: the opposite; NaN for fewer than three words. Equal values keep their order.
+        """
+        if len(self.gradient) < 3:
+            return float("nan")
+        by_gradient, by_truth = (np.argsort(np.argsort(v, kind="stable")) for v in (self.gradient, abs(self.expected)))
+        return float(np.corrcoef(by_gradient, by_truth)[0, 1])
+
 
 @arithmetic()
 def who_mattered(
