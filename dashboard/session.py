@@ -12,8 +12,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import hosting
+from dashboard import hosting, racing
 from dashboard.history import History
+from dashboard.racing import LaneHistory
 from dashboard.sources import Nltk, Upload
 from rnn_core.errors import UserError
 from rnn_core.runs import RUN_ID, Run
@@ -21,7 +22,9 @@ from rnn_core.text import PreparedCorpus, TextSettings
 
 _RUN, _CORPUS, _NOTICE, _HISTORY = "opened run", "prepared corpus", "notice", "history"
 _UPLOAD, _ENCODING, _ASKED_FOR = "kept upload", "chosen encoding", "asked for"
+_PROBLEM = "problem"
 _PARAMETER = "run"
+_RACE, _RACE_PARAMETER, _LANES = "opened race", "race", "histories of a race"
 _SECRET, COOKIE = "visitor's secret", "see_bptt_visitor"
 
 
@@ -89,6 +92,42 @@ def close_run() -> None:
     st.query_params.pop(_PARAMETER, None)
 
 
+def race_id() -> str | None:
+    """The race this visitor looks at: the link's, else the one opened last, as with `run_id`."""
+    linked = st.query_params.get(_RACE_PARAMETER)
+    if linked is not None and racing.is_race_id(linked):
+        st.session_state[_RACE] = linked
+    elif linked is not None:
+        del st.query_params[_RACE_PARAMETER]
+    opened: str | None = st.session_state.get(_RACE)
+    if opened is not None and linked != opened:
+        st.query_params[_RACE_PARAMETER] = opened
+    return opened
+
+
+def open_race(identifier: str) -> None:
+    """Look at this race from now on."""
+    st.session_state[_RACE] = identifier
+    st.query_params[_RACE_PARAMETER] = identifier
+
+
+def close_race() -> None:
+    """Look at no race."""
+    st.session_state.pop(_RACE, None)
+    st.query_params.pop(_RACE_PARAMETER, None)
+
+
+def lane_history(run: Run) -> LaneHistory:
+    """What this visitor has read of one run of a race; the runs of one race at a time are kept."""
+    kept: dict[str, LaneHistory] = st.session_state.setdefault(_LANES, {})
+    if run.id not in kept:
+        of_this_race = racing.race_of(run.id)
+        for other in [other for other in kept if racing.race_of(other) != of_this_race]:
+            del kept[other]
+        kept[run.id] = LaneHistory(run)
+    return kept[run.id]
+
+
 def corpus() -> ChosenCorpus | None:
     """The corpus chosen on the Corpus page, if any."""
     return st.session_state.get(_CORPUS)
@@ -139,6 +178,16 @@ def leave_notice(text: str) -> None:
 def take_notice() -> str | None:
     """The notice left by the page before, once."""
     return st.session_state.pop(_NOTICE, None)
+
+
+def leave_problem(problem: UserError) -> None:
+    """Explain this once, in what is drawn next."""
+    st.session_state[_PROBLEM] = problem
+
+
+def take_problem() -> UserError | None:
+    """The problem left by a click, once."""
+    return st.session_state.pop(_PROBLEM, None)
 
 
 def history(run: Run) -> History:

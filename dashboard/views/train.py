@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import streamlit as st
 
@@ -17,6 +18,7 @@ from rnn_core.training import TrainingSettings, check_together
 
 PAGE = "train"
 POLL_SECONDS = 1.0
+ANSWER_SECONDS = 0.25
 
 
 def page() -> None:
@@ -107,6 +109,9 @@ def picture(run: Run, live: bool) -> None:
         return
     st.text(run.config.name)
     controls(run, status)
+    unheard = session.take_problem()
+    if unheard is not None:
+        widgets.problem("The training did not hear this", unheard)
     explanation(run, status)
     progress(status, history)
     numbers(run, history)
@@ -145,14 +150,30 @@ def controls(run: Run, status: RunStatus) -> None:
 
 def ask(run: Run, kind: str, label: str, icon: str, disabled: bool = False, help: str | None = None) -> None:
     """A button that leaves a request for the training process."""
-    key = session.key(PAGE, kind)
-    if not st.button(label, icon=f":material/{icon}:", disabled=disabled, help=help, key=key):
-        return
+    st.button(
+        label,
+        icon=f":material/{icon}:",
+        disabled=disabled,
+        help=help,
+        key=session.key(PAGE, kind),
+        on_click=leave_request,
+        args=(run, kind),
+    )
+
+
+def leave_request(run: Run, kind: str) -> None:
+    """Ask, and wait a moment for what it changes: what is drawn next then shows it."""
     try:
         library.check_mine(run)
+        before = run.status()
         run.request(kind)
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < deadline and (now := run.status()).state == before.state:
+            if before.state == "paused" and now.step != before.step:
+                return
+            time.sleep(0.01)
     except UserError as error:
-        widgets.problem("The training did not hear this", error)
+        session.leave_problem(error)
 
 
 def start(run: Run) -> None:
