@@ -27,6 +27,9 @@ HELP = {
     "relative": "Divides each row by its own first norm, to compare rows. Absolute norms show what really arrives.",
     "moment": "The weights of this moment are in every picture. At the right end the page follows the training.",
     "asked": "The word whose loss is followed back. A click on a row of the triangle chooses it, too.",
+    "gate": "Which gate's values are shown under the words.",
+    "spike": "The steps with the largest gradient before clipping.",
+    "replaced": "What stands in place of each earlier word, one at a time.",
     "layer": "Which of the recurrent layers, counted from the bottom.",
     "signal": "What goes through an activation function here.",
 }
@@ -70,8 +73,8 @@ PICTURES = {
         r"\frac{\lVert\delta_{t,t-j}\rVert}{\lVert\delta_{t,t}\rVert} \qquad\text{beside}\qquad \rho(W)^j,\quad "
         r"\prod_i\lVert J_i\rVert_2,\quad \bigl(\lVert W\rVert_2\max\varphi'\bigr)^j",
         "$\\rho(W)$: largest $|\\text{eigenvalue}|$, where a linear network ends up; $\\lVert W\\rVert_2$: what one "
-        "step can do at most; $J_i$: Jacobian of step $i$. The product over the sentence's own steps lies between the truth "
-        "and the bound. For LSTM and GRU the state is the joint one, $[h\\,;c]$.",
+        "step can do at most; $J_i$: Jacobian of step $i$. The product over the sentence's own steps lies between the "
+        "truth and the bound. For LSTM and GRU the state is the joint one, $[h\\,;c]$.",
     ),
     "film": Picture(
         "Horizon film",
@@ -82,4 +85,97 @@ PICTURES = {
         "Measured by the training itself every few seconds on the same sentences. The weights of at most 40 moments "
         "are kept; a click goes to the nearest of them.",
     ),
+    "blame": Picture(
+        "Blame",
+        "A waterfall, read from right to left: at every word on the gradient's way back, what the recurrent weights "
+        "give and what the slope of the activation takes. The two add up to the whole change, exactly.",
+        r"\ln\frac{\lVert\delta_k\rVert}{\lVert\delta_{k+1}\rVert} ="
+        r"\underbrace{\ln\frac{\lVert\delta_{k+1}W\rVert}{\lVert\delta_{k+1}\rVert}}_{\text{gain by }W} +"
+        r"\underbrace{\ln\frac{\lVert\delta_{k+1}W\odot\varphi'(a_k)\rVert}{\lVert\delta_{k+1}W\rVert}}"
+        r"_{\text{damping by }\varphi'}",
+        "For LSTM and GRU the gradient of the joint state is split: what the carry alone keeps (LSTM: $f\\odot$, GRU: "
+        "$z\\odot$), and what the way through $W$ adds or cancels. With several layers there is a third part, from the "
+        "layer above.",
+    ),
+    "shares": Picture(
+        "Which path",
+        "Of the gradient that arrives at a word: how much of it came along which gate's path. Below zero a path works "
+        "against the others.",
+        r"\text{share}_p = \frac{\langle g_p,\; g\rangle}{\lVert g\rVert^2},\qquad g = \sum_p g_p"
+        r" = \frac{\partial E_t}{\partial\,\text{state}_{k}}",
+        "The shares of one word add up to 1.",
+    ),
+    "saturation": Picture(
+        "Saturation",
+        "On which part of their curve the units work: on the steep part gradients pass, on the flat ends they die.",
+        r"\frac{\partial s_t}{\partial s_{t-1}} = \mathrm{diag}\bigl(\varphi'(a_t)\bigr)\,W,\qquad"
+        r"\tanh' = 1-\tanh^2 \le 1,\quad \sigma' = \sigma(1-\sigma) \le \tfrac14",
+        "A tanh counts as saturated beyond ±0.9, a gate below 0.1 and above 0.9 (Karpathy, Johnson & Fei-Fei 2015), a "
+        "ReLU at 0. $\\lVert J_k\\rVert$ is of the layer's whole state, $[h\\,;c]$ for an LSTM: $h$ alone misleads, "
+        "since $c$ may keep what $h$ forgets.",
+    ),
+    "spectrum": Picture(
+        "Spectrum",
+        "Eigenvalues say where a linear network ends up, norms what one step can do, Lyapunov exponents what the "
+        "network really does per step on a text.",
+        r"\lambda_i = \lim_{T\to\infty}\frac1T\sum_{t=1}^{T}\ln\bigl|R_t^{(ii)}\bigr|,\qquad Q_{t}R_t = J_tQ_{t-1}",
+        "The dial shows the largest exponent $\\lambda_1$ in nats a step: below 0 gradients shrink by $e^{\\lambda_1}$ "
+        "each word, above 0 they grow (QR method; Benettin et al. 1980, Engelken, Wolf & Abbott 2020). Singular values "
+        "are of the product $J_T\\cdots J_{T-j+1}$ of this sentence's Jacobians, all layers together.",
+    ),
+    "paths": Picture(
+        "Two paths",
+        "In a gated cell a gradient can go back along the carry, multiplied by one gate only, or through W. Below, the "
+        "gate that lets it pass.",
+        r"\frac{\partial E_t}{\partial c_k} = \underbrace{f_{k+1}\odot\cdots\odot f_t\odot"
+        r"\frac{\partial E_t}{\partial c_t}}_{\text{along the carry}} + \text{all that went through } h \text{ and } W",
+        "For a GRU read $h$ for $c$ and the update gate $z$ for the forget gate $f$ (here $z=1$ keeps the old state). "
+        "The two parts add up as vectors, so their lengths may add up to more than the whole.",
+    ),
+    "ledger": Picture(
+        "Lag ledger",
+        "How much of the gradient of W comes from losses j words after its use. The whole does not vanish while every "
+        "distant part does: the network learns, but nothing from long ago.",
+        r"\frac{\partial E}{\partial W} = \sum_{j\ge0} G_j,\qquad"
+        r"G_j = \frac1{\text{tokens}}\sum_t \frac{\partial E_t}{\partial a_{t-j}}\,s_{t-j-1}^{\top}",
+        "Of the mean loss of this sentence, in nats per token, all layers' $W$ together. $\\lVert\\partial E/\\partial "
+        "W\\rVert$ comes from ordinary BPTT and not from the bars: their sum is checked against it.",
+    ),
+    "meter": Picture(
+        "Truncation meter",
+        "What is lost when every loss may look back K words only: direction (cosine) and size of the error.",
+        r"\cos\angle(C_K, G) = \frac{\langle C_K, G\rangle}{\lVert C_K\rVert\lVert G\rVert},\qquad"
+        r"\frac{\lVert C_K-G\rVert}{\lVert G\rVert},\qquad C_K=\sum_{j\le K}G_j",
+        "$C_K$ is the very gradient that a training with truncation $K$ uses for this sentence. The dashed line is the "
+        "$K$ of this training (at the right end: full).",
+    ),
+    "clipping": Picture(
+        "Clip forensics",
+        "The gradient's norm at every step of the training, before and after clipping. Click a spike to see which "
+        "sentence caused it, and over which distance.",
+        r"g \leftarrow g\cdot\min\Bigl(1,\frac{c}{\lVert g\rVert+10^{-6}}\Bigr),\qquad g=\sum_b g_b,\qquad"
+        r"\text{share}_b = \frac{\langle g_b,g\rangle}{\lVert g\rVert^2}",
+        "$c$: limit, $g_b$: part of sentence $b$ in its batch. Which sentences were in a batch is a function of the "
+        "seed and the step alone; the weights are the kept ones nearest before that step, without dropout.",
+    ),
+    "who": Picture(
+        "Who mattered",
+        "Which earlier words a prediction depends on: what the gradient says, and what really happens when a word is "
+        "replaced.",
+        r"\Bigl\lVert\frac{\partial\log p_t(y_t)}{\partial x_k}\Bigr\rVert \qquad\text{and}\qquad"
+        r"\log p_t(y_t\mid x_k\to x')-\log p_t(y_t) \;\approx\;"
+        r"\frac{\partial\log p_t(y_t)}{\partial x_k}\cdot(x'-x_k)",
+        "$x_k$: what word $k$ is to the network (its embedding, or its column of $U$). Other words are drawn by how "
+        "frequent they are, the same ones for every place; the lines are one standard error to either side.",
+    ),
 }
+
+NO_GATES = (
+    "A plain RNN has one path only: all of its gradient goes through W. An LSTM or a GRU has a second one; train one "
+    "and look here again."
+)
+NO_SPECTRA = "This training has not recorded the spectrum of W."
+NO_SPIKE = "Click a step in the chart, or choose one of the highest here."
+STREAM_NOTE = "A chunk of the stream is looked at from an empty state; what its training carried over is not kept."
+REPLACEMENTS = {"others": "other words", "unknown": "<unk>"}
+BY_SENTENCE = "How the batch's gradient divides among its sentences, the largest share first:"

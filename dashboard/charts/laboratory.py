@@ -53,9 +53,17 @@ def highest_decade(values: npt.ArrayLike, least: float) -> float:
     return max(least, float(np.ceil(np.log10(top)))) if top > 0 else least
 
 
-def word_axis(count: int, title: str | None = None) -> alt.Axis:
-    """Words one under, or beside, the other; slanted where they would collide."""
-    return alt.Axis(title=title, labelAngle=-50, labelLimit=110, labelOverlap=count > 45)
+def tidy_reach(value: float, least: float = 1.0) -> float:
+    """An end of an axis that does not tremble with the numbers: the next of 1, 1.5, 2, 3, 5, 7 times a power of ten."""
+    value = max(value, least)
+    if not (np.isfinite(value) and value > 0):
+        return max(least, 1.0)
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(
+        next(
+            step * power for step in (1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0) if step * power >= 1.05 * value or step == 10
+        )
+    )
 
 
 def lag_axis(unit: str) -> alt.X:

@@ -60,18 +60,23 @@ def behind(name: str, step: int, tables: Mapping[str, pd.DataFrame]) -> None:
     with st.expander("Equation and numbers", icon=":material/function:"):
         st.latex(picture.equation)
         st.markdown(picture.symbols)
-        with st.container(horizontal=True):
-            for label, table in tables.items():
-                st.download_button(
-                    f"{label} (CSV)",
-                    partial(export.csv, table),
-                    file_name=f"{label.lower().replace(' ', '-')}-step-{step}.csv",
-                    mime="text/csv",
-                    icon=":material/download:",
-                    on_click="ignore",
-                    key=key(f"csv {name} {label}"),
-                )
+        downloads(name, step, tables)
         st.caption(wording.TAKE_HOME)
+
+
+def downloads(name: str, step: int, tables: Mapping[str, pd.DataFrame]) -> None:
+    """A button a table; the file is made when it is asked for. Names of tables are ours."""
+    with st.container(horizontal=True):
+        for label, table in tables.items():
+            st.download_button(
+                f"{label} (CSV)",
+                partial(export.csv, table),
+                file_name=f"{label.lower().replace(' ', '-')}-step-{step}.csv",
+                mime="text/csv",
+                icon=":material/download:",
+                on_click="ignore",
+                key=key(f"csv {name} {label}"),
+            )
 
 
 def key(name: str) -> str:

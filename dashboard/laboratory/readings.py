@@ -1,4 +1,4 @@
-"""Numbers -> the sentence that says what is on the screen. A visitor's words come through as they are: show by st.text."""
+"""Numbers -> the sentence that says what is on the screen. A visitor's words come through as they are: use st.text."""
 
 from __future__ import annotations
 
@@ -7,9 +7,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rnn_core.diagnostics import Horizon, RowDecay
+from rnn_core.diagnostics import (
+    Blame,
+    BlockSpectrum,
+    ClipForensics,
+    Horizon,
+    LagLedger,
+    Lyapunov,
+    ProductSpectrum,
+    RowDecay,
+    SignalStatistics,
+    TwoPaths,
+    WhoMattered,
+)
 from rnn_core.training import HorizonMeasured
 
+SLOPE = "phi'"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -124,3 +137,160 @@ def film(measured: Sequence[HorizonMeasured], unit: str) -> str:
     return (
         f"From step {first.step:,} to step {last.step:,} the half-life (line) went from {half(first)} to {half(last)}."
     )
+
+
+def blame(sources: Sequence[str], targets: Sequence[str], asked: int, found: Blame) -> str:
+    """Which part did it, in mean factors a step; and where the worst step was."""
+    count = len(found.positions)
+    if not count:
+        return f"“{targets[asked]}” is the first word that is asked for: there is no way back."
+    changes = np.diff(found.log_norms)
+    if not np.isfinite(changes).all():
+        return (
+            f"On its way back the gradient of “{targets[asked]}” becomes exactly zero or leaves the range of numbers."
+        )
+    means = {name: float(np.exp(np.mean(change))) for name, change in found.parts.items()}
+    step = float(np.exp(np.mean(changes)))
+    text = f"On its way back from “{targets[asked]}” the gradient is multiplied by {figure(step)} a word: "
+    if "W" in means:
+        text += f"by {figure(means['W'])} through W and by {figure(means[SLOPE])} through φ′"
+    else:
+        text += f"the carry alone would leave {figure(means['carry'])}, the way through W makes that {figure(step)}"
+    if "above" in means:
+        text += f", with {figure(means['above'])} from the layer above"
+    worst = int(np.argmin(changes)) if step < 1 else int(np.argmax(changes))
+    verb = "lost" if step < 1 else "won"
+    return f"{text}. Most is {verb} at “{sources[int(found.positions[worst])]}” (× {figure(math.exp(changes[worst]))})."
+
+
+def shares(found: Blame) -> str:
+    """The mean share of each path."""
+    means = {name: float(np.nanmean(share)) for name, share in found.shares.items() if np.isfinite(share).any()}
+    if not means:
+        return "No step back has a path to divide."
+    ranked = sorted(means, key=lambda name: -means[name])
+    return "Mean share of the gradient by path: " + ", ".join(f"{name} {percent(means[name])}" for name in ranked) + "."
+
+
+def saturation(name: str, found: SignalStatistics, norms: np.ndarray) -> str:
+    """How many are at the ends, how steep the middle is, and what that does to a step of the whole state."""
+    left, right = float(np.nanmean(found.left)), float(np.nanmean(found.right))
+    slope = float(np.nanmean(found.slopes[:, 2]))
+    if found.phi == "relu":
+        text = f"{percent(left)} of the units are silent (slope 0)"
+    else:
+        text = (
+            f"{percent(left + right)} of the “{name}” values are saturated ({percent(left)} low, {percent(right)} high)"
+        )
+    text += f"; the median slope φ′ is {figure(slope)}"
+    known = norms[np.isfinite(norms)]
+    if len(known):
+        text += (
+            f". A step of the whole state can multiply a gradient by {figure(float(np.median(known)))} at most (median)"
+        )
+    return f"{text}."
+
+
+def spectrum(blocks: Sequence[BlockSpectrum], product: ProductSpectrum, text: Lyapunov, sentence: Lyapunov) -> str:
+    """rho and norm of what is largest, lambda_1 and what it means."""
+    largest = max(blocks, key=lambda block: block.radius)
+    of = f" of the {largest.gate} block" if largest.gate else ""
+    exponent = float(text.exponents[0])
+    if exponent < -0.05:
+        means = "gradients vanish"
+    elif exponent > 0.05:
+        means = "gradients explode"
+    else:
+        means = "it is at the edge, where they live longest"
+    line = (
+        f"ρ(W) = {figure(largest.radius)}{of}, ‖W‖ = {figure(largest.norm)}. On the corpus the largest Lyapunov "
+        f"exponent is {exponent:+.3f} nats a step, a factor of {figure(math.exp(min(exponent, 700.0)))}: {means} "
+        f"(this sentence: {float(sentence.exponents[0]):+.3f})"
+    )
+    if product.log_values.size:
+        longest = figure(10 ** min(float(product.log10[-1, 0]), 300.0))
+        line += f". Over all {int(product.lags[-1])} steps the most that can come out is {longest} times what went in"
+    return f"{line}."
+
+
+def two_paths(
+    sources: Sequence[str], targets: Sequence[str], asked: int, found: TwoPaths, gate: str, state: str
+) -> str:
+    """One loss at the sentence's first word, by path, beside the gate that lets it pass."""
+    own = float(found.total[asked, asked])
+    mean = float(np.mean(found.gate_means[gate]))
+    gate_text = f"the {gate} gate is open by {percent(mean)} on average"
+    if asked == 0 or not own > 0:
+        return f"“{targets[asked]}” is the first word that is asked for; {gate_text}."
+    carry, rest = float(found.carry[asked, 0]) / own, float(found.rest[asked, 0]) / own
+    return (
+        f"Of “{targets[asked]}”'s gradient with respect to {state}, {figure(carry)} arrives at “{sources[0]}” along "
+        f"the carry and {figure(rest)} through W; {gate_text}."
+    )
+
+
+def ledger(found: LagLedger, truncate: int | None, unit: str) -> str:
+    """The whole, its near and its far part, and that the books balance."""
+    far = len(found.norms) - 1
+    text = f"‖∂E/∂W‖ = {figure(found.total_norm)}; losses at the word itself pay {figure(float(found.norms[0]))}"
+    if far > 0:
+        text += f", losses {far} {unit}s later {figure(float(found.norms[far]))}"
+    if truncate is not None and truncate < far:
+        lost = far - truncate
+        text += f". Truncation at {truncate} throws the last {lost} of {far + 1} parts away"
+    return f"{text}. The parts add up to the whole within {figure(found.residual)} of its length."
+
+
+def meter(found: LagLedger, truncate: int | None) -> str:
+    """What the training's own K keeps; for a full one, what the tutorial's 4 would."""
+    far = len(found.cosine) - 1
+    cut = min(4 if truncate is None else truncate, far)
+    who = (
+        f"This training's K = {truncate}"
+        if truncate is not None
+        else f"This training looks back all the way; K = {cut}"
+    )
+    verb = "has" if truncate is not None else "would have"
+    cosine, error = float(found.cosine[cut]), float(found.relative_error[cut])
+    return f"{who} {verb} a cosine of {cosine:.4f} with the whole gradient, and a relative error of {percent(error)}."
+
+
+def clipping(before: np.ndarray, after: np.ndarray, limit: float | None) -> str:
+    """before, after (n,): norms. How large they were, and how often the limit was met."""
+    known = before[np.isfinite(before)]
+    if not len(known):
+        return "No step has been made yet."
+    middle, largest = float(np.median(known)), float(known.max())
+    text = f"The gradient's norm had a median of {figure(middle)} and a maximum of {figure(largest)}"
+    if limit is None:
+        return f"{text}; this training does not clip it by its norm."
+    share = float(np.mean(known > limit))
+    top = figure(float(after[np.isfinite(after)].max()))
+    return (
+        f"{text}; {percent(share)} of the steps were above the limit of {figure(limit)}, and none went in above {top}."
+    )
+
+
+def spike(found: ClipForensics, recorded: float, step: int, weights_of: int, lags: np.ndarray, unit: str) -> str:
+    """What the training recorded, what is computed again, whose it is and over which lag it came."""
+    share = float(found.shares[found.worst])
+    lag = int(np.argmax(lags))
+    return (
+        f"Step {step:,}: the training recorded a norm of {figure(recorded)}; with the weights kept from step "
+        f"{weights_of:,} the same batch gives {figure(found.total_norm)}. One of its {len(found.shares)} sentences "
+        f"makes {percent(share)} of it, most of all over a lag of {lag} {unit}{'' if lag == 1 else 's'}:"
+    )
+
+
+def who_mattered(sources: Sequence[str], targets: Sequence[str], asked: int, found: WhoMattered) -> str:
+    """The word the gradient points at, the word that really decides, and whether their order is the same."""
+    probability = math.exp(found.log_p)
+    said = int(np.argmax(found.gradient))
+    truth = int(np.argmax(np.abs(found.expected)))
+    text = (
+        f"“{targets[asked]}” has a probability of {percent(probability)}. By the gradient it depends most on "
+        f"“{sources[said]}”; really, most changes ({found.expected[truth]:+.2f} nats) when “{sources[truth]}” goes"
+    )
+    if math.isnan(found.rank_correlation):
+        return f"{text}."
+    return f"{text}. Their rankings agree by {found.rank_correlation:+.2f} (1: the gradient tells the truth)."

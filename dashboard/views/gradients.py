@@ -14,7 +14,7 @@ from dashboard import wording as wording_common
 from dashboard import wording_laboratory as wording
 from dashboard.charts.common import numbered
 from dashboard.history import History
-from dashboard.laboratory import frames, looking, pace, vanish
+from dashboard.laboratory import cause, cost, frames, looking, pace, vanish
 from dashboard.laboratory.looking import Looking
 from dashboard.laboratory.subject import Subject, subject
 from rnn_core.errors import UserError
@@ -178,7 +178,11 @@ def numbers(chosen: Subject, unit: str) -> None:
         widgets.number("Weights of step", float(chosen.loaded.step), "{:,.0f}")
 
 
-GROUPS: dict[str, Callable[[Looking, History], None]] = {"vanish": vanish.group}
+GROUPS: dict[str, Callable[[Looking, History], None]] = {
+    "vanish": vanish.group,
+    "cause": cause.group,
+    "cost": cost.group,
+}
 
 
 page()

@@ -1,0 +1,654 @@
+"""Find the cause: blame, saturation, spectrum with its Lyapunov dial, two paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dashboard.charts.common import FAINT, counted, logarithmic, numbered, thin
+from dashboard.charts.laboratory import Floats, in_order, lag_axis, only, plottable, series, specification, stacked
+from rnn_core.diagnostics import (
+    HISTOGRAM_EDGES,
+    Blame,
+    BlockSpectrum,
+    Lyapunov,
+    ProductSpectrum,
+    SignalStatistics,
+    TwoPaths,
+    activation_curve,
+)
+from rnn_core.training import HorizonMeasured
+
+WIDTH_OF_LABELS = 62
+"""Pixels for the labels of a vertical axis, so that pictures over the same words stand exactly below each other."""
+
+
+def words_below(count: int, title: str = "word k") -> alt.X:
+    """Words from left to right, as many labels as have room."""
+    return alt.X(
+        "word:N",
+        title=title,
+        sort=None,
+        axis=alt.Axis(labelAngle=-50, labelLimit=100, labelOverlap=count > 45, grid=False),
+    )
+
+
+def aligned(title: str, **options: Any) -> alt.Axis:
+    """A vertical axis of a width that does not depend on its labels."""
+    return alt.Axis(title=title, minExtent=WIDTH_OF_LABELS, maxExtent=WIDTH_OF_LABELS, **options)
+
+
+# --- blame ------------------------------------------------------------------------------------------------------------
+
+PARTS = {
+    "W": "gain by W",
+    "above": "from the layer above",
+    "phi'": "damping by φ′",
+    "carry": "kept by the carry",
+    "hidden": "through W",
+}
+
+
+def blame_table(sources: Sequence[str], blame: Blame) -> pd.DataFrame:
+    """One row a part of each backward step: at which word, which part, from and to (log10), and the factor it makes.
+
+    Steps at which a length is 0 or not finite have no logarithm and are left out.
+    """
+    labels = numbered(sources)
+    rows = []
+    for index, k in enumerate(blame.positions):
+        level = float(blame.log_norms[index])
+        for name, change in blame.parts.items():
+            after = level + float(change[index])
+            if np.isfinite(level) and np.isfinite(after):
+                rows.append((int(k) + 1, labels[k], PARTS[name], level / np.log(10), after / np.log(10), after - level))
+            level = after
+    columns = ["k", "word", "part", "from", "to", "change"]
+    table = pd.DataFrame(rows, columns=columns).sort_values("k", kind="stable", ignore_index=True)
+    return table.assign(factor=np.exp(table["change"].clip(-700, 700)))
+
+
+@specification
+def blame(count: int, state: bool, gated: bool, deep: bool) -> alt.LayerChart:
+    """A waterfall along the sentence, from the loss at its right end back to its first word."""
+    names = [PARTS[name] for name in (("carry", "hidden") if gated else ("phi'", "W"))]
+    names += [PARTS["above"]] if deep else []
+    what = "‖∂E(t)/∂state(k)‖" if state else "‖δ(t,k)‖"
+    x = words_below(count, "← the gradient goes back to word k")
+    bars = (
+        alt.Chart()
+        .mark_bar(cornerRadius=1)
+        .encode(
+            x=x,
+            xOffset=alt.XOffset("part:N", scale=in_order(*reversed(names))),
+            y=alt.Y("from:Q", title=f"log10 {what}", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6)),
+            y2="to:Q",
+            color=alt.Color(
+                "part:N", title=None, scale=in_order(*names), legend=alt.Legend(orient="top", labelLimit=200, columns=2)
+            ),
+            tooltip=[
+                alt.Tooltip("word:N", title="arriving at"),
+                alt.Tooltip("part:N"),
+                alt.Tooltip("factor:Q", title="times", format=".3g"),
+                alt.Tooltip("to:Q", title="log10 after", format=".2f"),
+            ],
+        )
+    )
+    return stacked(bars, height=300)
+
+
+PATHS = ("carry", "output", "input", "forget", "candidate", "reset", "update")
+
+
+def shares_table(sources: Sequence[str], blame: Blame) -> pd.DataFrame:
+    """Of each backward step, which path the result lies along: (k, word, path, share); shares of a word add up to 1."""
+    labels = numbered(sources)
+    rows = [
+        (int(k) + 1, labels[k], path, float(share[index]))
+        for index, k in enumerate(blame.positions)
+        for path, share in blame.shares.items()
+        if np.isfinite(share[index])
+    ]
+    table = pd.DataFrame(rows, columns=["k", "word", "path", "share"])
+    return table.sort_values("k", kind="stable", ignore_index=True)
+
+
+@specification
+def shares(count: int, cell: str) -> alt.LayerChart:
+    """Stacked: what each gate's path contributes to the gradient that arrives; below 0 it works against the others."""
+    names = ["carry", "output", "input", "forget", "candidate"]
+    if cell == "gru":
+        names = ["carry", "reset", "update", "candidate"]
+    bars = (
+        alt.Chart()
+        .mark_bar()
+        .encode(
+            x=words_below(count, "arriving at word k"),
+            y=alt.Y("share:Q", title="share of the path", axis=alt.Axis(format="%", tickCount=5)),
+            color=alt.Color(
+                "path:N", title=None, scale=in_order(*names), legend=alt.Legend(orient="top", columns=3, labelLimit=120)
+            ),
+            tooltip=[alt.Tooltip("word:N"), alt.Tooltip("path:N"), alt.Tooltip("share:Q", format=".1%")],
+        )
+    )
+    return stacked(bars, height=300)
+
+
+# --- saturation -------------------------------------------------------------------------------------------------------
+
+
+def quantile_table(sources: Sequence[str], quantiles: Floats) -> pd.DataFrame:
+    """quantiles (T, 5): 5, 25, 50, 75, 95 % -> one row a word."""
+    names = ["q5", "q25", "q50", "q75", "q95"]
+    columns = {name: quantiles[:, place] for place, name in enumerate(names)}
+    return pd.DataFrame({"k": np.arange(1, len(quantiles) + 1), "word": numbered(sources), **columns})
+
+
+@specification
+def quantiles(count: int, title: str, low: float | None, high: float | None) -> alt.LayerChart:
+    """The spread of a quantity over the units, word by word."""
+    scale = alt.Scale(domain=[low, high]) if low is not None else alt.Scale(zero=True)
+    base = alt.Chart().encode(x=words_below(count))
+    tooltip = [
+        alt.Tooltip("word:N"),
+        *(alt.Tooltip(f"q{q}:Q", title=f"{q} %", format=".3f") for q in (5, 25, 50, 75, 95)),
+    ]
+
+    def y(name: str) -> alt.Y:
+        return alt.Y(f"{name}:Q", title=title, scale=scale, axis=aligned(title, tickCount=5))
+
+    return stacked(
+        base.mark_area(opacity=0.18).encode(y=y("q5"), y2="q95"),
+        base.mark_area(opacity=0.3).encode(y=y("q25"), y2="q75"),
+        base.mark_line(strokeWidth=2.4).encode(y=y("q50")),
+        base.mark_point(size=60, opacity=0, filled=True).encode(y=y("q50"), tooltip=tooltip),
+        height=230,
+    )
+
+
+VALUE, SLOPE, UNITS = "φ(a)", "φ′(a)", "pre-activations here"
+
+
+def curve_table(phi: str, histogram: npt.NDArray[Any]) -> pd.DataFrame:
+    """φ and φ' over a, and under them where the network's own pre-activations lie (share of them in each bin)."""
+    curve = activation_curve(phi, points=97)
+    total = max(1, int(histogram.sum()))
+    inside = np.abs(curve.pre) <= HISTOGRAM_EDGES[-1]
+    return pd.concat(
+        [
+            series(VALUE, a=curve.pre[inside], value=curve.value[inside]),
+            series(SLOPE, a=curve.pre[inside], value=curve.slope[inside]),
+            series(UNITS, a=HISTOGRAM_EDGES[:-1], until=HISTOGRAM_EDGES[1:], share=histogram / total),
+        ],
+        ignore_index=True,
+    )
+
+
+@specification
+def curve(phi: str) -> alt.LayerChart:
+    """An activation function and its slope, with a histogram of what the network gives to it."""
+    low, high = {"tanh": (-1.05, 1.05), "sigmoid": (0.0, 1.05), "relu": (0.0, 3.0)}[phi]
+    x = alt.X("a:Q", title="pre-activation a (the end bars hold all beyond)", axis=alt.Axis(grid=False, tickCount=7))
+    color = alt.Color(
+        "series:N",
+        title=None,
+        scale=in_order(VALUE, SLOPE),
+        legend=alt.Legend(orient="top", symbolType="stroke"),
+    )
+    y = alt.Y(
+        "value:Q", title="φ(a), φ′(a)", scale=alt.Scale(domain=[low, high], clamp=True), axis=alt.Axis(tickCount=5)
+    )
+    bars = (
+        alt.Chart()
+        .mark_bar(color=FAINT, opacity=0.45)
+        .encode(
+            x=x,
+            x2="until:Q",
+            y=alt.Y("share:Q", title="share of units and words", axis=alt.Axis(format="%", grid=False, tickCount=4)),
+            tooltip=[
+                alt.Tooltip("a:Q", title="a from"),
+                alt.Tooltip("until:Q", title="to"),
+                alt.Tooltip("share:Q", format=".2%"),
+            ],
+        )
+        .transform_filter(only(UNITS))
+    )
+    lines = (
+        alt.Chart()
+        .mark_line(strokeWidth=2.2, clip=True)
+        .encode(x=x, y=y, color=color)
+        .transform_filter(only(VALUE, SLOPE))
+    )
+    chart = alt.layer(bars, lines).resolve_scale(y="independent")
+    assert isinstance(chart, alt.LayerChart)
+    return chart.properties(height=230)
+
+
+LEFT, RIGHT = "low end", "high end"
+
+
+def ends_table(sources: Sequence[str], signal: SignalStatistics) -> pd.DataFrame:
+    """Fractions of units at the flat ends, word by word, long: (series, k, word, fraction)."""
+    labels, places = numbered(sources), np.arange(1, len(sources) + 1)
+    return pd.concat(
+        [
+            series(LEFT, k=places, word=labels, fraction=signal.left),
+            series(RIGHT, k=places, word=labels, fraction=signal.right),
+        ],
+        ignore_index=True,
+    )
+
+
+@specification
+def ends(count: int, low: str, high: str) -> alt.LayerChart:
+    """How many of the units are saturated at each word."""
+    base = alt.Chart().encode(
+        x=words_below(count),
+        y=alt.Y("fraction:Q", scale=alt.Scale(domain=[0, 1]), axis=aligned("units saturated", format="%", tickCount=5)),
+        color=alt.Color(
+            "series:N",
+            title=f"low end: {low}, high end: {high}" if high else f"low end: {low}",
+            scale=in_order(LEFT, RIGHT),
+            legend=alt.Legend(orient="top", symbolType="stroke", titleLimit=300),
+        ),
+    )
+    tooltip = [alt.Tooltip("word:N"), alt.Tooltip("series:N"), alt.Tooltip("fraction:Q", format=".1%")]
+    return stacked(
+        base.mark_line(strokeWidth=2.2),
+        base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
+        height=230,
+    )
+
+
+def units_table(signal: SignalStatistics) -> pd.DataFrame:
+    """Each unit's fractions of words at which it is at its low and at its high end; at most 1,000 units."""
+    kept = thin(signal.unit_left + signal.unit_right)
+    return pd.DataFrame({"unit": kept + 1, "low": signal.unit_left[kept], "high": signal.unit_right[kept]})
+
+
+@specification
+def units() -> alt.LayerChart:
+    """Units by how often they are saturated low and high (after Karpathy, Johnson & Fei-Fei 2015, figure 3)."""
+    axis = alt.Axis(format="%", tickCount=5)
+    points = (
+        alt.Chart()
+        .mark_point(size=45, filled=True, opacity=0.55)
+        .encode(
+            x=alt.X("low:Q", title="words at the low end", scale=alt.Scale(domain=[0, 1]), axis=axis),
+            y=alt.Y("high:Q", scale=alt.Scale(domain=[0, 1]), axis=aligned("at the high end", format="%", tickCount=5)),
+            tooltip=[alt.Tooltip("unit:Q"), alt.Tooltip("low:Q", format=".1%"), alt.Tooltip("high:Q", format=".1%")],
+        )
+    )
+    return stacked(points, height=230)
+
+
+def steps_table(sources: Sequence[str], norms: Floats) -> pd.DataFrame:
+    """norms (T,): ||J_t||_2 of the joint state at each word."""
+    table = pd.DataFrame({"k": np.arange(1, len(norms) + 1), "word": numbered(sources), "norm": norms, "one": 1.0})
+    return plottable(table, "norm")
+
+
+@specification
+def steps(count: int) -> alt.LayerChart:
+    """The most that reading each word can do to a gradient that passes; below 1 it must shrink."""
+    y = logarithmic("norm", "‖J(k)‖ of the joint state")
+    base = alt.Chart().encode(x=words_below(count), y=y)
+    tooltip = [alt.Tooltip("word:N"), alt.Tooltip("norm:Q", title="‖J‖", format=".4g")]
+    return stacked(
+        alt.Chart().mark_rule(strokeDash=[5, 4], color=FAINT).encode(y="one:Q"),
+        base.mark_line(strokeWidth=2.2, point=alt.OverlayMarkDef(size=26)),
+        base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
+        height=230,
+    )
+
+
+# --- spectrum ---------------------------------------------------------------------------------------------------------
+
+CIRCLE = "unit circle"
+
+
+def eigenvalue_table(blocks: Sequence[BlockSpectrum]) -> pd.DataFrame:
+    """Eigenvalues of the blocks of one layer's W, and the unit circle to compare: (series, re, im, size)."""
+    room = 900 // max(1, len(blocks))
+    parts = []
+    for block in blocks:
+        values = block.eigenvalues
+        # The largest decide; of a very wide layer the smallest are left out.
+        values = values[:room]
+        name = block.gate or "W"
+        parts.append(series(name, re=values.real, im=values.imag, size=np.abs(values), order=0.0))
+    around = np.linspace(0, 2 * np.pi, 73)
+    parts.append(series(CIRCLE, re=np.cos(around), im=np.sin(around), size=1.0, order=around))
+    return pd.concat(parts, ignore_index=True)
+
+
+@specification
+def eigenvalues(gates: tuple[str, ...], reach: float) -> alt.LayerChart:
+    """Where W's eigenvalues lie: inside the unit circle a linear network forgets, outside it explodes."""
+    scale = alt.Scale(domain=[-reach, reach], nice=False)
+    x = alt.X("re:Q", title="real part", scale=scale, axis=alt.Axis(tickCount=5))
+    y = alt.Y("im:Q", title="imaginary part", scale=scale, axis=alt.Axis(tickCount=5))
+    names = list(gates) if gates != ("",) else ["W"]
+    color = alt.Color(
+        "series:N",
+        title=None,
+        scale=in_order(*names),
+        legend=alt.Legend(orient="top", columns=2) if len(names) > 1 else None,
+    )
+    circle = alt.Chart().mark_line(strokeWidth=1.4, color=FAINT).encode(x=x, y=y, order="order:Q")
+    points = (
+        alt.Chart()
+        .mark_point(size=32, filled=True, opacity=0.7)
+        .encode(
+            x=x,
+            y=y,
+            color=color,
+            tooltip=[
+                alt.Tooltip("series:N", title="block"),
+                alt.Tooltip("re:Q", format=".3f"),
+                alt.Tooltip("im:Q", format=".3f"),
+                alt.Tooltip("size:Q", title="| |", format=".3f"),
+            ],
+        )
+    )
+    chart = stacked(circle.transform_filter(only(CIRCLE)), points.transform_filter(f"!({only(CIRCLE)})"), height=300)
+    return chart.properties(width=300)
+
+
+RANKS = ("largest", "upper quarter", "middle", "lower quarter", "smallest")
+
+
+def product_table(product: ProductSpectrum) -> pd.DataFrame:
+    """Singular values of the Jacobian product over the lag, at five ranks: (series, lag, log10, value)."""
+    logs = product.log10
+    if not logs.size:
+        return pd.DataFrame({name: [] for name in ("series", "lag", "log10", "value")})
+    last = logs.shape[1] - 1
+    places = [0, round(last / 4), round(last / 2), round(3 * last / 4), last]
+    parts = [series(name, lag=product.lags, log10=logs[:, place]) for name, place in zip(RANKS, places, strict=True)]
+    table = pd.concat(parts, ignore_index=True)
+    table = table[np.isfinite(table["log10"])].reset_index(drop=True)
+    with np.errstate(under="ignore", over="ignore"):
+        return table.assign(value=10.0 ** table["log10"].to_numpy(dtype=float))
+
+
+@specification
+def product(unit: str) -> alt.LayerChart:
+    """What j steps do to a gradient, direction by direction: the longest and the shortest that can come out."""
+    base = alt.Chart().encode(
+        x=lag_axis(unit),
+        y=alt.Y("log10:Q", title="log10 singular value of J…J", axis=alt.Axis(tickCount=6)),
+        color=alt.Color(
+            "series:N",
+            title=None,
+            sort=list(RANKS),
+            scale=in_order(*RANKS),
+            legend=alt.Legend(orient="top", columns=2, symbolType="stroke"),
+        ),
+    )
+    tooltip = [
+        alt.Tooltip("series:N", title="rank"),
+        alt.Tooltip("lag:Q", title="steps"),
+        alt.Tooltip("value:Q", title="singular value", format=".3e"),
+    ]
+    return stacked(
+        base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=26)),
+        base.mark_point(size=70, opacity=0, filled=True).encode(tooltip=tooltip),
+        height=300,
+    )
+
+
+RADIUS, NORM = "ρ, spectral radius", "‖ ‖₂, norm"
+
+
+def spectra_table(measured: Mapping[int, HorizonMeasured], blocks: Sequence[int], gates: Sequence[str]) -> pd.DataFrame:
+    """Spectral radius and norm of these blocks of W over the training: (series, gate, step, value), 1,000 rows."""
+    steps = [step for step in sorted(measured) if len(measured[step].radii) > max(blocks)]
+    if not steps:
+        return pd.DataFrame({name: [] for name in ("series", "gate", "step", "value", "line")})
+    parts = []
+    for block, gate in zip(blocks, gates, strict=True):
+        for name, field in ((RADIUS, "radii"), (NORM, "norms")):
+            values = np.array([getattr(measured[step], field)[block] for step in steps])
+            kept = thin(values, 900 // (2 * len(blocks)))
+            parts.append(
+                series(name, gate=gate or "W", step=np.array(steps)[kept], value=values[kept], line=f"{name} {gate}")
+            )
+    return plottable(pd.concat(parts, ignore_index=True), "value")
+
+
+@specification
+def spectra(gates: tuple[str, ...]) -> alt.LayerChart:
+    """How training moves the spectral radius and the norm of W."""
+    names = list(gates) if gates != ("",) else ["W"]
+    base = alt.Chart().encode(
+        x=counted("training step"),
+        y=logarithmic("value", "of W"),
+        color=alt.Color(
+            "gate:N",
+            title=None,
+            scale=in_order(*names),
+            legend=alt.Legend(orient="top", columns=2, symbolType="stroke") if len(names) > 1 else None,
+        ),
+        strokeDash=alt.StrokeDash(
+            "series:N",
+            title=None,
+            scale=alt.Scale(domain=[RADIUS, NORM], range=[[1, 0], [5, 4]]),
+            legend=alt.Legend(orient="top", symbolType="stroke"),
+        ),
+        detail="line:N",
+    )
+    tooltip = [
+        alt.Tooltip("gate:N", title="block"),
+        alt.Tooltip("series:N"),
+        alt.Tooltip("step:Q", format=","),
+        alt.Tooltip("value:Q", format=".4g"),
+    ]
+    return stacked(
+        base.mark_line(strokeWidth=2),
+        alt.Chart()
+        .mark_point(size=60, opacity=0, filled=True)
+        .encode(x="step:Q", y=logarithmic("value", "of W"), tooltip=tooltip),
+        height=300,
+    )
+
+
+TEXT, SENTENCE = "over the corpus", "over this sentence"
+VANISH, EDGE, EXPLODE = "vanish", "edge", "explode"
+DIAL_END, EDGE_END = 1.5, 0.05
+
+
+def dial_table(text: float, sentence: float) -> pd.DataFrame:
+    """Two exponents in nats per step -> arcs, needles, marks: (series, kind, x, y, order, value, label)."""
+
+    def angle(value: float) -> float:
+        return float(np.pi / 2 * (1 - np.clip(value / DIAL_END, -1, 1)))
+
+    parts = []
+    for zone, start, end in (
+        (VANISH, -DIAL_END, -EDGE_END),
+        (EDGE, -EDGE_END, EDGE_END),
+        (EXPLODE, EDGE_END, DIAL_END),
+    ):
+        around = np.linspace(angle(start), angle(end), 40 if zone != EDGE else 5)
+        parts.append(
+            series(zone, kind="arc", x=np.cos(around), y=np.sin(around), order=np.arange(len(around)), label="")
+        )
+    for name, value in ((TEXT, text), (SENTENCE, sentence)):
+        if np.isfinite(value):
+            end = angle(value)
+            label = f"{value:+.3f}"
+            parts.append(
+                series(
+                    name,
+                    kind="needle",
+                    x=[0, 0.86 * np.cos(end)],
+                    y=[0, 0.86 * np.sin(end)],
+                    order=[0, 1],
+                    value=value,
+                    label=label,
+                )
+            )
+    marks = np.array([-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5])
+    turned = np.array([angle(mark) for mark in marks])
+    labels = ["0" if mark == 0 else f"{mark:+g}" for mark in marks]
+    parts.append(series("mark", kind="mark", x=1.2 * np.cos(turned), y=1.17 * np.sin(turned), order=0, label=labels))
+    return pd.concat(parts, ignore_index=True)
+
+
+@specification
+def dial() -> alt.LayerChart:
+    """The largest Lyapunov exponent as a needle between vanishing and exploding."""
+    x = alt.X("x:Q", title=None, scale=alt.Scale(domain=[-1.4, 1.4], nice=False), axis=None)
+    y = alt.Y("y:Q", title=None, scale=alt.Scale(domain=[-0.15, 1.3], nice=False), axis=None)
+    base = alt.Chart().encode(x=x, y=y, order="order:Q")
+    color = alt.Color(
+        "series:N",
+        title=None,
+        scale=in_order(VANISH, EXPLODE, TEXT, SENTENCE, EDGE),
+        legend=alt.Legend(orient="bottom", columns=3, symbolType="stroke", symbolStrokeWidth=4),
+    )
+    tooltip = [alt.Tooltip("series:N"), alt.Tooltip("value:Q", title="λ, nats a step", format="+.4f")]
+    chart = stacked(
+        base.mark_line(strokeWidth=16, opacity=0.75).encode(color=color).transform_filter("datum.kind == 'arc'"),
+        base.mark_line(strokeWidth=4, strokeCap="round")
+        .encode(color=color, tooltip=tooltip)
+        .transform_filter("datum.kind == 'needle'"),
+        alt.Chart()
+        .mark_text(fontSize=11, color=FAINT)
+        .encode(x=x, y=y, text="label:N")
+        .transform_filter("datum.kind == 'mark'"),
+        height=176,
+    )
+    return chart.properties(width=300).configure_view(strokeWidth=0)
+
+
+def exponents_table(text: Lyapunov, sentence: Lyapunov) -> pd.DataFrame:
+    """The leading exponents of both, largest first: (series, rank, exponent)."""
+    parts = [
+        series(name, rank=np.arange(1, len(found.exponents) + 1), exponent=found.exponents)
+        for name, found in ((TEXT, text), (SENTENCE, sentence))
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    return table[np.isfinite(table["exponent"])].reset_index(drop=True)
+
+
+# --- two paths --------------------------------------------------------------------------------------------------------
+
+TOTAL, CARRY, REST = "in all", "along the carry", "through W at least once"
+
+
+def paths_table(sources: Sequence[str], paths: TwoPaths, asked: int) -> pd.DataFrame:
+    """One loss's gradient at every earlier word by path: (series, k, word, value). Later words have none."""
+    labels = numbered(sources)
+    matrices = ((TOTAL, paths.total), (CARRY, paths.carry), (REST, paths.rest))
+    parts = [
+        series(name, k=np.arange(1, len(labels) + 1), word=labels, value=matrix[asked]) for name, matrix in matrices
+    ]
+    return plottable(pd.concat(parts, ignore_index=True), "value")
+
+
+@specification
+def paths(words: tuple[str, ...], state: str) -> alt.LayerChart:
+    """The gradient along the carry and through W, word by word, over the same words as the gates below."""
+    title = f"‖∂E(t)/∂{state}(k)‖"
+    x = words_below(len(words), "").scale(domain=list(words))
+    base = alt.Chart().encode(
+        x=x.axis(labels=False, ticks=False, title=None, grid=False),
+        y=logarithmic("value", title).axis(aligned(title, format="~g", tickCount=5)),
+        color=_path_colour(),
+    )
+    tooltip = [alt.Tooltip("word:N"), alt.Tooltip("series:N", title="path"), alt.Tooltip("value:Q", format=".3e")]
+    return stacked(
+        base.mark_line(strokeWidth=2.2),
+        base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
+        height=230,
+    )
+
+
+def _path_colour() -> alt.Color:
+    return alt.Color(
+        "series:N",
+        title=None,
+        scale=in_order(TOTAL, CARRY, REST),
+        legend=alt.Legend(orient="top", symbolType="stroke", labelLimit=180, columns=2),
+    )
+
+
+def path_lags_table(paths: TwoPaths) -> pd.DataFrame:
+    """Medians over all losses of the share that is left j words back, by path: (series, lag, value)."""
+    curves = ((TOTAL, paths.lag_total), (CARRY, paths.lag_carry), (REST, paths.lag_rest))
+    parts = [series(name, lag=np.arange(len(values)), value=values) for name, values in curves]
+    return plottable(pd.concat(parts, ignore_index=True), "value")
+
+
+@specification
+def path_lags(unit: str) -> alt.LayerChart:
+    """What is left j words back along each path, the median over all losses."""
+    base = alt.Chart().encode(
+        x=lag_axis(unit), y=logarithmic("value", "what is left (median, relative)"), color=_path_colour()
+    )
+    tooltip = [
+        alt.Tooltip("series:N", title="path"),
+        alt.Tooltip("lag:Q", title=f"{unit}s back"),
+        alt.Tooltip("value:Q", title="left", format=".3e"),
+    ]
+    return stacked(
+        base.mark_line(strokeWidth=2.2),
+        base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
+        height=300,
+    )
+
+
+ROWS_OF_UNITS = 24
+
+
+def gate_table(sources: Sequence[str], values: Floats) -> pd.DataFrame:
+    """values (T, H) of one gate -> (k, word, group, value): units sorted by their mean, in at most 24 groups of
+    neighbours, each cell the mean of its group. At most 64 x 24 cells."""
+    labels = numbered(sources)
+    order = np.argsort(-values.mean(axis=0), kind="stable")
+    groups = np.array_split(order, min(ROWS_OF_UNITS, len(order)))
+    cells = np.stack([values[:, group].mean(axis=1) for group in groups])
+    numbers, places = np.indices(cells.shape)
+    return pd.DataFrame(
+        {
+            "k": places.ravel() + 1,
+            "word": np.array(labels, dtype=object)[places.ravel()],
+            "group": numbers.ravel() + 1,
+            "units": np.array([len(group) for group in groups])[numbers.ravel()],
+            "value": cells.ravel(),
+        }
+    )
+
+
+@specification
+def gate(words: tuple[str, ...], name: str, candidate: bool) -> alt.LayerChart:
+    """A gate's values, word by word, its most open units on top."""
+    low = -1 if candidate else 0
+    cells = (
+        alt.Chart()
+        .mark_rect()
+        .encode(
+            x=words_below(len(words)).scale(domain=list(words)),
+            y=alt.Y("group:O", title=None, axis=aligned("units, most open first", labels=False, ticks=False)),
+            color=alt.Color(
+                "value:Q",
+                title=f"{name} gate: 0 shut, 1 open" if not candidate else "candidate",
+                scale=alt.Scale(domain=[low, 1]),
+                legend=alt.Legend(orient="top", gradientLength=160, titleLimit=240, tickCount=3),
+            ),
+            tooltip=[
+                alt.Tooltip("word:N"),
+                alt.Tooltip("group:Q", title="group of units"),
+                alt.Tooltip("units:Q", title="units in it"),
+                alt.Tooltip("value:Q", title="mean", format=".3f"),
+            ],
+        )
+    )
+    return stacked(cells, height=320)

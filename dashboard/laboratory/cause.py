@@ -1,0 +1,221 @@
+"""Find the cause: blame, saturation, spectrum, two paths."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import streamlit as st
+
+from dashboard import wording_laboratory as wording
+from dashboard.charts import laboratory_cause as charts
+from dashboard.charts.common import numbered
+from dashboard.charts.laboratory import tidy_reach
+from dashboard.history import History
+from dashboard.laboratory import frames, readings
+from dashboard.laboratory.looking import Looking
+from dashboard.laboratory.subject import text_lyapunov
+from rnn_core.diagnostics import activation_curve
+
+T = TypeVar("T")
+
+_ENDS = {"tanh": ("below −0.9", "above 0.9"), "sigmoid": ("below 0.1", "above 0.9"), "relu": ("at 0", "")}
+
+
+def group(looking: Looking, history: History) -> None:
+    blame(looking)
+    layer = choose_layer(looking)
+    saturation(looking, layer)
+    spectrum(looking, history, layer)
+    two_paths(looking, layer)
+
+
+def choose_layer(looking: Looking) -> int:
+    """The layer, counted from 0, of those pictures that are of one layer."""
+    if looking.subject.layers == 1:
+        return 0
+    return choose("layer", "Layer", list(range(1, looking.subject.layers + 1)), looking.subject.layers) - 1
+
+
+def choose(name: str, label: str, options: list[T], usual: T) -> T:
+    """One of a few; the names are ours."""
+    chosen: T = st.segmented_control(
+        label,
+        options,
+        default=usual if usual in options else options[0],
+        required=True,
+        help=wording.HELP[name],
+        key=frames.key(f"{name} of {len(options)}"),
+        persist_state="session",
+    )
+    return chosen
+
+
+# --- blame ------------------------------------------------------------------------------------------------------------
+
+
+def blame(looking: Looking) -> None:
+    subject, found = looking.subject, looking.subject.blame(looking.asked)
+    state = found.quantity == "state"
+    left, right = st.columns([6, 5], gap="large") if subject.gated else (st.container(), None)
+    table = charts.blame_table(subject.sources, found)
+    count = len(found.positions)
+    with left:
+        frames.heading("blame", readings.blame(subject.sources, subject.targets, looking.asked, found))
+        if len(table):
+            frames.chart(
+                "blame",
+                charts.blame(count, state, subject.gated, "above" in found.parts),
+                table,
+                alt_text="Gain and damping of the gradient at every word on its way back, as a waterfall",
+            )
+        frames.behind("blame", subject.loaded.step, {"Blame": table})
+    if right is None:
+        return
+    with right:
+        frames.heading("shares", readings.shares(found))
+        table = charts.shares_table(subject.sources, found)
+        if len(table):
+            frames.chart(
+                "shares",
+                charts.shares(count, subject.model.config.cell),
+                table,
+                alt_text="Share of each gate's path in the gradient that arrives at every word",
+            )
+        frames.behind("shares", subject.loaded.step, {"Shares of the paths": table})
+
+
+# --- saturation -------------------------------------------------------------------------------------------------------
+
+
+def saturation(looking: Looking, layer: int) -> None:
+    subject, statistics = looking.subject, looking.subject.saturation(layer)
+    norms, names = subject.step_norms(layer), list(statistics)
+    place = st.empty()
+    name = names[0]
+    if len(names) > 1:
+        name = choose("signal", "Values of", names, "forget" if "forget" in names else "update")
+    signal = statistics[name]
+    with place.container():
+        frames.heading("saturation", readings.saturation(name, signal, norms))
+    sources, count = subject.sources, len(subject.sources)
+    bounds = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (None, None)}[signal.phi]
+    steepest = float(activation_curve(signal.phi).slope.max())
+    tables = {
+        "Curve": charts.curve_table(signal.phi, signal.histogram),
+        "Units": charts.units_table(signal),
+        "Values": charts.quantile_table(sources, signal.values),
+        "Slopes": charts.quantile_table(sources, signal.slopes),
+        "Saturated": charts.ends_table(sources, signal),
+        "Step norms": charts.steps_table(sources, norms),
+    }
+    drawings = {
+        "Curve": (
+            charts.curve(signal.phi),
+            "The activation function and its slope, over a histogram of what it is given",
+        ),
+        "Units": (charts.units(), "Units by how often they are saturated low and high"),
+        "Values": (charts.quantiles(count, "φ(a) over the units", *bounds), "Activations word by word"),
+        "Slopes": (charts.quantiles(count, "φ′(a) over the units", 0.0, steepest), "Slopes word by word"),
+        "Saturated": (charts.ends(count, *_ENDS[signal.phi]), "Fraction of saturated units word by word"),
+        "Step norms": (charts.steps(count), "Norm of the joint state's Jacobian word by word"),
+    }
+    for pair in (("Curve", "Units"), ("Values", "Slopes"), ("Saturated", "Step norms")):
+        for column, part in zip(st.columns(2, gap="large"), pair, strict=True):
+            specification, alt_text = drawings[part]
+            with column:
+                frames.chart(f"saturation {part}", specification, tables[part], alt_text=alt_text)
+    frames.behind("saturation", subject.loaded.step, tables)
+
+
+# --- spectrum ---------------------------------------------------------------------------------------------------------
+
+
+def spectrum(looking: Looking, history: History, layer: int) -> None:
+    subject = looking.subject
+    text = text_lyapunov(str(subject.run.folder), subject.loaded.step)
+    here = [place for place, block in enumerate(subject.spectrum) if block.layer == layer]
+    blocks = [subject.spectrum[place] for place in here]
+    gates = tuple(block.gate for block in blocks)
+    frames.heading("spectrum", readings.spectrum(blocks, subject.product, text, subject.lyapunov))
+    tables = {
+        "Dial": charts.exponents_table(text, subject.lyapunov),
+        "Eigenvalues": charts.eigenvalue_table(blocks),
+        "Singular values": charts.product_table(subject.product),
+        "Radius and norm": charts.spectra_table(history.horizons, here, gates),
+    }
+    left, right = st.columns(2, gap="large")
+    with left:
+        frames.chart(
+            "dial",
+            charts.dial(),
+            charts.dial_table(float(text.exponents[0]), float(subject.lyapunov.exponents[0])),
+            alt_text="The largest Lyapunov exponent on a dial from vanishing to exploding",
+            stretch=False,
+        )
+        frames.chart(
+            "eigenvalues",
+            charts.eigenvalues(gates, tidy_reach(max(block.radius for block in blocks))),
+            tables["Eigenvalues"],
+            alt_text="Eigenvalues of W in the complex plane, beside the unit circle",
+            stretch=False,
+        )
+    with right:
+        frames.chart(
+            "product",
+            charts.product(looking.unit),
+            tables["Singular values"],
+            alt_text="Singular values of the product of the sentence's Jacobians over the number of steps",
+        )
+        if len(tables["Radius and norm"]):
+            frames.chart(
+                "spectra",
+                charts.spectra(gates),
+                tables["Radius and norm"],
+                alt_text="Spectral radius and norm of W over the training",
+            )
+        else:
+            st.caption(wording.NO_SPECTRA)
+    frames.behind("spectrum", subject.loaded.step, tables)
+
+
+# --- two paths --------------------------------------------------------------------------------------------------------
+
+
+def two_paths(looking: Looking, layer: int) -> None:
+    subject = looking.subject
+    if not subject.gated:
+        frames.heading("paths", wording.NO_GATES)
+        return
+    found = subject.two_paths(layer)
+    lstm = subject.model.config.cell == "lstm"
+    usual, state = ("forget", "c") if lstm else ("update", "h")
+    frames.heading("paths", readings.two_paths(subject.sources, subject.targets, looking.asked, found, usual, state))
+    gate = choose("gate", "Gate", list(found.gates), usual)
+    words = tuple(numbered(subject.sources))
+    tables = {
+        "Paths": charts.paths_table(subject.sources, found, looking.asked),
+        "Paths over the lag": charts.path_lags_table(found),
+        "Gate": charts.gate_table(subject.sources, found.gates[gate]),
+    }
+    left, right = st.columns([6, 5], gap="large")
+    with left:
+        frames.chart(
+            "paths",
+            charts.paths(words, state),
+            tables["Paths"],
+            alt_text="The gradient along the carry and through W at every word",
+        )
+        frames.chart(
+            "gate",
+            charts.gate(words, gate, gate == "candidate"),
+            tables["Gate"],
+            alt_text="Values of the gate, units by words",
+        )
+    with right:
+        frames.chart(
+            "path lags",
+            charts.path_lags(looking.unit),
+            tables["Paths over the lag"],
+            alt_text="What is left of the gradient along each path over the distance in words",
+        )
+    frames.behind("paths", subject.loaded.step, tables)
