@@ -26,7 +26,7 @@ from rnn_core.model import ModelConfig
 from rnn_core.runs import Run, worker_alive
 from rnn_core.text import TextSettings
 from rnn_core.training import TrainingSettings
-from tests.dashboard.conftest import APP
+from tests.dashboard.conftest import APP, running_server
 from tests.dashboard.test_pages import button, texts
 
 ANNA, BERT, CARL = (hosting.mark(letter * 64) for letter in "abc")
@@ -709,3 +709,73 @@ def test_what_a_dead_server_left_half_made_is_swept_and_nothing_else(runs_folder
 
 def test_user_errors_of_this_file_are_user_errors() -> None:
     assert issubclass(RunError, UserError)
+
+
+# --- in a real browser ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(240)
+def test_owners_guests_and_the_line_in_a_browser(browser, tmp_path) -> None:
+    from playwright.sync_api import expect
+
+    with running_server(tmp_path / "hosted" / "runs", SEE_BPTT_HOSTED="trainings=1") as server:
+        expect.set_options(timeout=30_000)
+        owner = browser.new_context().new_page()
+        owner.goto(server.address)
+        owner.get_by_role("button", name=wording.FIRST_VISIT_BUTTON).click()
+        owner.get_by_role("button", name="Pause").click()
+        expect(owner.get_by_role("button", name="Resume")).to_be_visible()
+        run = Run.open(server.folder / owner.url.partition("run=")[2])
+        assert worker_alive(run.folder)
+        assert session.COOKIE not in owner.url
+
+        # A refresh and a second tab are the same visitor.
+        owner.reload()
+        expect(owner.get_by_role("button", name="Resume")).to_be_visible()
+        second_tab = owner.context.new_page()
+        second_tab.goto(owner.url)
+        expect(second_tab.get_by_role("button", name="Resume")).to_be_visible()
+        second_tab.close()
+
+        # Who only has the link looks on.
+        guest = browser.new_context().new_page()
+        guest.goto(owner.url)
+        expect(guest.get_by_text(wording.ONLY_LOOKING)).to_be_visible()
+        expect(guest.locator(".stVegaLiteChart canvas, .stVegaLiteChart svg.marks").first).to_be_visible()
+        for control in ("Pause", "Resume", "Stop", "One step"):
+            expect(guest.get_by_test_id("stMain").get_by_role("button", name=control, exact=True)).to_have_count(0)
+        guest.goto(f"{server.address}/runs")
+        expect(guest.get_by_text(wording.NO_RUNS)).to_be_visible()
+
+        # The guest's own training waits until the owner's ends, and then begins by itself.
+        guest.goto(server.address)
+        guest.get_by_role("button", name=wording.FIRST_VISIT_BUTTON).click()
+        expect(guest.get_by_text("It is next; 1 training at work on this server")).to_be_visible()
+        owner.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
+        guest.get_by_role("button", name="Pause").click()
+        expect(guest.get_by_role("button", name="Resume")).to_be_visible()
+        assert not worker_alive(run.folder)
+
+        # A killed worker shows within five seconds; one click goes on.
+        theirs = Run.open(server.folder / guest.url.partition("run=")[2])
+        os.kill(theirs.status().pid, signal.SIGKILL)
+        expect(guest.get_by_text(wording.STATE_HELP["dead"]).first).to_be_visible(timeout=5_000)
+        guest.get_by_role("button", name="Resume").click()
+        guest.get_by_role("button", name="Pause").click()
+        expect(guest.get_by_role("button", name="Resume")).to_be_visible()
+
+        # A killed server: the training lives, and the page finds it again when there is a server again.
+        server.process.kill()
+        server.process.wait()
+        expect(guest.get_by_test_id("stApp")).not_to_have_attribute("data-test-connection-state", "CONNECTED")
+        assert worker_alive(theirs.folder)
+        step, pid = theirs.status().step, theirs.status().pid
+        with running_server(server.folder, int(server.address.rpartition(":")[2]), SEE_BPTT_HOSTED="trainings=1"):
+            app = guest.get_by_test_id("stApp")
+            expect(app).to_have_attribute("data-test-connection-state", "CONNECTED", timeout=60_000)
+            expect(app).to_have_attribute("data-test-script-state", "notRunning")
+            guest.get_by_role("button", name="Resume").click()
+            until(lambda: theirs.status().step > step)
+            assert theirs.status().pid == pid or theirs.status().state == "finished"
+            expect(guest.get_by_text("finished").or_(guest.get_by_role("button", name="Pause")).first).to_be_visible()
