@@ -7,7 +7,7 @@ import time
 
 import streamlit as st
 
-from dashboard import hosting, library, session, widgets, wording
+from dashboard import export, hosting, library, session, widgets, wording
 from rnn_core import runs
 from rnn_core.errors import UserError
 from rnn_core.evaluation import perplexity
@@ -48,26 +48,27 @@ def choose(summaries: list[RunSummary]) -> Run | None:
     opened = session.run_id()
     position = next((place for place, (run, _, _) in enumerate(known) if run.id == opened), None)
     losses = [status.valid_loss_nats for _, _, status in known]
+    table = widgets.frame(
+        {
+            "name": [config.name for _, config, _ in known],
+            "state": [wording.STATES[status.state] for _, _, status in known],
+            "validation loss": losses,
+            "perplexity": [None if loss is None else perplexity(loss) for loss in losses],
+            "training loss": [status.train_loss_nats for _, _, status in known],
+            "network": [
+                f"{wording.CELLS.get(config.model.cell, config.model.cell)} {config.model.hidden_size}"
+                for _, config, _ in known
+            ],
+            "truncation": [str(config.training.truncate or "full") for _, config, _ in known],
+            "optimizer": [config.training.optimizer for _, config, _ in known],
+            "steps": [status.step for _, _, status in known],
+            "corpus": [config.corpus.name for _, config, _ in known],
+            "created": [time.strftime("%Y-%m-%d %H:%M", time.localtime(config.created)) for _, config, _ in known],
+            "folder": [run.id for run, _, _ in known],
+        }
+    )
     selection = st.dataframe(
-        widgets.frame(
-            {
-                "name": [config.name for _, config, _ in known],
-                "state": [wording.STATES[status.state] for _, _, status in known],
-                "validation loss": losses,
-                "perplexity": [None if loss is None else perplexity(loss) for loss in losses],
-                "training loss": [status.train_loss_nats for _, _, status in known],
-                "network": [
-                    f"{wording.CELLS.get(config.model.cell, config.model.cell)} {config.model.hidden_size}"
-                    for _, config, _ in known
-                ],
-                "truncation": [str(config.training.truncate or "full") for _, config, _ in known],
-                "optimizer": [config.training.optimizer for _, config, _ in known],
-                "steps": [status.step for _, _, status in known],
-                "corpus": [config.corpus.name for _, config, _ in known],
-                "created": [time.strftime("%Y-%m-%d %H:%M", time.localtime(config.created)) for _, config, _ in known],
-                "folder": [run.id for run, _, _ in known],
-            }
-        ),
+        table,
         hide_index=True,
         column_config={
             "name": st.column_config.TextColumn(width="medium"),
@@ -83,6 +84,15 @@ def choose(summaries: list[RunSummary]) -> Run | None:
     selected = selection["selection"]["rows"]
     if not selected or selected[0] >= len(known):
         st.caption("Select a row to open, rename, delete or download it.")
+        st.download_button(
+            "Table as CSV",
+            lambda: export.csv(table),
+            file_name="runs.csv",
+            mime="text/csv",
+            icon=":material/table:",
+            on_click="ignore",
+            key=session.key(PAGE, "csv"),
+        )
         return None
     return Run(known[selected[0]][0].folder, known[selected[0]][1])
 
