@@ -58,7 +58,7 @@ class History:
         events = self.run.events(after_id=self._last_event)
         if any(event["kind"] == "started" and event["step"] < self._last_step for event in events):
             # A killed training went on from its checkpoint: what came after that was taken back.
-            vars(self).update(vars(History(self.run)))
+            vars(self).update(vars(type(self)(self.run)))
             events = self.run.events()
         for event in events:
             self._last_event = event["id"]

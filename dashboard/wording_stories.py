@@ -83,3 +83,63 @@ CHECK_TEXT = (
     "The same gradient three times, from code that has nothing in common: the products on this page, the tutorial's "
     "two loops, and the network that trains in this app."
 )
+
+# --- the race ---------------------------------------------------------------------------------------------------------
+
+RACE_TITLE = "Race"
+RACE_INTRO = (
+    "Up to four networks learn side by side, a step each in turn, on the very same batches. "
+    "What differs is the network alone; so what differs in the pictures is the network's doing."
+)
+RACE_NETWORKS = {
+    "tanh uniform": "tanh, uniform",
+    "tanh orthogonal": "tanh, orthogonal",
+    "tanh identity": "tanh, identity",
+    "relu uniform": "ReLU, uniform",
+    "relu identity": "ReLU, identity",
+    "sigmoid uniform": "sigmoid, uniform",
+    "lstm": "LSTM",
+    "lstm remembers": "LSTM, forget bias 3",
+    "gru": "GRU",
+}
+RACE_CORPORA = {"agreement": "Agreement sentences", "chosen": "The corpus chosen last"}
+RACE_HELP = {
+    "corpus": "All networks read the same text, in the same order.",
+    "networks": "Cell and first values of W. Up to four.",
+    "gap": "How many words stand between the queen or king and the word that must agree: each sentence has its own.",
+    "hidden": "Units in the hidden state of every network. An LSTM has four times the weights for them, a GRU three.",
+    "rate": "Adam's learning rate, the same for all.",
+    "truncate": "How many words back a loss may send its gradient, in all networks.",
+    "steps": "How long the race is. A step is one batch of 32 sentences.",
+    "seed": "Decides first weights and order. The same seed: the same race, to the bit.",
+    "pause": "All networks wait, and go on together.",
+}
+RACE_NONE = "Choose at least one network."
+RACE_GONE = "The runs of this race are not here any more."
+RACE_EARLY = "The first measurement is on its way."
+RACE_PICTURES = {
+    "loss": "Loss",
+    "horizon": "Horizon",
+    "agreement": "Agreement by distance",
+}
+RACE_LOSS = "After {step:,} steps **{best}** predicts best, at {lowest:.3f} nats a word; {worst} loses {highest:.3f}."
+RACE_LOSS_ALONE = "After {step:,} steps **{best}** loses {lowest:.3f} nats a word."
+RACE_HORIZON = "Of a word's gradient, this much is left {lag} words back: {shares}."
+RACE_AGREEMENT = (
+    "Is “her” likelier than “his” after a queen, and “his” after a king? With {gap} words in between, in {items} "
+    "sentences kept aside: {shares}. A coin is right in 50 %."
+)
+RACE_NO_AGREEMENT = (
+    "The third picture, agreement by distance, needs sentences of which it is known which word decides which: "
+    "those of the agreement corpus. This text has none, so there is nothing to count."
+)
+RACE_EQUATIONS = (
+    r"E = \frac{1}{\text{words}} \sum_t -\ln p_t[y_t]"
+    r"\qquad \operatorname*{median}_{t}\ \frac{\lVert \delta_{t,t-j} \rVert}{\lVert \delta_{t,t} \rVert}"
+    r"\qquad \frac{\#\{p[\text{right}] > p[\text{wrong}]\}}{\#\ \text{sentences of this gap}}"
+)
+RACE_SYMBOLS = (
+    "Loss: of the training batches, smoothed. Horizon: $\\delta_{t,k} = \\partial E_t/\\partial a_k$ over the lag "
+    "$j$, on a fixed batch of sentences. All networks are measured after the same step."
+)
+RACE_IN_LINE = "It waits for its turn on this server. Keep this page open: that keeps its place."

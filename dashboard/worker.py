@@ -14,9 +14,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from dashboard import hosting, library
+from dashboard import hosting, library, racing
 from dashboard.hosting import Caps
 from rnn_core import runs
 from rnn_core.errors import RunError, UserError
@@ -40,39 +41,67 @@ _attendant: threading.Thread | None = None
 
 def begin(name: str, corpus: PreparedCorpus, text: TextSettings, model: ModelConfig, training: TrainingSettings) -> str:
     """Make a run of these settings and start its training -> its id. UserError with the reason where that fails."""
+    run = _make(runs.new_run_id(), name, corpus, text, model, training)
+    start(run)
+    return run.id
+
+
+def begin_race(
+    entrants: Mapping[str, ModelConfig], corpus: PreparedCorpus, text: TextSettings, training: TrainingSettings
+) -> str:
+    """Make a run for each of these networks, by name, and start them side by side -> the id of the race."""
+    race_id = racing.new_race_id()
+    made: list[Run] = []
+    try:
+        for place, (name, model) in enumerate(entrants.items(), 1):
+            made.append(_make(racing.lane_id(race_id, place), name, corpus, text, model, training))
+    except UserError:
+        for run in made:
+            runs.delete_run(run.folder)
+        raise
+    start(*made)
+    return race_id
+
+
+def _make(
+    run_id: str, name: str, corpus: PreparedCorpus, text: TextSettings, model: ModelConfig, training: TrainingSettings
+) -> Run:
+    """A new run, if this server's caps allow it."""
     caps, root = hosting.caps(), library.root()
     if caps is not None:
         hosting.check_training(corpus, model, training, caps)
         hosting.check_one_more(root, library.visitor(), caps)
         hosting.check_room(root, library.visitor(), caps)
-    run = runs.create_run(root / runs.new_run_id(), name, corpus, model, training, text)
+    run = runs.create_run(root / run_id, name, corpus, model, training, text)
     if caps is not None:
         hosting.give(run.folder, library.visitor())
-    start(run)
-    return run.id
+    return run
 
 
-def start(run: Run) -> None:
-    """Begin or go on with a run's training, in a process of its own; on a hosted server when it is its turn. RunError
-    if none can be started.
+def start(*together: Run) -> None:
+    """Begin or go on with a run's training, or with several of one race, in one process; on a hosted server when it is
+    its turn. RunError if none can be started.
 
-    Does nothing where this server already has one at work on it.
+    Does nothing for those that this server already has a process at work on.
     """
-    library.check_mine(run)
-    if working(run):
+    for run in together:
+        library.check_mine(run)
+    idle = [run for run in together if not working(run)]
+    if not idle:
         return
-    caps = hosting.caps()
-    if caps is None:
+    caps, first = hosting.caps(), idle[0]
+    for run in idle:
         run.queue()
-        _launch(run)
+    if caps is None:
+        _launch(first)
         return
-    run.queue()
     try:
-        hosting.join(run.folder.parent, run.id, library.visitor(), caps)
+        hosting.join(first.folder.parent, first.id, library.visitor(), caps)
     except UserError as error:
-        run.unqueue(str(error))
+        for run in idle:
+            run.unqueue(str(error))
         raise
-    _serve(run.folder.parent, caps)
+    _serve(first.folder.parent, caps)
 
 
 def stop_waiting(run: Run) -> None:
@@ -138,9 +167,13 @@ def _serve(root: Path, caps: Caps) -> None:
 
 
 def _launch(run: Run, caps: Caps | None = None, slot: int | None = None) -> None:
-    """Start the run's process, which inherits the file descriptor `slot`."""
+    """Start the run's process, which inherits the file descriptor `slot`, and which also trains every other run of its
+    race that waits to be started.
+    """
+    together = racing.waiting_with(run)
     folder = run.folder
-    command = [sys.executable, "-m", "rnn_core", "resume", str(folder)]
+    command = [sys.executable, "-m", "rnn_core", "resume" if racing.race_of(run.id) is None else "race"]
+    command += [str(member.folder) for member in together]
     environment = dict(os.environ)
     if caps is not None:
         command += ["--quiet", "--max-minutes", str(caps.minutes), "--max-steps", str(caps.steps)]
@@ -166,9 +199,10 @@ def _launch(run: Run, caps: Caps | None = None, slot: int | None = None) -> None
                 f"no training process could be started ({error.strerror or error}). "
                 "Check that the folder of runs can be written and that the machine has memory left, then try again."
             )
-            run.fail(message)
+            for member in together:
+                member.fail(message)
             raise RunError(message) from error
-        _children[folder] = child
+        _children.update({member.folder: child for member in together})
         with contextlib.suppress(OSError):  # it may have ended already; nothing depends on its priority
             os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
 

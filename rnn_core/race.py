@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rnn_core.corpora import AGREEMENT, AgreementItem
 from rnn_core.diagnostics import agreement_accuracy
@@ -38,6 +39,12 @@ class AgreementMeasured(Event):
     gaps: tuple[int, ...]
     items: tuple[int, ...]
     accuracy: tuple[float, ...]
+
+    @classmethod
+    def from_json(cls, event: Mapping[str, Any]) -> AgreementMeasured:
+        """The event as `Run.events` gives it."""
+        gaps, items = (tuple(int(value) for value in event.get(name, ())) for name in ("gaps", "items"))
+        return cls(int(event["step"]), gaps, items, tuple(float(value) for value in event.get("accuracy", ())))
 
 
 def race(

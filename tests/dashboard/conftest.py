@@ -77,12 +77,13 @@ def new_run(runs_folder: Path) -> Callable[..., Run]:
 
 @pytest.fixture
 def open_page() -> Callable[..., AppTest]:
-    """Opens a page of the app as a visitor with a fresh session, with a link to a run if one is given."""
+    """Opens a page of the app as a visitor with a fresh session, with a link to a run (or more) if one is given."""
 
-    def open_(page: str, run_id: str | None = None) -> AppTest:
+    def open_(page: str, run_id: str | None = None, **link: str) -> AppTest:
         app = AppTest.from_file(str(APP), default_timeout=30)
-        if run_id is not None:
-            app.query_params["run"] = run_id
+        for name, value in {"run": run_id, **link}.items():
+            if value is not None:
+                app.query_params[name] = value
         app.run()
         if page != "corpus":
             app.switch_page(f"views/{page}.py").run()

@@ -1,0 +1,112 @@
+"""Up to four networks in one picture: their losses, their horizons, and what they remember over which distance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dashboard.charts.common import FAINT, counted, layered, logarithmic, smooth
+from rnn_core.race import AgreementMeasured
+
+POINTS_OF_A_LANE = 240
+_DASHES = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3]]
+"""Colour is not the only thing that tells four lines apart."""
+
+
+def loss_table(losses: Mapping[str, tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]]) -> pd.DataFrame:
+    """By network: steps (n,) and losses (n,) in nats -> long table (network, step, nats), smoothed, at most
+    POINTS_OF_A_LANE rows a network."""
+    parts = []
+    for network, (steps, nats) in losses.items():
+        if len(steps):
+            places = np.unique(np.linspace(0, len(steps) - 1, POINTS_OF_A_LANE).astype(int))
+            running = smooth(nats, len(nats) // 50)
+            parts.append(pd.DataFrame({"network": network, "step": steps[places], "nats": running[places]}))
+    return _joined(parts, ("network", "step", "nats"))
+
+
+def loss_chart(table: pd.DataFrame, networks: Sequence[str], unit: str) -> alt.LayerChart:
+    """Training loss over the step, a line for each network."""
+    base = alt.Chart().encode(
+        x=counted("step"), y=alt.Y("nats:Q", title=f"loss (nats per {unit})", scale=alt.Scale(zero=False, nice=True))
+    )
+    return _lines(table, base, networks, [alt.Tooltip("step:Q", format=","), alt.Tooltip("nats:Q", format=".4f")])
+
+
+def horizon_table(medians: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """By network: median of ||delta_{t,t-j}|| / ||delta_{t,t}|| over j -> long table (network, lag, share)."""
+    parts = []
+    for network, median in medians.items():
+        shares = np.asarray(median, dtype=float)
+        # A log axis has no place for zero or for what is not finite.
+        lags = np.flatnonzero(np.isfinite(shares) & (shares > 0))
+        parts.append(pd.DataFrame({"network": network, "lag": lags, "share": shares[lags]}))
+    return _joined(parts, ("network", "lag", "share"))
+
+
+def horizon_chart(table: pd.DataFrame, networks: Sequence[str], unit: str) -> alt.LayerChart:
+    """How much of a gradient is left j words back, log axis, a line for each network."""
+    base = alt.Chart().encode(
+        x=alt.X("lag:Q", title=f"lag j ({unit}s back)", axis=alt.Axis(tickMinStep=1, format="d", grid=False)),
+        y=logarithmic("share", "‖δ(t, t−j)‖ / ‖δ(t, t)‖, median"),
+    )
+    tooltip = [alt.Tooltip("lag:Q", title=f"{unit}s back"), alt.Tooltip("share:Q", format=".3e")]
+    return _lines(table, base, networks, tooltip)
+
+
+def agreement_table(measured: Mapping[str, AgreementMeasured]) -> pd.DataFrame:
+    """By network -> long table (network, gap, accuracy, sentences)."""
+    parts = [
+        pd.DataFrame({"network": network, "gap": found.gaps, "accuracy": found.accuracy, "sentences": found.items})
+        for network, found in measured.items()
+    ]
+    return _joined(parts, ("network", "gap", "accuracy", "sentences"))
+
+
+def agreement_chart(table: pd.DataFrame, networks: Sequence[str]) -> alt.LayerChart:
+    """Share of right words over the words in between, beside the coin."""
+    base = alt.Chart().encode(
+        x=alt.X(
+            "gap:Q",
+            title="words in between",
+            scale=alt.Scale(zero=False, nice=False, padding=8),
+            axis=alt.Axis(tickMinStep=1, format="d", grid=False),
+        ),
+        y=alt.Y("accuracy:Q", title="right word likelier", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="~%")),
+    )
+    tooltip = [
+        alt.Tooltip("gap:Q", title="words in between"),
+        alt.Tooltip("accuracy:Q", format=".1%"),
+        alt.Tooltip("sentences:Q"),
+    ]
+    coin = alt.Chart().mark_rule(strokeDash=[5, 4], color=FAINT).encode(y=alt.datum(0.5))
+    return _lines(table, base, networks, tooltip, coin, points=True)
+
+
+def _lines(
+    table: pd.DataFrame,
+    base: alt.Chart,
+    networks: Sequence[str],
+    tooltip: list[alt.Tooltip],
+    *behind: alt.Chart,
+    points: bool = False,
+) -> alt.LayerChart:
+    scale = alt.Scale(domain=list(networks))
+    legend = alt.Legend(orient="top", columns=2, symbolType="stroke", labelLimit=170, symbolStrokeWidth=2.4)
+    colour = alt.Color("network:N", title=None, scale=scale, legend=legend)
+    dash = alt.StrokeDash(
+        "network:N", title=None, scale=alt.Scale(domain=list(networks), range=_DASHES[: len(networks)]), legend=legend
+    )
+    lines = base.mark_line(strokeWidth=2.2).encode(color=colour, strokeDash=dash)
+    marks = base.mark_point(filled=True, size=34, opacity=1.0 if points else 0.0).encode(
+        color=colour, tooltip=[alt.Tooltip("network:N"), *tooltip]
+    )
+    return layered(table, *behind, lines, marks, height=300)
+
+
+def _joined(parts: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: [] for name in columns})

@@ -1,0 +1,471 @@
+"""Race: up to four networks learn the same batches side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import export, hosting, library, racing, session, settings_form, widgets, worker
+from dashboard import wording as common_wording
+from dashboard import wording_stories as wording
+from dashboard.charts import race as charts
+from dashboard.racing import LaneHistory
+from rnn_core.errors import UserError
+from rnn_core.model import ModelConfig, parameter_shapes
+from rnn_core.race import MOST, AgreementMeasured
+from rnn_core.runs import Run, RunStatus
+from rnn_core.text import PreparedCorpus, TextSettings
+from rnn_core.training import HorizonMeasured, TrainingSettings
+
+PAGE = "race"
+POLL_SECONDS = 1.0
+WIDTHS = [8, 16, 24, 32, 48, 64, 100, 128]
+LENGTHS = [300, 600, 1200, 2400, 4800, 9600]
+FAR = 10
+"""Words back at which the horizons are compared in words."""
+
+
+def page() -> None:
+    st.title(wording.RACE_TITLE, anchor=False)
+    race_id = session.race_id()
+    lanes = [] if race_id is None else open_lanes(race_id)
+    if race_id is not None and not lanes:
+        session.close_race()
+        st.info(wording.RACE_GONE, icon=":material/folder_off:")
+    if lanes:
+        watch(lanes)
+    else:
+        set_up()
+
+
+def open_lanes(race_id: str) -> list[Run]:
+    """The runs of a race that are there and can be read."""
+    lanes = []
+    for place in range(1, MOST + 1):
+        try:
+            lanes.append(library.open_run(racing.lane_id(race_id, place)))
+        except UserError:
+            continue  # deleted, or never there: the others go on without it
+    return lanes
+
+
+# --- a new race -------------------------------------------------------------------------------------------------------
+
+
+def set_up() -> None:
+    st.markdown(wording.RACE_INTRO)
+    corpus, text = choose_corpus()
+    networks: list[str] = st.multiselect(
+        "Networks",
+        list(racing.NETWORKS),
+        list(racing.USUAL),
+        max_selections=MOST,
+        format_func=lambda name: wording.RACE_NETWORKS[name],
+        help=wording.RACE_HELP["networks"],
+        key=session.key(PAGE, "networks"),
+        persist_state="session",
+    )
+    hidden_size, training = choose_settings()
+    if not networks:
+        st.info(wording.RACE_NONE, icon=":material/flag:")
+    if st.button("Start the race", type="primary", icon=":material/flag:", disabled=not networks):
+        entrants = {
+            f"Race: {wording.RACE_NETWORKS[name]}": ModelConfig(**racing.settings_of(name, corpus, hidden_size))
+            for name in networks
+        }
+        try:
+            session.open_race(worker.begin_race(entrants, corpus, text, training))
+        except UserError as error:
+            widgets.problem("The race could not be started", error)
+            return
+        st.rerun()
+
+
+def choose_corpus() -> tuple[PreparedCorpus, TextSettings]:
+    """Agreement sentences, or whatever was chosen on the Corpus page."""
+    chosen = session.corpus()
+    kind: str = "agreement"
+    if chosen is not None:
+        kind = st.segmented_control(
+            "Text",
+            list(wording.RACE_CORPORA),
+            default="agreement",
+            required=True,
+            format_func=lambda name: wording.RACE_CORPORA[name],
+            help=wording.RACE_HELP["corpus"],
+            key=session.key(PAGE, "corpus"),
+            persist_state="session",
+        )
+    if chosen is not None and kind == "chosen":
+        widgets.corpus_line(chosen.corpus)
+        st.caption(wording.RACE_NO_AGREEMENT)
+        return chosen.corpus, chosen.settings
+    low, high = st.slider(
+        "Words in between",
+        1,
+        40,
+        (2, 20),
+        help=wording.RACE_HELP["gap"],
+        key=session.key(PAGE, "gap"),
+        persist_state="session",
+    )
+    return racing.agreement_corpus(low, high), racing.TEXT
+
+
+def choose_settings() -> tuple[int, TrainingSettings]:
+    """What all networks have in common: hidden units, and how they are trained."""
+    left, middle, right = st.columns(3)
+    with left:
+        hidden_size = st.select_slider(
+            "Hidden units",
+            WIDTHS,
+            32,
+            help=wording.RACE_HELP["hidden"],
+            key=session.key(PAGE, "hidden"),
+            persist_state="session",
+        )
+        steps = st.select_slider(
+            "Steps",
+            LENGTHS,
+            2400,
+            help=wording.RACE_HELP["steps"],
+            key=session.key(PAGE, "steps"),
+            persist_state="session",
+        )
+    with middle:
+        reach = st.select_slider(
+            "Truncation",
+            settings_form.REACHES,
+            settings_form.FULL,
+            help=wording.RACE_HELP["truncate"],
+            key=session.key(PAGE, "truncate"),
+            persist_state="session",
+        )
+        rate = st.number_input(
+            "Learning rate",
+            0.00001,
+            1.0,
+            0.003,
+            0.001,
+            format="%.5g",
+            help=wording.RACE_HELP["rate"],
+            key=session.key(PAGE, "rate"),
+            persist_state="session",
+        )
+    with right:
+        seed = st.number_input(
+            "Seed",
+            0,
+            2**31 - 1,
+            0,
+            help=wording.RACE_HELP["seed"],
+            key=session.key(PAGE, "seed"),
+            persist_state="session",
+        )
+    training = TrainingSettings(
+        steps=int(steps),
+        truncate=None if reach == settings_form.FULL else int(str(reach)),
+        learning_rate=float(rate),
+        schedule="constant",
+        seed=int(seed),
+        # The race measures all horizons at the same step; by the clock of each they would be of different ones.
+        horizon_every_seconds=None,
+        sample_every_seconds=None,
+        checkpoint_every_seconds=3.0,
+    )
+    return int(hidden_size), training
+
+
+# --- a race that is under way, or over --------------------------------------------------------------------------------
+
+
+def watch(lanes: list[Run]) -> None:
+    live = any_at_work(lanes)
+    st.fragment(widgets.guarded(picture), run_every=POLL_SECONDS if live else None)(lanes, live)
+    if library.mine(lanes[0]) and hosting.caps() is not None:
+        st.caption(common_wording.SHARE)
+
+
+def any_at_work(lanes: list[Run]) -> bool:
+    """Whether anything of the race moves. Asks every lane: each look is noted."""
+    return any(list(map(widgets.at_work, lanes)))
+
+
+def picture(lanes: list[Run], live: bool) -> None:
+    """One look at the race. Drawn again every second while anybody trains."""
+    try:
+        if live != any_at_work(lanes):
+            st.rerun()
+        statuses = [run.status() for run in lanes]
+        histories = [session.lane_history(run) for run in lanes]
+        for history in histories:
+            history.update()
+    except UserError as error:
+        widgets.problem("This race cannot be read", error)
+        return
+    titles = [title(run, place) for place, run in enumerate(lanes, 1)]
+    controls(lanes, statuses)
+    progress(statuses, histories)
+    standings(titles, statuses, histories)
+    explanations(titles, statuses)
+    together = dict(zip(titles, histories, strict=True))
+    unit = widgets.unit(lanes[0].config.text.unit)
+    left, right = st.columns(2, gap="large")
+    with left:
+        losses(together, unit)
+    with right:
+        horizons(together, unit)
+    agreements(together, statuses)
+    behind(together)
+
+
+def title(run: Run, place: int) -> str:
+    """What a run is called in the pictures: by its settings, since its name is the visitor's to change."""
+    known = racing.network_of(run.config)
+    return f"lane {place}" if known is None else wording.RACE_NETWORKS[known]
+
+
+def controls(lanes: list[Run], statuses: list[RunStatus]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        states = {status.state for status in statuses}
+        shown = next((state for state in ("running", "paused", "queued") if state in states), statuses[0].state)
+        widgets.state_badge(shown)
+        alive = [run for run, status in zip(lanes, statuses, strict=True) if status.alive]
+        waiting = [run for run, status in zip(lanes, statuses, strict=True) if status.state == "queued"]
+        if not library.mine(lanes[0]):
+            st.caption(common_wording.ONLY_LOOKING)
+        elif alive:
+            paused = all(status.state == "paused" for status in statuses if status.alive)
+            ask(alive, *(("resume", "Resume", "play_arrow") if paused else ("pause", "Pause", "pause")))
+            ask(alive, "stop", "Stop", "stop")
+        elif waiting and hosting.caps() is not None:
+            if st.button("Leave the line", icon=":material/logout:", key=session.key(PAGE, "leave")):
+                each(waiting, worker.stop_waiting, "It still stands in line")
+        else:
+            resumable = [run for run, status in zip(lanes, statuses, strict=True) if status.resumable]
+            busy = any(worker.working(run) for run in resumable)
+            if resumable and st.button(
+                "Resume", type="primary", icon=":material/play_arrow:", disabled=busy, key=session.key(PAGE, "go on")
+            ):
+                go_on(resumable)
+        if st.button("New race", icon=":material/add:", key=session.key(PAGE, "new")):
+            session.close_race()
+            st.rerun()
+    if waiting and hosting.caps() is not None:
+        st.info(wording.RACE_IN_LINE, icon=":material/hourglass_top:")
+
+
+def ask(lanes: list[Run], kind: str, label: str, icon: str) -> None:
+    """A button that asks every network of the race for the same."""
+    if st.button(label, icon=f":material/{icon}:", key=session.key(PAGE, kind), help=wording.RACE_HELP.get(kind)):
+        for run in lanes:
+            try:
+                library.check_mine(run)
+                run.request(kind)
+            except UserError as error:
+                widgets.problem("One of the networks did not hear this", error)
+
+
+def each(lanes: list[Run], act: Callable[[Run], None], headline: str) -> None:
+    for run in lanes:
+        try:
+            act(run)
+        except UserError as error:
+            widgets.problem(headline, error)
+            return
+    st.rerun()
+
+
+def go_on(lanes: list[Run]) -> None:
+    try:
+        worker.start(*lanes)
+    except UserError as error:
+        widgets.problem("The race could not go on", error)
+        return
+    st.rerun()
+
+
+def explanations(titles: list[str], statuses: list[RunStatus]) -> None:
+    """Why a network dropped out."""
+    for name, status in zip(titles, statuses, strict=True):
+        if status.state in ("failed", "diverged", "dead"):
+            widgets.problem(f"{name}: {common_wording.STATE_HELP[status.state]}", status.message)
+
+
+def progress(statuses: list[RunStatus], histories: list[LaneHistory]) -> None:
+    total = statuses[0].total_steps
+    if not total:
+        return
+    step = max(status.step for status in statuses)
+    text = f"step {step:,} of {total:,}"
+    if any(status.state == "running" for status in statuses):
+        # Each network's own clock stands while the others have their turn.
+        lefts = [
+            history.seconds_left(total)
+            for history, status in zip(histories, statuses, strict=True)
+            if status.state == "running"
+        ]
+        if all(left is not None for left in lefts):
+            text += f" · {widgets.duration(sum(left for left in lefts if left is not None))} left"
+    st.progress(min(1.0, step / total), text=text)
+
+
+def standings(titles: list[str], statuses: list[RunStatus], histories: list[LaneHistory]) -> None:
+    """Everybody in one table."""
+    step = common_step([history.horizons for history in histories])
+    # Each run tells its step a moment after the other; all who train have come at least to the lowest of them.
+    reached = min((status.step for status in statuses if status.state == "running"), default=0)
+    rows = []
+    for name, status, history in zip(titles, statuses, histories, strict=True):
+        horizon = history.horizons.get(step) if step is not None else None
+        agreement = history.agreements.get(step) if step is not None else None
+        half = None if horizon is None else horizon.half_life
+        rows.append(
+            {
+                "network": name,
+                "state": common_wording.STATES[status.state],
+                "step": reached if status.state == "running" else status.step,
+                "loss": history.recent_loss(),
+                "half-life": "–" if horizon is None else "beyond" if half is None else f"{half:.1f}",
+                "agreement": None if agreement is None or not agreement.gaps else 100 * overall(agreement),
+                "parameters": parameters(history.run),
+            }
+        )
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        key=session.key(PAGE, "standings"),
+        column_config={
+            "loss": st.column_config.NumberColumn(format="%.3f", help="nats, over the last steps"),
+            "half-life": st.column_config.TextColumn(
+                help="words back at which the median gradient has fallen to one half; beyond: not within the probe"
+            ),
+            "agreement": st.column_config.NumberColumn(format="%.1f %%", help="over all distances"),
+            "parameters": st.column_config.NumberColumn(format="localized"),
+        },
+    )
+
+
+def parameters(run: Run) -> int:
+    return sum(math.prod(shape) for shape in parameter_shapes(run.config.model).values())
+
+
+def overall(agreement: AgreementMeasured) -> float:
+    return float(np.average(agreement.accuracy, weights=agreement.items))
+
+
+def common_step(measured: list[dict[int, HorizonMeasured]] | list[dict[int, AgreementMeasured]]) -> int | None:
+    """The newest step of which all that were ever measured have a measurement."""
+    known = [set(of_lane) for of_lane in measured if of_lane]
+    shared = set.intersection(*known) if known else set()
+    return max(shared) if shared else None
+
+
+# --- the three pictures -----------------------------------------------------------------------------------------------
+
+
+def losses(together: dict[str, LaneHistory], unit: str) -> None:
+    st.subheader(wording.RACE_PICTURES["loss"], anchor=False)
+    recent = {name: loss for name, history in together.items() if (loss := history.recent_loss()) is not None}
+    if recent:
+        best, worst = min(recent, key=lambda name: recent[name]), max(recent, key=lambda name: recent[name])
+        said = wording.RACE_LOSS if len(recent) > 1 else wording.RACE_LOSS_ALONE
+        step = int(max(history.latest.get("step", 0) for history in together.values()))
+        st.markdown(said.format(step=step, best=best, worst=worst, lowest=recent[best], highest=recent[worst]))
+    else:
+        st.markdown(wording.RACE_EARLY)
+    widgets.chart(
+        charts.loss_chart(loss_table(together), list(together), unit),
+        alt_text="Training loss of every network over the steps of the race",
+        key="race loss chart",
+    )
+
+
+def loss_table(together: dict[str, LaneHistory]) -> pd.DataFrame:
+    return charts.loss_table({name: (history.loss.steps, history.loss.values) for name, history in together.items()})
+
+
+def newest_horizons(together: dict[str, LaneHistory]) -> dict[str, HorizonMeasured]:
+    step = common_step([history.horizons for history in together.values()])
+    return {name: history.horizons[step] for name, history in together.items() if step in history.horizons}
+
+
+def horizons(together: dict[str, LaneHistory], unit: str) -> None:
+    st.subheader(wording.RACE_PICTURES["horizon"], anchor=False)
+    measured = newest_horizons(together)
+    lag = min([FAR, *(len(found.median) - 1 for found in measured.values() if found.median)])
+    shares = {name: found.median[lag] for name, found in measured.items() if len(found.median) > lag > 0}
+    if shares:
+        ordered = sorted(shares.items(), key=lambda item: -item[1])
+        said = ", ".join(f"{name} **{share_left(share)}**" for name, share in ordered)
+        st.markdown(wording.RACE_HORIZON.format(lag=lag, shares=said))
+    else:
+        st.markdown(wording.RACE_EARLY)
+    table = charts.horizon_table({name: found.median for name, found in measured.items()})
+    widgets.chart(
+        charts.horizon_chart(table, list(together), unit),
+        alt_text="Median share of the gradient that is left over the lag, for every network",
+        key="race horizon chart",
+    )
+
+
+def share_left(share: float) -> str:
+    return f"{100 * share:.3g} %" if share >= 1e-4 else f"{100 * share:.0e} %"
+
+
+def agreements(together: dict[str, LaneHistory], statuses: list[RunStatus]) -> None:
+    st.subheader(wording.RACE_PICTURES["agreement"], anchor=False)
+    step = common_step([history.agreements for history in together.values()])
+    measured = {name: history.agreements[step] for name, history in together.items() if step in history.agreements}
+    if not measured:
+        anything = any(history.horizons for history in together.values())
+        st.markdown(wording.RACE_NO_AGREEMENT if anything else wording.RACE_EARLY)
+        return
+    first = next(iter(measured.values()))
+    ordered = sorted(measured.items(), key=lambda item: -item[1].accuracy[-1])
+    shares = ", ".join(f"{name} **{100 * found.accuracy[-1]:.0f} %**" for name, found in ordered)
+    st.markdown(wording.RACE_AGREEMENT.format(gap=first.gaps[-1], items=first.items[-1], shares=shares))
+    widgets.chart(
+        charts.agreement_chart(charts.agreement_table(measured), list(together)),
+        alt_text="Share of sentences in which the right word is likelier, over the words in between",
+        key="race agreement chart",
+    )
+
+
+def behind(together: dict[str, LaneHistory]) -> None:
+    """The equations, and the numbers to take home."""
+    with st.expander("Equations and numbers", icon=":material/function:"):
+        st.latex(wording.RACE_EQUATIONS)
+        st.markdown(wording.RACE_SYMBOLS)
+        step = common_step([history.agreements for history in together.values()])
+        measured = {name: history.agreements[step] for name, history in together.items() if step in history.agreements}
+        tables = {
+            "Loss": lambda: loss_table(together),
+            "Horizon": lambda: charts.horizon_table(
+                {name: found.median for name, found in newest_horizons(together).items()}
+            ),
+            "Agreement": lambda: charts.agreement_table(measured),
+        }
+        with st.container(horizontal=True):
+            for name, table in tables.items():
+                st.download_button(
+                    f"{name} (CSV)",
+                    partial(take_home, table),
+                    file_name=f"race-{name.lower()}.csv",
+                    mime="text/csv",
+                    icon=":material/download:",
+                    on_click="ignore",
+                    key=session.key(PAGE, f"csv {name}"),
+                )
+
+
+def take_home(table: Callable[[], pd.DataFrame]) -> bytes:
+    return export.csv(table())
+
+
+page()
