@@ -16,11 +16,12 @@ from rnn_core.runs import create_run
 from rnn_core.text import PreparedCorpus, TextSettings, prepare_sentences
 from rnn_core.training import TrainingSettings
 
+# VmHWM and not getrusage's ru_maxrss: the latter counts the parent, which is this large process, up to the exec.
 MEASURED = """
-import resource, sys
+import re, sys
 from rnn_core.work import work
 work(sys.argv[1])
-print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]))
 """
 
 
