@@ -150,8 +150,7 @@ def check_training(corpus: PreparedCorpus, model: ModelConfig, training: Trainin
                 f"you ask for {what.format(asked)}, and this server allows {most:,}. "
                 "Choose less, or run the app on your own machine."
             )
-    longest = max(map(len, (*corpus.train, *corpus.valid))) - 1
-    needed = memory.estimate(model, training, longest, tokens, len(corpus.train)).total_bytes
+    needed = memory.estimate_for(corpus, model, training).total_bytes
     # What other processes need comes first: a training that is killed for its size helps nobody.
     most_bytes = min(caps.memory_megabytes * 10**6, memory.available_bytes())
     if needed > most_bytes:

@@ -22,13 +22,13 @@ from typing import Any, NoReturn
 import numpy as np
 from tqdm import tqdm
 
-from rnn_core import checkpoints, ngrams
+from rnn_core import checkpoints, memory, ngrams
 from rnn_core.cells import CELL_NAMES
 from rnn_core.diagnostics import gradient_flow
 from rnn_core.errors import CorpusError, DivergenceError, EncodingError, RunError, SettingsError, UserError
 from rnn_core.evaluation import evaluate, perplexity
 from rnn_core.interchange import load_tutorial_model, to_torch_state_dict
-from rnn_core.model import INITIALISATIONS, LanguageModel, ModelConfig, parameter_shapes
+from rnn_core.model import INITIALISATIONS, LanguageModel, ModelConfig
 from rnn_core.optimizers import OPTIMIZERS
 from rnn_core.race import race
 from rnn_core.runs import Run, create_run, disk_error
@@ -174,7 +174,7 @@ def train_command(options: argparse.Namespace) -> int:
     model = dataclasses.replace(model, vocabulary_size=len(corpus.vocabulary))
     if start is not None:
         model = started_from(start, model)
-    check_memory(model)
+    memory.check(corpus, model, training)
     create_run(
         folder, options.name or corpus.name, corpus, model, training, text, None if start is None else start.params
     )
@@ -230,17 +230,6 @@ def explained(read: Callable[[], Any]) -> Any:
         for candidate in error.candidates:
             tell(f"  --encoding {candidate.encoding}: {one_line(candidate.preview)}")
         raise
-
-
-def check_memory(model: ModelConfig) -> None:
-    """Weights and two moments, and the gradient: better refused than killed by the system."""
-    numbers = sum(math.prod(shape) for shape in parameter_shapes(model).values())
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if 16 * numbers > available:
-        raise SettingsError(
-            f"a network of {numbers:,} weights takes {16 * numbers / 2**30:,.1f} GiB to train, and this machine has "
-            f"{available / 2**30:.1f} GiB; choose a smaller vocabulary, hidden or embedding size."
-        )
 
 
 def resume_command(options: argparse.Namespace) -> int:
@@ -492,6 +481,8 @@ def export_command(options: argparse.Namespace) -> int:
     arrays = to_torch_state_dict(model.config, model.params)
     if target.is_dir():
         raise SettingsError(f"{target} is a folder; give the name of a file, such as {target / 'model.safetensors'}.")
+    if not target.absolute().parent.is_dir():
+        raise SettingsError(f"there is no folder {target.parent}; make it first, or choose another place.")
     try:
         checkpoints.write_tensors(target, arrays, {"format": "pt"})
     except OSError as error:

@@ -27,9 +27,11 @@ import os
 from dataclasses import dataclass
 
 from rnn_core.cells import make_cell
+from rnn_core.errors import SettingsError
 from rnn_core.model import ModelConfig, parameter_shapes
 from rnn_core.optimizers import OPTIMIZERS
 from rnn_core.output import BLOCK_BYTES
+from rnn_core.text import PreparedCorpus
 from rnn_core.training import PROBE_SENTENCES, PROBE_STEPS, TrainingSettings
 
 PROCESS_BYTES = 55 * 2**20
@@ -72,6 +74,25 @@ def estimate(
         horizon_bytes=8 * _horizon_numbers(model, parameters) if training.horizon_every_seconds is not None else 0,
         start_bytes=max(8, 4 * moments) * parameters,
     )
+
+
+def estimate_for(corpus: PreparedCorpus, model: ModelConfig, training: TrainingSettings) -> Estimate:
+    """The same for a corpus."""
+    longest = max((len(ids) for ids in (*corpus.train, *corpus.valid)), default=1) - 1
+    tokens = sum(map(len, corpus.train)) - len(corpus.train)
+    return estimate(model, training, longest, tokens, len(corpus.train))
+
+
+def check(corpus: PreparedCorpus, model: ModelConfig, training: TrainingSettings) -> None:
+    """Raises SettingsError, with the numbers, for a training that cannot fit into the memory that is free: better
+    refused than killed by the system.
+    """
+    needed, free = estimate_for(corpus, model, training).total_bytes, available_bytes()
+    if needed > FACTOR * free:
+        raise SettingsError(
+            f"this training would take about {needed / 2**30:,.1f} GiB of memory, and {free / 2**30:.1f} GiB are free; "
+            "choose a smaller vocabulary, fewer hidden units or smaller batches."
+        )
 
 
 def _step_numbers(model: ModelConfig, training: TrainingSettings, longest_sentence: int) -> int:

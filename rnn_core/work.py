@@ -227,7 +227,9 @@ class Worker:
     def prepare(self) -> tuple[TrainingSettings, Plan, checkpoints.Checkpoint | None]:
         """The model and the state as the newest good checkpoint has them, and the settings with the new end."""
         config = self.run.config
-        epochs, steps, _ = self.wishes
+        epochs, steps, rate = self.wishes
+        if rate is not None and not (math.isfinite(rate) and rate > 0):
+            raise SettingsError("the learning rate must be a number above 0.")
         settings = config.training
         if steps is not None:
             settings = dataclasses.replace(settings, steps=steps)

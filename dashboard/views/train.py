@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import hosting, library, session, settings_form, widgets, wording, worker
 from dashboard.charts import training as charts
 from dashboard.history import History
+from rnn_core import memory
 from rnn_core.errors import UserError
 from rnn_core.evaluation import perplexity
 from rnn_core.model import ModelConfig, parameter_shapes
@@ -63,6 +64,7 @@ def refused(chosen: session.ChosenCorpus, model: ModelConfig, training: Training
     """Why these settings make no sense together, or are too much for a hosted server; None where they will do."""
     try:
         check_together(model, training)
+        memory.check(chosen.corpus, model, training)
         caps = hosting.caps()
         if caps is not None:
             hosting.check_training(chosen.corpus, model, training, caps)
