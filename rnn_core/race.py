@@ -9,6 +9,7 @@ after the same step.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ from rnn_core.work import Limits, Outcome, StopSignals, Worker
 MOST = 4
 MEASURE_SECONDS = 0.8
 MEASURE_SHARE = 0.15  # Pictures may cost so much of the race's time; they are what it is run for.
-ITEMS_OF_A_GAP = 50
+MEASURE_PARTS = 25  # A short race is measured so often on its way, whatever that costs.
+MOST_ITEMS = 1000
 SAME = ("batch_size", "batching", "sequence_length", "seed", "epochs", "steps")
 """Settings in which runs must agree for each of their steps to see the same batch, up to the same end."""
 
@@ -124,7 +126,8 @@ class _Lane:
 class _Race:
     def __init__(self, lanes: list[_Lane]) -> None:
         self.lanes = lanes
-        self.next_measure = 0.0
+        self.next_time = 0.0
+        self.next_step = 0
         self.measured = -1
 
     def run(self) -> list[Outcome | UserError]:
@@ -152,20 +155,20 @@ class _Race:
             lane.turn(hold=ahead or (waiting and not lane.worker.paused))
 
     def measure(self, living: list[_Lane]) -> None:
-        """Horizon and agreement of all networks, after the same step: now and then, and after the last one."""
-        worker = living[0].worker
-        started = time.monotonic()
-        at_the_end = worker.state.step == worker.total_steps
-        if worker.state.step == self.measured or not (started >= self.next_measure or at_the_end):
+        """Horizon and agreement of all, after the same step: before the first one, now and then, after the last."""
+        started, step, total = time.monotonic(), living[0].step, living[0].worker.total_steps
+        due = started >= self.next_time or step >= min(self.next_step, total)
+        if step == self.measured or not due:
             return
-        self.measured = worker.state.step
+        self.measured = step
         for lane in living:
             worker = lane.worker
-            worker.tell(measured_horizon(worker.model, worker.corpus, worker.state.step))
+            worker.tell(measured_horizon(worker.model, worker.corpus, step))
             if self.items:
-                worker.tell(measured_agreement(worker.model, worker.corpus, self.items, worker.state.step))
+                worker.tell(measured_agreement(worker.model, worker.corpus, self.items, step))
         ended = time.monotonic()
-        self.next_measure = ended + max(MEASURE_SECONDS, (ended - started) / MEASURE_SHARE)
+        self.next_time = ended + max(MEASURE_SECONDS, (ended - started) / MEASURE_SHARE)
+        self.next_step = step + math.ceil(total / MEASURE_PARTS)
 
     def _items(self) -> list[AgreementItem]:
         """Sentences to measure the agreement on; none where the corpus is no agreement corpus."""
@@ -173,22 +176,15 @@ class _Race:
         return agreement_items_of(ready[0].worker.corpus) if ready else []
 
 
-def agreement_items_of(corpus: PreparedCorpus, of_a_gap: int = ITEMS_OF_A_GAP) -> list[AgreementItem]:
-    """Sentences kept aside from training, as `corpora.agreement_items` would have made them: at most so many of each
-    gap. [] for any other corpus: every sentence must be of the grammar's form, or none counts.
+def agreement_items_of(corpus: PreparedCorpus, most: int = MOST_ITEMS) -> list[AgreementItem]:
+    """The first `most` sentences kept aside from training, as `corpora.agreement_items` would have made them. [] for
+    any other corpus: every sentence must be of the grammar's form, or none counts.
     """
     if not set(AGREEMENT.values()) <= set(corpus.vocabulary.words):
         return []
-    items: list[AgreementItem] = []
-    counts: dict[int, int] = {}
-    for ids in corpus.valid:
-        item = _agreement_item(tuple(corpus.vocabulary.decode(ids[1:-1])))
-        if item is None:
-            return []
-        if counts.setdefault(item.gap, 0) < of_a_gap:
-            counts[item.gap] += 1
-            items.append(item)
-    return items
+    items = [_agreement_item(tuple(corpus.vocabulary.decode(ids[1:-1]))) for ids in corpus.valid]
+    known = [item for item in items if item is not None]
+    return known[:most] if len(known) == len(items) else []
 
 
 def _agreement_item(tokens: tuple[str, ...]) -> AgreementItem | None:
