@@ -337,7 +337,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "no corpus to evaluate": (["evaluate", "RUN", "nowhere.txt"], "nowhere.txt"),
     "nothing to evaluate": (["evaluate", "RUN", "EMPTY"], "empty"),
     "an export over a folder": (["export", "RUN", "TMP"], "folder"),
-    "an export to nowhere": (["export", "RUN", "TMP/no/such/file"], "No such file"),
+    "an export to nowhere": (["export", "RUN", "TMP/no/such/file"], "make it first"),
     "an export to another program": (["export", "RUN", "OUT", "--format", "onnx"], "--format"),
 }
 
