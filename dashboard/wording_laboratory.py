@@ -34,7 +34,7 @@ HELP = {
     "signal": "What goes through an activation function here.",
 }
 
-TAKE_HOME = "The picture itself: the ⋯ menu at its upper right corner saves it as PNG or SVG."
+TAKE_HOME = "The picture itself: touch it, and a button at its upper right corner saves it as PNG."
 
 ONE_MOMENT = "Only the newest weights are kept of this training."
 FOLLOWING = "following the training"

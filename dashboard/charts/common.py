@@ -75,7 +75,13 @@ def logarithmic(field: str, title: str) -> alt.Y:
         f"{field}:Q",
         title=title,
         scale=alt.Scale(type="log", nice=False),
-        axis=alt.Axis(format="~g", tickCount=5, gridOpacity=grid),
+        # Where ~g would write 10000000000.
+        axis=alt.Axis(
+            format="~g",
+            labelExpr="datum.label && datum.value >= 1e6 ? format(datum.value, '.0e') : datum.label",
+            tickCount=5,
+            gridOpacity=grid,
+        ),
     )
 
 

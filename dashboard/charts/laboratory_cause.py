@@ -28,19 +28,27 @@ WIDTH_OF_LABELS = 62
 """Pixels for the labels of a vertical axis, so that pictures over the same words stand exactly below each other."""
 
 
-def words_below(count: int, title: str = "word k") -> alt.X:
-    """Words from left to right, as many labels as have room."""
+def words_below(words: tuple[str, ...], title: str = "word k") -> alt.X:
+    """Numbered words from left to right, as many labels as have room."""
     return alt.X(
         "word:N",
         title=title,
-        sort=None,
-        axis=alt.Axis(labelAngle=-50, labelLimit=100, labelOverlap=count > 45, grid=False),
+        scale=alt.Scale(domain=list(words)),
+        axis=alt.Axis(labelAngle=-50, labelLimit=100, labelOverlap=len(words) > 45, grid=False),
     )
 
 
 def aligned(title: str, **options: Any) -> alt.Axis:
     """A vertical axis of a width that does not depend on its labels."""
     return alt.Axis(title=title, minExtent=WIDTH_OF_LABELS, maxExtent=WIDTH_OF_LABELS, **options)
+
+
+def aligned_decades(field: str, title: str) -> alt.Y:
+    """`logarithmic`, on such an axis."""
+    y = logarithmic(field, title)
+    axis = y["axis"].copy()
+    axis["minExtent"] = axis["maxExtent"] = WIDTH_OF_LABELS
+    return y.axis(axis)
 
 
 # --- blame ------------------------------------------------------------------------------------------------------------
@@ -74,17 +82,17 @@ def blame_table(sources: Sequence[str], blame: Blame) -> pd.DataFrame:
 
 
 @specification
-def blame(count: int, state: bool, gated: bool, deep: bool) -> alt.LayerChart:
+def blame(words: tuple[str, ...], state: bool, parts: tuple[str, ...]) -> alt.LayerChart:
     """A waterfall along the sentence, from the loss at its right end back to its first word."""
-    names = [PARTS[name] for name in (("carry", "hidden") if gated else ("phi'", "W"))]
-    names += [PARTS["above"]] if deep else []
+    names = [PARTS[name] for name in parts]
     what = "‖∂E(t)/∂state(k)‖" if state else "‖δ(t,k)‖"
-    x = words_below(count, "← the gradient goes back to word k")
+    x = words_below(words, "← back to word k")
     bars = (
         alt.Chart()
         .mark_bar(cornerRadius=1)
         .encode(
             x=x,
+            # Read from right to left, as the gradient goes: what comes first stands rightmost.
             xOffset=alt.XOffset("part:N", scale=in_order(*reversed(names))),
             y=alt.Y("from:Q", title=f"log10 {what}", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6)),
             y2="to:Q",
@@ -119,7 +127,7 @@ def shares_table(sources: Sequence[str], blame: Blame) -> pd.DataFrame:
 
 
 @specification
-def shares(count: int, cell: str) -> alt.LayerChart:
+def shares(words: tuple[str, ...], cell: str) -> alt.LayerChart:
     """Stacked: what each gate's path contributes to the gradient that arrives; below 0 it works against the others."""
     names = ["carry", "output", "input", "forget", "candidate"]
     if cell == "gru":
@@ -128,7 +136,7 @@ def shares(count: int, cell: str) -> alt.LayerChart:
         alt.Chart()
         .mark_bar()
         .encode(
-            x=words_below(count, "arriving at word k"),
+            x=words_below(words, "arriving at word k"),
             y=alt.Y("share:Q", title="share of the path", axis=alt.Axis(format="%", tickCount=5)),
             color=alt.Color(
                 "path:N", title=None, scale=in_order(*names), legend=alt.Legend(orient="top", columns=3, labelLimit=120)
@@ -150,10 +158,10 @@ def quantile_table(sources: Sequence[str], quantiles: Floats) -> pd.DataFrame:
 
 
 @specification
-def quantiles(count: int, title: str, low: float | None, high: float | None) -> alt.LayerChart:
+def quantiles(words: tuple[str, ...], title: str, low: float | None, high: float | None) -> alt.LayerChart:
     """The spread of a quantity over the units, word by word."""
     scale = alt.Scale(domain=[low, high]) if low is not None else alt.Scale(zero=True)
-    base = alt.Chart().encode(x=words_below(count))
+    base = alt.Chart().encode(x=words_below(words))
     tooltip = [
         alt.Tooltip("word:N"),
         *(alt.Tooltip(f"q{q}:Q", title=f"{q} %", format=".3f") for q in (5, 25, 50, 75, 95)),
@@ -167,7 +175,7 @@ def quantiles(count: int, title: str, low: float | None, high: float | None) -> 
         base.mark_area(opacity=0.3).encode(y=y("q25"), y2="q75"),
         base.mark_line(strokeWidth=2.4).encode(y=y("q50")),
         base.mark_point(size=60, opacity=0, filled=True).encode(y=y("q50"), tooltip=tooltip),
-        height=230,
+        height=270,
     )
 
 
@@ -209,7 +217,12 @@ def curve(phi: str) -> alt.LayerChart:
         .encode(
             x=x,
             x2="until:Q",
-            y=alt.Y("share:Q", title="share of units and words", axis=alt.Axis(format="%", grid=False, tickCount=4)),
+            y=alt.Y(
+                "share:Q",
+                title="share of units and words",
+                axis=alt.Axis(format="%", grid=False, tickCount=4, orient="right"),
+            ),
+            y2=alt.datum(0),
             tooltip=[
                 alt.Tooltip("a:Q", title="a from"),
                 alt.Tooltip("until:Q", title="to"),
@@ -226,7 +239,7 @@ def curve(phi: str) -> alt.LayerChart:
     )
     chart = alt.layer(bars, lines).resolve_scale(y="independent")
     assert isinstance(chart, alt.LayerChart)
-    return chart.properties(height=230)
+    return chart.properties(height=270)
 
 
 LEFT, RIGHT = "low end", "high end"
@@ -245,10 +258,10 @@ def ends_table(sources: Sequence[str], signal: SignalStatistics) -> pd.DataFrame
 
 
 @specification
-def ends(count: int, low: str, high: str) -> alt.LayerChart:
+def ends(words: tuple[str, ...], low: str, high: str) -> alt.LayerChart:
     """How many of the units are saturated at each word."""
     base = alt.Chart().encode(
-        x=words_below(count),
+        x=words_below(words),
         y=alt.Y("fraction:Q", scale=alt.Scale(domain=[0, 1]), axis=aligned("units saturated", format="%", tickCount=5)),
         color=alt.Color(
             "series:N",
@@ -261,7 +274,7 @@ def ends(count: int, low: str, high: str) -> alt.LayerChart:
     return stacked(
         base.mark_line(strokeWidth=2.2),
         base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
-        height=230,
+        height=270,
     )
 
 
@@ -284,7 +297,7 @@ def units() -> alt.LayerChart:
             tooltip=[alt.Tooltip("unit:Q"), alt.Tooltip("low:Q", format=".1%"), alt.Tooltip("high:Q", format=".1%")],
         )
     )
-    return stacked(points, height=230)
+    return stacked(points, height=270)
 
 
 def steps_table(sources: Sequence[str], norms: Floats) -> pd.DataFrame:
@@ -294,16 +307,16 @@ def steps_table(sources: Sequence[str], norms: Floats) -> pd.DataFrame:
 
 
 @specification
-def steps(count: int) -> alt.LayerChart:
+def steps(words: tuple[str, ...]) -> alt.LayerChart:
     """The most that reading each word can do to a gradient that passes; below 1 it must shrink."""
-    y = logarithmic("norm", "‖J(k)‖ of the joint state")
-    base = alt.Chart().encode(x=words_below(count), y=y)
+    y = aligned_decades("norm", "‖J(k)‖ of the joint state")
+    base = alt.Chart().encode(x=words_below(words), y=y)
     tooltip = [alt.Tooltip("word:N"), alt.Tooltip("norm:Q", title="‖J‖", format=".4g")]
     return stacked(
         alt.Chart().mark_rule(strokeDash=[5, 4], color=FAINT).encode(y="one:Q"),
         base.mark_line(strokeWidth=2.2, point=alt.OverlayMarkDef(size=26)),
         base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
-        height=230,
+        height=270,
     )
 
 
@@ -357,7 +370,7 @@ def eigenvalues(gates: tuple[str, ...], reach: float) -> alt.LayerChart:
         )
     )
     chart = stacked(circle.transform_filter(only(CIRCLE)), points.transform_filter(f"!({only(CIRCLE)})"), height=300)
-    return chart.properties(width=300)
+    return chart.properties(width=260, height=260, autosize=alt.AutoSizeParams(type="pad", contains="padding"))
 
 
 RANKS = ("largest", "upper quarter", "middle", "lower quarter", "smallest")
@@ -439,7 +452,7 @@ def spectra(gates: tuple[str, ...]) -> alt.LayerChart:
             "series:N",
             title=None,
             scale=alt.Scale(domain=[RADIUS, NORM], range=[[1, 0], [5, 4]]),
-            legend=alt.Legend(orient="top", symbolType="stroke"),
+            legend=alt.Legend(orient="bottom", symbolType="stroke"),
         ),
         detail="line:N",
     )
@@ -464,10 +477,15 @@ DIAL_END, EDGE_END = 1.5, 0.05
 
 
 def dial_table(text: float, sentence: float) -> pd.DataFrame:
-    """Two exponents in nats per step -> arcs, needles, marks: (series, kind, x, y, order, value, label)."""
+    """Two exponents in nats per step -> arcs, needles, words: (series, kind, x, y, order, value, label), in units of
+    the dial's radius."""
 
     def angle(value: float) -> float:
         return float(np.pi / 2 * (1 - np.clip(value / DIAL_END, -1, 1)))
+
+    def around(name: str, kind: str, radius: float, at: npt.ArrayLike, **more: Any) -> pd.DataFrame:
+        turned = np.array([angle(value) for value in np.atleast_1d(at)])
+        return series(name, kind=kind, x=radius * np.cos(turned), y=radius * np.sin(turned), **more)
 
     parts = []
     for zone, start, end in (
@@ -475,57 +493,47 @@ def dial_table(text: float, sentence: float) -> pd.DataFrame:
         (EDGE, -EDGE_END, EDGE_END),
         (EXPLODE, EDGE_END, DIAL_END),
     ):
-        around = np.linspace(angle(start), angle(end), 40 if zone != EDGE else 5)
-        parts.append(
-            series(zone, kind="arc", x=np.cos(around), y=np.sin(around), order=np.arange(len(around)), label="")
-        )
+        places = np.linspace(start, end, 5 if zone == EDGE else 40)
+        parts.append(around(zone, "arc", 1.0, places, order=np.arange(len(places)), label=""))
+        if zone != EDGE:
+            parts.append(around(zone, "zone", 0.7, [(start + end) / 2], order=0, label=zone))
     for name, value in ((TEXT, text), (SENTENCE, sentence)):
         if np.isfinite(value):
-            end = angle(value)
-            label = f"{value:+.3f}"
-            parts.append(
-                series(
-                    name,
-                    kind="needle",
-                    x=[0, 0.86 * np.cos(end)],
-                    y=[0, 0.86 * np.sin(end)],
-                    order=[0, 1],
-                    value=value,
-                    label=label,
-                )
-            )
+            tip = around(name, "needle", 0.88, [value], order=1, value=value, label="")
+            parts += [tip.assign(x=0.0, y=0.0, order=0), tip]
     marks = np.array([-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5])
-    turned = np.array([angle(mark) for mark in marks])
-    labels = ["0" if mark == 0 else f"{mark:+g}" for mark in marks]
-    parts.append(series("mark", kind="mark", x=1.2 * np.cos(turned), y=1.17 * np.sin(turned), order=0, label=labels))
+    labels = [EDGE if mark == 0 else f"{mark:+g}" for mark in marks]
+    parts.append(around("mark", "mark", 1.17, marks, order=0, label=labels))
     return pd.concat(parts, ignore_index=True)
 
 
 @specification
 def dial() -> alt.LayerChart:
-    """The largest Lyapunov exponent as a needle between vanishing and exploding."""
+    """The largest Lyapunov exponent as a needle between vanishing and exploding: thick over the corpus, thin here."""
     x = alt.X("x:Q", title=None, scale=alt.Scale(domain=[-1.4, 1.4], nice=False), axis=None)
-    y = alt.Y("y:Q", title=None, scale=alt.Scale(domain=[-0.15, 1.3], nice=False), axis=None)
-    base = alt.Chart().encode(x=x, y=y, order="order:Q")
-    color = alt.Color(
-        "series:N",
-        title=None,
-        scale=in_order(VANISH, EXPLODE, TEXT, SENTENCE, EDGE),
-        legend=alt.Legend(orient="bottom", columns=3, symbolType="stroke", symbolStrokeWidth=4),
-    )
+    y = alt.Y("y:Q", title=None, scale=alt.Scale(domain=[-0.1, 1.3], nice=False), axis=None)
+    base = alt.Chart().encode(x=x, y=y, order="order:Q", detail="series:N")
+    zones = alt.Color("series:N", scale=in_order(VANISH, EXPLODE, EDGE), legend=None)
     tooltip = [alt.Tooltip("series:N"), alt.Tooltip("value:Q", title="λ, nats a step", format="+.4f")]
+
+    def needle(name: str, width: float) -> alt.Chart:
+        drawn = base.mark_line(strokeWidth=width, strokeCap="round", color=FAINT).encode(tooltip=tooltip)
+        return drawn.transform_filter(f"datum.kind == 'needle' && ({only(name)})")
+
+    def text(kind: str, size: int) -> alt.Chart:
+        words = alt.Chart().mark_text(fontSize=size, color=FAINT).encode(x=x, y=y, text="label:N")
+        return words.transform_filter(f"datum.kind == '{kind}'")
+
     chart = stacked(
-        base.mark_line(strokeWidth=16, opacity=0.75).encode(color=color).transform_filter("datum.kind == 'arc'"),
-        base.mark_line(strokeWidth=4, strokeCap="round")
-        .encode(color=color, tooltip=tooltip)
-        .transform_filter("datum.kind == 'needle'"),
-        alt.Chart()
-        .mark_text(fontSize=11, color=FAINT)
-        .encode(x=x, y=y, text="label:N")
-        .transform_filter("datum.kind == 'mark'"),
-        height=176,
+        base.mark_line(strokeWidth=14, opacity=0.8).encode(color=zones).transform_filter("datum.kind == 'arc'"),
+        needle(SENTENCE, 2),
+        needle(TEXT, 6),
+        text("mark", 11),
+        text("zone", 12),
+        height=160,
     )
-    return chart.properties(width=300).configure_view(strokeWidth=0)
+    pad = alt.AutoSizeParams(type="pad", contains="padding")
+    return chart.properties(width=320, autosize=pad).configure_view(strokeWidth=0)
 
 
 def exponents_table(text: Lyapunov, sentence: Lyapunov) -> pd.DataFrame:
@@ -540,7 +548,7 @@ def exponents_table(text: Lyapunov, sentence: Lyapunov) -> pd.DataFrame:
 
 # --- two paths --------------------------------------------------------------------------------------------------------
 
-TOTAL, CARRY, REST = "in all", "along the carry", "through W at least once"
+TOTAL, CARRY, REST = "all of it", "carry path", "hidden path (W)"
 
 
 def paths_table(sources: Sequence[str], paths: TwoPaths, asked: int) -> pd.DataFrame:
@@ -557,17 +565,16 @@ def paths_table(sources: Sequence[str], paths: TwoPaths, asked: int) -> pd.DataF
 def paths(words: tuple[str, ...], state: str) -> alt.LayerChart:
     """The gradient along the carry and through W, word by word, over the same words as the gates below."""
     title = f"‖∂E(t)/∂{state}(k)‖"
-    x = words_below(len(words), "").scale(domain=list(words))
     base = alt.Chart().encode(
-        x=x.axis(labels=False, ticks=False, title=None, grid=False),
-        y=logarithmic("value", title).axis(aligned(title, format="~g", tickCount=5)),
+        x=words_below(words).axis(labels=False, ticks=False, title=None, grid=False),
+        y=aligned_decades("value", title),
         color=_path_colour(),
     )
     tooltip = [alt.Tooltip("word:N"), alt.Tooltip("series:N", title="path"), alt.Tooltip("value:Q", format=".3e")]
     return stacked(
         base.mark_line(strokeWidth=2.2),
         base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
-        height=230,
+        height=270,
     )
 
 
@@ -635,7 +642,7 @@ def gate(words: tuple[str, ...], name: str, candidate: bool) -> alt.LayerChart:
         alt.Chart()
         .mark_rect()
         .encode(
-            x=words_below(len(words)).scale(domain=list(words)),
+            x=words_below(words),
             y=alt.Y("group:O", title=None, axis=aligned("units, most open first", labels=False, ticks=False)),
             color=alt.Color(
                 "value:Q",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard.charts.common import FAINT, counted, logarithmic, numbered, thin
-from dashboard.charts.laboratory import Floats, in_order, lag_axis, only, plottable, series, specification, stacked
+from dashboard.charts.laboratory import Floats, in_order, only, plottable, series, specification, stacked
 from dashboard.charts.laboratory_cause import aligned, words_below
 from dashboard.history import Series
 from rnn_core.diagnostics import ClipForensics, LagLedger, WhoMattered
@@ -31,6 +31,12 @@ def ledger_table(ledger: LagLedger) -> pd.DataFrame:
     return table.assign(foot=foot)
 
 
+def lag_bars(unit: str) -> alt.X:
+    """A bar for each lag."""
+    axis = alt.Axis(labelAngle=0, labelOverlap=True, grid=False)
+    return alt.X("lag:O", title=f"lag j ({unit}s back)", axis=axis)
+
+
 @specification
 def ledger(unit: str, truncated: bool) -> alt.LayerChart:
     """How much each distance pays into the gradient of W, beside what all of them make together."""
@@ -49,8 +55,8 @@ def ledger(unit: str, truncated: bool) -> alt.LayerChart:
     ]
     bars = (
         alt.Chart()
-        .mark_bar(cornerRadiusEnd=2, width=alt.expr("min(22, 0.7 * width / 24)"))
-        .encode(x=lag_axis(unit), y=y, y2="foot:Q", color=color, tooltip=tooltip)
+        .mark_bar(cornerRadiusEnd=2)
+        .encode(x=lag_bars(unit), y=y, y2="foot:Q", color=color, tooltip=tooltip)
         .transform_filter(only(USED, UNUSED))
     )
     whole = (
@@ -170,9 +176,9 @@ def lags(unit: str) -> alt.LayerChart:
     """Over which distance the worst sentence's gradient came."""
     bars = (
         alt.Chart()
-        .mark_bar(cornerRadiusEnd=2, width=alt.expr("min(22, 0.7 * width / 24)"))
+        .mark_bar(cornerRadiusEnd=2)
         .encode(
-            x=lag_axis(unit),
+            x=lag_bars(unit),
             y=logarithmic("norm", "‖G(j)‖ of that sentence"),
             y2="foot:Q",
             tooltip=[alt.Tooltip("lag:Q", title=f"{unit}s back"), alt.Tooltip("norm:Q", format=".3e")],
@@ -216,8 +222,9 @@ def shades(words: tuple[str, ...], ceiling: float) -> alt.LayerChart:
         alt.Chart()
         .mark_rect()
         .encode(
-            x=words_below(len(words)).scale(domain=list(words)).axis(labels=False, ticks=False, title=None),
-            y=alt.Y("row:N", title=None, axis=aligned("gradient", labels=False, ticks=False)),
+            x=words_below(words).axis(labels=False, ticks=False, title=None),
+            y=alt.Y("foot:Q", title=None, axis=aligned("gradient", labels=False, ticks=False, grid=False)),
+            y2="top:Q",
             color=alt.Color(
                 "gradient:Q",
                 title="‖∂ log p/∂x(k)‖ (nats per unit of x)",
@@ -227,15 +234,15 @@ def shades(words: tuple[str, ...], ceiling: float) -> alt.LayerChart:
             tooltip=[alt.Tooltip("word:N"), alt.Tooltip("gradient:Q", format=".3e")],
         )
         .transform_filter(only(REALLY))
-        .transform_calculate(row="''")
+        .transform_calculate(foot="0", top="1")
     )
-    return stacked(cells, height=44)
+    return stacked(cells, height=150)
 
 
 @specification
 def changes(words: tuple[str, ...]) -> alt.LayerChart:
     """What happens to log p when each word is replaced, beside what the gradient promises."""
-    x = words_below(len(words), "replaced word k").scale(domain=list(words))
+    x = words_below(words, "replaced word k")
     offset = alt.XOffset("series:N", scale=in_order(REALLY, PROMISED))
     title = "change of log p (nats)"
     y = alt.Y("change:Q", title=title, axis=aligned(title, tickCount=6))

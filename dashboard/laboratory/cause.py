@@ -58,13 +58,13 @@ def blame(looking: Looking) -> None:
     state = found.quantity == "state"
     left, right = st.columns([6, 5], gap="large") if subject.gated else (st.container(), None)
     table = charts.blame_table(subject.sources, found)
-    count = len(found.positions)
+    words = tuple(numbered(subject.sources)[: looking.asked])
     with left:
         frames.heading("blame", readings.blame(subject.sources, subject.targets, looking.asked, found))
         if len(table):
             frames.chart(
                 "blame",
-                charts.blame(count, state, subject.gated, "above" in found.parts),
+                charts.blame(words, state, tuple(found.parts)),
                 table,
                 alt_text="Gain and damping of the gradient at every word on its way back, as a waterfall",
             )
@@ -77,7 +77,7 @@ def blame(looking: Looking) -> None:
         if len(table):
             frames.chart(
                 "shares",
-                charts.shares(count, subject.model.config.cell),
+                charts.shares(words, subject.model.config.cell),
                 table,
                 alt_text="Share of each gate's path in the gradient that arrives at every word",
             )
@@ -97,7 +97,8 @@ def saturation(looking: Looking, layer: int) -> None:
     signal = statistics[name]
     with place.container():
         frames.heading("saturation", readings.saturation(name, signal, norms))
-    sources, count = subject.sources, len(subject.sources)
+    sources = subject.sources
+    words = tuple(numbered(sources))
     bounds = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (None, None)}[signal.phi]
     steepest = float(activation_curve(signal.phi).slope.max())
     tables = {
@@ -114,10 +115,10 @@ def saturation(looking: Looking, layer: int) -> None:
             "The activation function and its slope, over a histogram of what it is given",
         ),
         "Units": (charts.units(), "Units by how often they are saturated low and high"),
-        "Values": (charts.quantiles(count, "φ(a) over the units", *bounds), "Activations word by word"),
-        "Slopes": (charts.quantiles(count, "φ′(a) over the units", 0.0, steepest), "Slopes word by word"),
-        "Saturated": (charts.ends(count, *_ENDS[signal.phi]), "Fraction of saturated units word by word"),
-        "Step norms": (charts.steps(count), "Norm of the joint state's Jacobian word by word"),
+        "Values": (charts.quantiles(words, "φ(a) over the units", *bounds), "Activations word by word"),
+        "Slopes": (charts.quantiles(words, "φ′(a) over the units", 0.0, steepest), "Slopes word by word"),
+        "Saturated": (charts.ends(words, *_ENDS[signal.phi]), "Fraction of saturated units word by word"),
+        "Step norms": (charts.steps(words), "Norm of the joint state's Jacobian word by word"),
     }
     for pair in (("Curve", "Units"), ("Values", "Slopes"), ("Saturated", "Step norms")):
         for column, part in zip(st.columns(2, gap="large"), pair, strict=True):

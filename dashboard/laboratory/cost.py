@@ -142,7 +142,7 @@ def examine(looking: Looking, step: int, recorded: float) -> None:
         widgets.table(
             {name: list(culprits[name]) for name in culprits.columns},
             column_config={
-                "sentence": st.column_config.TextColumn(width="large"),
+                "sentence": st.column_config.TextColumn(width="medium"),
                 "share": st.column_config.NumberColumn(format="percent"),
                 "norm": st.column_config.NumberColumn(format="%.3g"),
             },

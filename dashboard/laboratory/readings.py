@@ -27,14 +27,16 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def figure(value: float | None) -> str:
-    """0.0123 -> "0.0123", 3.4e-07 -> "3.4 × 10⁻⁷", 123456 -> "1.23 × 10⁵"; what is no number by its name."""
+    """0.0123 -> "0.0123", 2310 -> "2,310", 3.4e-07 -> "3.4 × 10⁻⁷", 123456 -> "1.23 × 10⁵"; what is no number by its name."""
     if value is None or math.isnan(value):
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     if value == 0:
         return "0"
-    if 1e-3 <= abs(value) < 1e4:
+    if 1000 <= abs(value) < 1e5:
+        return f"{value:,.0f}"
+    if 1e-3 <= abs(value) < 1000:
         return f"{value:.3g}"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}"
@@ -103,12 +105,14 @@ def horizon(probe: HorizonMeasured, sentence: Horizon, unit: str) -> str:
     if reach < 1:
         return "These weights have no horizon: the gradient is not finite, or the probe has one word."
     lag = min(10, reach)
-    if probe.half_life is None:
-        text = f"Half of the gradient is still there {back(reach, unit)}, as far as the probe reaches"
-    else:
+    if probe.half_life is not None:
         text = f"Half of the gradient is gone after {probe.half_life:.2g} {unit}s"
+    elif probe.median[lag] > 2:
+        text = "The gradient grows on its way back"
+    else:
+        text = f"Half of the gradient is still there {back(reach, unit)}, as far as the probe reaches"
     text += (
-        f"; {back(lag, unit)} a median of {figure(probe.median[lag])} is left "
+        f"; {back(lag, unit)} its median is {figure(probe.median[lag])} of what it was "
         f"(10–90 % of the losses: {figure(probe.low[lag])} to {figure(probe.high[lag])})"
     )
     if sentence.fixed_bound is None or sentence.radius_power is None or len(sentence.fixed_bound) < 2:
@@ -179,9 +183,8 @@ def saturation(name: str, found: SignalStatistics, norms: np.ndarray) -> str:
     if found.phi == "relu":
         text = f"{percent(left)} of the units are silent (slope 0)"
     else:
-        text = (
-            f"{percent(left + right)} of the “{name}” values are saturated ({percent(left)} low, {percent(right)} high)"
-        )
+        what = "states" if name == "state" else f"“{name}” values"
+        text = f"{percent(left + right)} of the {what} are saturated ({percent(left)} low, {percent(right)} high)"
     text += f"; the median slope φ′ is {figure(slope)}"
     known = norms[np.isfinite(norms)]
     if len(known):
@@ -205,7 +208,7 @@ def spectrum(blocks: Sequence[BlockSpectrum], product: ProductSpectrum, text: Ly
     line = (
         f"ρ(W) = {figure(largest.radius)}{of}, ‖W‖ = {figure(largest.norm)}. On the corpus the largest Lyapunov "
         f"exponent is {exponent:+.3f} nats a step, a factor of {figure(math.exp(min(exponent, 700.0)))}: {means} "
-        f"(this sentence: {float(sentence.exponents[0]):+.3f})"
+        f"(thick needle; this sentence, thin: {float(sentence.exponents[0]):+.3f})"
     )
     if product.log_values.size:
         longest = figure(10 ** min(float(product.log10[-1, 0]), 300.0))
@@ -231,13 +234,13 @@ def two_paths(
 
 def ledger(found: LagLedger, truncate: int | None, unit: str) -> str:
     """The whole, its near and its far part, and that the books balance."""
-    far = len(found.norms) - 1
+    # At the sentence's first word W meets the empty state: the last part of all is 0 for every network.
+    far = len(found.norms) - 2
     text = f"‖∂E/∂W‖ = {figure(found.total_norm)}; losses at the word itself pay {figure(float(found.norms[0]))}"
     if far > 0:
-        text += f", losses {far} {unit}s later {figure(float(found.norms[far]))}"
+        text += f", losses {far} {unit}{'' if far == 1 else 's'} later {figure(float(found.norms[far]))}"
     if truncate is not None and truncate < far:
-        lost = far - truncate
-        text += f". Truncation at {truncate} throws the last {lost} of {far + 1} parts away"
+        text += f". Truncation at {truncate} throws away what lies beyond lag {truncate}"
     return f"{text}. The parts add up to the whole within {figure(found.residual)} of its length."
 
 

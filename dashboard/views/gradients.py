@@ -173,7 +173,8 @@ def numbers(chosen: Subject, unit: str) -> None:
             f"> {{:.0f}} {unit}s" if flow.half_life is None else f"{{:.2f}} {unit}s",
             help="How far back the median gradient of this sentence has fallen to one half.",
         )
-        widgets.number("Loss of this sentence", float(np.mean(flow.losses_nats)), "{:.3f} nats")
+        loss = float(np.mean(flow.losses_nats))
+        widgets.number("Loss of this sentence", loss, "{:.3f} nats" if loss < 1e4 else "{:.3g} nats")
         widgets.number("Gradient of W", flow.full_gradient_norm, "{:.3g}", help="Norm of dE/dW for this sentence.")
         widgets.number("Weights of step", float(chosen.loaded.step), "{:,.0f}")
 
