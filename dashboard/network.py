@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from rnn_core import checkpoints
 from rnn_core.model import LanguageModel
 from rnn_core.runs import Run
 from rnn_core.text import UNKNOWN_ID, Vocabulary, detokenize, tokenize
@@ -25,6 +26,8 @@ class Loaded:
 def newest(run: Run) -> Loaded | None:
     """The newest weights; None where there are none yet. RunError where they are damaged."""
     steps = run.checkpoint_steps()
+    if not steps and checkpoints.candidates(run.folder):
+        run.load_model()  # There are files, and none of them can be read: this says why.
     return _load(str(run.folder), steps[-1]) if steps else None
 
 

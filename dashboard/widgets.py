@@ -44,12 +44,14 @@ def problem(headline: str, explanation: UserError | str) -> None:
 
 
 def guarded(draw: Callable[..., None]) -> Callable[..., None]:
-    """`draw`, with a calm sentence in place of what it did not get to draw where it made a mistake of ours."""
+    """`draw`, with an explanation in place of what it could not draw: of what is damaged, or of a mistake of ours."""
 
     @wraps(draw)
     def drawn(*arguments: Any, **options: Any) -> None:
         try:
             draw(*arguments, **options)
+        except UserError as error:
+            problem(wording.NOT_SHOWN, error)
         except Exception as error:
             mishap(error)
 

@@ -194,6 +194,7 @@ TRIANGLE_EQUATION = (
 
 # --- when something is wrong, and on a hosted server ------------------------------------------------------------------
 
+NOT_SHOWN = "This cannot be shown"
 MISHAP = (
     "Something went wrong here, and it is our mistake, not yours. Trainings are safe in their folders. "
     "Reload the page, or go on with another one."
