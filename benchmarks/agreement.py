@@ -59,7 +59,8 @@ CONDITIONS = [
     Condition("gap 10, truncation 4, longer", 10, 1500, {}, {"truncate": 4}),
     Condition("gap 20, full", 20, 1500, {}, {}),
     Condition("gap 20, full, orthogonal W", 20, 1500, {"init": "orthogonal"}, {}),
-    Condition("gap 20, full, LSTM", 20, 1500, {"cell": "lstm", "forget_bias": 3.0}, {}),
+    Condition("gap 20, full, LSTM, forget bias 3", 20, 1500, {"cell": "lstm", "forget_bias": 3.0}, {}),
+    Condition("gap 20, full, LSTM, forget bias 1", 20, 1500, {"cell": "lstm", "forget_bias": 1.0}, {}),
 ]
 
 

@@ -22,13 +22,17 @@ def arithmetic() -> Iterator[None]:
 
 
 def vector_norm(vectors: Array) -> Array:
-    """(..., n) -> (...,) Euclidean norm, right from 1e-300 to 1e300: the largest entry is taken out before squaring.
+    """(..., n) -> (...,) Euclidean norm, right from 1e-300 to 1e300: where squares would not do, the largest entry is
+    taken out first.
 
     inf or nan where an entry is, without a warning: an exploding gradient is something to show.
     """
-    largest = np.abs(vectors).max(axis=-1, initial=0.0)
-    scale = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
     with np.errstate(all="ignore"):
+        squares = np.einsum("...i,...i->...", vectors, vectors)
+        if np.all((squares > 1e-280) & (squares < 1e280)):
+            return np.sqrt(squares)
+        largest = np.abs(vectors).max(axis=-1, initial=0.0)
+        scale = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
         scaled = vectors / scale[..., None]
         return scale * np.sqrt(np.einsum("...i,...i->...", scaled, scaled))
 
