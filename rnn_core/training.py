@@ -23,7 +23,7 @@ import numpy as np
 
 from rnn_core.cells import make_cell
 from rnn_core.clipping import clip_by_global_norm, clip_by_value, global_norm
-from rnn_core.diagnostics import gradient_flow, recurrent_spectrum
+from rnn_core.diagnostics import horizon, recurrent_spectrum
 from rnn_core.errors import CheckpointError, CorpusError, SettingsError
 from rnn_core.evaluation import evaluate_in_parts, perplexity
 from rnn_core.model import LanguageModel, ModelConfig, check_json_fields, check_omega, parameter_shapes
@@ -714,18 +714,15 @@ def measured_horizon(model: LanguageModel, corpus: PreparedCorpus, step: int) ->
         return HorizonMeasured(step, (), (), (), None)  # the next step is about to say why
     batch = probe_batch(corpus)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        flow = gradient_flow(model, batch.inputs, batch.targets, batch.mask)
-        decay = [row[np.isfinite(row)] for row in flow.relative_decay]
-        curves = [np.quantile(row, (0.1, 0.5, 0.9)) for row in decay if len(row)]
-        low, median, high = np.array(curves).reshape(-1, 3).T
-        half_life = flow.half_life
+        reach = horizon(model, batch.inputs, batch.targets, batch.mask, bounds=False)
+        measured = np.isfinite(reach.median)
         blocks = recurrent_spectrum(model)
     return HorizonMeasured(
         step,
-        _short(median),
-        _short(low),
-        _short(high),
-        half_life,
+        _short(reach.median[measured]),
+        _short(reach.low[measured]),
+        _short(reach.high[measured]),
+        reach.half_life,
         _short(block.radius for block in blocks),
         _short(block.norm for block in blocks),
     )
