@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 
 import altair as alt
@@ -25,11 +26,41 @@ def specification(build: Callable[..., alt.Chart | alt.LayerChart]) -> Callable[
     """
 
     @lru_cache(maxsize=64)
-    def built(*arguments: Any, **options: Any) -> Specification:
-        return build(*arguments, **options).to_dict(validate=False)
+    def built(*arguments: Any) -> str:
+        return json.dumps(build(*arguments).to_dict(validate=False))
 
-    built.__doc__ = build.__doc__
-    return built
+    @wraps(build)
+    def fresh(*arguments: Any) -> Specification:
+        specification: Specification = json.loads(built(*arguments))
+        return specification
+
+    return fresh
+
+
+MANY_WORDS = 45
+"""So many labels still have room beside each other."""
+
+_SOME_WORD = "\N{REPLACEMENT CHARACTER} word"
+
+
+def specification_over_words(build: Callable[..., alt.Chart | alt.LayerChart]) -> Callable[..., Specification]:
+    """The same for a chart with the words of a sentence along its axis, its first argument: not built anew for each."""
+
+    @lru_cache(maxsize=64)
+    def built(many: bool, *arguments: Any) -> str:
+        words = (_SOME_WORD,) * (MANY_WORDS + 1 if many else 1)
+        return json.dumps(build(words, *arguments).to_dict(validate=False)).replace(json.dumps(words), _PLACE)
+
+    @wraps(build)
+    def fresh(words: tuple[str, ...], *arguments: Any) -> Specification:
+        text = built(len(words) > MANY_WORDS, *arguments).replace(_PLACE, json.dumps(words))
+        specification: Specification = json.loads(text)
+        return specification
+
+    return fresh
+
+
+_PLACE = json.dumps([_SOME_WORD, "and all others"])
 
 
 def plottable(table: pd.DataFrame, field: str) -> pd.DataFrame:

@@ -11,7 +11,18 @@ import numpy.typing as npt
 import pandas as pd
 
 from dashboard.charts.common import FAINT, counted, logarithmic, numbered, thin
-from dashboard.charts.laboratory import Floats, in_order, lag_axis, only, plottable, series, specification, stacked
+from dashboard.charts.laboratory import (
+    MANY_WORDS,
+    Floats,
+    in_order,
+    lag_axis,
+    only,
+    plottable,
+    series,
+    specification,
+    specification_over_words,
+    stacked,
+)
 from rnn_core.diagnostics import (
     HISTOGRAM_EDGES,
     Blame,
@@ -34,7 +45,7 @@ def words_below(words: tuple[str, ...], title: str = "word k") -> alt.X:
         "word:N",
         title=title,
         scale=alt.Scale(domain=list(words)),
-        axis=alt.Axis(labelAngle=-50, labelLimit=100, labelOverlap=len(words) > 45, grid=False),
+        axis=alt.Axis(labelAngle=-50, labelLimit=100, labelOverlap=len(words) > MANY_WORDS, grid=False),
     )
 
 
@@ -81,7 +92,7 @@ def blame_table(sources: Sequence[str], blame: Blame) -> pd.DataFrame:
     return table.assign(factor=np.exp(table["change"].clip(-700, 700)))
 
 
-@specification
+@specification_over_words
 def blame(words: tuple[str, ...], state: bool, parts: tuple[str, ...]) -> alt.LayerChart:
     """A waterfall along the sentence, from the loss at its right end back to its first word."""
     names = [PARTS[name] for name in parts]
@@ -126,7 +137,7 @@ def shares_table(sources: Sequence[str], blame: Blame) -> pd.DataFrame:
     return table.sort_values("k", kind="stable", ignore_index=True)
 
 
-@specification
+@specification_over_words
 def shares(words: tuple[str, ...], cell: str) -> alt.LayerChart:
     """Stacked: what each gate's path contributes to the gradient that arrives; below 0 it works against the others."""
     names = ["carry", "output", "input", "forget", "candidate"]
@@ -157,7 +168,7 @@ def quantile_table(sources: Sequence[str], quantiles: Floats) -> pd.DataFrame:
     return pd.DataFrame({"k": np.arange(1, len(quantiles) + 1), "word": numbered(sources), **columns})
 
 
-@specification
+@specification_over_words
 def quantiles(words: tuple[str, ...], title: str, low: float | None, high: float | None) -> alt.LayerChart:
     """The spread of a quantity over the units, word by word."""
     scale = alt.Scale(domain=[low, high]) if low is not None else alt.Scale(zero=True)
@@ -257,7 +268,7 @@ def ends_table(sources: Sequence[str], signal: SignalStatistics) -> pd.DataFrame
     )
 
 
-@specification
+@specification_over_words
 def ends(words: tuple[str, ...], low: str, high: str) -> alt.LayerChart:
     """How many of the units are saturated at each word."""
     base = alt.Chart().encode(
@@ -306,7 +317,7 @@ def steps_table(sources: Sequence[str], norms: Floats) -> pd.DataFrame:
     return plottable(table, "norm")
 
 
-@specification
+@specification_over_words
 def steps(words: tuple[str, ...]) -> alt.LayerChart:
     """The most that reading each word can do to a gradient that passes; below 1 it must shrink."""
     y = aligned_decades("norm", "‖J(k)‖ of the joint state")
@@ -561,7 +572,7 @@ def paths_table(sources: Sequence[str], paths: TwoPaths, asked: int) -> pd.DataF
     return plottable(pd.concat(parts, ignore_index=True), "value")
 
 
-@specification
+@specification_over_words
 def paths(words: tuple[str, ...], state: str) -> alt.LayerChart:
     """The gradient along the carry and through W, word by word, over the same words as the gates below."""
     title = f"‖∂E(t)/∂{state}(k)‖"
@@ -634,7 +645,7 @@ def gate_table(sources: Sequence[str], values: Floats) -> pd.DataFrame:
     )
 
 
-@specification
+@specification_over_words
 def gate(words: tuple[str, ...], name: str, candidate: bool) -> alt.LayerChart:
     """A gate's values, word by word, its most open units on top."""
     low = -1 if candidate else 0

@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 
 from dashboard.charts.common import FAINT, counted, logarithmic, numbered, thin
-from dashboard.charts.laboratory import Floats, in_order, only, plottable, series, specification, stacked
+from dashboard.charts.laboratory import (
+    Floats,
+    in_order,
+    only,
+    plottable,
+    series,
+    specification,
+    specification_over_words,
+    stacked,
+)
 from dashboard.charts.laboratory_cause import aligned, words_below
 from dashboard.history import Series
 from rnn_core.diagnostics import ClipForensics, LagLedger, WhoMattered
@@ -215,7 +224,7 @@ def who_table(sources: Sequence[str], found: WhoMattered, replaced_by: str) -> p
     )
 
 
-@specification
+@specification_over_words
 def shades(words: tuple[str, ...], ceiling: float) -> alt.LayerChart:
     """The earlier words, shaded by how strongly the prediction depends on each, to first order."""
     cells = (
@@ -239,7 +248,7 @@ def shades(words: tuple[str, ...], ceiling: float) -> alt.LayerChart:
     return stacked(cells, height=150)
 
 
-@specification
+@specification_over_words
 def changes(words: tuple[str, ...]) -> alt.LayerChart:
     """What happens to log p when each word is replaced, beside what the gradient promises."""
     x = words_below(words, "replaced word k")

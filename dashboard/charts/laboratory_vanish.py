@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from dashboard.charts.common import FAINT, counted, logarithmic, numbered
-from dashboard.charts.gradients import FADED, triangle_table
 from dashboard.charts.laboratory import (
     Floats,
     decades,
@@ -30,13 +29,34 @@ MOST_FAINT = 600
 
 # --- triangle ---------------------------------------------------------------------------------------------------------
 
+FADED = -8.0
+"""log10 at which the colour has reached the page's background: a hundred-millionth."""
 
-def asked_triangle_table(
-    sources: Sequence[str], targets: Sequence[str], norms: Floats, asked: int, relative: bool
-) -> pd.DataFrame:
-    """`triangle_table`, with the row of the loss at position `asked` (from 0) marked."""
-    table = triangle_table(sources, targets, norms, relative)
-    return table.assign(asked=table["t"] == asked + 1, log10=table["log10"].clip(-40.0, 300.0))
+LOWEST = -40.0
+"""log10 that stands for all that is less, and for what is exactly zero."""
+
+
+def triangle_table(sources: Sequence[str], targets: Sequence[str], norms: Floats, asked: int) -> pd.DataFrame:
+    """sources, targets: T words each; norms (T, T), row t, column k <= t: `diagnostics.triangle`, absolute or relative.
+
+    -> one row a pair (t, k <= t): labels, places, the norm, its log10, and whether t is the row of the loss at position
+    `asked` (from 0).
+    """
+    rows, columns = np.tril_indices(len(norms))
+    values = norms[rows, columns]
+    source_labels, target_labels = np.array(numbered(sources)), np.array(numbered(targets))
+    return pd.DataFrame(
+        {
+            "t": rows + 1,
+            "k": columns + 1,
+            "lag": rows - columns,
+            "loss word": target_labels[rows],
+            "source word": source_labels[columns],
+            "norm": values,
+            "log10": decades(values, LOWEST),
+            "asked": rows == asked,
+        }
+    )
 
 
 @specification
@@ -258,7 +278,7 @@ def film_table(measured: Mapping[int, HorizonMeasured], chosen: int) -> pd.DataF
                     "left": one.median,
                     "low": one.low,
                     "high": one.high,
-                    "log10": decades(one.median, -40.0),
+                    "log10": decades(one.median, LOWEST),
                     "half_life": np.nan if one.half_life is None else one.half_life,
                 }
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -38,7 +37,7 @@ def chart(
     """
     st.vega_lite_chart(
         table,
-        copy.deepcopy(specification),
+        specification,
         width="stretch" if stretch else "content",
         theme="streamlit",
         key=key(name),

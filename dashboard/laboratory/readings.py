@@ -27,7 +27,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def figure(value: float | None) -> str:
-    """0.0123 -> "0.0123", 2310 -> "2,310", 3.4e-07 -> "3.4 × 10⁻⁷", 123456 -> "1.23 × 10⁵"; what is no number by its name."""
+    """0.0123 -> "0.0123", 2310 -> "2,310", 3.4e-07 -> "3.4 × 10⁻⁷"; what is no number by its name."""
     if value is None or math.isnan(value):
         return "–"
     if math.isinf(value):

@@ -11,7 +11,7 @@ from dashboard.history import History
 from dashboard.laboratory import frames, readings
 from dashboard.laboratory.looking import Looking
 from dashboard.laboratory.subject import probe_horizon
-from rnn_core.diagnostics import median_by_lag
+from rnn_core import diagnostics
 from rnn_core.training import HorizonMeasured
 
 
@@ -32,7 +32,8 @@ def group(looking: Looking, history: History) -> None:
 def triangle(looking: Looking) -> None:
     subject, norms = looking.subject, looking.subject.flow.delta_norms
     frames.heading("triangle", readings.triangle(subject.sources, subject.targets, norms, looking.asked, looking.unit))
-    table = charts.asked_triangle_table(subject.sources, subject.targets, norms, looking.asked, looking.relative)
+    shown = diagnostics.triangle(subject.flow, looking.relative)
+    table = charts.triangle_table(subject.sources, subject.targets, shown, looking.asked)
     ceiling = highest_decade(table["norm"], 0.0 if looking.relative else 1.0)
     frames.chart(
         "triangle",
@@ -53,7 +54,7 @@ def row(looking: Looking) -> None:
         flow.delta_norms,
         looking.asked,
         decay,
-        median_by_lag(flow.relative_decay),
+        diagnostics.median_by_lag(flow.relative_decay),
         flow.half_life,
         looking.relative,
     )

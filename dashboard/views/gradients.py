@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,8 @@ from dashboard.history import History
 from dashboard.laboratory import cause, cost, frames, looking, pace, vanish
 from dashboard.laboratory.looking import Looking
 from dashboard.laboratory.subject import Subject, subject
-from rnn_core.errors import UserError
+from dashboard.network import Loaded
+from rnn_core.errors import RunError, UserError
 from rnn_core.runs import Run, RunStatus
 from rnn_core.sampling import read_prompt
 
@@ -57,6 +59,7 @@ def laboratory(run: Run, live: bool, sentence: str) -> None:
     try:
         moments = run.moments()
         if not moments:
+            network.newest(run)  # Where there are weights that cannot be read, this says why.
             st.info(wording_common.NO_CHECKPOINT, icon=":material/hourglass_top:")
             return
         history = session.history(run)
@@ -68,13 +71,17 @@ def laboratory(run: Run, live: bool, sentence: str) -> None:
     explanation(run, status)
     step, following = choose_moment(run, moments, live)
     try:
-        loaded = network.at(str(run.folder), step)
+        loaded = weights(run, moments, step, following)
+    except UserError as error:
+        widgets.problem("The weights of this moment cannot be read", error)
+        return
+    try:
         read = read_prompt(loaded.vocabulary, sentence)
         if read.explanation:
             st.text(read.explanation)
         if len(read.tokens) > MOST_WORDS:
             st.caption(f"Only the first {MOST_WORDS} are shown.")
-        chosen = subject(run, step, list(read.tokens[:MOST_WORDS]))
+        chosen = subject(run, loaded.step, list(read.tokens[:MOST_WORDS]))
     except UserError as error:
         widgets.problem("This sentence cannot be read", error)
         return
@@ -97,7 +104,19 @@ def laboratory(run: Run, live: bool, sentence: str) -> None:
         )
     GROUPS[group](Looking(chosen, asked, relative, unit, moments), history)
     if following:
-        pace.spent(run, step, time.perf_counter() - started)
+        pace.spent(run, loaded.step, time.perf_counter() - started)
+
+
+def weights(run: Run, moments: list[int], step: int, following: bool) -> Loaded:
+    """The network of this moment; where the page follows the training, of the last before it that can be read."""
+    earlier = [moment for moment in reversed(moments) if moment < step] if following else []
+    try:
+        return network.at(str(run.folder), step)
+    except RunError:
+        for moment in earlier:
+            with contextlib.suppress(RunError):
+                return network.at(str(run.folder), moment)
+        raise
 
 
 def explanation(run: Run, status: RunStatus) -> None:

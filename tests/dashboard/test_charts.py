@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dashboard.charts import corpus, generation, gradients, training
+from dashboard.charts import corpus, generation, training
 from dashboard.charts.common import POINTS, numbered, smooth, thin
 
 SERIES = hnp.arrays(float, st.integers(0, 5000), elements=st.floats(-1e6, 1e6))
@@ -87,40 +87,6 @@ def test_specifications_of_live_charts_depend_on_no_number():
     assert specification(10) == specification(500)
 
 
-def test_the_triangle_has_a_cell_for_every_pair_of_a_loss_and_an_earlier_or_equal_source():
-    norms = np.tril(np.random.default_rng(0).random((6, 6))) + np.triu(np.full((6, 6), np.nan), 1)
-    table = gradients.triangle_table(list("abcdef"), list("bcdefg"), norms)
-    assert len(table) == 21
-    assert (table["k"] <= table["t"]).all()
-    for row in table.itertuples():
-        assert row.norm == norms[row.t - 1, row.k - 1]
-        assert row.log10 == pytest.approx(np.log10(row.norm))
-        assert row.lag == row.t - row.k
-
-
-def test_a_relative_triangle_has_ones_on_its_diagonal():
-    norms = np.tril(np.random.default_rng(1).random((5, 5)) + 0.1)
-    table = gradients.triangle_table(list("abcde"), list("bcdef"), norms, relative=True)
-    assert np.allclose(table[table.lag == 0]["norm"], 1.0)
-
-
-def test_a_gradient_that_is_exactly_zero_takes_the_colour_of_the_page():
-    table = gradients.triangle_table(["a", "b"], ["b", "c"], np.array([[1.0, np.nan], [0.0, 1.0]]))
-    faded = table[(table.t == 2) & (table.k == 1)]["log10"].item()
-    assert np.isfinite(faded)
-    assert faded < gradients.FADED
-
-
-def test_the_decay_starts_at_one_and_its_median_is_the_median():
-    norms = np.array([[2.0, np.nan, np.nan], [1.0, 4.0, np.nan], [0.5, 1.0, 8.0]])
-    table = gradients.decay_table(["a", "b", "c"], norms)
-    rows = table[table.kind == gradients.ROW]
-    assert np.allclose(rows[rows.lag == 0]["share"], 1.0)
-    median = table[table.kind == gradients.MEDIAN].set_index("lag")["share"]
-    assert median[1] == pytest.approx(np.median([1 / 4, 1 / 8]))
-    assert median[2] == pytest.approx(0.5 / 8)
-
-
 def test_coverage_rises_to_the_whole_text():
     table = corpus.coverage_table(np.array([50, 30, 15, 5]))
     assert list(table["covered"]) == pytest.approx([0.5, 0.8, 0.95, 1.0])
@@ -141,14 +107,11 @@ def test_vocabulary_sizes_ascend_to_the_whole_vocabulary(most):
 
 
 def test_every_chart_is_valid_vega_lite():
-    norms = np.tril(np.ones((3, 3)))
     words = ["a", "b", "c"]
     curve = (np.arange(1.0, 4), np.ones(3))
     for chart in (
         training.loss_chart(training.loss_table(*curve, {1: 1.0}, {training.UNIFORM: 1.0}), "word"),
         training.gradient_norm_chart(training.gradient_norm_table(curve, curve, 1.0)),
-        gradients.triangle(gradients.triangle_table(words, words, norms)),
-        gradients.decay(gradients.decay_table(words, norms, 1.5)),
         corpus.coverage(corpus.coverage_table(np.array([3, 2, 1])), 2),
         corpus.frequencies(words, [3, 2, 1]),
         corpus.lengths(corpus.lengths_table(np.array([1, 2, 3])), "word"),
