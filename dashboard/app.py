@@ -26,6 +26,7 @@ page = st.navigation(
         st.Page("views/gradients.py", title="Gradients", icon=":material/gradient:"),
         st.Page("views/generate.py", title="Generate", icon=":material/edit_note:"),
         st.Page("views/runs.py", title="Runs", icon=":material/folder_open:"),
+        st.Page("views/story.py", title="Story", icon=":material/auto_stories:"),
         st.Page("views/race.py", title="Race", icon=":material/flag:"),
         st.Page("views/by_hand.py", title="By hand", icon=":material/edit:"),
     ]

@@ -143,3 +143,104 @@ RACE_SYMBOLS = (
     "$j$, on a fixed batch of sentences. All networks are measured after the same step."
 )
 RACE_IN_LINE = "It waits for its turn on this server. Keep this page open: that keeps its place."
+
+# --- the first story --------------------------------------------------------------------------------------------------
+
+STORY_TITLE = "The word that never received a gradient"
+STORY_INTRO = (
+    "Sixty seconds, four experiments. Every number below is of a network that is trained here and now, in a process of "
+    "its own; you can open it on every other page."
+)
+STORY_CHAPTERS = {
+    "tutorial": "1 · Four steps back",
+    "reach": "2 · All the way",
+    "distance": "3 · Twice as far",
+    "cure": "4 · Two cures",
+}
+STORY_TEXTS = {
+    "tutorial": (
+        "*The **queen** … ten words … lost **her** crown*: only the queen or king decides between *her* and *his*. "
+        "A tanh network with the tutorial's uniform start learns such sentences, and as in the tutorial each word's "
+        "gradient is cut after 4 steps back. Will it learn who the sentence is about?"
+    ),
+    "reach": (
+        "Now drag the truncation to *full*: each loss may send its gradient back to the first word. "
+        "Nothing else changes, neither the network nor its first weights."
+    ),
+    "distance": (
+        "Full gradients, and still ten words of luck: drag the gap to 20. On its way to the queen the gradient now "
+        "shrinks twice as often. Whether the network finds her in time becomes a lottery over the first weights; "
+        "draw other seeds."
+    ),
+    "cure": (
+        "The gap stays at 20. Start $W$ as an orthogonal matrix, which neither shrinks nor stretches what passes "
+        "through it; or take an LSTM, whose cell carries the gradient past $W$ (with a forget bias "
+        "of 3 it begins by remembering)."
+    ),
+}
+STORY_HELP = {
+    "truncate": "How many steps back a loss may send its gradient. A new training starts as soon as you let go.",
+    "gap": "How many words stand between queen and *her*. A new training starts as soon as you let go.",
+    "network": "A new training starts as soon as you choose.",
+    "seed": "Other first weights and another order, all else the same.",
+}
+STORY_NETWORKS = {
+    "tanh uniform": "tanh, uniform W",
+    "tanh orthogonal": "tanh, orthogonal W",
+    "lstm remembers": "LSTM",
+}
+STORY_WAITING = "The pictures begin with the first training."
+STORY_STARTING = "The network is being set up."
+STORY_PICTURES = {
+    "sentence": "What arrives at each word",
+    "loss": "Loss",
+    "accuracy": "“her” or “his”?",
+    "ledger": "Lag ledger",
+    "seeds": "Ten seeds",
+}
+STORY_SENTENCE_CUT = (
+    "The loss at “{target}” sends its gradient {reached} words back, to “{last}”, and is cut off there. The "
+    "{controller} stands {lag} words back: of this sentence's gradient {controller} receives **nothing**."
+)
+STORY_SENTENCE_FULL = (
+    "The loss at “{target}” sends its gradient all the way. At the {controller}, {lag} words back, it is **{share}** as "
+    "long as at the last word; before the training it was {at_first}. (A bar loses a sixth of its height for each power "
+    "of ten.)"
+)
+STORY_LOSS = "From {first:.2f} down to **{last:.2f}** nats a word."
+STORY_ACCURACY = "After {step:,} steps the right word is likelier in **{share}** of {items} sentences kept aside."
+STORY_FRESH = "Asked about {asked:,} fresh sentences, it is right in **{share}**: {verdict}."
+STORY_VERDICTS = {
+    "coin": "a coin flip",
+    "hardly": "hardly better than a coin flip",
+    "between": "better than a coin, but not learned",
+    "learned": "learned",
+}
+STORY_LEDGER_CUT = (
+    "Training adds {bars} bars into the gradient of $W$, and then nothing. The queen stands at lag {gap}: **no bar**."
+)
+STORY_LEDGER_FULL = (
+    "At the queen's lag, {gap}, the bar has **{share}** of the length of the whole gradient of $W$; before the training "
+    "it had {at_first}."
+)
+STORY_SEEDS = (
+    "Measured beforehand with these very settings (`benchmarks/agreement.py`): **{learned} of {seeds}** seeds learned "
+    "it, that is, were right in at least 95 %."
+)
+STORY_NO_SEEDS = "For these settings ten seeds were not measured: this is one run, and speaks for itself alone."
+STORY_ECHO = (
+    "Trained three times as long, ten seeds came to {low} to {high} % (median {median:g} %), and still none learned "
+    "it. No gradient reaches the queen, but the forward pass carries a faint echo of her, "
+    "and the output learns to hear it."
+)
+STORY_NOTES = (
+    "A tanh network or LSTM with 64 units, one-hot input, Adam with learning rate 0.004 (cosine), batches of 32, "
+    "clipping at 5, 2,000 sentences; 500 steps for gaps up to 10, 1,200 beyond. Another machine, or another number of "
+    "threads, rounds the last digit differently, and in the lottery that alone can turn a seed's luck. $G_j$ is the part of "
+    "$\\partial E/\\partial W$ in which $W$ was used $j$ steps before the loss; "
+    "$\\delta_{t,k} = \\partial E_t/\\partial a_k$."
+)
+STORY_EQUATIONS = (
+    r"\frac{\partial E}{\partial W} = \sum_j G_j, \qquad G_j = \sum_t \delta_{t,t-j}\, s_{t-j-1}^{\top},"
+    r"\qquad \text{truncation at } K:\ \sum_{j \le K} G_j"
+)

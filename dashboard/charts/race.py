@@ -83,7 +83,12 @@ def agreement_chart(table: pd.DataFrame, networks: Sequence[str]) -> alt.LayerCh
         alt.Tooltip("accuracy:Q", format=".1%"),
         alt.Tooltip("sentences:Q"),
     ]
-    coin = alt.Chart().mark_rule(strokeDash=[5, 4], color=FAINT).encode(y=alt.datum(0.5))
+    coin = (
+        alt.Chart()
+        .transform_aggregate(rows="count()")
+        .mark_rule(strokeDash=[5, 4], color=FAINT)
+        .encode(y=alt.datum(0.5))
+    )
     return _lines(table, base, networks, tooltip, coin, points=True)
 
 

@@ -1,0 +1,332 @@
+"""The word that never received a gradient: four experiments, each trained on the spot."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import streamlit as st
+
+from dashboard import library, racing, session, story, widgets, worker
+from dashboard import wording as common_wording
+from dashboard import wording_stories as wording
+from dashboard.charts import story as charts
+from dashboard.racing import LaneHistory
+from dashboard.story import Setting
+from rnn_core.errors import UserError
+from rnn_core.runs import Run, RunStatus
+
+PAGE = "story"
+CHAPTER = session.key(PAGE, "chapter")
+POLL_SECONDS = 0.8
+FULL = "full"
+
+
+def page() -> None:
+    st.title(wording.STORY_TITLE, anchor=False)
+    st.markdown(wording.STORY_INTRO)
+    problem = session.take_problem()
+    if problem is not None:
+        widgets.problem("This could not be trained", problem)
+    run, setting = opened()
+    chapter = choose_chapter(setting)
+    st.markdown(wording.STORY_TEXTS[chapter])
+    control(chapter, setting)
+    if run is None or setting is None:
+        st.info(wording.STORY_WAITING, icon=":material/play_circle:")
+    else:
+        live = widgets.at_work(run)
+        st.fragment(widgets.guarded(pictures), run_every=POLL_SECONDS if live else None)(run, setting, live)
+    onwards(chapter)
+    with st.expander("Equations and settings", icon=":material/function:"):
+        st.latex(wording.STORY_EQUATIONS)
+        st.markdown(wording.STORY_NOTES)
+
+
+def opened() -> tuple[Run | None, Setting | None]:
+    """The open run, if it is one of the story's, and which experiment it is."""
+    run_id = session.run_id()
+    if run_id is None:
+        return None, None
+    try:
+        run = library.open_run(run_id)
+    except UserError:
+        return None, None  # deleted, or a damaged one: the story can begin all the same
+    return run, story.recognise(run.config)
+
+
+# --- where the story stands -------------------------------------------------------------------------------------------
+
+
+def choose_chapter(setting: Setting | None) -> str:
+    chosen: str = st.segmented_control(
+        "Part",
+        list(story.CHAPTERS),
+        default="tutorial" if setting is None else setting.chapter,
+        required=True,
+        format_func=lambda name: wording.STORY_CHAPTERS[name],
+        label_visibility="collapsed",
+        key=CHAPTER,
+        persist_state="session",
+    )
+    return chosen
+
+
+def onwards(chapter: str) -> None:
+    place = story.CHAPTERS.index(chapter) + 1
+    if place < len(story.CHAPTERS):
+        following = story.CHAPTERS[place]
+        st.button(
+            wording.STORY_CHAPTERS[following],
+            icon=":material/arrow_forward:",
+            on_click=session.put,
+            args=(CHAPTER, following),
+            key=session.key(PAGE, "onwards"),
+        )
+        return
+    with st.container(horizontal=True):
+        st.page_link("views/gradients.py", label="Look into this network", icon=":material/gradient:")
+        st.page_link("views/race.py", label="Let networks race", icon=":material/flag:")
+        st.page_link("views/by_hand.py", label="Follow the gradient by hand", icon=":material/edit:")
+
+
+# --- what the visitor may change --------------------------------------------------------------------------------------
+
+
+def control(chapter: str, setting: Setting | None) -> None:
+    """The one thing to try in this part. Whoever changes it starts a new training."""
+    here = setting if setting is not None and setting.chapter == chapter else None
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        match chapter:
+            case "tutorial":
+                st.button(
+                    "Train it",
+                    type="primary" if here is None else "secondary",
+                    icon=":material/play_arrow:",
+                    on_click=begin,
+                    args=(Setting(),),
+                    key=session.key(PAGE, "train"),
+                )
+            case "reach":
+                names = [FULL if reach is None else str(reach) for reach in story.REACHES]
+                at = "4" if here is None else FULL if here.truncate is None else str(here.truncate)
+                slider("Truncation", "truncate", names, at, lambda name: Setting(truncate=reach_of(name)))
+            case "distance":
+                at = "10" if here is None else str(here.gap)
+                slider("Gap", "gap", list(map(str, story.GAPS)), at, lambda name: Setting(int(name), None))
+            case "cure":
+                key = session.key(PAGE, "network")
+                st.segmented_control(
+                    "Network",
+                    list(story.NETWORKS),
+                    default="tanh uniform" if here is None else here.network,
+                    required=True,
+                    format_func=lambda name: wording.STORY_NETWORKS[name],
+                    help=wording.STORY_HELP["network"],
+                    on_change=lambda: begin(Setting(20, None, session.value(key, "tanh uniform"))),
+                    key=key,
+                )
+        if setting is not None:
+            st.button(
+                "Another seed",
+                icon=":material/casino:",
+                help=wording.STORY_HELP["seed"],
+                on_click=begin,
+                args=(dataclasses.replace(setting, seed=setting.seed + 1),),
+                key=session.key(PAGE, "seed"),
+            )
+
+
+def slider(label: str, name: str, options: list[str], at: str, setting_of: Callable[[str], Setting]) -> None:
+    key = session.key(PAGE, name)
+    st.select_slider(
+        label,
+        options,
+        at if at in options else options[0],
+        help=wording.STORY_HELP[name],
+        on_change=lambda: begin(setting_of(session.value(key, at))),
+        width=360,
+        key=key,
+    )
+
+
+def reach_of(name: str) -> int | None:
+    return None if name == FULL else int(name)
+
+
+def begin(setting: Setting) -> None:
+    """Train this experiment now, and look at it; the one before it stops."""
+    before, known = opened()
+    try:
+        if before is not None and known is not None and before.status().alive and library.mine(before):
+            before.request("stop")
+        name = f"Story: {describe(setting)}"
+        race_id = worker.begin_race({name: setting.model()}, setting.corpus(), story.TEXT, setting.training())
+    except UserError as error:
+        session.leave_problem(error)
+        return
+    session.open_run(racing.lane_id(race_id, 1))
+
+
+def describe(setting: Setting) -> str:
+    reach = "full gradients" if setting.truncate is None else f"truncation {setting.truncate}"
+    return f"{wording.STORY_NETWORKS[setting.network]}, gap {setting.gap}, {reach}, seed {setting.seed}"
+
+
+# --- the pictures -----------------------------------------------------------------------------------------------------
+
+
+def pictures(run: Run, setting: Setting, live: bool) -> None:
+    """One look at the experiment. Drawn again several times a second while it trains."""
+    if live != widgets.at_work(run):
+        st.rerun()
+    try:
+        status = run.status()
+        history = session.lane_history(run)
+        history.update()
+        steps = run.moments()
+    except UserError as error:
+        widgets.problem("This training cannot be read", error)
+        return
+    state(setting, status)
+    if status.state in ("failed", "diverged", "dead"):
+        widgets.problem(common_wording.STATE_HELP[status.state], status.message)
+    if not steps:
+        st.info(wording.STORY_STARTING, icon=":material/hourglass_top:")
+        return
+    try:
+        books, sentence = story.ledger(str(run.folder), steps[-1]), story.example(str(run.folder), steps[-1])
+        first = steps[0]
+        first_books, first_sentence = story.ledger(str(run.folder), first), story.example(str(run.folder), first)
+        finished = status.state == "finished"
+        fresh = story.fresh_accuracy(str(run.folder), steps[-1], setting.gap) if finished else None
+    except UserError:
+        return  # a newer checkpoint took its place between the two looks; the next look finds it
+    arriving(setting, sentence, first_sentence)
+    left, right = st.columns(2, gap="large")
+    with left:
+        loss(history, status)
+    with right:
+        accuracy(history, status, fresh)
+    left, right = st.columns(2, gap="large")
+    with left:
+        the_ledger(setting, books, first_books)
+    with right:
+        ten_seeds(setting, fresh)
+
+
+def state(setting: Setting, status: RunStatus) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        widgets.state_badge(status.state)
+        st.caption(describe(setting))
+    if status.total_steps:
+        text = f"step {status.step:,} of {status.total_steps:,}"
+        st.progress(min(1.0, status.step / status.total_steps), text=text)
+
+
+def heading(name: str) -> None:
+    st.subheader(wording.STORY_PICTURES[name], anchor=False)
+
+
+def percent(share: float) -> str:
+    """0.123 -> "12 %", 0.00012 -> "0.012 %", 1e-9 -> "1e-07 %", 4.89 -> "4.9 times"."""
+    if share >= 2:
+        return f"{share:.1f} times"
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+
+
+def arriving(setting: Setting, sentence: story.Example, at_first: story.Example) -> None:
+    heading("sentence")
+    lag = len(sentence.words) - 1 - sentence.controller
+    controller = sentence.words[sentence.controller]
+    share = sentence.shares[sentence.controller]
+    reached = int(np.count_nonzero(sentence.shares)) - 1
+    if share == 0 and setting.truncate is not None:
+        last = sentence.words[len(sentence.words) - 1 - reached]
+        said = wording.STORY_SENTENCE_CUT.format(
+            target=sentence.target, reached=reached, last=last, controller=controller, lag=lag
+        )
+    else:
+        said = wording.STORY_SENTENCE_FULL.format(
+            target=sentence.target,
+            controller=controller,
+            lag=lag,
+            share=percent(share),
+            at_first=percent(at_first.shares[at_first.controller]),
+        )
+    st.markdown(said)
+    st.html(charts.sentence(sentence))
+
+
+def loss(history: LaneHistory, status: RunStatus) -> None:
+    heading("loss")
+    last = history.recent_loss()
+    if last is not None:
+        st.markdown(wording.STORY_LOSS.format(first=history.loss.values[0], last=last))
+    widgets.chart(
+        charts.loss(charts.loss_table(history.loss.steps, history.loss.values), status.total_steps or 1),
+        alt_text="Training loss over the steps",
+        key="story loss",
+    )
+
+
+def accuracy(history: LaneHistory, status: RunStatus, fresh: float | None) -> None:
+    heading("accuracy")
+    measured = {step: found.accuracy[0] for step, found in history.agreements.items() if found.accuracy}
+    if fresh is not None:
+        verdict = wording.STORY_VERDICTS[verdict_of(fresh)]
+        st.markdown(wording.STORY_FRESH.format(asked=story.ASKED, share=percent(fresh), verdict=verdict))
+    elif measured:
+        step = max(measured)
+        items = history.agreements[step].items[0]
+        st.markdown(wording.STORY_ACCURACY.format(step=step, share=percent(measured[step]), items=items))
+    widgets.chart(
+        charts.accuracy(charts.accuracy_table(measured), status.total_steps or 1),
+        alt_text="Share of sentences in which the right word is likelier, over the steps, beside a coin's half",
+        key="story accuracy",
+    )
+
+
+def verdict_of(accuracy: float) -> str:
+    """A coin's accuracy over ASKED sentences lies within two standard errors of a half, 19 times in 20."""
+    if accuracy >= story.LEARNED:
+        return "learned"
+    if accuracy < 0.5 + 2 * (0.25 / story.ASKED) ** 0.5:
+        return "coin"
+    return "hardly" if accuracy < 0.6 else "between"
+
+
+def the_ledger(setting: Setting, books: story.Ledger, at_first: story.Ledger) -> None:
+    heading("ledger")
+    share, first = float(books.shares[setting.gap]), float(at_first.shares[setting.gap])
+    if setting.truncate is not None and setting.truncate < setting.gap:
+        st.markdown(wording.STORY_LEDGER_CUT.format(bars=setting.truncate + 1, gap=setting.gap))
+    else:
+        st.markdown(wording.STORY_LEDGER_FULL.format(gap=setting.gap, share=percent(share), at_first=percent(first)))
+    widgets.chart(
+        charts.ledger(charts.ledger_table(books.shares), len(books.shares), setting.gap),
+        alt_text="What each distance pays into the gradient of W",
+        key="story ledger",
+    )
+
+
+def ten_seeds(setting: Setting, fresh: float | None) -> None:
+    heading("seeds")
+    beforehand = story.measured(setting)
+    if beforehand is None:
+        st.markdown(wording.STORY_NO_SEEDS)
+        return
+    seeds = len(beforehand.accuracies)
+    st.markdown(wording.STORY_SEEDS.format(learned=beforehand.learned, seeds=seeds))
+    widgets.chart(
+        charts.seeds(charts.seeds_table(beforehand.accuracies, fresh)),
+        alt_text="Accuracy of ten seeds after the last step, and of this run",
+        key="story seeds",
+    )
+    if setting.chapter == "tutorial":
+        longer = story.THREE_TIMES_AS_LONG.accuracies
+        st.caption(wording.STORY_ECHO.format(low=min(longer), high=max(longer), median=float(np.median(longer))))
+
+
+page()
