@@ -91,16 +91,15 @@ def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training:
 
 
 def watch(run: Run) -> None:
-    live = widgets.at_work(run)
-    # Only what moves is worth asking about every second.
-    st.fragment(widgets.guarded(picture), run_every=POLL_SECONDS if live else None)(run, live)
+    seconds = widgets.poll_seconds(run, POLL_SECONDS)
+    st.fragment(widgets.guarded(picture), run_every=seconds)(run, seconds)
     if library.mine(run) and hosting.caps() is not None:
         st.caption(wording.SHARE)
 
 
-def picture(run: Run, live: bool) -> None:
-    """One look at the run: its state, its numbers, its curves. Drawn again every second while it trains."""
-    if live != widgets.at_work(run):
+def picture(run: Run, seconds: float | None) -> None:
+    """One look at the run: its state, its numbers, its curves. Drawn again every so many seconds while it moves."""
+    if seconds != widgets.poll_seconds(run, POLL_SECONDS):
         st.rerun()
     try:
         status = run.status()

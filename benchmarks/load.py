@@ -1,0 +1,356 @@
+"""A public afternoon: 100 browsers open on a hosted server, 10 of them want to train, and there are two cores.
+
+    python benchmarks/load.py [--sessions 100] [--trainers 10] [--seconds 90]
+
+The browsers are websocket clients that speak Streamlit's protocol: each has a cookie of its own, opens a page, goes on
+to another every few seconds, and polls where the page asks for it, as a browser does. What must hold:
+
+- never more trainings at work than slots, and everybody who waits gets a turn, in order;
+- 95 of 100 reruns of a page end within a second;
+- the server's memory and file descriptors stop growing once everybody is there;
+- when everybody has left, no process remains.
+
+Ends with exit code 1 where one of these is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import secrets
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import machine
+import websockets
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # or dashboard.py, beside this file, hides the package of that name
+
+from dashboard import hosting, session, wording  # noqa: E402
+from rnn_core.runs import Run, list_runs, worker_alive  # noqa: E402
+from rnn_core.threads import usable_cores  # noqa: E402
+
+PAGES = ("", "train", "gradients", "generate", "runs")
+STAY_SECONDS = (4.0, 12.0)
+UNWATCHED_MINUTES = 0.25
+FINISHED = ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
+
+
+@dataclass
+class Log:
+    """What all browsers saw. Seconds from a request to the end of what it drew."""
+
+    pages: list[float] = field(default_factory=list)
+    polls: list[float] = field(default_factory=list)
+    clicks: list[float] = field(default_factory=list)
+    mishaps: list[str] = field(default_factory=list)
+
+
+class Browser:
+    """One visitor's tab."""
+
+    def __init__(self, address: str, log: Log) -> None:
+        self.address, self.log = address, log
+        self.cookie = f"{session.COOKIE}={secrets.token_hex(32)}"
+        self.hashes: dict[str, str] = {}  # page's address -> script hash
+        self.buttons: dict[str, str] = {}  # label -> id
+        self.polls: dict[str, float] = {}  # fragment -> seconds between polls
+        self.page, self.query = "", ""
+        self.replied = asyncio.Event()
+        self.one_at_a_time = asyncio.Lock()
+
+    async def __aenter__(self) -> Browser:
+        self.socket = await websockets.connect(
+            f"{self.address.replace('http', 'ws')}/_stcore/stream",
+            subprotocols=["streamlit"],
+            additional_headers={"Cookie": self.cookie, "Origin": self.address},
+            max_size=None,
+            open_timeout=60,
+        )
+        self.reader = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        self.reader.cancel()
+        await self.socket.close()
+
+    async def _read(self) -> None:
+        async for data in self.socket:
+            message = ForwardMsg()
+            message.ParseFromString(data)
+            kind = message.WhichOneof("type")
+            if kind == "script_finished" and message.script_finished in FINISHED:
+                self.replied.set()
+            elif kind == "navigation":
+                self.hashes = {page.url_pathname: page.page_script_hash for page in message.navigation.app_pages}
+                current = message.navigation.page_script_hash
+                self.page = next((path for path, known in self.hashes.items() if known == current), self.page)
+            elif kind == "page_info_changed":
+                self.query = message.page_info_changed.query_string
+            elif kind == "auto_rerun":
+                self.polls[message.auto_rerun.fragment_id] = message.auto_rerun.interval
+            elif kind == "new_session" and message.new_session.page_script_hash != "":
+                self.buttons.clear()
+            elif kind == "delta":
+                element = message.delta.new_element
+                which = element.WhichOneof("type")
+                if which == "button":
+                    self.buttons[element.button.label] = element.button.id
+                elif which == "exception" or (which == "alert" and wording.MISHAP[:30] in element.alert.body):
+                    self.log.mishaps.append(str(element)[:500])
+
+    async def _ask(self, times: list[float], fragment: str = "", button: str = "") -> None:
+        """Ask for a rerun, and wait until it has been drawn."""
+        async with self.one_at_a_time:
+            message = BackMsg()
+            state = message.rerun_script
+            state.query_string, state.page_script_hash = self.query, self.hashes.get(self.page, "")
+            if fragment:
+                state.fragment_id, state.is_auto_rerun = fragment, True
+            if button:
+                widget = state.widget_states.widgets.add()
+                widget.id, widget.trigger_value = self.buttons[button], True
+            self.replied.clear()
+            started = time.monotonic()
+            await self.socket.send(message.SerializeToString())
+            try:
+                await asyncio.wait_for(self.replied.wait(), 60)
+            except TimeoutError:
+                self.log.mishaps.append(f"no answer within 60 seconds on /{self.page}")
+            times.append(time.monotonic() - started)
+
+    async def go_to(self, page: str) -> None:
+        self.page = page
+        self.polls.clear()
+        await self._ask(self.log.pages)
+
+    async def click(self, label: str) -> None:
+        await self._ask(self.log.clicks, button=label)
+
+    async def stay(self, seconds: float) -> None:
+        """Look at the page for so long, polling as it asks for."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, min(self.polls.values(), default=left)))
+            for fragment in list(self.polls):
+                if time.monotonic() < end:
+                    await self._ask(self.log.polls, fragment=fragment)
+
+
+async def onlooker(browser: Browser, until: float, chance: random.Random) -> None:
+    while time.monotonic() < until:
+        await browser.stay(chance.uniform(*STAY_SECONDS))
+        await browser.go_to(chance.choice(PAGES))
+
+
+async def trainer(browser: Browser, until: float) -> None:
+    """Start the demo, and stay on the Train page."""
+    await browser.click(wording.FIRST_VISIT_BUTTON)
+    while time.monotonic() < until:
+        await browser.stay(min(5.0, max(0.1, until - time.monotonic())))
+
+
+# --- the server, seen from outside ------------------------------------------------------------------------------------
+
+
+@dataclass
+class Sample:
+    seconds: float
+    megabytes: float
+    descriptors: int
+    at_work: int
+    waiting: int
+
+
+def look(pid: int, folder: Path, started: float) -> Sample:
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        pages = int(file.read().split()[1])
+    at_work = sum(worker_alive(run) for run in folder.iterdir() if (run / "lock").exists())
+    with hosting._line(folder) as line:
+        waiting = sum(ticket.started is None for ticket in hosting._tickets(line))
+    return Sample(
+        time.monotonic() - started,
+        pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
+        len(os.listdir(f"/proc/{pid}/fd")),
+        at_work,
+        waiting,
+    )
+
+
+async def watch_server(pid: int, folder: Path, started: float, samples: list[Sample]) -> None:
+    while True:
+        samples.append(await asyncio.to_thread(look, pid, folder, started))
+        await asyncio.sleep(0.5)
+
+
+def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with open(folder.parent / "server.log", "wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.headless=true"]
+            + [f"--server.port={port}", "--server.address=127.0.0.1"],
+            cwd=ROOT,
+            env=os.environ | {hosting.VARIABLE: f"unwatched_minutes={UNWATCHED_MINUTES}", "SEE_BPTT_RUNS": str(folder)},
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1):
+                return process, address
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit((folder.parent / "server.log").read_text())
+
+
+def remaining(folder: Path) -> list[str]:
+    """Command lines of processes that still work on a run in this folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if "rnn_core" in command and str(folder) in command:
+                found.append(command)
+    return found
+
+
+# --- the afternoon ----------------------------------------------------------------------------------------------------
+
+
+async def afternoon(address: str, pid: int, folder: Path, sessions: int, trainers: int, seconds: float) -> Report:
+    log, samples = Log(), []
+    started = time.monotonic()
+    watcher = asyncio.create_task(watch_server(pid, folder, started, samples))
+    chance = random.Random(0)
+    browsers = [Browser(address, log) for _ in range(sessions)]
+    for browser in browsers:  # They come one after the other, as people do.
+        await browser.__aenter__()
+        await browser.go_to("")
+        await asyncio.sleep(0.05)
+    everybody = time.monotonic() - started
+    until = time.monotonic() + seconds
+    visits = [trainer(browser, until) for browser in browsers[:trainers]]
+    visits += [onlooker(browser, until, random.Random(chance.random())) for browser in browsers[trainers:]]
+    await asyncio.gather(*visits)
+    for browser in browsers:
+        await browser.__aexit__()
+    left = time.monotonic()
+    while remaining(folder) and time.monotonic() - left < 60 * UNWATCHED_MINUTES + 30:
+        await asyncio.sleep(0.5)
+    watcher.cancel()
+    return Report(log, samples, everybody, time.monotonic() - left)
+
+
+@dataclass
+class Report:
+    log: Log
+    samples: list[Sample]
+    everybody_seconds: float  # from the start until the last session was open
+    emptied_seconds: float  # from the last goodbye until no training was at work
+
+
+def share(times: list[float], percent: float) -> float:
+    return statistics.quantiles(times, n=1000)[round(10 * percent) - 1] if len(times) > 1 else float("nan")
+
+
+def grown(samples: list[Sample], start: float, end: float) -> tuple[float, float, int, int]:
+    """Memory and descriptors: medians over the first and the last quarter of the time in which everybody was there."""
+    inside = [sample for sample in samples if start <= sample.seconds <= end]
+    quarter = max(1, len(inside) // 4)
+    first, last = inside[quarter : 2 * quarter], inside[-quarter:]
+    return (
+        statistics.median(sample.megabytes for sample in first),
+        statistics.median(sample.megabytes for sample in last),
+        round(statistics.median(sample.descriptors for sample in first)),
+        round(statistics.median(sample.descriptors for sample in last)),
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Load test of hosted mode.")
+    parser.add_argument("--sessions", type=int, default=100)
+    parser.add_argument("--trainers", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=90.0)
+    options = parser.parse_args()
+    broken: list[str] = []
+
+    def promise(holds: bool, what: str) -> None:
+        print(f"- {'holds' if holds else '**BROKEN**'}: {what}")
+        if not holds:
+            broken.append(what)
+
+    print(machine.describe())
+    with tempfile.TemporaryDirectory(prefix="load-") as room:
+        folder = Path(room) / "runs"
+        folder.mkdir()
+        server, address = start_server(folder)
+        try:
+            report = asyncio.run(
+                afternoon(address, server.pid, folder, options.sessions, options.trainers, options.seconds)
+            )
+            runs = list_runs(folder)
+            begun = [
+                (run.config.created, events[0]["time"])
+                for run in runs
+                if run.config is not None
+                for events in [Run.open(run.folder).events(kinds=["started"])]
+                if events
+            ]
+            states = [run.status.state if run.status else run.error for run in runs]
+            orphans = remaining(folder)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+        log, samples = report.log, report.samples
+        print(f"- {options.sessions} sessions, {options.trainers} of them with a training, {options.seconds:g} s\n")
+        print("| seconds from request to picture | number | median | 95 % | 99 % | most |\n|---|---|---|---|---|---|")
+        for name, times in (("rerun of a page", log.pages), ("poll of a picture", log.polls), ("click", log.clicks)):
+            if times:
+                middle, p95, p99 = (share(times, percent) for percent in (50, 95, 99))
+                print(f"| {name} | {len(times)} | {middle:.3f} | {p95:.3f} | {p99:.3f} | {max(times):.3f} |")
+        end = report.everybody_seconds + options.seconds
+        first_mb, last_mb, first_fd, last_fd = grown(samples, report.everybody_seconds, end)
+        most = max(sample.at_work for sample in samples)
+        ends = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+        print(f"\nStates of the trainings at the end: {ends}.")
+        print(f"Longest line: {max(sample.waiting for sample in samples)} waiting.\n")
+        slots = hosting.Caps().slots
+        promise(most <= slots, f"at most {slots} trainings at a time on {usable_cores()} cores (seen: {most})")
+        promise(len(runs) == options.trainers, f"{options.trainers} trainings were accepted (seen: {len(runs)})")
+        order = [start for _, start in sorted(begun)]
+        promise(order == sorted(order), f"they began in the order in which they were asked for ({len(begun)} began)")
+        promise(share(log.pages, 95) < 1, f"95 % of reruns end within 1 s (seen: {share(log.pages, 95):.2f} s)")
+        promise(last_mb < 1.1 * first_mb + 10, f"memory stops growing ({first_mb:.0f} MB, later {last_mb:.0f} MB)")
+        promise(last_fd <= first_fd + 5, f"file descriptors stop growing ({first_fd}, later {last_fd})")
+        promise(not log.mishaps, f"no page showed an error ({len(log.mishaps)}) {log.mishaps[:1] or ''}")
+        promise(not orphans, f"no training is at work {report.emptied_seconds:.0f} s after everybody left")
+        promise(not remaining(folder), "no process remains after the server has ended")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
