@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from csv import QUOTE_NONNUMERIC
 from typing import Any
 
 import pandas as pd
@@ -22,6 +23,9 @@ def harmless(cell: Any) -> Any:
 
 
 def csv(table: pd.DataFrame) -> bytes:
-    """A table as CSV in UTF-8, with the mark by which a spreadsheet knows it; numbers with all their digits."""
+    """A table as CSV in UTF-8, with the mark by which a spreadsheet knows it; numbers with all their digits.
+
+    Texts are quoted, so that a line break in a word does not begin a row.
+    """
     safe = pd.DataFrame({harmless(str(name)): [harmless(cell) for cell in table[name]] for name in table.columns})
-    return safe.to_csv(index=False).encode("utf-8-sig")
+    return safe.to_csv(index=False, quoting=QUOTE_NONNUMERIC).encode("utf-8-sig")

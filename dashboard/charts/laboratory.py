@@ -19,7 +19,7 @@ FLOOR = 1e-30
 """What a logarithmic axis shows at the least: below lies rounding, far below any use."""
 
 
-def specification(build: Callable[..., alt.Chart | alt.LayerChart]) -> Callable[..., Specification]:
+def specification(build: Callable[..., alt.LayerChart]) -> Callable[..., Specification]:
     """A chart's specification by what it depends on, built once: Altair takes longer for it than NumPy for the numbers.
 
     The table comes later, beside it.
@@ -27,7 +27,7 @@ def specification(build: Callable[..., alt.Chart | alt.LayerChart]) -> Callable[
 
     @lru_cache(maxsize=64)
     def built(*arguments: Any) -> str:
-        return json.dumps(build(*arguments).to_dict(validate=False))
+        return json.dumps(_bare(build(*arguments)))
 
     @wraps(build)
     def fresh(*arguments: Any) -> Specification:
@@ -37,19 +37,25 @@ def specification(build: Callable[..., alt.Chart | alt.LayerChart]) -> Callable[
     return fresh
 
 
+def _bare(chart: alt.LayerChart) -> Specification:
+    specification: Specification = chart.to_dict(validate=False)
+    del specification["data"]
+    return specification
+
+
 MANY_WORDS = 45
 """So many labels still have room beside each other."""
 
 _SOME_WORD = "\N{REPLACEMENT CHARACTER} word"
 
 
-def specification_over_words(build: Callable[..., alt.Chart | alt.LayerChart]) -> Callable[..., Specification]:
+def specification_over_words(build: Callable[..., alt.LayerChart]) -> Callable[..., Specification]:
     """The same for a chart with the words of a sentence along its axis, its first argument: not built anew for each."""
 
     @lru_cache(maxsize=64)
     def built(many: bool, *arguments: Any) -> str:
         words = (_SOME_WORD,) * (MANY_WORDS + 1 if many else 1)
-        return json.dumps(build(words, *arguments).to_dict(validate=False)).replace(json.dumps(words), _PLACE)
+        return json.dumps(_bare(build(words, *arguments))).replace(json.dumps(words), _PLACE)
 
     @wraps(build)
     def fresh(words: tuple[str, ...], *arguments: Any) -> Specification:
@@ -114,8 +120,9 @@ def series(name: str, **columns: Any) -> pd.DataFrame:
 
 
 def stacked(*layers: alt.Chart, height: int, shared_colour: bool = True) -> alt.LayerChart:
-    """Layers on top of each other, without a table: that comes beside the specification."""
-    chart = alt.layer(*layers)
+    """Layers on top of each other, all of them drawn from the one table that comes beside the specification."""
+    # Without a name for it each layer would get a table of Altair's own, with one empty row in it.
+    chart = alt.layer(*layers, data=alt.NamedData("table"))
     assert isinstance(chart, alt.LayerChart)  # Altair says "or a facet", for the sake of charts that have one
     if not shared_colour:
         chart = chart.resolve_scale(color="independent")

@@ -248,9 +248,7 @@ def curve(phi: str) -> alt.LayerChart:
         .encode(x=x, y=y, color=color)
         .transform_filter(only(VALUE, SLOPE))
     )
-    chart = alt.layer(bars, lines).resolve_scale(y="independent")
-    assert isinstance(chart, alt.LayerChart)
-    return chart.properties(height=270)
+    return stacked(lines, bars, height=270).resolve_scale(y="independent")
 
 
 LEFT, RIGHT = "low end", "high end"

@@ -321,16 +321,17 @@ def film(ceiling: float, unit: str) -> alt.LayerChart:
         )
         .add_params(alt.selection_point(name="moment", fields=["step"], on="click", toggle=False))
     )
-    # The second colour of the theme's categories is its warm one, which no sequential ramp comes near.
     half = (
         alt.Chart()
         .mark_line(strokeWidth=2, interpolate="step-after")
         .encode(
             x="step:Q",
             y="half_life:Q",
-            color=alt.datum(HALF_LIFE, scale=alt.Scale(domain=[" ", HALF_LIFE]), legend=None),
+            # The second of the theme's colours, which no sequential ramp comes near.
+            color=alt.Color("line:N", scale=in_order(" ", HALF_LIFE), legend=None),
         )
         .transform_filter("datum.lag == 0 && isValid(datum.half_life)")
+        .transform_calculate(line=f"'{HALF_LIFE}'")
     )
     now = (
         alt.Chart()
