@@ -15,7 +15,6 @@ try:
     if hosting.caps() is not None:
         hosting.stay_offline()
         worker.attend()
-        widgets.remember_visitor()
 except UserError as error:
     widgets.problem(wording.NOT_SET_UP, error)
     st.stop()
@@ -33,3 +32,5 @@ page = st.navigation(
 )
 widgets.opened_run_box()
 widgets.guarded(page.run)()
+if hosting.caps() is not None:
+    widgets.remember_visitor()  # last, because what is drawn first moves the page down

@@ -209,6 +209,14 @@ LOST_ITS_PLACE = "It does not stand in line any more. Resume it to stand in line
 KEEP_OPEN = "It begins by itself when it is its turn. Keep this page open: whoever leaves for a minute loses the place."
 
 
+def hosted_training(minutes: float, steps: int, unwatched_minutes: float) -> str:
+    """What a hosted server gives a training."""
+    return (
+        f"This server is shared: a training may take {minutes:g} minutes and {steps:,} steps, and may have to wait for "
+        f"its turn. One that nobody looks at for {unwatched_minutes:g} minutes is stored and stopped."
+    )
+
+
 def hosted_runs(days: float, most: int) -> str:
     """What becomes of runs on a hosted server."""
     return (

@@ -36,7 +36,11 @@ def page() -> None:
 
 
 def set_up() -> None:
-    st.markdown(wording.TRAIN_INTRO)
+    caps = hosting.caps()
+    if caps is None:
+        st.markdown(wording.TRAIN_INTRO)
+    else:
+        st.markdown(wording.hosted_training(caps.minutes, caps.steps, caps.unwatched_minutes))
     chosen = session.corpus()
     if chosen is None:
         st.info(wording.NO_CORPUS, icon=":material/menu_book:")
