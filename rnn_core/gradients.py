@@ -12,7 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnn_core.numerics import Array
-from rnn_core.threads import in_row_blocks
+from rnn_core.threads import in_row_blocks, product
+
+
+# Up to so many rows (characters, say) one product with zeros and ones is quicker than sorting the positions.
+FEW_ROWS = 128
 
 
 @dataclass(eq=False)
@@ -26,6 +30,11 @@ class RowGradient:
     @classmethod
     def from_positions(cls, ids: Array, values: Array, shape: tuple[int, ...]) -> RowGradient:
         """ids (P,), values (P, M): the values of equal ids add up."""
+        if shape[0] <= FEW_ROWS:
+            rows, place = np.unique(ids, return_inverse=True)
+            indicator = np.zeros((len(rows), len(ids)), values.dtype)
+            indicator[place, np.arange(len(ids))] = 1
+            return cls(rows, product(indicator, values), shape)
         order = np.argsort(ids, kind="stable")
         sorted_ids = ids[order]
         starts = np.flatnonzero(np.concatenate([[True], sorted_ids[1:] != sorted_ids[:-1]]))

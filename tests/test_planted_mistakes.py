@@ -209,6 +209,13 @@ MISTAKES = [
         "gradients.py",
         "np.add.reduceat(values[order], starts, axis=0)",
         "values[order][starts]",
+        Witness("test_laws", "test_the_row_form_equals_the_dense_one_in_value_norm_and_update"),
+    ),
+    Mistake(
+        "a character that occurs twice is learnt from once",
+        "gradients.py",
+        "indicator[place, np.arange(len(ids))] = 1",
+        "indicator[place[:-1], np.arange(len(ids) - 1)] = 1",
         complex_step("relu"),
     ),
     Mistake(
