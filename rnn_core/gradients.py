@@ -14,7 +14,6 @@ import numpy as np
 from rnn_core.numerics import Array
 from rnn_core.threads import in_row_blocks, product
 
-
 # Up to so many rows (characters, say) one product with zeros and ones is quicker than sorting the positions.
 FEW_ROWS = 128
 
