@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from csv import QUOTE_NONNUMERIC
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -27,5 +28,7 @@ def csv(table: pd.DataFrame) -> bytes:
 
     Texts are quoted, so that a line break in a word does not begin a row.
     """
+    import pandas as pd  # half a second that the first page does without
+
     safe = pd.DataFrame({harmless(str(name)): [harmless(cell) for cell in table[name]] for name in table.columns})
     return safe.to_csv(index=False, quoting=QUOTE_NONNUMERIC).encode("utf-8-sig")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dashboard.charts.common import thin
+from dashboard.thinning import thin
 from rnn_core.runs import Run
 from rnn_core.training import HorizonMeasured
 

@@ -11,16 +11,19 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import altair as alt
-import pandas as pd
 import streamlit as st
 
 from dashboard import hosting, library, session, wording, worker
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunConfig
 from rnn_core.text import PreparedCorpus
+
+if TYPE_CHECKING:
+    # Charts and tables take a second to import: the first page can be read before anyone needs them.
+    import altair as alt
+    import pandas as pd
 
 Color = Literal["green", "blue", "orange", "red", "gray"]
 _STATE_LOOKS: dict[str, tuple[Color, str]] = {
@@ -92,15 +95,19 @@ def chart(drawing: alt.Chart | alt.LayerChart, *, alt_text: str, key: str) -> No
     Its table travels beside the specification, not inside it: a live chart then keeps its canvas and swaps its numbers,
     where a changed specification would tear it down and build it anew.
     """
+    from altair import Undefined
+
     bare = drawing.copy(deep=False)
-    bare.data = alt.Undefined
+    bare.data = Undefined
     specification: dict[str, Any] = bare.to_dict(validate=False)
     st.vega_lite_chart(drawing.data, specification, width="stretch", theme="streamlit", key=key, alt=alt_text)
 
 
 def frame(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     """Columns of a table; the names are ours."""
-    return pd.DataFrame(dict(columns))
+    from pandas import DataFrame
+
+    return DataFrame(dict(columns))
 
 
 def table(columns: Mapping[str, Sequence[Any]], **options: Any) -> None:

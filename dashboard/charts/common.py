@@ -1,4 +1,4 @@
-"""What several charts need: thinning of long series, and words as labels of an axis."""
+"""What several charts need: smooth lines, and words as labels of an axis."""
 
 from __future__ import annotations
 
@@ -14,27 +14,6 @@ FAINT = "#868b90"
 
 SHORT = "format(datum.value, '~s')"
 """Each label by itself: 500, 1k, 1.5k. Given as a format, all would take one unit: 0.5k, 1k, 1.5k."""
-
-POINTS = 1000
-"""Points a live chart may hold: a browser redraws 1,000 in 0.16 s, 10,000 in 0.39 s."""
-
-
-def thin(values: npt.ArrayLike, limit: int = POINTS) -> npt.NDArray[np.intp]:
-    """values (n,) -> at most `limit` ascending indices that keep the outline: first, last, every bucket's extremes.
-
-    A mean or every n-th point would hide a spike, and spikes are what one looks for. NaN counts as an extreme.
-    """
-    series = np.asarray(values, dtype=float)
-    count = len(series)
-    if count <= limit:
-        return np.arange(count)
-    edges = np.linspace(0, count, max(1, (limit - 2) // 2) + 1).astype(int)
-    kept = {0, count - 1}
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
-        kept.add(start + int(np.argmin(series[start:stop])))
-        kept.add(start + int(np.argmax(series[start:stop])))
-    return np.array(sorted(kept))
-
 
 def smooth(values: npt.ArrayLike, reach: int) -> npt.NDArray[np.float64]:
     """values (n,) -> the mean at each place over `reach` values on either side.

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dashboard.charts.common import FAINT, counted, logarithmic, numbered, thin
+from dashboard.charts.common import FAINT, counted, logarithmic, numbered
 from dashboard.charts.laboratory import (
     MANY_WORDS,
     Floats,
@@ -23,6 +23,7 @@ from dashboard.charts.laboratory import (
     specification_over_words,
     stacked,
 )
+from dashboard.thinning import thin
 from rnn_core.diagnostics import (
     HISTOGRAM_EDGES,
     Blame,

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.common import FAINT, counted, logarithmic, numbered, thin
+from dashboard.charts.common import FAINT, counted, logarithmic, numbered
 from dashboard.charts.laboratory import (
     Floats,
     in_order,
@@ -21,6 +21,7 @@ from dashboard.charts.laboratory import (
 )
 from dashboard.charts.laboratory_cause import aligned, words_below
 from dashboard.history import Series
+from dashboard.thinning import thin
 from rnn_core.diagnostics import ClipForensics, LagLedger, WhoMattered
 
 # --- lag ledger -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dashboard.charts.common import counted, layered, logarithmic, smooth, thin
+from dashboard.charts.common import counted, layered, logarithmic, smooth
+from dashboard.thinning import thin
 from rnn_core.training import TrainingSettings
 
 TRAINING, VALIDATION, UNIGRAM, UNIFORM = "training", "validation", "unigram", "ln(vocabulary)"

@@ -8,7 +8,6 @@ import numpy as np
 import streamlit as st
 
 from dashboard import hosting, session, sources, widgets, wording, worker
-from dashboard.charts import corpus as charts
 from dashboard.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
 from rnn_core import corpora, text
 from rnn_core.errors import EncodingError, UserError
@@ -289,6 +288,8 @@ def choose_vocabulary(whole: PreparedCorpus) -> int:
     most = len(whole.vocabulary)
     if most <= 60:
         return most
+    from dashboard.charts import corpus as charts
+
     sizes = charts.sizes(50, most)
     usual = max(size for size in sizes if size <= max(8000, sizes[0]))
     key = session.key(PAGE, "vocabulary")
@@ -309,6 +310,8 @@ def choose_vocabulary(whole: PreparedCorpus) -> int:
 
 
 def show(corpus: PreparedCorpus, settings: TextSettings) -> None:
+    from dashboard.charts import corpus as charts
+
     report, unit = corpus.report, widgets.unit(settings.unit)
     with st.container(horizontal=True, gap="medium"):
         widgets.number("Sentences", report.sentences, "{:,}")

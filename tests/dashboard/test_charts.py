@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dashboard.charts import corpus, generation, training
-from dashboard.charts.common import POINTS, numbered, smooth, thin
+from dashboard.charts.common import numbered, smooth
+from dashboard.thinning import POINTS, thin
 
 SERIES = hnp.arrays(float, st.integers(0, 5000), elements=st.floats(-1e6, 1e6))
 
