@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from dashboard import hosting, session, sources, widgets, wording, worker
+from dashboard import hosting, session, sources, widgets, wording, wording_stories, worker
 from dashboard.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
 from rnn_core import corpora, text
 from rnn_core.errors import EncodingError, UserError
@@ -47,6 +47,7 @@ def first_visit() -> None:
         st.markdown(wording.FIRST_VISIT)
         if st.button(wording.FIRST_VISIT_BUTTON, type="primary", icon=":material/play_arrow:"):
             start_demo()
+        st.page_link("views/story.py", label=wording_stories.STORY_LINK, icon=":material/auto_stories:")
 
 
 def start_demo() -> None:

@@ -244,6 +244,8 @@ def arriving(setting: Setting, sentence: story.Example, at_first: story.Example)
     reached = int(np.count_nonzero(sentence.shares)) - 1
     if share == 0 and setting.truncate is not None:
         last = sentence.words[len(sentence.words) - 1 - reached]
+        if not last.isalpha():  # A word of the grammar is letters alone. Another's run may hold anything: no Markdown.
+            last = "…"
         said = wording.STORY_SENTENCE_CUT.format(
             target=sentence.target, reached=reached, last=last, controller=controller, lag=lag
         )
@@ -325,8 +327,12 @@ def ten_seeds(setting: Setting, fresh: float | None) -> None:
         key="story seeds",
     )
     if setting.chapter == "tutorial":
-        longer = story.THREE_TIMES_AS_LONG.accuracies
-        st.caption(wording.STORY_ECHO.format(low=min(longer), high=max(longer), median=float(np.median(longer))))
+        longer = story.LONGER.accuracies
+        st.caption(
+            wording.STORY_ECHO.format(
+                steps=story.LONGER_STEPS, low=min(longer), high=max(longer), median=float(np.median(longer))
+            )
+        )
 
 
 page()

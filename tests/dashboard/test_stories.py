@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,16 +16,20 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import racing, session, worker
+from dashboard import racing, session, story, worker
 from dashboard import wording_stories as wording
 from dashboard.charts import by_hand as charts
 from dashboard.charts import race as race_charts
-from rnn_core import by_hand, runs
+from dashboard.charts import story as story_charts
+from rnn_core import by_hand, runs, training
 from rnn_core.by_hand import ASKED, SENTENCE, TARGETS, WORDS
+from rnn_core.corpora import agreement_items
+from rnn_core.diagnostics import agreement_accuracy, gradient_flow
 from rnn_core.model import ModelConfig
 from rnn_core.race import AgreementMeasured
 from rnn_core.runs import Run
 from rnn_core.training import TrainingSettings
+from rnn_core.work import work
 from tests.dashboard.conftest import HOSTILE
 
 # --- BPTT by hand -----------------------------------------------------------------------------------------------------
@@ -327,3 +334,215 @@ def test_every_network_of_the_list_can_be_made_named_and_recognised(network):
     assert network in wording.RACE_NETWORKS
     config = SimpleNamespace(model=model)
     assert racing.network_of(config) == network
+
+
+# --- the first story --------------------------------------------------------------------------------------------------
+
+
+def story_key(name: str) -> str:
+    return session.key("story", name)
+
+
+def opened_run(folder: Path, app: AppTest) -> Run:
+    linked = app.query_params["run"]
+    return Run.open(folder / (linked if isinstance(linked, str) else linked[0]))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of the story that take a second instead of ten; what they learn is not asked here."""
+    monkeypatch.setattr(story, "SHORT", 40)
+    monkeypatch.setattr(story, "LONG", 60)
+    monkeypatch.setattr(story, "HIDDEN", 16)
+
+
+def test_the_first_click_trains_the_tutorials_network_and_shows_what_it_never_gets(open_page, runs_folder, quick):
+    app = open_page("story")
+    assert not app.error
+    click(app, "Train it")
+    run = opened_run(runs_folder, app)
+    assert story.recognise(run.config) == story.Setting()
+    assert (run.config.training.truncate, run.config.model.init) == (4, "uniform")
+    wait_until(lambda: run.status().state == "finished")
+    app.run()
+    assert "receives **nothing**" in said(app)
+    assert "Training adds 5 bars" in said(app)
+    assert "**0 of 10** seeds learned" in said(app)
+    shown = story.fresh_accuracy(str(run.folder), 40, 10)
+    assert f"right in **{100 * shown:.0f} %**" in said(app)
+    assert len(app.get("vega_lite_chart") + app.get("arrow_vega_lite_chart")) == 4
+
+
+def test_each_control_starts_a_training_with_that_one_thing_changed_and_ends_the_one_before(
+    open_page, runs_folder, monkeypatch
+):
+    monkeypatch.setattr(story, "SHORT", 100_000)
+    app = open_page("story")
+    click(app, "Train it")
+    first = opened_run(runs_folder, app)
+    wait_until(lambda: first.status().state == "running")
+    monkeypatch.setattr(story, "SHORT", 30)
+    monkeypatch.setattr(story, "LONG", 30)
+    # The settings of the first are the story's no more; it is stopped here as a visitor would.
+    first.request("stop")
+    app.segmented_control(key=story_key("chapter")).set_value("reach").run()
+    app.select_slider(key=story_key("truncate")).set_value("full").run()
+    assert story.recognise(opened_run(runs_folder, app).config) == story.Setting(truncate=None)
+    app.segmented_control(key=story_key("chapter")).set_value("distance").run()
+    app.select_slider(key=story_key("gap")).set_value("20").run()
+    assert story.recognise(opened_run(runs_folder, app).config) == story.Setting(20, None)
+    click(app, "Another seed")
+    assert story.recognise(opened_run(runs_folder, app).config) == story.Setting(20, None, seed=3)
+    app.segmented_control(key=story_key("chapter")).set_value("cure").run()
+    for network in ("tanh orthogonal", "lstm remembers"):
+        app.segmented_control(key=story_key("network")).set_value(network).run()
+        assert story.recognise(opened_run(runs_folder, app).config) == story.Setting(20, None, network)
+    last = opened_run(runs_folder, app)
+    wait_until(lambda: last.status().state == "finished")
+    app.run()
+    assert "**10 of 10** seeds learned" in said(app)
+    assert not app.error
+
+
+def test_a_running_experiment_is_stopped_by_the_next(open_page, runs_folder, monkeypatch):
+    monkeypatch.setattr(story, "SHORT", 100_000)
+    app = open_page("story")
+    click(app, "Train it")
+    first = opened_run(runs_folder, app)
+    wait_until(lambda: first.status().state == "running")
+    click(app.run(), "Another seed")
+    wait_until(lambda: first.status().state == "stopped")
+    assert opened_run(runs_folder, app).id != first.id
+
+
+def test_a_link_to_an_experiment_opens_the_part_of_the_story_it_belongs_to(open_page, runs_folder, quick):
+    app = open_page("story")
+    app.segmented_control(key=story_key("chapter")).set_value("cure").run()
+    app.segmented_control(key=story_key("network")).set_value("tanh orthogonal").run()
+    run = opened_run(runs_folder, app)
+    wait_until(lambda: run.status().state == "finished")
+    again = open_page("story", run.id)
+    assert again.segmented_control(key=story_key("chapter")).value == "cure"
+    assert again.segmented_control(key=story_key("network")).value == "tanh orthogonal"
+    assert "finished" in "".join(str(element.proto) for element in again.main)
+
+
+def test_the_story_begins_anew_beside_a_run_that_is_none_of_its_experiments(open_page, trained_run):
+    app = open_page("story", trained_run.id)
+    assert story.recognise(trained_run.config) is None
+    assert [info.value for info in app.info] == [wording.STORY_WAITING]
+
+
+def test_an_experiment_that_was_not_measured_beforehand_claims_nothing_of_ten_seeds(open_page, runs_folder, quick):
+    app = open_page("story")
+    app.segmented_control(key=story_key("chapter")).set_value("distance").run()
+    app.select_slider(key=story_key("gap")).set_value("15").run()
+    run = opened_run(runs_folder, app)
+    wait_until(lambda: run.status().state == "finished")
+    app.run()
+    assert wording.STORY_NO_SEEDS in said(app)
+    assert "of 10" not in said(app)
+
+
+def test_what_was_measured_beforehand_is_what_the_story_trains():
+    """The benchmark that measured the ten seeds has the story's settings, condition by condition."""
+    ask = (
+        "import json, agreement as a\n"
+        "print(json.dumps([[c.name, c.gap, a.SENTENCES, a.HIDDEN, c.model, a.settings(c, 2).to_json()] "
+        "for c in a.CONDITIONS]))\n"
+        "print(json.dumps([a.LEARNED, a.ASKED, a.ASKED_SEED]))"
+    )
+    benchmarks = Path(__file__).parents[2] / "benchmarks"
+    found = subprocess.run(
+        [sys.executable, "-c", ask], cwd=benchmarks, capture_output=True, text=True, check=True, timeout=60
+    ).stdout.split("\n")
+    assert json.loads(found[1]) == [story.LEARNED, story.ASKED, story.ASKED_SEED]
+    conditions = {name: rest for name, *rest in json.loads(found[0])}
+    names = {
+        "gap 10, truncation 4": story.Setting(10, 4),
+        "gap 10, full": story.Setting(10, None),
+        "gap 20, full": story.Setting(20, None),
+        "gap 20, full, orthogonal W": story.Setting(20, None, "tanh orthogonal"),
+        "gap 20, full, LSTM, forget bias 3": story.Setting(20, None, "lstm remembers"),
+        "gap 20, full, LSTM, forget bias 1": story.Setting(20, None, "lstm"),
+    }
+    assert {(setting.gap, setting.truncate, setting.network) for setting in names.values()} == set(story.MEASURED)
+    by_the_clock = ("checkpoint_every_seconds", "epochs")
+    for name, setting in names.items():
+        gap, sentences, hidden, model, training = conditions[name]
+        assert (gap, sentences, hidden) == (setting.gap, story.SENTENCES, story.HIDDEN)
+        expected = ModelConfig(vocabulary_size=len(setting.corpus().vocabulary), hidden_size=hidden, **model)
+        assert setting.model() == expected
+        ours = setting.training().to_json()
+        assert [key for key in ours if ours[key] != training[key] and key not in by_the_clock] == []
+    gap, _, _, model, training = conditions["gap 10, truncation 4, longer"]
+    assert (gap, model, training["truncate"], training["steps"]) == (10, {}, 4, story.LONGER_STEPS)
+
+
+@pytest.mark.parametrize("measured", [*story.MEASURED.values(), story.LONGER])
+def test_the_count_of_those_who_learned_fits_the_accuracies(measured):
+    assert len(measured.accuracies) == 10
+    # A rounded 95 may have been a little less.
+    assert sum(accuracy > 95 for accuracy in measured.accuracies) <= measured.learned
+    assert measured.learned <= sum(accuracy >= 95 for accuracy in measured.accuracies)
+
+
+def test_the_seed_that_the_story_begins_with_is_the_median_one():
+    accuracies = story.MEASURED[10, 4, "tanh uniform"].accuracies
+    assert abs(accuracies[story.Setting().seed] - np.median(accuracies)) <= 1
+
+
+@pytest.mark.parametrize(("truncate", "learns"), [(4, False), (None, True)])
+def test_here_too_a_network_learns_with_full_gradients_and_not_with_four_steps(truncate, learns):
+    setting = story.Setting(truncate=truncate)
+    corpus = setting.corpus()
+    model = training.new_model(setting.model(), setting.training())
+    for _ in training.train(model, corpus, setting.training()):
+        pass
+    asked = agreement_items(10, story.ASKED, seed=story.ASKED_SEED)
+    accuracy = agreement_accuracy(model, corpus.vocabulary, asked).overall
+    assert (accuracy >= story.LEARNED) == learns
+    assert learns or accuracy < 0.8
+
+
+@pytest.mark.parametrize("truncate", [4, 10, None])
+def test_the_bars_of_a_sentence_are_its_gradient_as_far_as_training_uses_it(tmp_path, truncate, quick):
+    setting = story.Setting(truncate=truncate)
+    run = runs.create_run(tmp_path / "run", "", setting.corpus(), setting.model(), setting.training(), story.TEXT)
+    work(run.folder)
+    example = story.example(str(run.folder), 40)
+    assert example.words[example.controller] == "queen"
+    assert example.target == "her"
+    lag = len(example.words) - 1 - example.controller
+    assert lag == setting.gap
+    ids = run.vocabulary().encode_sentence([*example.words[1:], example.target])[:-1]
+    norms = gradient_flow(run.load_model(), ids[:-1], ids[1:]).delta_norms[-1]
+    reached = len(norms) if truncate is None else truncate + 1
+    np.testing.assert_allclose(example.shares[-reached:], (norms / norms[-1])[-reached:], rtol=1e-6)
+    assert not example.shares[:-reached].any()
+    assert (example.shares[example.controller] > 0) == (truncate != 4)
+    books = story.ledger(str(run.folder), 40)
+    used = len(books.shares) if truncate is None else truncate + 1
+    # Before the first word there is no state that W could have been multiplied with.
+    assert np.count_nonzero(books.shares) == min(used, len(books.shares) - 1)
+    drawn = story_charts.sentence(example)
+    assert drawn.count("no gradient") == np.count_nonzero(example.shares == 0)
+    assert "<s>" not in drawn
+    table = story_charts.ledger_table(books.shares)
+    assert set(table["lag"]) <= set(range(used))
+
+
+def test_charts_of_the_story_keep_their_specification_while_it_trains():
+    def specifications(count: int) -> list[dict[str, object]]:
+        steps = np.arange(1.0, count + 1)
+        drawn = [
+            story_charts.loss(story_charts.loss_table(steps, steps), 500),
+            story_charts.accuracy(story_charts.accuracy_table(dict.fromkeys(range(count), 0.5)), 500),
+            story_charts.ledger(story_charts.ledger_table(1 / steps), 15, 10),
+            story_charts.seeds(story_charts.seeds_table((50, 60), count / 1000)),
+        ]
+        for chart in drawn:
+            chart.data = {"values": []}
+        return [chart.to_dict() for chart in drawn]
+
+    assert specifications(5) == specifications(70)
