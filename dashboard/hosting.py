@@ -132,8 +132,13 @@ def check_corpus(corpus: PreparedCorpus, caps: Caps) -> None:
         )
 
 
-def check_training(corpus: PreparedCorpus, model: ModelConfig, training: TrainingSettings, caps: Caps) -> None:
-    """Raises CorpusError or SettingsError, with the numbers, for what this server does not train."""
+def check_training(
+    corpus: PreparedCorpus, model: ModelConfig, training: TrainingSettings, caps: Caps, together: int = 1
+) -> None:
+    """Raises CorpusError or SettingsError, with the numbers, for what this server does not train.
+
+    `together`: so many networks, the largest of them like this one, that share one process.
+    """
     check_corpus(corpus, caps)
     tokens = sum(map(len, corpus.train)) - len(corpus.train)
     sizes = (
@@ -150,7 +155,8 @@ def check_training(corpus: PreparedCorpus, model: ModelConfig, training: Trainin
                 f"you ask for {what.format(asked)}, and this server allows {most:,}. "
                 "Choose less, or run the app on your own machine."
             )
-    needed = memory.estimate_for(corpus, model, training).total_bytes
+    estimate = memory.estimate_for(corpus, model, training)
+    needed = estimate.total_bytes + (together - 1) * (estimate.total_bytes - estimate.process_bytes)
     # What other processes need comes first: a training that is killed for its size helps nobody.
     most_bytes = min(caps.memory_megabytes * 10**6, memory.available_bytes())
     if needed > most_bytes:

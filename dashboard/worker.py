@@ -54,7 +54,8 @@ def begin_race(
     made: list[Run] = []
     try:
         for place, (name, model) in enumerate(entrants.items(), 1):
-            made.append(_make(racing.lane_id(race_id, place), name, corpus, text, model, training))
+            lane = racing.lane_id(race_id, place)
+            made.append(_make(lane, name, corpus, text, model, training, len(entrants)))
     except UserError:
         for run in made:
             runs.delete_run(run.folder)
@@ -64,12 +65,18 @@ def begin_race(
 
 
 def _make(
-    run_id: str, name: str, corpus: PreparedCorpus, text: TextSettings, model: ModelConfig, training: TrainingSettings
+    run_id: str,
+    name: str,
+    corpus: PreparedCorpus,
+    text: TextSettings,
+    model: ModelConfig,
+    training: TrainingSettings,
+    together: int = 1,
 ) -> Run:
-    """A new run, if this server's caps allow it."""
+    """A new run, which shares its process with `together` in all, if this server's caps allow it."""
     caps, root = hosting.caps(), library.root()
     if caps is not None:
-        hosting.check_training(corpus, model, training, caps)
+        hosting.check_training(corpus, model, training, caps, together)
         hosting.check_one_more(root, library.visitor(), caps)
         hosting.check_room(root, library.visitor(), caps)
     run = runs.create_run(root / run_id, name, corpus, model, training, text)

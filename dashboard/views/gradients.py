@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from dashboard import network, session, widgets, worker
+from dashboard import library, network, session, widgets, worker
 from dashboard import wording as wording_common
 from dashboard import wording_laboratory as wording
 from dashboard.charts.common import numbered
@@ -127,8 +127,9 @@ def explanation(run: Run, status: RunStatus) -> None:
     if status.state != "diverged":
         return
     st.markdown(wording.DIVERGED)
-    clipped = run.config.training.clip is not None
-    if not clipped and st.button(wording.CURE_BUTTON, help=wording.CURE_HELP, icon=":material/healing:"):
+    # Who only looks on must not come to the whole corpus by training a copy of the run.
+    curable = run.config.training.clip is None and library.mine(run)
+    if curable and st.button(wording.CURE_BUTTON, help=wording.CURE_HELP, icon=":material/healing:"):
         cure(run)
 
 
@@ -137,6 +138,7 @@ def cure(run: Run) -> None:
     config = run.config
     training = replace(config.training, clip=wording.CURE_LIMIT, clip_mode="norm")
     try:
+        library.check_mine(run)
         begun = worker.begin(f"{config.name}, clipped", run.corpus(), config.text, config.model, training)
     except UserError as error:
         widgets.problem("This training could not be started", error)

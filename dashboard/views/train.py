@@ -7,7 +7,7 @@ import time
 
 import streamlit as st
 
-from dashboard import hosting, library, session, settings_form, widgets, wording, worker
+from dashboard import hosting, library, racing, session, settings_form, widgets, wording, worker
 from dashboard.charts import training as charts
 from dashboard.history import History
 from rnn_core import memory
@@ -191,10 +191,11 @@ def start(run: Run) -> None:
 
 
 def in_line(run: Run, status: RunStatus) -> hosting.Place | None:
-    """Where a run stands that waits for its turn on a hosted server."""
+    """Where a run stands that waits for its turn on a hosted server; the networks of a race stand there as one."""
     if status.state != "queued" or hosting.caps() is None:
         return None
-    return hosting.place(run.folder.parent, run.id)
+    places = (hosting.place(member.folder.parent, member.id) for member in racing.waiting_with(run))
+    return next((place for place in places if place is not None), None)
 
 
 def stop_waiting(run: Run) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from dashboard import hosting, library, session, sources, wording, worker
+from dashboard import hosting, library, session, sources, wording, wording_laboratory, worker
 from dashboard.hosting import Caps
 from rnn_core import memory, runs
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
@@ -26,6 +26,7 @@ from rnn_core.model import ModelConfig
 from rnn_core.runs import Run, worker_alive
 from rnn_core.text import TextSettings
 from rnn_core.training import TrainingSettings
+from rnn_core.work import work
 from tests.dashboard.conftest import APP, running_server
 from tests.dashboard.test_pages import button, texts
 
@@ -542,6 +543,27 @@ def test_what_changes_a_run_asks_whose_it_is(hosted, visiting, new_run) -> None:
     assert run.status().state == "created"
     visiting(ANNA)
     library.check_mine(run)
+
+
+def test_a_guest_cannot_copy_the_corpus_of_a_run_by_training_it_again(hosted, open_page, new_run) -> None:
+    hosted()
+    run = new_run(clip=None, horizon_every_seconds=0.0)
+    work(run.folder)
+    with sqlite3.connect(run.folder / "events.sqlite") as database:
+        database.execute("UPDATE status SET state = 'diverged', message = 'it exploded.'")
+    hosting.give(run.folder, hosting.mark("a" * 64))
+    assert wording_laboratory.CURE_BUTTON in labels(visit(open_page, "gradients", run))
+    assert wording_laboratory.CURE_BUTTON not in labels(visit(open_page, "gradients", run, secret="b" * 64))
+
+
+def test_networks_that_share_a_process_are_weighed_together() -> None:
+    corpus = agreement()
+    config = ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=250)
+    one = memory.estimate_for(corpus, config, TrainingSettings()).total_bytes
+    caps = replace(CAPS, memory_megabytes=2 + one // 10**6)
+    hosting.check_training(corpus, config, TrainingSettings(), caps)
+    with pytest.raises(SettingsError, match="MB of memory"):
+        hosting.check_training(corpus, config, TrainingSettings(), caps, together=4)
 
 
 def test_a_runs_folder_tells_nobody_the_secret_of_its_owner(hosted, visiting, runs_folder, monkeypatch) -> None:
