@@ -21,6 +21,7 @@ from rnn_core.diagnostics import (
     state_jacobian,
     step_factors,
     step_norms,
+    text_trace,
     two_paths,
 )
 from rnn_core.diagnostics.horizon import data_bounds
@@ -328,3 +329,14 @@ def test_a_gradient_that_ranks_the_words_as_the_truth_does_has_rank_correlation_
     # Spearman by hand: ranks 1 2 3 4 against 2 1 4 3 differ by 1 each: 1 - 6 * 4 / (4 * 15).
     assert found(np.array([1.0, 2, 3, 4]), np.array([2.0, 1, 4, 3])) == pytest.approx(0.6)
     assert np.isnan(found(same[:2], same[:2]))
+
+
+def test_a_text_is_read_as_training_reads_it_and_an_explosion_on_the_way_is_a_result() -> None:
+    model = LanguageModel(ModelConfig(vocabulary_size=9, hidden_size=4), rng=np.random.default_rng(0))
+    ids = np.array([1, 5, 3, 2, 8])
+    trace = text_trace(model, ids)
+    assert trace.hidden.dtype == np.float64
+    np.testing.assert_allclose(trace.hidden, model.forward(ids[:, None]).hidden, rtol=1e-5)
+    wild = network(10 * np.eye(3), "relu", 1.0)
+    wild.params["b"][:] = 1
+    assert not np.isfinite(text_trace(wild, np.zeros(400, int)).hidden).all()

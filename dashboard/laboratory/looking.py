@@ -9,7 +9,7 @@ from dashboard.laboratory import frames, pace
 from dashboard.laboratory.subject import Subject
 from rnn_core.runs import Run
 
-ASKED, MOMENT = frames.key("asked"), frames.key("moment")
+ASKED, ASKED_OF, MOMENT = frames.key("asked"), frames.key("asked of"), frames.key("moment")
 
 
 @dataclass(frozen=True)

@@ -205,11 +205,16 @@ def spectrum(blocks: Sequence[BlockSpectrum], product: ProductSpectrum, text: Ly
         means = "gradients explode"
     else:
         means = "it is at the edge, where they live longest"
-    line = (
-        f"ρ(W) = {figure(largest.radius)}{of}, ‖W‖ = {figure(largest.norm)}. On the corpus the largest Lyapunov "
-        f"exponent is {exponent:+.3f} nats a step, a factor of {figure(math.exp(min(exponent, 700.0)))}: {means} "
-        f"(thick needle; this sentence, thin: {float(sentence.exponents[0]):+.3f})"
-    )
+    line = f"ρ(W) = {figure(largest.radius)}{of}, ‖W‖ = {figure(largest.norm)}"
+    if math.isfinite(exponent):
+        line += (
+            f". On the corpus the largest Lyapunov exponent is {exponent:+.3f} nats a step, a factor of "
+            f"{figure(math.exp(min(exponent, 700.0)))}: {means} (thick needle"
+        )
+        here = float(sentence.exponents[0])
+        line += f"; this sentence, thin: {here:+.3f})" if math.isfinite(here) else ")"
+    else:
+        line += ". Over a longer text the states of this network leave the range of numbers"
     if product.log_values.size:
         longest = figure(10 ** min(float(product.log10[-1, 0]), 300.0))
         line += f". Over all {int(product.lags[-1])} steps the most that can come out is {longest} times what went in"

@@ -164,8 +164,8 @@ def text_lyapunov(folder: str, step: int) -> Lyapunov:
     """The leading exponents over a stretch of the corpus, read without a break."""
     read = corpus(folder)
     ids = np.concatenate([sentence[:-1] for sentence in (read.valid or read.train)[:STREAM_WORDS]])[:STREAM_WORDS]
-    model = diagnostics.in_double(network.at(folder, step).model)
-    return diagnostics.lyapunov_exponents(model.forward(ids[:, None]), EXPONENTS, skip=min(20, len(ids) // 4))
+    trace = diagnostics.text_trace(network.at(folder, step).model, ids)
+    return diagnostics.lyapunov_exponents(trace, EXPONENTS, skip=min(20, len(ids) // 4))
 
 
 # --- a step of the training -------------------------------------------------------------------------------------------

@@ -167,9 +167,10 @@ def choose_moment(run: Run, moments: list[int], live: bool) -> tuple[int, bool]:
 
 
 def choose_asked(chosen: Subject) -> int:
-    """The position of the word whose loss is followed back. At first the sentence's last word, not its end."""
+    """The position of the word whose loss is followed back. In a new sentence its last word, not its end."""
     count = len(chosen.targets)
-    if session.value(looking.ASKED, -1) not in range(count):
+    if session.value(looking.ASKED_OF, None) != chosen.words or session.value(looking.ASKED, None) is None:
+        session.put(looking.ASKED_OF, chosen.words)
         words = [place for place, word in enumerate(chosen.words) if any(map(str.isalnum, word))]
         session.put(looking.ASKED, words[-1] if words else 0)
     labels = numbered(chosen.targets)

@@ -61,6 +61,7 @@ from rnn_core.diagnostics.spectrum import (
     lyapunov_exponents,
     product_singular_values,
     recurrent_spectrum,
+    text_trace,
 )
 
 __all__ = [
@@ -112,6 +113,7 @@ __all__ = [
     "state_jacobians",
     "step_factors",
     "step_norms",
+    "text_trace",
     "triangle",
     "true_changes",
     "two_paths",

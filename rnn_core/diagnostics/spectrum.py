@@ -196,6 +196,12 @@ def _generic_frame(size: int, count: int) -> Array:
 
 
 @arithmetic()
+def text_trace(model: LanguageModel, ids: Array) -> Trace:
+    """The network reading a long text (T,) or (T, B) of ids without a break, float64: for `lyapunov_exponents`."""
+    return in_double(model).forward(ids if ids.ndim == 2 else ids[:, None])
+
+
+@arithmetic()
 def autonomous_trace(model: LanguageModel, steps: int, state: State | None = None, word: int | None = None) -> Trace:
     """The network left to itself for `steps` steps: s_t = phi(W s_{t-1} + b), or with one word read again and again.
 

@@ -1,0 +1,274 @@
+"""The laboratory as a visitor meets it: every group of pictures, every cell, every moment, and what may go wrong."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import session, sources, worker
+from dashboard import wording_laboratory as wording
+from dashboard.laboratory import cost, frames, looking
+from rnn_core import runs, snapshots, training
+from rnn_core.model import ModelConfig
+from rnn_core.runs import Run
+from rnn_core.text import TextSettings
+from rnn_core.training import TrainingSettings
+from rnn_core.work import work
+from tests.dashboard.conftest import HOSTILE
+from tests.dashboard.test_user_text import assert_only_plain_elements_show_it
+
+SENTENCE = "the queen with the old crown lost her map"
+NETWORKS = {
+    "tanh": {"cell": "tanh"},
+    "relu": {"cell": "relu", "layers": 2},
+    "sigmoid": {"cell": "sigmoid", "embedding_size": 6},
+    "lstm": {"cell": "lstm", "layers": 2},
+    "gru": {"cell": "gru"},
+}
+TITLES = {
+    "vanish": ["Triangle", "One row, on its way back", "Horizon", "Horizon film"],
+    "cause": ["Blame", "Saturation", "Spectrum", "Two paths"],
+    "cost": ["Lag ledger", "Truncation meter", "Clip forensics", "Who mattered"],
+}
+
+
+def train(folder: Path, model: dict, **settings: object) -> Run:
+    """A short training that measures its horizon before every step, and keeps the weights each time."""
+    text = TextSettings(sentences="lines")
+    corpus = sources.prepare(sources.Agreement(gap=3, count=120), text)
+    config = ModelConfig(**{"vocabulary_size": len(corpus.vocabulary), "hidden_size": 8, **model})
+    quick = {"epochs": 2, "sample_every_seconds": None, "horizon_every_seconds": 0.0, "batch_size": 16}
+    run = runs.create_run(folder, "trained", corpus, config, TrainingSettings(**{**quick, **settings}), text)  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "HORIZON_SHARE", np.inf)
+        patch.setattr(snapshots, "SHARE", np.inf)
+        work(folder)
+    return run
+
+
+@pytest.fixture(scope="session")
+def _networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("networks")
+    return {name: train(root / f"run-of-{name}", model).folder for name, model in NETWORKS.items()}
+
+
+@pytest.fixture
+def network(_networks: dict[str, Path], runs_folder: Path) -> Callable[[str], Run]:
+    """A trained run of each kind, copied into the test's folder."""
+    return lambda name: Run.open(shutil.copytree(_networks[name], runs_folder / f"run-of-{name}"))
+
+
+@pytest.fixture
+def laboratory(open_page: Callable[..., AppTest]) -> Callable[..., AppTest]:
+    """Opens the page on a run, at a group of pictures."""
+
+    def open_(run: Run, group: str = "vanish", sentence: str | None = SENTENCE) -> AppTest:
+        app = open_page("gradients", run.id)
+        if sentence is not None:
+            app.text_input(key=frames.key("sentence")).set_value(sentence).run()
+        if group != "vanish":
+            app.segmented_control(key=frames.key("group")).set_value(group).run()
+        assert not app.exception, app.exception[0].message
+        return app
+
+    return open_
+
+
+def readings(app: AppTest) -> str:
+    return "\n".join(str(element.value) for element in app.main.text)
+
+
+def shown(app: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def button(app: AppTest, label: str):
+    (found,) = [candidate for candidate in app.button if candidate.label == label]
+    return found
+
+
+@pytest.mark.parametrize("group", TITLES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_picture_of_every_group_is_there_for_every_cell(name, group, network, laboratory):
+    app = laboratory(network(name), group)
+    assert not app.error
+    titles = [element.value for element in app.subheader]
+    assert set(TITLES[group]) <= set(titles)
+    others = {title for other, some in TITLES.items() if other != group for title in some}
+    assert not others & set(titles)
+    assert len(app.get("latex")) == len(app.subheader) - (name not in ("lstm", "gru") and group == "cause")
+    assert "nan" not in readings(app)
+
+
+@pytest.mark.parametrize("group", TITLES)
+@pytest.mark.parametrize("sentence", ["", " ", "queen", "word " * 500, "\u202e", "<s> </s> <unk>", HOSTILE])
+def test_no_sentence_breaks_a_picture_or_is_taken_for_more_than_text(group, sentence, network, laboratory):
+    app = laboratory(network("lstm"), group, sentence)
+    assert not app.exception
+    assert_only_plain_elements_show_it(app)
+
+
+def test_every_word_can_be_asked_and_the_last_one_is_at_first(network, laboratory):
+    app = laboratory(network("tanh"))
+    asked = app.selectbox(key=looking.ASKED)
+    assert asked.options[asked.value].strip() == "9 map"
+    for group in TITLES:
+        app.segmented_control(key=frames.key("group")).set_value(group).run()
+        for place in (0, 1, len(asked.options) - 1):
+            app.selectbox(key=looking.ASKED).set_value(place).run()
+            assert not app.exception
+    app.text_input(key=frames.key("sentence")).set_value("the queen").run()
+    assert app.selectbox(key=looking.ASKED).value == 1
+
+
+def test_the_slider_offers_exactly_the_moments_that_are_kept_and_sets_every_picture_to_one(network, laboratory):
+    run = network("tanh")
+    app = laboratory(run)
+    moments = run.moments()
+    slider = app.select_slider(key=looking.MOMENT)
+    assert slider.options == [f"step {step:,}" for step in moments]
+    assert shown(app)["Weights of step"] == f"{moments[-1]:,}"
+    newest = shown(app)["Gradient of W"]
+    slider.set_value(moments[0]).run()
+    assert shown(app)["Weights of step"] == "0"
+    assert shown(app)["Gradient of W"] != newest
+    for group in TITLES:
+        app.segmented_control(key=frames.key("group")).set_value(group).run()
+        assert shown(app)["Weights of step"] == "0"
+    app.select_slider(key=looking.MOMENT).set_value(moments[-1]).run()
+    assert shown(app)["Gradient of W"] == newest
+
+
+def test_a_moment_whose_weights_have_been_thinned_away_gives_way_to_its_neighbour(network, laboratory):
+    run = network("tanh")
+    app = laboratory(run)
+    middle = snapshots.steps(run.folder)[2]
+    app.select_slider(key=looking.MOMENT).set_value(middle).run()
+    snapshots.path_of(run.folder, middle).unlink()
+    app.run()
+    assert not app.error
+    assert shown(app)["Weights of step"] == f"{middle - 1:,}"
+
+
+def test_a_run_without_snapshots_shows_its_checkpoints(network, laboratory):
+    run = network("gru")
+    for step in snapshots.steps(run.folder):
+        snapshots.path_of(run.folder, step).unlink()
+    app = laboratory(run)
+    assert not app.error
+    assert shown(app)["Weights of step"] == f"{run.checkpoint_steps()[-1]:,}"
+
+
+def test_damaged_newest_weights_give_way_to_the_ones_before(network, laboratory):
+    run = network("sigmoid")
+    newest = run.moments()[-1]
+    for path in (run.folder / "model.safetensors", snapshots.path_of(run.folder, newest)):
+        if path.exists():
+            path.write_bytes(path.read_bytes()[:-4] + b"\xff\xff\x7f\x7f")
+    app = laboratory(run)
+    assert not app.error
+    assert shown(app)["Weights of step"] == f"{run.moments()[-2]:,}"
+
+
+def test_the_absolute_triangle_comes_first_and_the_relative_one_on_demand(network, laboratory):
+    app = laboratory(network("tanh"))
+    toggle = app.toggle(key=frames.key("relative"))
+    assert toggle.value is False
+    toggle.set_value(True).run()
+    assert not app.error
+
+
+def test_a_spike_is_traced_to_a_sentence_of_its_batch_and_the_weights_used_are_named(network, laboratory):
+    run = network("tanh")
+    app = laboratory(run, "cost")
+    spikes = app.selectbox(key=cost.SPIKE)
+    norms = run.metrics()["gradient_norm"]
+    assert spikes.options[0] == f"step {int(np.argmax(norms)) + 1:,}"
+    spikes.set_value(int(np.argmax(norms)) + 1).run()
+    assert not app.error
+    step = int(np.argmax(norms)) + 1
+    # Every step's weights are kept in this run, so what is computed again is what was recorded.
+    line = next(text.value for text in app.main.text if text.value.startswith("Step "))
+    recorded = f"{norms[step - 1]:.3g}"
+    assert f"recorded a norm of {recorded}; with the weights kept from step {step - 1:,}" in line
+    assert f"the same batch gives {recorded}" in line
+    shares = app.dataframe[0].value["share"]
+    assert (np.diff(shares) <= 0).all()
+    assert app.code[0].value == app.dataframe[0].value["sentence"][0]
+
+
+def test_a_step_of_a_stream_can_be_examined_too(runs_folder, laboratory):
+    run = train(runs_folder / "stream-run", {"cell": "lstm"}, batching="stream", sequence_length=7, epochs=1)
+    app = laboratory(run, "cost")
+    highest = int(np.argmax(run.metrics()["gradient_norm"])) + 1
+    app.selectbox(key=cost.SPIKE).set_value(highest).run()
+    assert not app.error
+    assert wording.STREAM_NOTE in [element.value for element in app.caption]
+
+
+def test_an_explosion_is_explained_looked_at_and_cured_by_one_click(runs_folder, laboratory):
+    wild = {"cell": "relu", "init": "spectral", "init_scale": 2.5}
+    run = train(runs_folder / "diverged-run", wild, clip=None, optimizer="sgd", learning_rate=1e6, epochs=20)
+    assert run.status().state == "diverged"
+    for group in TITLES:
+        app = laboratory(run, group)
+        assert wording.DIVERGED in [element.value for element in app.markdown]
+        assert "nan" not in readings(app)
+    button(app, wording.CURE_BUTTON).click().run()
+    assert not app.error
+    cured = Run.open(runs_folder / app.query_params["run"])
+    assert cured.id != run.id
+    assert cured.config.training.clip == wording.CURE_LIMIT
+    assert cured.config.model == run.config.model
+    assert worker.working(cured) or cured.status().step > 0
+
+
+def test_a_network_that_explodes_is_seen_exploding(runs_folder, laboratory):
+    wild = {"cell": "relu", "init": "identity", "init_scale": 1.5}
+    run = train(runs_folder / "exploding-run", wild, steps=1, clip=1.0)
+    app = laboratory(run, sentence="the queen beside the king soon lost her map " * 3)
+    assert "it has grown" in readings(app) or "it has exploded" in readings(app)
+    app.segmented_control(key=frames.key("group")).set_value("cause").run()
+    assert "gradients explode" in readings(app)
+
+
+def test_what_follows_back_is_the_same_after_a_visit_to_another_page(network, laboratory):
+    app = laboratory(network("tanh"), "cost")
+    app.switch_page("views/train.py").run()
+    app.switch_page("views/gradients.py").run()
+    assert app.text_input(key=frames.key("sentence")).value == SENTENCE
+    assert app.segmented_control(key=frames.key("group")).value == "cost"
+
+
+def test_only_the_chosen_group_is_computed(network, laboratory, monkeypatch):
+    from rnn_core import diagnostics
+
+    def never(*arguments: object, **options: object) -> None:
+        raise AssertionError("computed without need")
+
+    for name in ("lag_ledger", "who_mattered", "saturation", "two_paths", "lyapunov_exponents"):
+        monkeypatch.setattr(diagnostics, name, never)
+    app = laboratory(network("lstm"), "vanish", "the queen beside the king lost her crown")
+    assert not app.error
+
+
+def test_a_second_look_at_the_same_sentence_computes_nothing_anew(network, laboratory, monkeypatch):
+    from rnn_core import diagnostics
+
+    app = laboratory(network("lstm"), "cause")
+
+    def never(*arguments: object, **options: object) -> None:
+        raise AssertionError("computed anew")
+
+    for name in ("gradient_flow", "saturation", "two_paths", "lyapunov_exponents", "recurrent_spectrum", "blame"):
+        monkeypatch.setattr(diagnostics, name, never)
+    assert not app.run().error
+
+
+def test_the_keys_of_the_laboratory_belong_to_its_page():
+    assert session.key("gradients", "asked") == looking.ASKED
