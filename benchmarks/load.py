@@ -171,8 +171,13 @@ class Sample:
     seconds: float
     megabytes: float
     descriptors: int
+    cpu_seconds: float  # of the server, since it began
     at_work: int
-    waiting: int
+    tickets: list[tuple[int, str, bool]]  # number, run, whether it waits
+
+    @property
+    def waiting(self) -> int:
+        return sum(waits for _, _, waits in self.tickets)
 
 
 def look(pid: int, folder: Path, started: float) -> Sample:
@@ -180,13 +185,16 @@ def look(pid: int, folder: Path, started: float) -> Sample:
         pages = int(file.read().split()[1])
     at_work = sum(worker_alive(run) for run in folder.iterdir() if (run / "lock").exists())
     with hosting._line(folder) as line:
-        waiting = sum(ticket.started is None for ticket in hosting._tickets(line))
+        tickets = [(ticket.number, ticket.run, ticket.started is None) for ticket in hosting._tickets(line)]
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        ticks = file.read().rpartition(")")[2].split()[11:13]
     return Sample(
         time.monotonic() - started,
         pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
         len(os.listdir(f"/proc/{pid}/fd")),
+        sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"),
         at_work,
-        waiting,
+        tickets,
     )
 
 
@@ -309,10 +317,10 @@ def main() -> int:
                 afternoon(address, server.pid, folder, options.sessions, options.trainers, options.seconds)
             )
             runs = list_runs(folder)
+            numbers = {run: number for sample in report.samples for number, run, _ in sample.tickets}
             begun = [
-                (run.config.created, events[0]["time"])
+                (numbers.get(run.id, 0), events[0]["time"])
                 for run in runs
-                if run.config is not None
                 for events in [Run.open(run.folder).events(kinds=["started"])]
                 if events
             ]
@@ -335,6 +343,9 @@ def main() -> int:
         end = report.everybody_seconds + options.seconds
         first_mb, last_mb, first_fd, last_fd = grown(samples, report.everybody_seconds, end)
         most = max(sample.at_work for sample in samples)
+        inside = [sample for sample in samples if report.everybody_seconds <= sample.seconds <= end]
+        busy = (inside[-1].cpu_seconds - inside[0].cpu_seconds) / (inside[-1].seconds - inside[0].seconds)
+        print(f"\nThe server was busy for {busy:.2f} of a core; load of the machine {os.getloadavg()[0]:.1f}.")
         ends = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
         print(f"\nStates of the trainings at the end: {ends}.")
         print(f"Longest line: {max(sample.waiting for sample in samples)} waiting.\n")
@@ -342,7 +353,7 @@ def main() -> int:
         promise(most <= slots, f"at most {slots} trainings at a time on {usable_cores()} cores (seen: {most})")
         promise(len(runs) == options.trainers, f"{options.trainers} trainings were accepted (seen: {len(runs)})")
         order = [start for _, start in sorted(begun)]
-        promise(order == sorted(order), f"they began in the order in which they were asked for ({len(begun)} began)")
+        promise(order == sorted(order), f"they began in the order in which they stood in line ({len(begun)} began)")
         promise(share(log.pages, 95) < 1, f"95 % of reruns end within 1 s (seen: {share(log.pages, 95):.2f} s)")
         promise(last_mb < 1.1 * first_mb + 10, f"memory stops growing ({first_mb:.0f} MB, later {last_mb:.0f} MB)")
         promise(last_fd <= first_fd + 5, f"file descriptors stop growing ({first_fd}, later {last_fd})")
