@@ -127,16 +127,16 @@ RACE_LOSS_ALONE = "After {step:,} steps **{best}** loses {lowest:.3f} nats a wor
 RACE_HORIZON = "Of a word's gradient, this much is left {lag} words back: {shares}."
 RACE_AGREEMENT = (
     "Is “her” likelier than “his” after a queen, and “his” after a king? With {gap} words in between, in {items} "
-    "sentences kept aside: {shares}. A coin is right in 50 %."
+    "sentences kept aside: {shares}. A coin is right in half."
 )
 RACE_NO_AGREEMENT = (
     "The third picture, agreement by distance, needs sentences of which it is known which word decides which: "
     "those of the agreement corpus. This text has none, so there is nothing to count."
 )
 RACE_EQUATIONS = (
-    r"E = \frac{1}{\text{words}} \sum_t -\ln p_t[y_t]"
-    r"\qquad \operatorname*{median}_{t}\ \frac{\lVert \delta_{t,t-j} \rVert}{\lVert \delta_{t,t} \rVert}"
-    r"\qquad \frac{\#\{p[\text{right}] > p[\text{wrong}]\}}{\#\ \text{sentences of this gap}}"
+    r"E = \frac{1}{\text{words}} \sum_t -\ln p_t[y_t]",
+    r"\operatorname*{median}_{t}\ \frac{\lVert \delta_{t,t-j} \rVert}{\lVert \delta_{t,t} \rVert}",
+    r"\frac{\#\{p[\text{right}] > p[\text{wrong}]\}}{\#\ \text{sentences of this gap}}",
 )
 RACE_SYMBOLS = (
     "Loss: of the training batches, smoothed. Horizon: $\\delta_{t,k} = \\partial E_t/\\partial a_k$ over the lag "

@@ -328,11 +328,11 @@ def standings(titles: list[str], statuses: list[RunStatus], histories: list[Lane
         rows.append(
             {
                 "network": name,
-                "state": common_wording.STATES[status.state],
-                "step": reached if status.state == "running" else status.step,
+                "agreement": None if agreement is None or not agreement.gaps else 100 * overall(agreement),
                 "loss": history.recent_loss(),
                 "half-life": "–" if horizon is None else "beyond" if half is None else f"{half:.1f}",
-                "agreement": None if agreement is None or not agreement.gaps else 100 * overall(agreement),
+                "step": reached if status.state == "running" else status.step,
+                "state": common_wording.STATES[status.state],
                 "parameters": parameters(history.run),
             }
         )
@@ -415,7 +415,7 @@ def horizons(together: dict[str, LaneHistory], unit: str) -> None:
 
 
 def share_left(share: float) -> str:
-    return f"{100 * share:.3g} %" if share >= 1e-4 else f"{100 * share:.0e} %"
+    return f"{100 * share:.3g}\u00a0%" if share >= 1e-4 else f"{100 * share:.0e}\u00a0%"
 
 
 def agreements(together: dict[str, LaneHistory], statuses: list[RunStatus]) -> None:
@@ -428,7 +428,7 @@ def agreements(together: dict[str, LaneHistory], statuses: list[RunStatus]) -> N
         return
     first = next(iter(measured.values()))
     ordered = sorted(measured.items(), key=lambda item: -item[1].accuracy[-1])
-    shares = ", ".join(f"{name} **{100 * found.accuracy[-1]:.0f} %**" for name, found in ordered)
+    shares = ", ".join(f"{name} **{100 * found.accuracy[-1]:.0f}\u00a0%**" for name, found in ordered)
     st.markdown(wording.RACE_AGREEMENT.format(gap=first.gaps[-1], items=first.items[-1], shares=shares))
     widgets.chart(
         charts.agreement_chart(charts.agreement_table(measured), list(together)),
@@ -440,7 +440,8 @@ def agreements(together: dict[str, LaneHistory], statuses: list[RunStatus]) -> N
 def behind(together: dict[str, LaneHistory]) -> None:
     """The equations, and the numbers to take home."""
     with st.expander("Equations and numbers", icon=":material/function:"):
-        st.latex(wording.RACE_EQUATIONS)
+        for equation in wording.RACE_EQUATIONS:
+            st.latex(equation)
         st.markdown(wording.RACE_SYMBOLS)
         step = common_step([history.agreements for history in together.values()])
         measured = {name: history.agreements[step] for name, history in together.items() if step in history.agreements}

@@ -125,6 +125,7 @@ def control(chapter: str, setting: Setting | None) -> None:
                     format_func=lambda name: wording.STORY_NETWORKS[name],
                     help=wording.STORY_HELP["network"],
                     on_change=lambda: begin(Setting(20, None, session.value(key, "tanh uniform"))),
+                    wrap=True,
                     key=key,
                 )
         if setting is not None:
@@ -230,10 +231,10 @@ def heading(name: str) -> None:
 
 
 def percent(share: float) -> str:
-    """0.123 -> "12 %", 0.00012 -> "0.012 %", 1e-9 -> "1e-07 %", 4.89 -> "4.9 times"."""
+    """0.123 -> "12 %", 0.00012 -> "0.012 %", 1e-9 -> "1e-07 %", 4.89 -> "4.9 times"; no line breaks before the %."""
     if share >= 2:
         return f"{share:.1f} times"
-    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+    return f"{100 * share:.0f}\u00a0%" if share >= 0.1 else f"{100 * share:.2g}\u00a0%"
 
 
 def arriving(setting: Setting, sentence: story.Example, at_first: story.Example) -> None:

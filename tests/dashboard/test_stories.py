@@ -231,7 +231,7 @@ def test_a_finished_race_shows_three_pictures_and_what_was_measured(open_page, r
         assert event["step"] == 300
         assert shown == pytest.approx(100 * np.average(event["accuracy"], weights=event["items"]))
     assert len(again.get("vega_lite_chart") + again.get("arrow_vega_lite_chart")) == 3
-    assert "A coin is right in 50 %" in said(again)
+    assert "A coin is right in half" in said(again)
     app.switch_page("views/runs.py").run()
     assert {"Race: GRU", "Race: tanh, uniform"} <= set(app.dataframe[0].value["name"])
 
@@ -369,7 +369,7 @@ def test_the_first_click_trains_the_tutorials_network_and_shows_what_it_never_ge
     assert "Training adds 5 bars" in said(app)
     assert "**0 of 10** seeds learned" in said(app)
     shown = story.fresh_accuracy(str(run.folder), 40, 10)
-    assert f"right in **{100 * shown:.0f} %**" in said(app)
+    assert f"right in **{100 * shown:.0f}\u00a0%**" in said(app)
     assert len(app.get("vega_lite_chart") + app.get("arrow_vega_lite_chart")) == 4
 
 
