@@ -26,6 +26,7 @@ PAGE = "race"
 POLL_SECONDS = 1.0
 WIDTHS = [8, 16, 24, 32, 48, 64, 100, 128]
 LENGTHS = [300, 600, 1200, 2400, 4800, 9600]
+LEARNED = 0.95
 FAR = 10
 """Words back at which the horizons are compared in words."""
 
@@ -329,6 +330,7 @@ def standings(titles: list[str], statuses: list[RunStatus], histories: list[Lane
             {
                 "network": name,
                 "agreement": None if agreement is None or not agreement.gaps else 100 * overall(agreement),
+                "learned after": learned_after(history),
                 "loss": history.recent_loss(),
                 "half-life": "–" if horizon is None else "beyond" if half is None else f"{half:.1f}",
                 "step": reached if status.state == "running" else status.step,
@@ -346,6 +348,9 @@ def standings(titles: list[str], statuses: list[RunStatus], histories: list[Lane
                 help="words back at which the median gradient has fallen to one half; beyond: not within the probe"
             ),
             "agreement": st.column_config.NumberColumn(format="%.1f %%", help="over all distances"),
+            "learned after": st.column_config.NumberColumn(
+                format="localized", help="steps until the agreement was first measured at 95 % over all distances"
+            ),
             "parameters": st.column_config.NumberColumn(format="localized"),
         },
     )
@@ -353,6 +358,12 @@ def standings(titles: list[str], statuses: list[RunStatus], histories: list[Lane
 
 def parameters(run: Run) -> int:
     return sum(math.prod(shape) for shape in parameter_shapes(run.config.model).values())
+
+
+def learned_after(history: LaneHistory) -> int | None:
+    """The first step at which the agreement was measured to be learned, over all distances."""
+    measured = ((step, found) for step, found in sorted(history.agreements.items()) if found.gaps)
+    return next((step for step, found in measured if overall(found) >= LEARNED), None)
 
 
 def overall(agreement: AgreementMeasured) -> float:

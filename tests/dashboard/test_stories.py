@@ -230,6 +230,13 @@ def test_a_finished_race_shows_three_pictures_and_what_was_measured(open_page, r
         (event,) = run.events(kinds=["agreement_measured"])[-1:]
         assert event["step"] == 300
         assert shown == pytest.approx(100 * np.average(event["accuracy"], weights=event["items"]))
+    for run, shown in zip(runs, table["learned after"], strict=True):
+        shares = {
+            event["step"]: np.average(event["accuracy"], weights=event["items"])
+            for event in run.events(kinds=["agreement_measured"])
+        }
+        learned = [step for step, share in shares.items() if share >= 0.95]
+        assert shown == learned[0] if learned else pd.isna(shown)
     assert len(again.get("vega_lite_chart") + again.get("arrow_vega_lite_chart")) == 3
     assert "A coin is right in half" in said(again)
     app.switch_page("views/runs.py").run()
