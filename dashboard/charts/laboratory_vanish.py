@@ -112,19 +112,18 @@ def row_table(
     """norms (T, T), row t, column k <= t; decay: of row `asked`; median (T,) of the relative decay over the lag
     -> long table (series, word, lag, value): the row, its bounds, the others, and, if relative, median and half-life.
     """
-    labels = numbered(targets)
+    labels = np.array(numbered(targets), dtype=object)
     count = len(norms)
-    others = [t for t in range(count) if t != asked]
+    others = np.delete(np.arange(count), asked)
     kept = max(1, MOST_FAINT // max(1, count // 2))
-    others = [others[place] for place in np.unique(np.linspace(0, len(others) - 1, kept).astype(int))] if others else []
+    others = others[np.unique(np.linspace(0, len(others) - 1, kept).astype(int))] if len(others) else others
     parts = []
-    for t in [*others, asked]:
-        curve = norms[t, t::-1]
-        own = curve[0] if relative else 1.0
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = np.asarray(curve / own)
-        name = ROW if t == asked else OTHER
-        parts.append(series(name, word=labels[t], lag=np.arange(t + 1), value=value))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shown = norms / np.diagonal(norms)[:, None] if relative else norms
+    for name, chosen in ((OTHER, others), (ROW, np.array([asked]))):
+        rows, lags = np.nonzero(np.arange(count) <= chosen[:, None])
+        t = chosen[rows]
+        parts.append(series(name, word=labels[t], lag=lags, value=shown[t, t - lags]))
     own = decay.norms[0] if relative else 1.0
     for name, bound in ((WEIGHTS_BOUND, decay.fixed_bound), (STEPS_BOUND, decay.data_bound)):
         if bound is not None:
@@ -266,25 +265,27 @@ def film_table(measured: Mapping[int, HorizonMeasured], chosen: int) -> pd.DataF
         steps = [steps[place] for place in np.unique(np.linspace(0, len(steps) - 1, most).round().astype(int))]
     width = max(1, int(np.median(np.diff(steps)))) if len(steps) > 1 else 1
     ends = [*steps[1:], steps[-1] + width] if steps else []
-    rows = []
-    for step, end in zip(steps, ends, strict=True):
-        one = measured[step]
-        rows.append(
-            pd.DataFrame(
-                {
-                    "step": step,
-                    "until": end,
-                    "lag": np.arange(len(one.median)),
-                    "left": one.median,
-                    "low": one.low,
-                    "high": one.high,
-                    "log10": decades(one.median, LOWEST),
-                    "half_life": np.nan if one.half_life is None else one.half_life,
-                }
-            )
-        )
-    columns = ["step", "until", "lag", "left", "low", "high", "log10", "half_life"]
-    table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame({name: [] for name in columns})
+    lags = [len(measured[step].median) for step in steps]
+
+    def column(values: Sequence[float]) -> Floats:
+        return np.repeat(np.array(values, dtype=float), lags)
+
+    def curves(name: str) -> Floats:
+        return np.concatenate([np.empty(0), *(getattr(measured[step], name) for step in steps)])
+
+    left = curves("median")
+    table = pd.DataFrame(
+        {
+            "step": column(steps),
+            "until": column(ends),
+            "lag": np.concatenate([np.empty(0, int), *(np.arange(count) for count in lags)]),
+            "left": left,
+            "low": curves("low"),
+            "high": curves("high"),
+            "log10": decades(left, LOWEST),
+            "half_life": column([np.nan if (half := measured[step].half_life) is None else half for step in steps]),
+        }
+    )
     return table.assign(above=table["lag"] - 0.5, below=table["lag"] + 0.5, chosen=float(chosen))
 
 

@@ -12,29 +12,35 @@ from bisect import bisect_right
 from rnn_core.runs import Run
 
 LOOK_SECONDS = 2.0
-SHARE = 0.04
-"""Of the time of one core."""
+SHARE = 0.03
+"""Of the time of one core, by what the script computes; sending it costs about as much again."""
 
-MOST_MOMENTS = 60
+LONGEST_SECONDS = 15.0
+"""However slow the machine: a training that is watched is seen to move."""
 
 _shown: dict[str, tuple[int, float]] = {}  # folder: the newest step that was shown, and until when it stays
 
 
-def newest(run: Run, moments: list[int], live: bool) -> int:
+def newest(run: Run, moments: list[int], live: bool) -> int | None:
     """The step to show a page that follows the training: the last of `moments`, or, live, one shown a moment ago."""
     step, until = _shown.get(str(run.folder), (-1, 0.0))
     if live and step in moments and time.monotonic() < until:
         return step
-    return moments[-1]
+    return moments[-1] if moments else None
 
 
-def spent(run: Run, step: int, seconds: float) -> None:
-    """Say what it cost to compute the pictures of the newest moment."""
-    if len(_shown) > 1000:  # of visitors long gone
+def spent(run: Run, moments: list[int], seconds: float) -> None:
+    """Say how many seconds of a core the pictures took that were drawn when these moments were the ones there were."""
+    if len(_shown) > 1000:  # of runs that nobody looks at any more
         _shown.clear()
-    known, until = _shown.get(str(run.folder), (-1, 0.0))
-    later = time.monotonic() + max(LOOK_SECONDS, seconds / SHARE) - 0.1
-    _shown[str(run.folder)] = (step, later if known != step else max(until, later))
+    now = time.monotonic()
+    step, until = _shown.get(str(run.folder), (-1, 0.0))
+    if now < until and step in moments:
+        # Drawn again by a click, or by another visitor: that moment stays for as long as all of it may cost.
+        _shown[str(run.folder)] = (step, min(until + seconds / SHARE, now + LONGEST_SECONDS))
+    else:
+        stays = max(LOOK_SECONDS / 2, min(seconds / SHARE, LONGEST_SECONDS))
+        _shown[str(run.folder)] = (moments[-1], now + stays)
 
 
 def nearest(moments: list[int], step: int) -> int:

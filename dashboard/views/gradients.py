@@ -39,7 +39,17 @@ def page() -> None:
         widgets.problem("This training cannot be read", error)
         return
     live = widgets.at_work(run)
-    st.fragment(widgets.guarded(laboratory), run_every=pace.LOOK_SECONDS if live else None)(run, live, sentence)
+    newest = pace.newest(run, run.moments(), live)
+    st.fragment(widgets.guarded(laboratory))(run, live, sentence)
+    if live:
+        # Apart from the pictures, which cost more to send again than to look whether there is anything new to send.
+        st.fragment(widgets.guarded(pulse), run_every=pace.LOOK_SECONDS)(run, newest)
+
+
+def pulse(run: Run, drawn: int | None) -> None:
+    """Look every two seconds whether the pictures have grown old, or the training has ended."""
+    if not widgets.at_work(run) or pace.newest(run, run.moments(), live=True) != drawn:
+        st.rerun()
 
 
 def choose_sentence(run: Run) -> str:
@@ -52,10 +62,8 @@ def choose_sentence(run: Run) -> str:
 
 
 def laboratory(run: Run, live: bool, sentence: str) -> None:
-    """All of one visitor's pictures. Drawn again every two seconds while training goes on."""
-    if live != widgets.at_work(run):
-        st.rerun()
-    started = time.perf_counter()
+    """All of one visitor's pictures."""
+    started = time.thread_time()
     try:
         moments = run.moments()
         if not moments:
@@ -103,8 +111,7 @@ def laboratory(run: Run, live: bool, sentence: str) -> None:
             "Relative to each row", help=wording.HELP["relative"], key=frames.key("relative"), persist_state="session"
         )
     GROUPS[group](Looking(chosen, asked, relative, unit, moments), history)
-    if following:
-        pace.spent(run, loaded.step, time.perf_counter() - started)
+    pace.spent(run, moments, time.thread_time() - started)
 
 
 def weights(run: Run, moments: list[int], step: int, following: bool) -> Loaded:
@@ -150,7 +157,9 @@ def cure(run: Run) -> None:
 def choose_moment(run: Run, moments: list[int], live: bool) -> tuple[int, bool]:
     """The training step whose weights are in the pictures, and whether that is the newest."""
     held = looking.held(run, moments)
-    step = pace.newest(run, moments, live) if held is None else held
+    step = held
+    if step is None:
+        step = pace.newest(run, moments, live) or moments[-1]
     if len(moments) < 2:
         st.caption(wording.ONE_MOMENT)
     else:

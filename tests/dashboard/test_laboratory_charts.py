@@ -385,8 +385,9 @@ def test_a_live_page_stays_at_a_moment_as_long_as_its_pictures_are_allowed_to_co
     monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(pace, "_shown", {})
     run = FakeRun()
+    assert pace.newest(run, [], True) is None
     assert pace.newest(run, [0, 10], True) == 10
-    pace.spent(run, 10, 0.4)  # at 4 %, that is 10 seconds
+    pace.spent(run, [0, 10], 10 * pace.SHARE)
     now[0] += 5
     assert pace.newest(run, [0, 10, 20], True) == 10
     assert pace.newest(run, [0, 10, 20], False) == 20
