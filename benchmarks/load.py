@@ -46,6 +46,7 @@ from rnn_core.threads import usable_cores  # noqa: E402
 PAGES = ("", "train", "gradients", "generate", "runs")
 STAY_SECONDS = (4.0, 12.0)
 UNWATCHED_MINUTES = 0.25
+STARTING_SECONDS = 5.0  # a process may take to begin, on a busy machine
 FINISHED = ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
 
 
@@ -353,7 +354,9 @@ def main() -> int:
         promise(most <= slots, f"at most {slots} trainings at a time on {usable_cores()} cores (seen: {most})")
         promise(len(runs) == options.trainers, f"{options.trainers} trainings were accepted (seen: {len(runs)})")
         order = [start for _, start in sorted(begun)]
-        promise(order == sorted(order), f"they began in the order in which they stood in line ({len(begun)} began)")
+        # Two that are started at the same moment may reach their first step in either order.
+        in_order = all(start > max(order[:place], default=0) - STARTING_SECONDS for place, start in enumerate(order))
+        promise(in_order, f"they began in the order in which they stood in line ({len(begun)} began)")
         promise(share(log.pages, 95) < 1, f"95 % of reruns end within 1 s (seen: {share(log.pages, 95):.2f} s)")
         promise(last_mb < 1.1 * first_mb + 10, f"memory stops growing ({first_mb:.0f} MB, later {last_mb:.0f} MB)")
         promise(last_fd <= first_fd + 5, f"file descriptors stop growing ({first_fd}, later {last_fd})")
