@@ -103,7 +103,7 @@ def test_from_a_text_to_sentences(visitor, runs_folder, tmp_path):
 
     go_to(visitor, "Gradients")
     expect(visitor.get_by_text("Half-life", exact=True)).to_be_visible()
-    drawn(visitor, 2)
+    drawn(visitor, 4)
     step = number(visitor, "Weights of step")
     visitor.wait_for_function(
         """step => [...document.querySelectorAll('[data-testid=stMetric]')].some(metric =>

@@ -37,13 +37,18 @@ TITLES = {
 }
 
 
-def train(folder: Path, model: dict, **settings: object) -> Run:
-    """A short training that measures its horizon before every step, and keeps the weights each time."""
+def make(folder: Path, model: dict, **settings: object) -> Run:
+    """A run of a small network that nobody has trained yet."""
     text = TextSettings(sentences="lines")
     corpus = sources.prepare(sources.Agreement(gap=3, count=120), text)
     config = ModelConfig(**{"vocabulary_size": len(corpus.vocabulary), "hidden_size": 8, **model})
     quick = {"epochs": 2, "sample_every_seconds": None, "horizon_every_seconds": 0.0, "batch_size": 16}
-    run = runs.create_run(folder, "trained", corpus, config, TrainingSettings(**{**quick, **settings}), text)  # type: ignore[arg-type]
+    return runs.create_run(folder, "trained", corpus, config, TrainingSettings(**{**quick, **settings}), text)  # type: ignore[arg-type]
+
+
+def train(folder: Path, model: dict, **settings: object) -> Run:
+    """A short training that measures its horizon before every step, and keeps the weights each time."""
+    run = make(folder, model, **settings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "HORIZON_SHARE", np.inf)
         patch.setattr(snapshots, "SHARE", np.inf)

@@ -1,0 +1,119 @@
+"""The laboratory in a real browser: clicks on charts, files to take home, and pictures that follow a training."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from dashboard import library, worker
+from dashboard.laboratory import pace
+from rnn_core import snapshots
+from rnn_core.runs import Run
+from tests.dashboard.conftest import Server, stop_trainings
+from tests.dashboard.test_laboratory import make, train
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+PATIENCE = 30_000  # milliseconds, on a machine that does other things too
+
+
+@pytest.fixture(autouse=True)
+def runs_folder(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The server's own folder of runs."""
+    monkeypatch.setenv(library.ROOT_VARIABLE, str(server.folder))
+    yield server.folder
+    stop_trainings(server.folder)
+
+
+@pytest.fixture
+def visitor(page: Page) -> Page:
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    return page
+
+
+def open_laboratory(visitor: Page, server: Server, run: Run) -> None:
+    visitor.goto(f"{server.address}/gradients?run={run.id}")
+    expect(chart(visitor, "Norm of the gradient of each")).to_be_visible()
+
+
+def chart(visitor: Page, description: str) -> Locator:
+    return visitor.locator(f'.stVegaLiteChart[aria-label*="{description}"]').locator("svg.marks, canvas").first
+
+
+def metric(visitor: Page, label: str) -> Locator:
+    return visitor.get_by_test_id("stMetric").filter(has_text=label).get_by_test_id("stMetricValue")
+
+
+def click_inside(visitor: Page, drawing: Locator, across: float, down: float) -> None:
+    drawing.scroll_into_view_if_needed()
+    box = drawing.bounding_box()
+    assert box is not None
+    visitor.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
+
+
+def test_clicks_on_pictures_choose_a_row_a_moment_and_a_spike_and_tables_can_be_taken_home(
+    visitor: Page, server: Server, runs_folder: Path, tmp_path: Path
+) -> None:
+    run = train(runs_folder / "clicked-run", {"cell": "lstm"}, epochs=3)
+    complaints: list[str] = []
+    visitor.on("pageerror", lambda error: complaints.append(str(error)))
+    open_laboratory(visitor, server, run)
+
+    triangle = visitor.locator('.stVegaLiteChart[aria-label^="Norm of the gradient of each"]')
+    triangle.locator('path[aria-label*="loss word: 3 "][aria-label*="words back: 1"]').click()
+    expect(visitor.get_by_text(re.compile("^The loss of “.+ 2 words back: "))).to_be_visible()
+
+    expect(metric(visitor, "Weights of step")).to_have_text(f"{run.moments()[-1]:,}")
+    click_inside(visitor, chart(visitor, "over the training step and the distance"), 0.3, 0.7)
+    expect(metric(visitor, "Weights of step")).not_to_have_text(f"{run.moments()[-1]:,}")
+    moment = int(metric(visitor, "Weights of step").inner_text().replace(",", ""))
+    assert moment in snapshots.steps(run.folder)
+
+    visitor.get_by_text("What it costs", exact=True).click()
+    expect(chart(visitor, "before and after clipping")).to_be_visible()
+    expect(metric(visitor, "Weights of step")).to_have_text(f"{moment:,}")
+    click_inside(visitor, chart(visitor, "before and after clipping"), 0.5, 0.5)
+    expect(visitor.get_by_text(re.compile(r"^Step \d+: the training recorded"))).to_be_visible()
+
+    visitor.get_by_text("Equation and numbers").first.click()
+    with visitor.expect_download() as taken:
+        visitor.get_by_role("button", name="Lag ledger (CSV)").click()
+    assert taken.value.suggested_filename == f"lag-ledger-step-{moment}.csv"
+    taken.value.save_as(tmp_path / "ledger.csv")
+    assert {"series", "lag", "norm"} <= set(pd.read_csv(tmp_path / "ledger.csv").columns)
+
+    chart(visitor, "How much each distance pays").hover()
+    with visitor.expect_download() as taken:
+        visitor.get_by_role("button", name=re.compile("^Download as PNG: .* beside the whole")).click()
+    assert taken.value.suggested_filename.endswith(".png")
+
+    visitor.get_by_text("Find the cause", exact=True).click()
+    expect(chart(visitor, "on a dial from vanishing")).to_be_visible()
+    expect(chart(visitor, "Values of the gate")).to_be_visible()
+    assert not complaints
+
+
+def test_while_a_training_goes_on_its_pictures_follow_and_the_canvas_stays(
+    visitor: Page, server: Server, runs_folder: Path
+) -> None:
+    run = make(runs_folder / "followed-run", {"cell": "tanh"}, epochs=1_000_000, horizon_every_seconds=0.5)
+    worker.start(run)
+    while not run.moments():
+        visitor.wait_for_timeout(50)
+    open_laboratory(visitor, server, run)
+    triangle = chart(visitor, "Norm of the gradient of each").element_handle()
+    start = int(metric(visitor, "Weights of step").inner_text().replace(",", ""))
+    visitor.wait_for_function(
+        """start => [...document.querySelectorAll('[data-testid=stMetric]')].some(metric =>
+            metric.innerText.startsWith('Weights of step') &&
+            parseFloat(metric.innerText.split('\\n').pop().replace(/,/g, '')) > start)""",
+        arg=start,
+        timeout=1000 * (pace.LONGEST_SECONDS + 30),
+    )
+    assert triangle.evaluate("canvas => canvas.isConnected"), "the chart was torn down and built anew"
