@@ -11,9 +11,6 @@ APP = "see-bptt"
 
 CORPUS_INTRO = "Choose a text. The network will learn to predict each next word of its sentences."
 TRAIN_INTRO = "Choose a network, start it, and watch it learn. Training goes on when you leave or close this page."
-GRADIENTS_INTRO = (
-    "Each word's loss sends a gradient back through time. Here is how much of it arrives at every earlier word."
-)
 GENERATE_INTRO = "Let the network write. Every word is drawn from the probabilities it predicts."
 RUNS_INTRO = "Every training is a folder: settings, history, weights. Open one, or take it with you."
 
@@ -174,23 +171,9 @@ SAMPLING_HELP = {
     "allow_unknown": "Lets the network write `<unk>`, the place of every word that it does not know.",
 }
 
-# --- gradients --------------------------------------------------------------------------------------------------------
+# --- gradients (the rest is in wording_laboratory) --------------------------------------------------------------------
 
 EXAMPLE_SENTENCE = "The man who wore a wig on his head went inside"
-GRADIENT_HELP = {
-    "sentence": "Any sentence; words that the network does not know are read as `<unk>`.",
-    "relative": "Divides each row by its diagonal, to compare rows. Absolute norms show what really arrives.",
-}
-TRIANGLE = (
-    "Each row is a word whose loss is asked, each column an earlier word. "
-    "Colour is $\\log_{10}\\lVert\\delta_{t,k}\\rVert$: what has faded into the page did not arrive."
-)
-DECAY = "How much of a word's gradient is left $j$ words back: one thin line a word, and their median."
-TRIANGLE_EQUATION = (
-    r"\delta_{t,k} = \frac{\partial E_t}{\partial a_k}"
-    r"= \frac{\partial E_t}{\partial s_t}\Bigl(\prod_{i=k+1}^{t}\frac{\partial s_i}{\partial s_{i-1}}\Bigr)"
-    r"\frac{\partial s_k}{\partial a_k}"
-)
 
 # --- when something is wrong, and on a hosted server ------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ from rnn_core.errors import CheckpointError
 
 FILE = re.compile(r"weights-(\d{1,18})\.safetensors")
 KEEP = 40
-LIMIT_BYTES = 128 * 2**20
+LIMIT_BYTES = 64 * 2**20
 SHARE = 0.01  # of the time that a training may spend on them
 
 
