@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -449,12 +450,15 @@ def test_a_killed_server_leaves_its_training_and_the_next_one_finds_the_line(wai
             if number == 0:
                 until(lambda: first.status().state == "running")
             else:
+                assert hosting.place(runs_folder, second.id) == (1, 1, 1)
                 first.request("stop")
                 until(lambda: second.status().state == "finished", seconds=60)
             server.kill()
         if number == 0:
             assert worker_alive(first.folder)
             assert hosting.place(runs_folder, second.id) == (1, 1, 1)
+            with hosting._line(runs_folder) as line:  # Nobody could look while there was no server: for hours, say.
+                line.execute("UPDATE tickets SET seen = seen - 10000")
     assert not worker_alive(first.folder)
     assert not worker_alive(second.folder)
 
@@ -796,8 +800,11 @@ def test_owners_guests_and_the_line_in_a_browser(browser, tmp_path) -> None:
         with running_server(server.folder, int(server.address.rpartition(":")[2]), SEE_BPTT_HOSTED="trainings=1"):
             app = guest.get_by_test_id("stApp")
             expect(app).to_have_attribute("data-test-connection-state", "CONNECTED", timeout=60_000)
-            expect(app).to_have_attribute("data-test-script-state", "notRunning")
-            guest.get_by_role("button", name="Resume").click()
-            until(lambda: theirs.status().step > step)
+            for _ in range(10):  # A click while the page is still finding its way back is lost, as it is for people.
+                guest.get_by_role("button", name="Resume").click()
+                with contextlib.suppress(AssertionError):
+                    until(lambda: theirs.status().step > step, seconds=4)
+                    break
+            assert theirs.status().step > step
             assert theirs.status().pid == pid or theirs.status().state == "finished"
             expect(guest.get_by_text("finished").or_(guest.get_by_role("button", name="Pause")).first).to_be_visible()
