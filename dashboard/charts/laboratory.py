@@ -43,8 +43,8 @@ def _bare(chart: alt.LayerChart) -> Specification:
     return specification
 
 
-MANY_WORDS = 45
-"""So many labels still have room beside each other."""
+MANY_WORDS = 18
+"""So many slanted labels still have room beside each other; of more, those that would collide are left out."""
 
 _SOME_WORD = "\N{REPLACEMENT CHARACTER} word"
 

@@ -451,7 +451,7 @@ def spectra(gates: tuple[str, ...]) -> alt.LayerChart:
     names = list(gates) if gates != ("",) else ["W"]
     base = alt.Chart().encode(
         x=counted("training step"),
-        y=logarithmic("value", "of W"),
+        y=logarithmic("value", "ρ(W), ‖W‖"),
         color=alt.Color(
             "gate:N",
             title=None,
@@ -474,9 +474,10 @@ def spectra(gates: tuple[str, ...]) -> alt.LayerChart:
     ]
     return stacked(
         base.mark_line(strokeWidth=2),
+        alt.Chart().mark_point(size=14, filled=True, opacity=1).encode(x="step:Q", y="value:Q", color="gate:N"),
         alt.Chart()
         .mark_point(size=60, opacity=0, filled=True)
-        .encode(x="step:Q", y=logarithmic("value", "of W"), tooltip=tooltip),
+        .encode(x="step:Q", y=logarithmic("value", "ρ(W), ‖W‖"), tooltip=tooltip),
         height=300,
     )
 

@@ -62,7 +62,7 @@ def triangle_table(sources: Sequence[str], targets: Sequence[str], norms: Floats
 @specification
 def triangle(count: int, ceiling: float, relative: bool) -> alt.LayerChart:
     """Loss word by source word, colour log10 ||delta_{t,k}||; what lies below 1e-8 has faded into the page."""
-    x = alt.X("source word:N", sort=None, axis=alt.Axis(labelAngle=-60, labelLimit=130, labelOverlap=False))
+    x = alt.X("source word:N", sort=None, axis=alt.Axis(labelAngle=-60, labelLimit=130, labelOverlap=count > 24))
     y = alt.Y("loss word:N", sort=None, axis=alt.Axis(labelLimit=130, labelOverlap=False))
     cells = (
         alt.Chart()
