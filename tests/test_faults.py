@@ -474,9 +474,11 @@ def test_a_small_disk_that_is_really_full(small_disk: Path, tmp_path: Path, monk
 
 
 NO_PERMISSION = """
-import os, sys
-import encodings.ascii, nltk.tokenize.punkt, nltk.tokenize.destructive  # Python itself may lie where nobody may look
+import encodings.ascii, os, sys, tempfile
 from rnn_core.__main__ import main
+# Python itself may lie where nobody may look: whatever a training imports is imported now.
+with tempfile.TemporaryDirectory() as allowed:
+    main(["train", sys.argv[2], "--run", allowed + "/run", "--steps", "1", "--quiet"])
 os.setgroups([]); os.setegid(65534); os.seteuid(65534)
 code = main(sys.argv[1:])
 sys.stderr.flush()
@@ -545,6 +547,7 @@ def test_there_are_at_least_fifty_faults_with_a_sentence_each() -> None:
     assert all(len(sentence) > 10 for sentence in sentences)
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells here what a process holds")
 def test_memory_and_files_come_back_after_every_fault(good_run: Path, tmp_path: Path, capsys) -> None:
     def all_faults() -> None:
         for name, data, _ in UPLOADS.values():

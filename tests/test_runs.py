@@ -859,18 +859,28 @@ def test_a_short_form_of_the_kill_harness() -> None:
     assert result.returncode == 0, result.stderr
 
 
-def test_the_kill_harness_notices_a_history_that_is_not_taken_back() -> None:
+@pytest.mark.parametrize(("forgetful", "code"), [(False, 0), (True, 1)])
+def test_the_kill_harness_notices_a_history_that_is_not_taken_back(forgetful: bool, code: int) -> None:
     program = (
-        "import random, sys, tempfile; from pathlib import Path; from kill_harness import *\n"
+        "import tempfile; from pathlib import Path; from kill_harness import *\n"
         "from rnn_core import work as module\n"
-        "module._Recorder.roll_back = lambda *arguments: None\n"
+        f"if {forgetful}: module._Recorder.roll_back = lambda *arguments: None\n"
+        "def listen(event):\n"
+        "    if event.step == 1: time.sleep(0.5)  # what has happened so far is then written down\n"
+        "    if event.step == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
         "with tempfile.TemporaryDirectory() as room:\n"
-        "    random_kills(Path(room), 30, random.Random(1), steps=400)\n"
+        "    whole, killed = (Path(room) / name for name in ('whole', 'killed'))\n"
+        "    tiny_run(whole, steps=8, checkpoint_every_seconds=1000.0)\n"
+        "    shutil.copytree(whole, killed)\n"
+        "    finished_in_peace(whole)\n"
+        "    os.waitpid(in_a_child(lambda: work(killed, on_event=listen)), 0)\n"
+        "    finished_in_peace(killed)\n"
+        "    check(killed, ending(Run.open(whole)), 'after a kill')\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=150
     )
-    assert result.returncode == 1
+    assert result.returncode == code, result.stderr
 
 
 def test_errors_of_users_are_user_errors() -> None:
