@@ -33,6 +33,8 @@ from tests.dashboard.test_pages import button, texts
 
 ANNA, BERT, CARL = (hosting.mark(letter * 64) for letter in "abc")
 CAPS = Caps(trainings=1)
+LONG = replace(CAPS, steps=10**8)
+"""For trainings that are to last as long as their test, however fast the machine."""
 
 
 def until(condition: Callable[[], Any], seconds: float = 30) -> None:
@@ -382,15 +384,15 @@ def test_a_paused_training_makes_room_for_others(wait_in_line, runs_folder, host
     hosted()
     visiting(ANNA)
     paused = wait_in_line(ANNA, epochs=100_000)
-    worker._serve(runs_folder, CAPS)
+    worker._serve(runs_folder, LONG)
     until(lambda: paused.status().state == "running")
     paused.request("pause")
     until(lambda: paused.status().state == "paused")
     other = wait_in_line(BERT, epochs=100_000)
-    worker._serve(runs_folder, CAPS)
+    worker._serve(runs_folder, LONG)
     assert hosting.place(runs_folder, other.id) == (1, 1, 1)
     monkeypatch.setattr(hosting, "PAUSED_SECONDS", 0.0)
-    until(lambda: worker._serve(runs_folder, CAPS) or other.status().state == "running")
+    until(lambda: worker._serve(runs_folder, LONG) or other.status().state == "running")
     assert paused.status().state == "stopped"
     assert paused.status().resumable
 
@@ -423,11 +425,11 @@ def test_a_slot_is_free_the_moment_its_process_is_killed(wait_in_line, runs_fold
     hosted()
     visiting(ANNA)
     first, second = wait_in_line(ANNA, epochs=100_000), wait_in_line(BERT, epochs=100_000)
-    worker._serve(runs_folder, CAPS)
+    worker._serve(runs_folder, LONG)
     until(lambda: first.status().state == "running")
     os.kill(first.status().pid, signal.SIGKILL)
     until(lambda: not worker_alive(first.folder))
-    worker._serve(runs_folder, CAPS)
+    worker._serve(runs_folder, LONG)
     until(lambda: second.status().state == "running")
     assert first.status().state == "dead"
 
@@ -442,18 +444,20 @@ time.sleep(120)
 
 
 def test_a_killed_server_leaves_its_training_and_the_next_one_finds_the_line(wait_in_line, hosted, runs_folder) -> None:
-    hosted("trainings=1 unwatched_minutes=10")
+    hosted("trainings=1 steps=100000000")
     first, second = wait_in_line(ANNA, epochs=100_000), wait_in_line(BERT, epochs=2)
     for number in range(2):
         with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as server:
-            assert server.stdout.readline() == "attending\n"
-            if number == 0:
-                until(lambda: first.status().state == "running")
-            else:
-                assert hosting.place(runs_folder, second.id) == (1, 1, 1)
-                first.request("stop")
-                until(lambda: second.status().state == "finished", seconds=60)
-            server.kill()
+            try:
+                assert server.stdout.readline() == "attending\n"
+                if number == 0:
+                    until(lambda: first.status().state == "running")
+                else:
+                    assert hosting.place(runs_folder, second.id) == (1, 1, 1)
+                    first.request("stop")
+                    until(lambda: second.status().state == "finished", seconds=60)
+            finally:
+                server.kill()
         if number == 0:
             assert worker_alive(first.folder)
             assert hosting.place(runs_folder, second.id) == (1, 1, 1)
