@@ -15,6 +15,7 @@ FAINT = "#868b90"
 SHORT = "format(datum.value, '~s')"
 """Each label by itself: 500, 1k, 1.5k. Given as a format, all would take one unit: 0.5k, 1k, 1.5k."""
 
+
 def smooth(values: npt.ArrayLike, reach: int) -> npt.NDArray[np.float64]:
     """values (n,) -> the mean at each place over `reach` values on either side.
 
