@@ -45,15 +45,18 @@ def until(condition: Callable[[], Any], seconds: float = 30) -> None:
 
 
 @pytest.fixture
-def hosted(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes this a hosted server, with one training at a time unless told otherwise."""
+def hosted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Makes this a hosted server, with one training at a time unless told otherwise; until the test ends."""
 
     def switch_on(value: str = "trainings=1") -> None:
         monkeypatch.setenv(hosting.VARIABLE, value)
         # What it does cannot be undone in this process; it has a test of its own.
         monkeypatch.setattr(hosting, "stay_offline", lambda: None)
 
-    return switch_on
+    yield switch_on
+    monkeypatch.delenv(hosting.VARIABLE, raising=False)
+    if worker._attendant is not None:
+        worker._attendant.join(10)
 
 
 @pytest.fixture
