@@ -57,7 +57,7 @@ def start_demo() -> None:
         corpus = sources.prepare(Agreement(gap=5, count=4000), text_settings)
         model = ModelConfig(cell="tanh", vocabulary_size=len(corpus.vocabulary), hidden_size=32)
         training = TrainingSettings(
-            epochs=60,
+            epochs=180,
             learning_rate=0.0005,
             schedule="constant",
             sample_every_seconds=1.5,
