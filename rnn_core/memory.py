@@ -9,9 +9,8 @@ optimizer, in numbers of 4 bytes (float32):
     corpus     the ids, and the batches of an epoch: 4 + 2 * 9 bytes a token, 300 a sentence
     step       T B H (kept + state + slopes + local + ...)     what the walk back needs, for every layer
                + 2 min(N, T B) G H                              rows of U's gradient (one-hot; with an embedding of E's)
-               + 2 N H                                          V's gradient and a thread's share of it, or the two thin
-                                                                factors T B (N + H) where there are few positions
-               + min(T B N, one block of 16 MB)                 logits: they never exist all at once
+               + 2 N H                                          V's gradient, and a block's part that joins it
+               + min(T B N, one block of 8 MB)                  logits: they never exist all at once
     horizon    8 bytes a number: P without the table that is only looked up, 2 N H, one block, and the itemised walk
                back of 8 sentences of up to 40 steps, T^2 / 2 B L H (local + state)
     start      8 P, the first weights before they are rounded; or, to go on from a checkpoint, m P
@@ -114,8 +113,6 @@ def _step_numbers(model: ModelConfig, training: TrainingSettings, longest_senten
 def _output_numbers(model: ModelConfig, positions: int, block: int) -> int:
     N, H = model.vocabulary_size, model.hidden_size
     logits = min(positions * N, max(block, N))
-    if 2 * positions <= H and positions * N <= block:
-        return logits + positions * H
     return logits + (2 if positions * N > block else 1) * N * H
 
 

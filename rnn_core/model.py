@@ -404,7 +404,7 @@ class LanguageModel:
         loss reach back at most K steps (the tutorial's rule); None is full BPTT.
         """
         loss, gradients, _ = self.training_gradients(inputs, targets, mask, truncate)
-        return loss, {name: to_dense(gradient) for name, gradient in gradients.items()}
+        return loss, dense(gradients)
 
     def training_gradients(
         self,
