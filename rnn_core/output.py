@@ -19,6 +19,8 @@ from rnn_core.threads import Meeting, run_side_by_side, threads_for
 
 # Bytes of logits that exist at a time. Smaller blocks make thin matrix products, and a larger share of adding up dV.
 BLOCK_BYTES = 8 * 1024 * 1024
+# Between its inverse and this, a row's sum of exponentials loses nothing to overflow or underflow, in float32 either.
+SAFE_TOTAL = 1e15
 
 
 class OutputGradients(NamedTuple):
@@ -72,24 +74,38 @@ def losses_and_gradients(hidden: Array, targets: Array, weights: Array, V: Array
         buffer = np.empty(len(own_V) * longest, dtype)
         ones = np.ones(len(own_V), dtype)
         product = np.empty_like(own_V) if len(blocks) > 1 else None
-        for rows in blocks:
-            count = rows.stop - rows.start
+
+        def own_logits(rows: slice) -> Array:
             # Words down, positions across: the product reads V as it lies, and sums run along the memory.
-            block = np.matmul(own_V, hidden[rows].T, out=buffer[: len(own_V) * count].reshape(len(own_V), count))
+            block = buffer[: len(own_V) * (rows.stop - rows.start)].reshape(len(own_V), -1)
+            np.matmul(own_V, hidden[rows].T, out=block)
             if c is not None:
                 block += c[own, None]
-            block.max(axis=0, out=maxima[thread, rows])
+            return block
+
+        def exponentiate(block: Array, rows: slice) -> Array:
+            """o -> e = exp(o) in place; returns every row's total over all words, of all threads."""
+            of_target[rows][mine] = block[target, mine]
+            with np.errstate(over="ignore"):  # What overflows shows in the total.
+                np.exp(block, out=block)
+            np.matmul(ones, block, out=totals[thread, rows])
             meeting.wait()
-            block -= maxima[:, rows].max(axis=0)
+            return totals[:, rows].sum(axis=0)
+
+        for rows in blocks:
             target = targets[rows]
             (mine,) = np.nonzero((target >= own.start) & (target < own.stop))
             target = target[mine] - own.start
-            of_target[rows][mine] = block[target, mine]
-            np.exp(block, out=block)
-            np.matmul(ones, block, out=totals[thread, rows])
-            meeting.wait()
+            block = own_logits(rows)
+            total = exponentiate(block, rows)
+            if not np.all((total > 1 / SAFE_TOTAL) & (total < SAFE_TOTAL)):
+                # Too large or too small for plain exponentials: each row's maximum is taken out first.
+                block = own_logits(rows)
+                block.max(axis=0, out=maxima[thread, rows])
+                meeting.wait()
+                block -= maxima[:, rows].max(axis=0)
+                total = exponentiate(block, rows)
             # With e = exp(o), dE/do = (e - total * onehot) / total: the division is left to the small factors.
-            total = totals[:, rows].sum(axis=0)
             block[target, mine] -= total[mine]
             scale = weights[rows] / total
             np.matmul(block.T, own_V, out=d_hidden[thread, rows])

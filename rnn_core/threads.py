@@ -23,8 +23,9 @@ WORTH_A_THREAD = 8_000_000
 
 # Numbers that an element-wise update must touch before another thread is worth waking.
 NUMBERS_WORTH_A_THREAD = 400_000
-# Numbers of a block that an update passes over several times: with its companions they stay in a core's cache.
-CACHED_NUMBERS = 16 * 1024
+# Numbers of a block that an update passes over several times: few enough to stay in the cache with their companions,
+# and so many that the threads seldom meet at Python's lock between two calls.
+CACHED_NUMBERS = 128 * 1024
 
 
 @cache

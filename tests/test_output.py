@@ -65,6 +65,25 @@ def test_the_losses_stay_analytic_for_the_complex_step(monkeypatch: pytest.Monke
     assert check.worst_relative_error <= 1e-9, check
 
 
+@every_block
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("offset", [-90.0, -30.0, 30.0, 90.0, 800.0])
+def test_what_is_added_to_all_logits_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, block_bytes: int, threads: str, dtype: type, offset: float
+) -> None:
+    monkeypatch.setattr(output, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setenv("RNN_CORE_THREADS", threads)
+    monkeypatch.setattr("rnn_core.threads.WORTH_A_THREAD", 0)
+    hidden, targets, weights, V, c = problem(dtype=dtype)
+    expected = output.losses_and_gradients(hidden, targets, weights, V, c)
+    found = output.losses_and_gradients(hidden, targets, weights, V, c + dtype(offset))
+    # The offset itself is rounded to one part in 2^24 (2^53), and with it every logit.
+    tolerance = abs(offset) * 4 * np.finfo(dtype).eps
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=4 * tolerance)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("rows", [1, 2, 40])
 def test_logits_of_any_size_overflow_nowhere(dtype: type, rows: int) -> None:

@@ -239,6 +239,13 @@ MISTAKES = [
         "-= 0 * total[mine]",
         complex_step("tanh"),
     ),
+    Mistake(
+        "the softmax takes every logit for a small one",
+        "output.py",
+        "if not np.all((total > 1 / SAFE_TOTAL) & (total < SAFE_TOTAL)):",
+        "if False:",
+        Witness("test_output", "test_logits_of_any_size_overflow_nowhere", (np.float32, 2)),
+    ),
     # Dropout.
     Mistake(
         "dropout between the layers is not dropped on the way back",
