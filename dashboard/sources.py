@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-import numpy as np
-
 from dashboard import hosting
 from rnn_core import corpora, text
 from rnn_core.errors import CorpusError
-from rnn_core.text import PreparedCorpus, TextSettings, Vocabulary
+from rnn_core.text import PreparedCorpus, TextSettings
 
 EVERY_WORD = 1_000_000
 """A vocabulary that no text fills: what TextSettings allows at most."""
@@ -77,7 +75,7 @@ def prepare(source: Source, settings: TextSettings) -> PreparedCorpus:
     whole = _prepare(source, replace(settings, vocabulary_size=EVERY_WORD))
     if caps is not None:
         hosting.check_corpus(whole, caps)
-    return narrow(whole, settings.vocabulary_size)
+    return text.narrow(whole, settings.vocabulary_size)
 
 
 def _check_source(source: Source, caps: hosting.Caps) -> None:
@@ -104,26 +102,3 @@ def _prepare(source: Source, settings: TextSettings) -> PreparedCorpus:
             return text.prepare_documents(corpora.python_reference(), name, settings)
         case Nltk(key):
             return text.prepare_documents(corpora.nltk_corpus(key), source.name, settings)
-
-
-def narrow(corpus: PreparedCorpus, size: int) -> PreparedCorpus:
-    """The corpus with the `size` first entries of its vocabulary; the words after them become <unk>.
-
-    Entries are ranked by frequency, so this is what reading the text anew for a vocabulary of that size would give.
-    """
-    vocabulary = corpus.vocabulary
-    if size >= len(vocabulary):
-        return corpus
-    counts = vocabulary.counts
-    unknown = counts[text.UNKNOWN_ID] + sum(counts[size:])
-    train, valid = (
-        [np.where(ids < size, ids, text.UNKNOWN_ID) for ids in part] for part in (corpus.train, corpus.valid)
-    )
-    known = sum(int(np.count_nonzero(ids >= len(text.SPECIALS))) for ids in (*train, *valid))
-    return PreparedCorpus(
-        Vocabulary(vocabulary.words[:size], vocabulary.unit, vocabulary.lowercase, (unknown, *counts[1:size])),
-        train,
-        valid,
-        corpus.name,
-        replace(corpus.report, vocabulary_size=size, coverage=known / corpus.report.tokens),
-    )

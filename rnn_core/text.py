@@ -9,7 +9,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -36,6 +36,7 @@ __all__ = [
     "cut_sentences",
     "decode",
     "detokenize",
+    "narrow",
     "prepare",
     "prepare_documents",
     "prepare_sentences",
@@ -611,6 +612,30 @@ def prepare_sentences(sentences: list[list[str]], name: str, settings: TextSetti
     return _assemble(sentences, name, settings, reading.Reading([], "sentences", ""), Counter())
 
 
+def narrow(corpus: PreparedCorpus, size: int) -> PreparedCorpus:
+    """The corpus with the `size` first entries of its vocabulary; the words after them become <unk>.
+
+    Entries are ranked by frequency, so this is what reading the text anew for a vocabulary of that size would give.
+    """
+    vocabulary, report = corpus.vocabulary, corpus.report
+    if size >= len(vocabulary):
+        return corpus
+    counts = vocabulary.counts
+    unknown = counts[UNKNOWN_ID] + sum(counts[size:])
+    train, valid = ([np.where(ids < size, ids, UNKNOWN_ID) for ids in part] for part in (corpus.train, corpus.valid))
+    coverage = sum(int(np.count_nonzero(ids >= len(SPECIALS))) for ids in (*train, *valid)) / report.tokens
+    notes = tuple(note for note in report.notes if note != _coverage_note(report.coverage))
+    if coverage < 0.7 and not _hardly_repeats(vocabulary.unit, report.distinct_words, report.tokens):
+        notes += (_coverage_note(coverage),)
+    return PreparedCorpus(
+        Vocabulary(vocabulary.words[:size], vocabulary.unit, vocabulary.lowercase, (unknown, *counts[1:size])),
+        train,
+        valid,
+        corpus.name,
+        replace(report, vocabulary_size=size, coverage=coverage, notes=notes),
+    )
+
+
 def _assemble(
     sentences: list[list[str]],
     name: str,
@@ -701,16 +726,22 @@ def _notes(
     if dropped:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(dropped.items()))
         notes.append(f"Left out of the text: {kinds}.")
-    if settings.unit == "word" and distinct > 0.8 * tokens:
+    if _hardly_repeats(settings.unit, distinct, tokens):
         notes.append(
             f"{distinct:,} of {tokens:,} words are different, so hardly any word can be learnt from a second example. "
             "Choose a longer text, or characters as the unit."
         )
     elif covered < 0.7 * tokens:
-        notes.append(
-            f"Only {covered / tokens:.0%} of the text is in the vocabulary. A larger one leaves fewer words unknown."
-        )
+        notes.append(_coverage_note(covered / tokens))
     return tuple(notes)
+
+
+def _hardly_repeats(unit: str, distinct: int, tokens: int) -> bool:
+    return unit == "word" and distinct > 0.8 * tokens
+
+
+def _coverage_note(share: float) -> str:
+    return f"Only {share:.0%} of the text is in the vocabulary. A larger one leaves fewer words unknown."
 
 
 def _encode_all(sentences: list[list[str]], vocabulary: Vocabulary) -> list[np.ndarray]:

@@ -24,6 +24,7 @@ from rnn_core.text import (
     batches,
     cut_sentences,
     detokenize,
+    narrow,
     prepare,
     prepare_documents,
     prepare_sentences,
@@ -249,6 +250,20 @@ def test_coverage_is_the_share_of_tokens_that_the_network_knows() -> None:
     assert corpus.report.coverage_of(10**6) == 1.0
     assert corpus.report.coverage_of(3) == 0.0
     assert any("in the vocabulary" in note for note in corpus.report.notes)
+
+
+@pytest.mark.parametrize("unit", ["word", "char"])
+@pytest.mark.parametrize("size", [4, 5, 8, 12, 100])
+def test_narrowing_a_corpus_gives_what_reading_it_for_that_vocabulary_gives(size: int, unit: str) -> None:
+    narrowed = narrow(prepared(3 * STORY, unit=unit, vocabulary_size=1_000_000), size)
+    direct = prepared(3 * STORY, unit=unit, vocabulary_size=size)
+    assert narrowed.vocabulary == direct.vocabulary
+    assert narrowed.vocabulary.counts == direct.vocabulary.counts
+    assert narrowed.report == direct.report
+    for part in ("train", "valid"):
+        for mine, theirs in zip(getattr(narrowed, part), getattr(direct, part), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+            assert mine.dtype == theirs.dtype
 
 
 def test_the_split_depends_on_the_seed_alone_and_leaves_a_sentence_on_each_side() -> None:

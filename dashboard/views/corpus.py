@@ -183,7 +183,7 @@ def read_source(source: Source) -> tuple[PreparedCorpus, TextSettings] | None:
         return None
     with place:
         settings = replace(settings, vocabulary_size=choose_vocabulary(whole))
-    return sources.narrow(whole, settings.vocabulary_size), settings
+    return text.narrow(whole, settings.vocabulary_size), settings
 
 
 def choose_settings(source: Source, encoding: str | None) -> TextSettings:
