@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnn_core.cells import Cell, Weights
+from rnn_core.cells import ALL, Cell, Weights, in_blocks
 from rnn_core.numerics import Array
 from rnn_core.threads import product
 
@@ -32,9 +32,9 @@ from rnn_core.threads import product
 class LayerTrace:
     """What one layer did over T steps: the record that every walk back reads.
 
-    kept (T, B, kept_blocks*H), states (T+1, B, state_blocks*H) with the initial state first. `from_below` is the matrix
-    U (H, G*H) through which a deeper layer hears the one below it, `mask_below` the dropout mask on that way (both None
-    for the first layer, whose input side belongs to the model).
+    kept (kept_blocks, T, B, H), states (T+1, B, state_blocks*H) with the initial state first. `from_below` is the
+    matrix U (H, G*H) through which a deeper layer hears the one below it, `mask_below` the dropout mask on that way
+    (both None for the first layer, whose input side belongs to the model).
     """
 
     cell: Cell
@@ -55,18 +55,20 @@ class LayerTrace:
 
     @cached_property
     def slopes(self) -> Array:
-        """Local partial derivatives of every step, (T, B, ·): see the cell."""
+        """Local partial derivatives of every step, (·, T, B, H): see the cell."""
         return self.cell.slopes(self.kept, self.states[:-1], self.states[1:], self.weights)
 
-    def weight_gradients(self, local: Array, positions: slice = slice(None)) -> dict[str, Array]:
-        """Gradients of W, b (and b_n) from `local` deltas that belong to these positions."""
-        return self.cell.weight_gradients(local, self.kept[positions], self.states[:-1][positions], self.weights)
+    def weight_gradients(self, local: Array, positions: slice = ALL) -> dict[str, Array]:
+        """Gradients of W, b (and b_n) from `local` deltas (·, P, B, H) that belong to these positions."""
+        return self.cell.weight_gradients(local, self.kept[:, positions], self.states[:-1][positions], self.weights)
 
-    def gradient_below(self, local: Array, positions: slice = slice(None)) -> Array:
+    def gradient_below(self, local: Array, positions: slice = ALL) -> Array:
         """Gradient with respect to the hidden state of the layer below at these positions."""
         assert self.from_below is not None
         d_drive = self.cell.drive_part(local)
-        d_input = product(d_drive.reshape(-1, d_drive.shape[-1]), self.from_below.T).reshape(*d_drive.shape[:-1], -1)
+        by_gate = in_blocks(self.from_below, self.hidden_size).swapaxes(1, 2)
+        d_input = product(d_drive.reshape(len(d_drive), -1, self.hidden_size), by_gate).sum(axis=0)
+        d_input = d_input.reshape(*d_drive.shape[1:-1], -1)
         if self.mask_below is None:
             return d_input
         mask = self.mask_below
@@ -74,34 +76,34 @@ class LayerTrace:
 
 
 def forward(cell: Cell, weights: Weights, kept: Array, initial: Array) -> Array:
-    """kept (T, B, ·) holding the drive, initial (B, S) -> states (T+1, B, S). Fills `kept` on the way."""
-    states = np.empty((len(kept) + 1, *initial.shape), kept.dtype)
+    """kept (·, T, B, H) holding the drive, initial (B, S) -> states (T+1, B, S). Fills `kept` on the way."""
+    steps = kept.shape[1]
+    states = np.empty((steps + 1, *initial.shape), kept.dtype)
     states[0] = initial
-    for t in range(len(kept)):
-        cell.step(kept[t], states[t], weights, states[t + 1])
+    for t in range(steps):
+        cell.step(kept[:, t], states[t], weights, states[t + 1])
     return states
 
 
 def full(stack: list[LayerTrace], d_hidden: Array, d_states: list[Array] | None = None) -> list[Array]:
-    """Full BPTT. d_hidden (T, B, H) = dE_t/dh_t of the top layer, each loss's own part -> local (T, B, ·) for every
+    """Full BPTT. d_hidden (T, B, H) = dE_t/dh_t of the top layer, each loss's own part -> local (·, T, B, H) for every
     layer.
 
-    The total over all losses: local[t] holds sum over t' >= t of dE_t'/da_t. Where `d_states` is given, one (T, B, S)
-    array per layer, it is filled with dE/ds_t, which the regulariser Omega needs.
+    The total over all losses: local[:, t] holds sum over t' >= t of dE_t'/da_t. Where `d_states` is given, one
+    (T, B, S) array per layer, it is filled with dE/ds_t, which the regulariser Omega needs.
     """
     locals_: list[Array] = []
     for depth in range(len(stack) - 1, -1, -1):
         layer = stack[depth]
-        steps, batch, _ = layer.kept.shape
-        size = layer.hidden_size
+        _, steps, batch, size = layer.kept.shape
         slopes = layer.slopes
-        local = np.empty((steps, batch, layer.cell.local_blocks * size), layer.kept.dtype)
+        local = np.empty((layer.cell.local_blocks, steps, batch, size), layer.kept.dtype)
         d_state = np.zeros((batch, layer.states.shape[-1]), layer.kept.dtype)
         for t in range(steps - 1, -1, -1):
             d_state[:, :size] += d_hidden[t]
             if d_states is not None:
                 d_states[depth][t] = d_state
-            d_state = layer.cell.step_back(d_state, slopes[t], layer.weights, local[t])
+            d_state = layer.cell.step_back(d_state, slopes[:, t], layer.weights, local[:, t])
         locals_.insert(0, local)
         if layer.from_below is not None:
             d_hidden = layer.gradient_below(local)
@@ -112,8 +114,8 @@ class Round(NamedTuple):
     """Round j of the walk in which all losses go back together; for every layer, positions k = 0 .. T-1-j, loss t = k +
     j.
 
-    local[l] (T-j, B, ·): gradient of E_{k+j} with respect to the pre-activations at k; d_state[l] (T-j, B, S): to the
-    state.
+    local[l] (·, T-j, B, H): gradient of E_{k+j} with respect to the pre-activations at k; d_state[l] (T-j, B, S): to
+    the state.
     """
 
     lag: int
@@ -133,8 +135,8 @@ def rounds(stack: list[LayerTrace], d_hidden: Array, last: int | None = None) ->
         before: list[Array] = [np.empty(0)] * len(stack)
         for depth in range(len(stack) - 1, -1, -1):
             layer, d_state = stack[depth], d_states[depth]
-            local = np.empty((*d_state.shape[:-1], layer.cell.local_blocks * layer.hidden_size), d_state.dtype)
-            before[depth] = layer.cell.step_back(d_state, layer.slopes[here], layer.weights, local)
+            local = np.empty((layer.cell.local_blocks, *d_state.shape[:-1], layer.hidden_size), d_state.dtype)
+            before[depth] = layer.cell.step_back(d_state, layer.slopes[:, here], layer.weights, local)
             locals_[depth] = local
             if depth:
                 # The layer below hears of the same loss at the same moment, within the same round.
@@ -146,7 +148,7 @@ def rounds(stack: list[LayerTrace], d_hidden: Array, last: int | None = None) ->
 
 def windowed(stack: list[LayerTrace], d_hidden: Array, window: int) -> list[Array]:
     """Truncated BPTT, K = `window` steps per loss: each E_t reaches back at most K steps, K + 1 terms (the tutorial's
-    `bptt_truncate`). Returns local (T, B, ·) for every layer, summed over the losses that reach each position.
+    `bptt_truncate`). Returns local (·, T, B, H) for every layer, summed over the losses that reach each position.
     """
     totals: list[Array] = []
     for lag, locals_, _ in rounds(stack, d_hidden, window):
@@ -154,7 +156,7 @@ def windowed(stack: list[LayerTrace], d_hidden: Array, window: int) -> list[Arra
             totals = locals_
             continue
         for total, local in zip(totals, locals_, strict=True):
-            total[: len(local)] += local
+            total[:, : local.shape[1]] += local
     return totals
 
 

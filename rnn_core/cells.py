@@ -9,11 +9,13 @@ Conventions
 - Row vectors: a = drive + h W^T, with W (G*H, H), G gates. `H` hidden units.
 - `state` holds everything that is carried to the next step: h for the simple cells and GRU, [h | c] side by side for
   LSTM.
-- `kept` arrives with the drive in its first G*H columns and leaves holding what the reverse needs (the gates' values).
+- `kept`, `slopes` and `local` are stacks of blocks (K, ..., H), about one for each gate: they unpack by name, and every
+  block lies together in memory, as fast element-wise arithmetic wants it.
+- `kept` arrives with the drive in its first G blocks and leaves holding what the reverse needs (the gates' values).
 - `slopes` are the partial derivatives of one step that do not depend on the gradient. They are computed for a whole
   sequence in one call, which is faster than step by step, and worth looking at (saturation = slopes near zero).
 - `local` is the gradient with respect to every pre-activation of the step. For most cells it is delta = dE/da; GRU has
-  one column block more (below).
+  one block more (below).
 """
 
 from __future__ import annotations
@@ -25,11 +27,24 @@ import numpy as np
 from rnn_core.numerics import ACTIVATIONS, Array, sigmoid
 from rnn_core.threads import product
 
+ALL = slice(None)
+
+
+def in_blocks(array: Array, size: int) -> Array:
+    """(..., K*H), H = `size` -> (K, ..., H), a view."""
+    return np.moveaxis(array.reshape(*array.shape[:-1], -1, size), -2, 0)
+
+
+def side_by_side(blocks: Array) -> Array:
+    """(K, ..., H) -> (..., K*H): the reverse of `in_blocks`."""
+    return np.moveaxis(blocks, 0, -2).reshape(*blocks.shape[1:-1], -1)
+
 
 class Weights(NamedTuple):
     """What the recurrence itself needs: W (G*H, H); b_n (H,) for GRU; mask (B, H) of variational dropout on h_{t-1}.
 
-    W_T is W^T laid out anew: a product with it is twice as fast as with a transposed view, and there is one per step.
+    W_T (G, H, H) is every gate's W^T laid out anew: a product with it is twice as fast as with a transposed view, and
+    there is one per step.
     """
 
     W: Array
@@ -39,15 +54,37 @@ class Weights(NamedTuple):
 
     @classmethod
     def of(cls, W: Array, b_n: Array | None = None, mask: Array | None = None) -> Weights:
-        return cls(W, np.ascontiguousarray(W.T), b_n, mask)
+        return cls(W, np.ascontiguousarray(in_blocks(W.T, W.shape[1])), b_n, mask)
 
     def seen(self, h: Array) -> Array:
         """h as the recurrent product sees it: with dropped units where variational dropout is on."""
         return h if self.mask is None else h * self.mask
 
+    def through(self, h: Array, gates: slice = ALL) -> Array:
+        """h (..., H) -> h W^T, one block (..., H) for each of these gates."""
+        W_T = self.W_T[gates]
+        return np.matmul(_flat(h), W_T).reshape(len(W_T), *h.shape)
+
+    def back(self, delta: Array, gates: slice = ALL) -> Array:
+        """delta, one block (..., H) for each of these gates -> (..., H), the sum of their delta W."""
+        W = self.W.reshape(self.W_T.shape)[gates]
+        by_gate: Array = np.matmul(delta.reshape(len(W), -1, delta.shape[-1]), W)
+        return by_gate.sum(axis=0).reshape(delta.shape[1:])
+
 
 def _flat(array: Array) -> Array:
     return array.reshape(-1, array.shape[-1])
+
+
+def _matrix_gradient(delta: Array, seen: Array) -> Array:
+    """delta (G, ..., H), seen (..., H) -> sum over the leading axes of delta^T seen, (G*H, H)."""
+    by_gate = delta.reshape(len(delta), -1, delta.shape[-1]).swapaxes(1, 2)
+    return _flat(product(by_gate, _flat(seen)))
+
+
+def _bias_gradient(delta: Array) -> Array:
+    """delta (G, ..., H) -> its sum over the leading axes, (G*H,)."""
+    return delta.reshape(len(delta), -1, delta.shape[-1]).sum(axis=1).reshape(-1)
 
 
 class SimpleCell:
@@ -67,27 +104,26 @@ class SimpleCell:
         self.steepest_slope = ACTIVATIONS[activation].steepest_slope
 
     def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
-        """kept (..., H) the drive, before (..., H) -> fills after (..., H)."""
-        np.matmul(weights.seen(before), weights.W_T, out=after)
-        after += kept
+        """kept (1, ..., H) the drive, before (..., H) -> fills after (..., H)."""
+        np.matmul(weights.seen(before), weights.W_T[0], out=after)
+        after += kept[0]
         self.phi(after, out=after)
 
     def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:
-        """phi'(a), from the state after: 1 - s^2, [s > 0] or s (1 - s)."""
-        return self.slope_from_value(after)
+        """(1, ..., H): phi'(a), from the state after: 1 - s^2, [s > 0] or s (1 - s)."""
+        return self.slope_from_value(after)[None]
 
     def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
-        """d_state (..., H) dE/ds_t -> fills local (..., H) with delta = dE/da_t; returns dE/ds_{t-1}."""
-        np.multiply(d_state, slopes, out=local)
-        return weights.seen(local @ weights.W)
+        """d_state (..., H) dE/ds_t -> fills local (1, ..., H) with delta = dE/da_t; returns dE/ds_{t-1}."""
+        delta = np.multiply(d_state, slopes[0], out=local[0])
+        return weights.seen(delta @ weights.W)
 
     def drive_part(self, local: Array) -> Array:
         return local
 
     def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
         """Sum over all leading axes: dE/dW = sum delta_t s_{t-1}^T and dE/db = sum delta_t."""
-        delta = _flat(local)
-        return {"W": product(delta.T, _flat(weights.seen(before))), "b": delta.sum(axis=0)}
+        return {"W": _matrix_gradient(local, weights.seen(before)), "b": _bias_gradient(local)}
 
 
 class LSTMCell:
@@ -108,45 +144,44 @@ class LSTMCell:
     local_blocks = 4
 
     def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
-        """kept (..., 4H) the drive -> the gates; before, after (..., 2H) = [h | c]."""
-        size = kept.shape[-1] // 4
+        """kept (4, ..., H) the drive -> the gates; before, after (..., 2H) = [h | c]."""
+        size = kept.shape[-1]
         h_before, c_before = before[..., :size], before[..., size:]
         h, c = after[..., :size], after[..., size:]
-        kept += weights.seen(h_before) @ weights.W_T
-        sigmoid(kept[..., : 3 * size], out=kept[..., : 3 * size])
-        np.tanh(kept[..., 3 * size :], out=kept[..., 3 * size :])
-        output, write, forget, candidate = (kept[..., k * size : (k + 1) * size] for k in range(4))
+        kept += weights.through(weights.seen(h_before))
+        sigmoid(kept[:3], out=kept[:3])
+        np.tanh(kept[3], out=kept[3])
+        output, write, forget, candidate = kept
         np.multiply(forget, c_before, out=c)
         c += write * candidate
         np.tanh(c, out=h)
         h *= output
 
     def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:
-        """(..., 6H): d h/d a_o; d c/d a_i, a_f, a_g; d h/d c; d c/d c_before (the forget gate itself)."""
-        size = kept.shape[-1] // 4
-        output, write, forget, candidate = (kept[..., k * size : (k + 1) * size] for k in range(4))
+        """(6, ..., H): d h/d a_o; d c/d a_i, a_f, a_g; d h/d c; d c/d c_before (the forget gate itself)."""
+        output, write, forget, candidate = kept
+        size = kept.shape[-1]
         c_before, c = before[..., size:], after[..., size:]
         tanh_c = np.tanh(c)
-        slopes = np.empty((*kept.shape[:-1], 6, size), kept.dtype)
-        slopes[..., 0, :] = tanh_c * output * (1 - output)
-        slopes[..., 1, :] = candidate * write * (1 - write)
-        slopes[..., 2, :] = c_before * forget * (1 - forget)
-        slopes[..., 3, :] = write * (1 - candidate * candidate)
-        slopes[..., 4, :] = output * (1 - tanh_c * tanh_c)
-        slopes[..., 5, :] = forget
-        return slopes.reshape(*kept.shape[:-1], 6 * size)
+        slopes = np.empty((6, *c.shape), kept.dtype)
+        slopes[0] = tanh_c * output * (1 - output)
+        slopes[1] = candidate * write * (1 - write)
+        slopes[2] = c_before * forget * (1 - forget)
+        slopes[3] = write * (1 - candidate * candidate)
+        slopes[4] = output * (1 - tanh_c * tanh_c)
+        slopes[5] = forget
+        return slopes
 
     def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
-        """d_state (..., 2H) = [dE/dh | dE/dc] -> fills local (..., 4H); returns the same pair one step earlier."""
-        size = slopes.shape[-1] // 6
-        by_output, h_by_c, forget = slopes[..., :size], slopes[..., 4 * size : 5 * size], slopes[..., 5 * size :]
+        """d_state (..., 2H) = [dE/dh | dE/dc] -> fills local (4, ..., H); returns the same pair one step earlier."""
+        size = slopes.shape[-1]
+        by_output, through_c, h_by_c, forget = slopes[0], slopes[1:4], slopes[4], slopes[5]
         d_h = d_state[..., :size]
         d_c = d_state[..., size:] + d_h * h_by_c  # c also acts through h = o tanh(c)
-        np.multiply(d_h, by_output, out=local[..., :size])
-        through_c = slopes[..., size : 4 * size].reshape(*slopes.shape[:-1], 3, size)
-        np.multiply(d_c[..., None, :], through_c, out=local.reshape(*local.shape[:-1], 4, size)[..., 1:, :])
+        np.multiply(d_h, by_output, out=local[0])
+        np.multiply(d_c, through_c, out=local[1:])
         d_before = np.empty_like(d_state)
-        d_before[..., :size] = weights.seen(local @ weights.W)
+        d_before[..., :size] = weights.seen(weights.back(local))
         np.multiply(d_c, forget, out=d_before[..., size:])
         return d_before
 
@@ -154,9 +189,8 @@ class LSTMCell:
         return local
 
     def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
-        size = kept.shape[-1] // 4
-        delta = _flat(local)
-        return {"W": product(delta.T, _flat(weights.seen(before[..., :size]))), "b": delta.sum(axis=0)}
+        h_before = before[..., : kept.shape[-1]]
+        return {"W": _matrix_gradient(local, weights.seen(h_before)), "b": _bias_gradient(local)}
 
 
 class GRUCell:
@@ -177,14 +211,13 @@ class GRUCell:
     local_blocks = 4
 
     def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
-        """kept (..., 4H): the drive in its first 3H -> r, z, n, q."""
-        size = kept.shape[-1] // 4
-        recurrence = weights.seen(before) @ weights.W_T
-        gates, candidate, recurrent = kept[..., : 2 * size], kept[..., 2 * size : 3 * size], kept[..., 3 * size :]
-        gates += recurrence[..., : 2 * size]
+        """kept (4, ..., H): the drive in its first three blocks -> r, z, n, q."""
+        recurrence = weights.through(weights.seen(before))
+        gates, candidate, recurrent = kept[:2], kept[2], kept[3]
+        gates += recurrence[:2]
         sigmoid(gates, out=gates)
-        reset, update = gates[..., :size], gates[..., size:]
-        recurrent[...] = recurrence[..., 2 * size :]
+        reset, update = gates
+        recurrent[...] = recurrence[2]
         if weights.b_n is not None:
             recurrent += weights.b_n
         candidate += reset * recurrent
@@ -194,38 +227,32 @@ class GRUCell:
         after += candidate
 
     def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:
-        """(..., 5H): d h/d a_n, a_r, a_z, q, and d h/d h_before by the carry path (the update gate itself)."""
-        size = kept.shape[-1] // 4
-        reset, update, candidate, recurrent = (kept[..., k * size : (k + 1) * size] for k in range(4))
-        slopes = np.empty((*kept.shape[:-1], 5, size), kept.dtype)
+        """(5, ..., H): d h/d a_n, a_r, a_z, q, and d h/d h_before by the carry path (the update gate itself)."""
+        reset, update, candidate, recurrent = kept
+        slopes = np.empty((5, *before.shape), kept.dtype)
         by_candidate = (1 - update) * (1 - candidate * candidate)
-        slopes[..., 0, :] = by_candidate
-        slopes[..., 1, :] = by_candidate * recurrent * reset * (1 - reset)
-        slopes[..., 2, :] = (before - candidate) * update * (1 - update)
-        slopes[..., 3, :] = by_candidate * reset
-        slopes[..., 4, :] = update
-        return slopes.reshape(*kept.shape[:-1], 5 * size)
+        slopes[0] = by_candidate
+        slopes[1] = by_candidate * recurrent * reset * (1 - reset)
+        slopes[2] = (before - candidate) * update * (1 - update)
+        slopes[3] = by_candidate * reset
+        slopes[4] = update
+        return slopes
 
     def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
-        """d_state (..., H) -> fills local (..., 4H) = [n, r, z, q]; returns dE/dh_{t-1}."""
-        size = d_state.shape[-1]
-        by_gate = slopes[..., : 4 * size].reshape(*slopes.shape[:-1], 4, size)
-        np.multiply(d_state[..., None, :], by_gate, out=local.reshape(*local.shape[:-1], 4, size))
-        return d_state * slopes[..., 4 * size :] + weights.seen(local[..., size:] @ weights.W)
+        """d_state (..., H) -> fills local (4, ..., H) = n, r, z, q; returns dE/dh_{t-1}."""
+        np.multiply(d_state, slopes[:4], out=local)
+        return d_state * slopes[4] + weights.seen(weights.back(local[1:]))
 
     def drive_part(self, local: Array) -> Array:
-        size = local.shape[-1] // 4
-        return np.concatenate([local[..., size : 3 * size], local[..., :size]], axis=-1)
+        return local[[1, 2, 0]]
 
     def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
-        size = kept.shape[-1] // 4
-        recurrent = _flat(local[..., size:])
         gradients = {
-            "W": product(recurrent.T, _flat(weights.seen(before))),
-            "b": np.concatenate([recurrent[:, : 2 * size].sum(axis=0), _flat(local[..., :size]).sum(axis=0)]),
+            "W": _matrix_gradient(local[1:], weights.seen(before)),
+            "b": _bias_gradient(self.drive_part(local)),
         }
         if weights.b_n is not None:
-            gradients["b_n"] = recurrent[:, 2 * size :].sum(axis=0)
+            gradients["b_n"] = _bias_gradient(local[3:])
         return gradients
 
 
@@ -243,52 +270,48 @@ class ResetBeforeGRUCell:
     local_blocks = 3
 
     def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
-        """kept (..., 3H) the drive -> r, z, n."""
-        size = before.shape[-1]
+        """kept (3, ..., H) the drive -> r, z, n."""
         seen = weights.seen(before)
-        gates, candidate = kept[..., : 2 * size], kept[..., 2 * size :]
-        gates += seen @ weights.W_T[:, : 2 * size]
+        gates, candidate = kept[:2], kept[2]
+        gates += weights.through(seen, slice(2))
         sigmoid(gates, out=gates)
-        reset, update = gates[..., :size], gates[..., size:]
-        candidate += (reset * seen) @ weights.W_T[:, 2 * size :]
+        reset, update = gates
+        candidate += weights.through(reset * seen, slice(2, 3))[0]
         np.tanh(candidate, out=candidate)
         np.subtract(before, candidate, out=after)
         after *= update
         after += candidate
 
     def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:
-        """(..., 5H): d h/d a_n, d h/d a_z, the carry z, and for the inner product r h: its factor h r (1 - r) to a_r,
+        """(5, ..., H): d h/d a_n, d h/d a_z, the carry z, and for the inner product r h: its factor h r (1 - r) to a_r,
         and r to h.
         """
-        size = before.shape[-1]
-        reset, update, candidate = (kept[..., k * size : (k + 1) * size] for k in range(3))
-        slopes = np.empty((*kept.shape[:-1], 5, size), kept.dtype)
-        slopes[..., 0, :] = (1 - update) * (1 - candidate * candidate)
-        slopes[..., 1, :] = (before - candidate) * update * (1 - update)
-        slopes[..., 2, :] = update
-        slopes[..., 3, :] = weights.seen(before) * reset * (1 - reset)
-        slopes[..., 4, :] = reset
-        return slopes.reshape(*kept.shape[:-1], 5 * size)
+        reset, update, candidate = kept
+        slopes = np.empty((5, *before.shape), kept.dtype)
+        slopes[0] = (1 - update) * (1 - candidate * candidate)
+        slopes[1] = (before - candidate) * update * (1 - update)
+        slopes[2] = update
+        slopes[3] = weights.seen(before) * reset * (1 - reset)
+        slopes[4] = reset
+        return slopes
 
     def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
-        """d_state (..., H) -> fills local (..., 3H) = [r, z, n]; returns dE/dh_{t-1}."""
-        size = d_state.shape[-1]
-        by_candidate, by_update, update, to_reset, reset = (slopes[..., k * size : (k + 1) * size] for k in range(5))
-        d_candidate = np.multiply(d_state, by_candidate, out=local[..., 2 * size :])
-        np.multiply(d_state, by_update, out=local[..., size : 2 * size])
-        d_inner = d_candidate @ weights.W[2 * size :]  # dE/d(r h)
-        np.multiply(d_inner, to_reset, out=local[..., :size])
-        return d_state * update + weights.seen(d_inner * reset + local[..., : 2 * size] @ weights.W[: 2 * size])
+        """d_state (..., H) -> fills local (3, ..., H) = r, z, n; returns dE/dh_{t-1}."""
+        by_candidate, by_update, update, to_reset, reset = slopes
+        np.multiply(d_state, by_candidate, out=local[2])
+        np.multiply(d_state, by_update, out=local[1])
+        d_inner = weights.back(local[2:], slice(2, 3))  # dE/d(r h)
+        np.multiply(d_inner, to_reset, out=local[0])
+        return d_state * update + weights.seen(d_inner * reset + weights.back(local[:2], slice(2)))
 
     def drive_part(self, local: Array) -> Array:
         return local
 
     def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
-        size = before.shape[-1]
-        delta, seen = _flat(local), weights.seen(before)
-        through_gates = product(delta[:, : 2 * size].T, _flat(seen))
-        through_candidate = product(delta[:, 2 * size :].T, _flat(kept[..., :size] * seen))
-        return {"W": np.concatenate([through_gates, through_candidate]), "b": delta.sum(axis=0)}
+        seen = weights.seen(before)
+        through_gates = _matrix_gradient(local[:2], seen)
+        through_candidate = _matrix_gradient(local[2:], kept[0] * seen)
+        return {"W": np.concatenate([through_gates, through_candidate]), "b": _bias_gradient(local)}
 
 
 Cell = SimpleCell | LSTMCell | GRUCell | ResetBeforeGRUCell

@@ -27,17 +27,19 @@ class RowGradient:
     shape: tuple[int, ...]
 
     @classmethod
-    def from_positions(cls, ids: Array, values: Array, shape: tuple[int, ...]) -> RowGradient:
-        """ids (P,), values (P, M): the values of equal ids add up."""
+    def from_positions(cls, ids: Array, blocks: Array, shape: tuple[int, ...]) -> RowGradient:
+        """ids (P,), blocks (K, P, M / K) of the columns: what belongs to equal ids adds up."""
         if shape[0] <= FEW_ROWS:
             rows, place = np.unique(ids, return_inverse=True)
-            indicator = np.zeros((len(rows), len(ids)), values.dtype)
+            indicator = np.zeros((len(rows), len(ids)), blocks.dtype)
             indicator[place, np.arange(len(ids))] = 1
-            return cls(rows, product(indicator, values), shape)
-        order = np.argsort(ids, kind="stable")
-        sorted_ids = ids[order]
-        starts = np.flatnonzero(np.concatenate([[True], sorted_ids[1:] != sorted_ids[:-1]]))
-        return cls(sorted_ids[starts], np.add.reduceat(values[order], starts, axis=0), shape)
+            sums = product(indicator, blocks)
+        else:
+            order = np.argsort(ids, kind="stable")
+            sorted_ids = ids[order]
+            starts = np.flatnonzero(np.concatenate([[True], sorted_ids[1:] != sorted_ids[:-1]]))
+            rows, sums = sorted_ids[starts], np.add.reduceat(blocks[:, order], starts, axis=1)
+        return cls(rows, sums.swapaxes(0, 1).reshape(len(rows), -1), shape)
 
     def squared_norm(self) -> float:
         return float(np.vdot(self.values, self.values).real)

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from rnn_core import bptt, output
+from rnn_core.allocation import keep_freed_memory
 from rnn_core.bptt import LayerTrace
-from rnn_core.cells import CELL_NAMES, Weights, make_cell
+from rnn_core.cells import CELL_NAMES, Weights, in_blocks, make_cell, side_by_side
 from rnn_core.errors import SettingsError
 from rnn_core.gradients import Gradient, Gradients, RowGradient, to_dense
 from rnn_core.numerics import ACTIVATIONS, Array, log_softmax, recurrent_block, uniform
@@ -267,6 +268,7 @@ class LanguageModel:
         config.
         """
         config.validate()
+        keep_freed_memory()
         self.config = config
         self.cell = make_cell(config.cell, config.gru_reset)
         if params is None:
@@ -313,19 +315,19 @@ class LanguageModel:
             U = self.params["U" + suffix]
             b = self.params.get("b" + suffix)
             mask = None
-            kept = np.empty((steps, batch, self.cell.kept_blocks * H), self.dtype)
-            drive = kept.reshape(steps * batch, -1)[:, : self.cell.gates * H]
+            kept = np.empty((self.cell.kept_blocks, steps, batch, H), self.dtype)
+            drive = kept[: self.cell.gates].reshape(self.cell.gates, steps * batch, H)
             if depth:
                 mask = self._dropout_mask(dropout_rng, steps, batch, H)
                 seen = _masked(layers[-1].hidden, mask)
-                product(seen.reshape(steps * batch, -1), U, out=drive)
+                product(seen.reshape(steps * batch, -1), in_blocks(U, H), out=drive)
             elif config.embedding_size is None:
-                drive[...] = U[inputs.reshape(-1)]
+                drive[...] = in_blocks(U[inputs.reshape(-1)], H)
             else:
                 mask = self._dropout_mask(dropout_rng, steps, batch, config.embedding_size)
                 self._drive_of_word_vectors(inputs, mask, drive)
             if b is not None:
-                drive += b
+                drive += in_blocks(b[None], H)
             weights = Weights.of(
                 self.params["W" + suffix], self.params.get("b_n" + suffix), self._recurrent_mask(dropout_rng, batch)
             )
@@ -335,12 +337,12 @@ class LanguageModel:
         return Trace(inputs, layers, _masked(layers[-1].hidden, top_mask), top_mask)
 
     def _drive_of_word_vectors(self, inputs: Array, mask: Array | None, drive: Array) -> None:
-        """Fill drive (T*B, G*H) with E[w_t] U."""
-        E, U = self.params["E"], self.params["U"]
+        """Fill drive (G, T*B, H) with E[w_t] U."""
+        E, U = self.params["E"], in_blocks(self.params["U"], self.config.hidden_size)
         if mask is None:
             # A word that occurs often is multiplied once.
             words, place = np.unique(inputs, return_inverse=True)
-            drive[...] = product(E[words], U)[place.reshape(-1)]
+            drive[...] = product(E[words], U)[:, place.reshape(-1)]
         else:
             product((E[inputs] * mask).reshape(inputs.size, -1), U, out=drive)
 
@@ -448,7 +450,7 @@ class LanguageModel:
         self.add_layer_gradients(gradients, trace, locals_)
         if d_states is not None:
             for depth, (layer, d_state) in enumerate(zip(trace.layers, d_states, strict=True)):
-                immediate = omega_gradient(d_state, layer.slopes, layer.weights.W)
+                immediate = omega_gradient(d_state, layer.slopes[0], layer.weights.W)
                 name = "W" + layer_suffix(depth)
                 gradients[name] = to_dense(gradients[name]) + self.dtype.type(omega) * immediate
         return loss, gradients, last_states(trace, batch.lengths)
@@ -474,17 +476,17 @@ class LanguageModel:
         return float(result.loss_nats.sum() / max(count, 1)), d_hidden, gradients
 
     def add_layer_gradients(self, gradients: Gradients, trace: Trace, locals_: list[Array]) -> None:
-        """Parameter gradients of all layers from their local deltas (T, B, ·), added to `gradients`."""
+        """Parameter gradients of all layers from their local deltas (·, T, B, H), added to `gradients`."""
         for depth, (layer, local) in enumerate(zip(trace.layers, locals_, strict=True)):
             suffix = layer_suffix(depth)
             for name, gradient in layer.weight_gradients(local).items():
                 if name + suffix in self.params:
                     gradients[name + suffix] = gradient
-            d_drive = self.cell.drive_part(local).reshape(-1, self.cell.gates * layer.hidden_size)
+            d_drive = self.cell.drive_part(local).reshape(self.cell.gates, -1, layer.hidden_size)
             U = self.params["U" + suffix]
             if depth:
                 seen = _masked(trace.layers[depth - 1].hidden, layer.mask_below)
-                gradients["U" + suffix] = product(seen.reshape(-1, seen.shape[-1]).T, d_drive)
+                gradients["U" + suffix] = side_by_side(product(seen.reshape(-1, seen.shape[-1]).T, d_drive))
             elif self.config.embedding_size is None:
                 gradients["U"] = RowGradient.from_positions(trace.inputs.reshape(-1), d_drive, U.shape)
             else:
@@ -493,16 +495,17 @@ class LanguageModel:
     def _add_word_vector_gradients(
         self, gradients: Gradients, inputs: Array, mask: Array | None, d_drive: Array
     ) -> None:
-        """The reverse of `_drive_of_word_vectors`: gradients of U and E from d_drive (T*B, G*H)."""
+        """The reverse of `_drive_of_word_vectors`: gradients of U and E from d_drive (G, T*B, H)."""
         E, U = self.params["E"], self.params["U"]
         if mask is None:
-            by_word = RowGradient.from_positions(inputs.reshape(-1), d_drive, (len(E), d_drive.shape[1]))
+            by_word = RowGradient.from_positions(inputs.reshape(-1), d_drive, (len(E), U.shape[1]))
             gradients["U"] = product(E[by_word.rows].T, by_word.values)
             d_E = RowGradient(by_word.rows, product(by_word.values, U.T), E.shape)
         else:
-            gradients["U"] = product((E[inputs] * mask).reshape(inputs.size, -1).T, d_drive)
-            d_vectors = product(d_drive, U.T).reshape(*inputs.shape, -1) * mask
-            d_E = RowGradient.from_positions(inputs.reshape(-1), d_vectors.reshape(inputs.size, -1), E.shape)
+            d_rows = side_by_side(d_drive)
+            gradients["U"] = product((E[inputs] * mask).reshape(inputs.size, -1).T, d_rows)
+            d_vectors = product(d_rows, U.T).reshape(*inputs.shape, -1) * mask
+            d_E = RowGradient.from_positions(inputs.reshape(-1), d_vectors.reshape(1, inputs.size, -1), E.shape)
         if self.config.tied:
             # Tied: the matrix is read as input and written as output, and its gradient is the sum of both roles.
             both = to_dense(gradients["E"])

@@ -7,6 +7,7 @@ threads; several trainings at once set it to share the machine.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -226,13 +227,18 @@ def run_side_by_side(work: Callable[[int], None], threads: int, meeting: Meeting
 
 
 def product(left: Array, right: Array, out: Array | None = None) -> Array:
-    """left (M, K) @ right (K, P) -> (M, P), its rows shared among the threads where it is large."""
-    out = np.empty((len(left), right.shape[1]), np.result_type(left, right)) if out is None else out
-    threads = min(threads_for(2 * left.size * right.shape[1]), max(1, len(left)))
+    """left (..., M, K) @ right (..., K, P) -> (..., M, P), as `numpy.matmul` has it; the threads share the M rows of a
+    large product.
+    """
+    *_, count, columns = left.shape
+    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    shape = (*stack, count, right.shape[-1])
+    out = np.empty(shape, np.result_type(left, right)) if out is None else out
+    threads = min(threads_for(2 * math.prod(shape) * columns), max(1, count))
 
     def work(thread: int) -> None:
-        rows = slice(len(left) * thread // threads, len(left) * (thread + 1) // threads)
-        np.matmul(left[rows], right, out=out[rows])
+        rows = slice(count * thread // threads, count * (thread + 1) // threads)
+        np.matmul(left[..., rows, :], right, out=out[..., rows, :])
 
     run_side_by_side(work, threads)
     return out

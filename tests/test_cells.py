@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig
-from rnn_core.cells import CELL_NAMES, Weights, make_cell
+from rnn_core.cells import CELL_NAMES, Weights, in_blocks, make_cell, side_by_side
 from rnn_core.gradcheck import small_model
 
 FORMS = [
@@ -102,18 +102,18 @@ def test_the_reverse_of_a_step_is_its_transposed_jacobian(cell: str, gru_reset: 
 
     def step(drive, before):
         dtype = np.result_type(drive, before)
-        kept = np.zeros((*lead, unit.kept_blocks * H), dtype)
-        kept[..., : unit.gates * H] = drive
+        kept = np.zeros((unit.kept_blocks, *lead, H), dtype)
+        kept[: unit.gates] = in_blocks(drive, H)
         after = np.empty((*lead, unit.state_blocks * H), dtype)
         unit.step(kept, before.astype(dtype), weights, after)
         return kept, after
 
     kept, after = step(drive, before)
     d_after = rng.standard_normal(after.shape)
-    local = np.empty((*lead, unit.local_blocks * H))
+    local = np.empty((unit.local_blocks, *lead, H))
     slopes = unit.slopes(kept, before, after, weights)
     d_before = unit.step_back(d_after, slopes, weights, local)
-    for analytic, moved in ((unit.drive_part(local), 0), (d_before, 1)):
+    for analytic, moved in ((side_by_side(unit.drive_part(local)), 0), (d_before, 1)):
         for column in range(analytic.shape[-1]):
             nudge = np.zeros_like((drive, before)[moved], complex)
             nudge[..., column] = 1e-30j
@@ -127,22 +127,22 @@ def test_all_leading_axes_at_once_are_the_same_steps_one_by_one(cell: str, gru_r
     unit, rng, H = make_cell(cell, gru_reset), np.random.default_rng(0), 3
     shape = (4, 2)
     weights = Weights.of(rng.standard_normal((unit.gates * H, H)))
-    kept = rng.standard_normal((*shape, unit.kept_blocks * H))
+    kept = rng.standard_normal((unit.kept_blocks, *shape, H))
     before = rng.standard_normal((*shape, unit.state_blocks * H))
     one_by_one, after = kept.copy(), np.empty(before.shape)
     unit.step(kept, before, weights, after)
     d_after = rng.standard_normal(after.shape)
     slopes = unit.slopes(kept, before, after, weights)
-    local = np.empty((*shape, unit.local_blocks * H))
+    local = np.empty((unit.local_blocks, *shape, H))
     d_before = unit.step_back(d_after, slopes, weights, local)
     for t in range(shape[0]):
-        own_after, own_local = np.empty(before[t].shape), np.empty(local[t].shape)
-        unit.step(one_by_one[t], before[t], weights, own_after)
+        own_after, own_local = np.empty(before[t].shape), np.empty(local[:, t].shape)
+        unit.step(one_by_one[:, t], before[t], weights, own_after)
         np.testing.assert_allclose(own_after, after[t], rtol=1e-13)
-        own_slopes = unit.slopes(one_by_one[t], before[t], own_after, weights)
+        own_slopes = unit.slopes(one_by_one[:, t], before[t], own_after, weights)
         own_d_before = unit.step_back(d_after[t], own_slopes, weights, own_local)
         np.testing.assert_allclose(own_d_before, d_before[t], rtol=1e-12)
-        np.testing.assert_allclose(own_local, local[t], rtol=1e-12)
+        np.testing.assert_allclose(own_local, local[:, t], rtol=1e-12)
 
 
 @pytest.mark.parametrize("rho", [0.8, 1.0, 1.15])
@@ -166,7 +166,7 @@ def test_in_the_linear_regime_the_gradient_shrinks_by_rho_at_every_step(cell: st
     rows = np.eye(H)
     for lag in range(1, steps):
         t = steps - lag
-        rows = layer.cell.step_back(rows, layer.slopes[t], layer.weights, np.empty((H, H)))
+        rows = layer.cell.step_back(rows, layer.slopes[:, t], layer.weights, np.empty((1, H, H)))
         gains = np.linalg.svd(rows, compute_uv=False)
         np.testing.assert_allclose(gains, rho**lag, rtol=1e-6)
 
@@ -181,7 +181,7 @@ def test_a_wide_open_lstm_carries_its_gradient_unchanged() -> None:
     layer = model.forward(np.zeros((steps, 1), int)).layers[0]
     d_state = np.concatenate([np.zeros((1, H)), np.ones((1, H))], axis=1)
     for t in range(steps - 1, -1, -1):
-        d_state = layer.cell.step_back(d_state, layer.slopes[t], layer.weights, np.empty((1, 4 * H)))
+        d_state = layer.cell.step_back(d_state, layer.slopes[:, t], layer.weights, np.empty((4, 1, H)))
         np.testing.assert_allclose(d_state[0, H:], sigma(forget_bias) ** (steps - t), rtol=1e-12)
         np.testing.assert_array_equal(d_state[0, :H], 0)
 

@@ -17,7 +17,7 @@ def mixed(scale: float = 1.0) -> dict:
     rng = np.random.default_rng(0)
     return {
         "W": scale * rng.standard_normal((3, 3)),
-        "U": RowGradient.from_positions(np.array([2, 0, 2]), scale * rng.standard_normal((3, 2)), (5, 2)),
+        "U": RowGradient.from_positions(np.array([2, 0, 2]), scale * rng.standard_normal((1, 3, 2)), (5, 2)),
         "V": scale * rng.standard_normal((7, 3)),
     }
 

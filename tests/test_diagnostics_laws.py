@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
+from rnn_core.cells import side_by_side
 from rnn_core.corpora import AgreementItem, agreement_items, agreement_sentences
 from rnn_core.diagnostics import (
     activation_curve,
@@ -141,11 +142,11 @@ def test_delta_step_norms_are_those_of_w_times_the_slopes(form: dict[str, Any]) 
     model = network(form)
     trace = model.forward(texts()[0])
     if form["layers"] == 1:
-        matrices = model.params["W"] * trace.layers[0].slopes[..., None, :]
+        matrices = model.params["W"] * trace.layers[0].slopes[0, ..., None, :]
     else:
         # Unit deltas at k + 1, handed to the states at k by each layer's W, and walked through step k.
         recurrence = Recurrence(trace)
-        block = np.zeros((2 * H, 2 * H))
+        deltas = [local[0] for local in recurrence.back(block, (slice(None), slice(None), None))[1]]
         block[:H, :H], block[H:, H:] = model.params["W"], model.params["W2"]
         deltas = recurrence.back(block, (slice(None), slice(None), None))[1]
         matrices = np.concatenate(deltas, axis=-1)
@@ -175,7 +176,7 @@ def test_delta_norms_are_the_derivatives_of_one_loss_by_one_words_drive(form: di
             derivative[:, k] += (losses[:, 0].imag / 1e-30) ** 2
     first_layer = np.zeros((5, 5))
     for item in flow.rounds:
-        delta = model.cell.drive_part(item.local[0])[:, 0]
+        delta = side_by_side(model.cell.drive_part(item.local[0]))[:, 0]
         t = np.arange(item.lag, 5)
         first_layer[t, t - item.lag] = (delta**2).sum(axis=1)
     np.testing.assert_allclose(first_layer, derivative, rtol=1e-10, atol=1e-20)
@@ -213,8 +214,8 @@ def test_the_bounds_lie_above_the_truth_and_the_fixed_one_above_that_of_the_data
     for lag in (1, 5, 11):
         item = flow.rounds[lag]
         if model.cell.gates == 1:
-            walked = [model.cell.drive_part(local) for local in item.local]
-            start = [model.cell.drive_part(local)[lag:] for local in flow.rounds[0].local]
+            walked = [side_by_side(model.cell.drive_part(local)) for local in item.local]
+            start = [side_by_side(model.cell.drive_part(local))[lag:] for local in flow.rounds[0].local]
         else:
             walked, start = item.d_state, [d_state[lag:] for d_state in flow.rounds[0].d_state]
         lengths, own = (np.linalg.norm(np.concatenate(parts, -1), axis=-1) for parts in (walked, start))
@@ -330,12 +331,12 @@ def test_blame_splits_a_simple_cells_step_into_w_and_slope(form: dict[str, Any])
     assert split.positions.tolist() == [5, 4, 3, 2, 1, 0]
     assert set(split.parts) == ({"W", "phi'"} if top == 0 else {"W", "above", "phi'"})
     for step, k in enumerate(split.positions):
-        deltas = [flow.rounds[t - k - 1].local[d][k + 1, b] for d in range(top + 1)]
+        deltas = [flow.rounds[t - k - 1].local[d][0, k + 1, b] for d in range(top + 1)]
         arriving = [delta @ model.params["W" if d == 0 else "W2"] for d, delta in enumerate(deltas)]
         gain = np.linalg.norm(np.concatenate(arriving)) / np.linalg.norm(np.concatenate(deltas))
         assert split.parts["W"][step] == pytest.approx(np.log(gain), abs=1e-12)
         if top == 0:
-            damped = arriving[0] * flow.trace.layers[0].slopes[k, b]
+            damped = arriving[0] * flow.trace.layers[0].slopes[0, k, b]
             damping = np.linalg.norm(damped) / np.linalg.norm(arriving[0])
             assert split.parts["phi'"][step] == pytest.approx(np.log(damping), abs=1e-12)
     assert np.all(split.parts["phi'"] <= np.log(ACTIVATIONS[form["cell"]].steepest_slope) + 1e-12)
@@ -357,13 +358,13 @@ def test_blame_splits_a_gated_cells_step_into_carry_and_hidden_path(form: dict[s
             width = layer.states.shape[-1]
             d_state = states[step][start : start + width]
             start += width
-            gates = layer.kept[k + 1, b]
+            gates = layer.kept[:, k + 1, b]
             if form["cell"] == "gru":
-                carry.append(d_state * gates[H : 2 * H])
+                carry.append(d_state * gates[1])
             else:
                 c = layer.states[k + 2, b, H:]
-                d_c = d_state[H:] + d_state[:H] * gates[:H] * (1 - np.tanh(c) ** 2)
-                carry.append(np.concatenate([np.zeros(H), d_c * gates[2 * H : 3 * H]]))
+                d_c = d_state[H:] + d_state[:H] * gates[0] * (1 - np.tanh(c) ** 2)
+                carry.append(np.concatenate([np.zeros(H), d_c * gates[2]]))
         kept = np.log(np.linalg.norm(np.concatenate(carry)) / np.linalg.norm(states[step]))
         assert split.parts["carry"][step] == pytest.approx(kept, abs=1e-12)
 
@@ -399,7 +400,7 @@ def test_the_lstms_total_is_the_gradient_of_the_cell() -> None:
     b, k, t = 1, 2, 6
     flow = gradient_flow(model, x, y)
     h, c = np.split(flow.trace.layers[0].states[k + 1, b], 2)
-    o = flow.trace.layers[0].kept[k, b, :H]
+    o = flow.trace.layers[0].kept[0, k, b]
     gradient = np.empty(H)
     for unit in range(H):
         ends = []

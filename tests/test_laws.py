@@ -252,7 +252,7 @@ def row_gradients(draw: st.DrawFn) -> tuple[RowGradient, np.ndarray]:
     for word, value in zip(ids, values, strict=True):
         plain[word] += value
     with mock.patch.object(gradients, "FEW_ROWS", draw(st.sampled_from([0, 128]))):  # both ways to add them up
-        return RowGradient.from_positions(ids, values, plain.shape), plain
+        return RowGradient.from_positions(ids, values[None], plain.shape), plain
 
 
 @quick

@@ -71,8 +71,8 @@ MISTAKES = [
     Mistake(
         "a wrong transposition",
         "cells.py",
-        "        return weights.seen(local @ weights.W)\n",
-        "        return weights.seen(local @ weights.W_T)\n",
+        "        return weights.seen(delta @ weights.W)\n",
+        "        return weights.seen(delta @ weights.W_T[0])\n",
         complex_step("tanh"),
     ),
     Mistake(
@@ -99,15 +99,15 @@ MISTAKES = [
     Mistake(
         "the reset gate taken for 1 on the original GRU's way back",
         "cells.py",
-        "weights.seen(d_inner * reset + local",
-        "weights.seen(d_inner + local",
+        "weights.seen(d_inner * reset + weights",
+        "weights.seen(d_inner + weights",
         complex_step("gru", "before"),
     ),
     Mistake(
         "the bias inside the GRU's reset gets the gradient of the one outside",
         "cells.py",
-        'gradients["b_n"] = recurrent[:, 2 * size :].sum(axis=0)',
-        'gradients["b_n"] = _flat(local[..., :size]).sum(axis=0)',
+        'gradients["b_n"] = _bias_gradient(local[3:])',
+        'gradients["b_n"] = _bias_gradient(local[:1])',
         complex_step("gru"),
     ),
     Mistake(
@@ -115,17 +115,17 @@ MISTAKES = [
         "cells.py",
         "        np.subtract(before, candidate, out=after)\n        after *= update\n        after += candidate\n\n"
         "    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:\n"
-        '        """(..., 5H): d h/d a_n, a_r, a_z, q',
+        '        """(5, ..., H): d h/d a_n, a_r, a_z, q',
         "        np.subtract(candidate, before, out=after)\n        after *= update\n        after += before\n\n"
         "    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:\n"
-        '        """(..., 5H): d h/d a_n, a_r, a_z, q',
+        '        """(5, ..., H): d h/d a_n, a_r, a_z, q',
         textbook("gru"),
     ),
     Mistake(
         "a forget bias of 1 hidden in the forward pass, where no gradient check can see it",
         "cells.py",
-        "        kept += weights.seen(h_before) @ weights.W_T\n",
-        "        kept += weights.seen(h_before) @ weights.W_T\n        kept[..., 2 * size : 3 * size] += 1\n",
+        "        kept += weights.through(weights.seen(h_before))\n",
+        "        kept += weights.through(weights.seen(h_before))\n        kept[2] += 1\n",
         textbook("lstm"),
     ),
     Mistake(
@@ -208,8 +208,8 @@ MISTAKES = [
     Mistake(
         "a word that occurs twice is learnt from once",
         "gradients.py",
-        "np.add.reduceat(values[order], starts, axis=0)",
-        "values[order][starts]",
+        "np.add.reduceat(blocks[:, order], starts, axis=1)",
+        "blocks[:, order][:, starts]",
         Witness("test_laws", "test_the_row_form_equals_the_dense_one_in_value_norm_and_update"),
     ),
     Mistake(
@@ -265,8 +265,8 @@ MISTAKES = [
     Mistake(
         "variational dropout is not dropped on the recurrent way back",
         "cells.py",
-        "        return weights.seen(local @ weights.W)\n",
-        "        return local @ weights.W\n",
+        "        return weights.seen(delta @ weights.W)\n",
+        "        return delta @ weights.W\n",
         dropped_complex_step(variational=True),
     ),
     # Omega.
@@ -423,7 +423,7 @@ def test_the_real_package_comes_back_untouched() -> None:
         import rnn_core.cells
 
         assert sys.modules["rnn_core.cells"] is not before
-        assert "weights.W_T)" in rnn_core.cells.__loader__.source
+        assert "weights.W_T[0])" in rnn_core.cells.__loader__.source
     assert sys.modules["rnn_core.cells"] is before
     assert mistake.right in Path(before.__file__).read_text(encoding="utf-8")
 

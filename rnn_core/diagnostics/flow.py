@@ -14,6 +14,7 @@ import numpy as np
 
 from rnn_core import bptt, output
 from rnn_core.bptt import Round
+from rnn_core.cells import side_by_side
 from rnn_core.diagnostics.jacobian import delta_step_norms, step_norms
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
 from rnn_core.gradients import Gradients, to_dense
@@ -81,11 +82,11 @@ class LagGradients(Mapping[str, Array]):
         item = self._rounds[lag]
         depth = next(d for d in range(len(self._trace.layers)) if name.endswith(layer_suffix(d) or tuple("UWbn")))
         layer, local = self._trace.layers[depth], item.local[depth]
-        here = slice(0, len(local))
+        here = slice(0, local.shape[1])
         kind = name.rstrip("0123456789")
         if kind != "U":
             return layer.weight_gradients(local, here)[kind] / self._tokens
-        d_drive = layer.cell.drive_part(local)
+        d_drive = side_by_side(layer.cell.drive_part(local))
         if depth:
             seen = self._trace.layers[depth - 1].hidden[here]
         elif self._model.config.embedding_size is not None:
@@ -212,7 +213,7 @@ def _delta_norms(trace: Trace, rounds: list[Round], live: Array) -> Array:
 def round_delta_norms(trace: Trace, item: Round) -> Array:
     """||delta_{k+j,k}|| of round j, all layers together, (T-j, B) for k = 0 .. T-1-j."""
     deltas = [layer.cell.drive_part(local) for layer, local in zip(trace.layers, item.local, strict=True)]
-    return vector_norm(np.stack([vector_norm(delta) for delta in deltas], axis=-1))
+    return vector_norm(np.concatenate([np.moveaxis(vector_norm(delta), 0, -1) for delta in deltas], axis=-1))
 
 
 @arithmetic()

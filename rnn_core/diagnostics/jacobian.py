@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnn_core.bptt import LayerTrace
-from rnn_core.cells import Cell, GRUCell, LSTMCell, SimpleCell
+from rnn_core.cells import ALL, Cell, GRUCell, LSTMCell, SimpleCell, Weights, in_blocks
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
 from rnn_core.model import Trace
 from rnn_core.numerics import Array
@@ -49,13 +49,13 @@ class Recurrence:
 
     def back(self, d_state: Array, where: Any) -> tuple[Array, list[Array]]:
         """Row vectors dE/d state_t (..., S) -> dE/d state_{t-1} = d_state J_t, and the deltas of every layer at t."""
-        slopes = [layer.slopes[where] for layer in self.layers]
-        lead = np.broadcast_shapes(d_state.shape[:-1], slopes[0].shape[:-1])
+        slopes = [_slopes_at(layer, where, d_state.ndim) for layer in self.layers]
+        lead = np.broadcast_shapes(d_state.shape[:-1], slopes[0].shape[1:-1])
         parts = np.split(np.array(np.broadcast_to(d_state, (*lead, self.size))), self.edges, axis=-1)
         locals_: list[Array] = []
         for depth in range(len(self.layers) - 1, -1, -1):
             layer = self.layers[depth]
-            local = np.empty((*lead, layer.cell.local_blocks * layer.hidden_size), d_state.dtype)
+            local = np.empty((layer.cell.local_blocks, *lead, layer.hidden_size), d_state.dtype)
             parts[depth] = layer.cell.step_back(parts[depth], slopes[depth], layer.weights, local)
             locals_.insert(0, local)
             if depth:
@@ -71,44 +71,44 @@ class Recurrence:
         drives = [None] * len(parts) if d_drive is None else np.split(d_drive, len(parts), axis=-1)
         after: list[Array] = []
         for depth, layer in enumerate(self.layers):
-            slopes = layer.slopes[where]
+            slopes = _slopes_at(layer, where, d_before.ndim)
             drive = drives[depth]
             if depth:
                 assert layer.from_below is not None
                 heard = after[-1][..., : layer.hidden_size] @ layer.from_below
                 drive = heard if drive is None else drive + heard
-            after.append(_tangent(layer.cell, layer.weights.W, slopes, parts[depth], drive))
+            after.append(_tangent(layer.cell, layer.weights, slopes, parts[depth], drive))
         return np.concatenate(after, axis=-1)
 
 
-def _tangent(cell: Cell, W: Array, slopes: Array, d_before: Array, d_drive: Array | None) -> Array:
+def _slopes_at(layer: LayerTrace, where: Any, axes: int) -> Array:
+    """The slopes (K, ..., H) at these positions; each block has at least as many axes as the vectors that meet it."""
+    slopes = layer.slopes[(ALL, *where) if isinstance(where, tuple) else (ALL, where)]
+    return slopes.reshape(len(slopes), *(1,) * (axes + 1 - slopes.ndim), *slopes.shape[1:])
+
+
+def _tangent(cell: Cell, weights: Weights, slopes: Array, d_before: Array, d_drive: Array | None) -> Array:
     """Forward mode of one cell's step, from the slopes that its `step_back` uses."""
-    size = W.shape[1]
-
-    def driven(d_pre: Array, first: int = 0) -> Array:
-        return d_pre if d_drive is None else d_pre + d_drive[..., first * size : first * size + d_pre.shape[-1]]
-
+    size = slopes.shape[-1]
+    driven = np.zeros((cell.gates, 1)) if d_drive is None else in_blocks(d_drive, size)
     if isinstance(cell, SimpleCell):
-        return slopes * driven(d_before @ W.T)
-    blocks = [slopes[..., k * size : (k + 1) * size] for k in range(slopes.shape[-1] // size)]
+        return slopes[0] * (weights.through(d_before)[0] + driven[0])
     if isinstance(cell, LSTMCell):
-        by_output, by_write, by_forget, by_candidate, h_by_c, forget = blocks
-        d_pre = driven(d_before[..., :size] @ W.T)
-        output, write, forgot, candidate = (d_pre[..., k * size : (k + 1) * size] for k in range(4))
+        by_output, by_write, by_forget, by_candidate, h_by_c, forget = slopes
+        pre = weights.through(d_before[..., :size])
+        output, write, forgot, candidate = (part + change for part, change in zip(pre, driven, strict=True))
         d_c = forget * d_before[..., size:] + by_write * write + by_forget * forgot + by_candidate * candidate
         return np.concatenate([by_output * output + h_by_c * d_c, d_c], axis=-1)
     if isinstance(cell, GRUCell):
-        by_candidate, by_reset, by_update, by_product, update = blocks
-        product = d_before @ W.T
-        gates = driven(product[..., : 2 * size])
-        after = by_reset * gates[..., :size] + by_update * gates[..., size:] + by_product * product[..., 2 * size :]
-        after += update * d_before
-        return after if d_drive is None else after + by_candidate * d_drive[..., 2 * size :]
-    by_candidate, by_update, update, to_reset, reset = blocks
-    gates = driven(d_before @ W[: 2 * size].T)
-    inner = reset * d_before + to_reset * gates[..., :size]
-    candidate = driven(inner @ W[2 * size :].T, first=2)
-    return by_candidate * candidate + by_update * gates[..., size:] + update * d_before
+        by_candidate, by_reset, by_update, by_product, update = slopes
+        through_reset, through_update, product = weights.through(d_before)
+        after = by_reset * (through_reset + driven[0]) + by_update * (through_update + driven[1])
+        return after + by_product * product + update * d_before + by_candidate * driven[2]
+    by_candidate, by_update, update, to_reset, reset = slopes
+    through_reset, through_update = weights.through(d_before, slice(2))
+    inner = reset * d_before + to_reset * (through_reset + driven[0])
+    candidate = weights.through(inner, slice(2, 3))[0] + driven[2]
+    return by_candidate * candidate + by_update * (through_update + driven[1]) + update * d_before
 
 
 @arithmetic()
@@ -164,7 +164,8 @@ def delta_step_norms(trace: Trace) -> Array:
         return np.concatenate(products, axis=-1)
 
     def back(delta: Array) -> Array:
-        return np.concatenate(recurrence.back(through_weights(delta, False), slice(None))[1], axis=-1)
+        locals_ = recurrence.back(through_weights(delta, False), slice(None))[1]
+        return np.concatenate([local[0] for local in locals_], axis=-1)
 
     def forward(change: Array) -> Array:
         return through_weights(recurrence.forward(np.zeros_like(change), slice(None), change), True)

@@ -24,13 +24,12 @@ def path_contributions(layer: LayerTrace, d_state: Array, positions: slice, sequ
     d_h * z, "reset", "update", "candidate". Simple cells: "hidden" alone.
     """
     cell, weights, size = layer.cell, layer.weights, layer.hidden_size
-    slopes, kept = layer.slopes[positions, sequence], layer.kept[positions, sequence]
-    local = np.empty((len(d_state), cell.local_blocks * size))
-    before = cell.step_back(d_state, slopes, weights, local)
+    slopes, kept = layer.slopes[:, positions, sequence], layer.kept[:, positions, sequence]
+    delta = np.empty((cell.local_blocks, len(d_state), size))
+    before = cell.step_back(d_state, slopes, weights, delta)
     if isinstance(cell, SimpleCell):
         return {"hidden": before}
-    W = [weights.W[k * size : (k + 1) * size] for k in range(cell.gates)]
-    delta = [local[:, k * size : (k + 1) * size] for k in range(cell.local_blocks)]
+    W = weights.W.reshape(cell.gates, size, size)
     if isinstance(cell, LSTMCell):
         carry = before.copy()
         carry[:, :size] = 0
@@ -38,12 +37,12 @@ def path_contributions(layer: LayerTrace, d_state: Array, positions: slice, sequ
         hidden["candidate"] = delta[3] @ W[3]
         zeros = np.zeros((len(d_state), size))
         return {"carry": carry} | {name: np.concatenate([part, zeros], axis=1) for name, part in hidden.items()}
-    carry = d_state * kept[:, size : 2 * size]
+    carry = d_state * kept[1]
     if isinstance(cell, GRUCell):
         _, reset, update, recurrent = delta
         return {"carry": carry, "reset": reset @ W[0], "update": update @ W[1], "candidate": recurrent @ W[2]}
     reset, update, candidate = delta
-    through_candidate = (candidate @ W[2]) * kept[:, :size]
+    through_candidate = (candidate @ W[2]) * kept[0]
     return {"carry": carry, "reset": reset @ W[0], "update": update @ W[1], "candidate": through_candidate}
 
 
@@ -85,7 +84,7 @@ def blame(flow: GradientFlow, t: int, sequence: int = 0) -> Blame:
     lags = range(t + 1)
     states = [np.stack([flow.rounds[j].d_state[d][t - j, sequence] for j in lags]) for d in range(len(layers))]
     if isinstance(layers[0].cell, SimpleCell):
-        deltas = [np.stack([flow.rounds[j].local[d][t - j, sequence] for j in lags]) for d in range(len(layers))]
+        deltas = [np.stack([flow.rounds[j].local[d][0, t - j, sequence] for j in lags]) for d in range(len(layers))]
         through_W = [delta[:-1] @ layer.weights.W for delta, layer in zip(deltas, layers, strict=True)]
         length = _log_length(deltas)
         arriving, complete = _log_length(through_W), _log_length(states)[1:]
@@ -149,8 +148,8 @@ def two_paths(flow: GradientFlow, layer: int = -1, sequence: int = 0) -> TwoPath
     cell, size, steps = of_layer.cell, of_layer.hidden_size, len(flow.rounds)
     if isinstance(cell, SimpleCell):
         raise ValueError("a simple cell has no carry path: all of its gradient goes through W")
-    kept, slopes = of_layer.kept[:, sequence], of_layer.slopes[:, sequence]
-    gates = {name: kept[:, k * size : (k + 1) * size] for k, name in enumerate(GATE_NAMES[cell.name])}
+    kept, slopes = of_layer.kept[:, :, sequence], of_layer.slopes[:, :, sequence]
+    gates = dict(zip(GATE_NAMES[cell.name], kept, strict=False))
     lstm = isinstance(cell, LSTMCell)
     keep = gates["forget" if lstm else "update"]
     total, carry, rest = (np.full((steps, steps), np.nan) for _ in range(3))
@@ -159,7 +158,7 @@ def two_paths(flow: GradientFlow, layer: int = -1, sequence: int = 0) -> TwoPath
         d_state, here = item.d_state[layer][:, sequence], steps - item.lag
         gradient = d_state
         if lstm:
-            h_by_c = slopes[:here, 4 * size : 5 * size]
+            h_by_c = slopes[4, :here]
             gradient = d_state[:, size:] + d_state[:, :size] * h_by_c
         carried = gradient if item.lag == 0 else (carried * keep[: here + 1])[1:]
         t = np.arange(item.lag, steps)

@@ -41,11 +41,10 @@ def signals(trace: Trace, layer: int = -1) -> dict[str, Signal]:
     cell, kept = of_layer.cell, of_layer.kept
     before, after = of_layer.states[:-1], of_layer.states[1:]
     if isinstance(cell, SimpleCell):
-        return {"state": Signal(cell.name, kept + of_layer.weights.seen(before) @ of_layer.weights.W.T, after)}
+        return {"state": Signal(cell.name, kept[0] + of_layer.weights.through(of_layer.weights.seen(before))[0], after)}
     size = of_layer.hidden_size
     found = {}
-    for index, name in enumerate(GATE_NAMES[cell.name]):
-        value = kept[..., index * size : (index + 1) * size]
+    for name, value in zip(GATE_NAMES[cell.name], kept, strict=False):
         if name == "candidate":
             found[name] = Signal("tanh", _atanh(value), value)
         else:
