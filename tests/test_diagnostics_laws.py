@@ -146,9 +146,9 @@ def test_delta_step_norms_are_those_of_w_times_the_slopes(form: dict[str, Any]) 
     else:
         # Unit deltas at k + 1, handed to the states at k by each layer's W, and walked through step k.
         recurrence = Recurrence(trace)
-        deltas = [local[0] for local in recurrence.back(block, (slice(None), slice(None), None))[1]]
+        block = np.zeros((2 * H, 2 * H))
         block[:H, :H], block[H:, H:] = model.params["W"], model.params["W2"]
-        deltas = recurrence.back(block, (slice(None), slice(None), None))[1]
+        deltas = [local[0] for local in recurrence.back(block, (slice(None), slice(None), None))[1]]
         matrices = np.concatenate(deltas, axis=-1)
     np.testing.assert_allclose(delta_step_norms(trace), np.linalg.norm(matrices, 2, axis=(2, 3)), rtol=1e-9, atol=1e-12)
 
