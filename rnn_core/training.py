@@ -444,13 +444,22 @@ class Plan:
     def validation_due(self, state: TrainingState) -> bool:
         if state.validated_step == state.step:
             return False
-        at_an_end = state.step in (0, self.total_steps) or state.position == self.steps_per_epoch
+        return state.step in (0, self.total_steps) or self.validates_after(state.position)
+
+    def validates_after(self, position: int) -> bool:
+        """Whether a validation follows so many batches of an epoch, wherever the training ends."""
         # Close to the end of an epoch a validation would say what the one at the end says.
-        inside = (
-            state.position % self.validate_every == 0
-            and 2 * (self.steps_per_epoch - state.position) >= self.validate_every
-        )
-        return at_an_end or inside
+        inside = position % self.validate_every == 0 and 2 * (self.steps_per_epoch - position) >= self.validate_every
+        return position == self.steps_per_epoch or inside
+
+
+def goes_on_exactly(settings: TrainingSettings, plan: Plan) -> bool:
+    """Whether a training that is over and gets a later end becomes, bit for bit, the one that had that end at first."""
+    if settings.schedule == "halve":
+        # It hears of the validation at the end, which the longer training may not have come by.
+        position = plan.total_steps % plan.steps_per_epoch
+        return position == 0 or plan.validates_after(position)
+    return settings.schedule == "constant"  # A cosine is as long as the training.
 
 
 def state_arrays(
@@ -542,7 +551,14 @@ class _Trainer:
             if state.position == plan.steps_per_epoch:
                 yield self.close_epoch()
             if state.step >= plan.total_steps:
-                yield self.check_last_update() or Finished(
+                diverged = self.check_last_update()
+                if diverged is not None:
+                    yield diverged
+                    return
+                for picture in pictures:  # of the weights that stay, however long ago the last ones were
+                    if picture.wanted:
+                        yield self.timed(picture.take)
+                yield Finished(
                     state.step,
                     state.epoch,
                     state.train_loss_nats,
@@ -753,8 +769,12 @@ class _Picture:
         self.make, self.every_seconds, self.share = make, every_seconds, share
         self.next_time = time.perf_counter()
 
+    @property
+    def wanted(self) -> bool:
+        return self.every_seconds is not None
+
     def due(self) -> bool:
-        return self.every_seconds is not None and time.perf_counter() >= self.next_time
+        return self.wanted and time.perf_counter() >= self.next_time
 
     def take(self) -> Event:
         started = time.perf_counter()

@@ -35,6 +35,7 @@ from rnn_core.training import (
     batch_of_step,
     check_together,
     epoch_batches,
+    goes_on_exactly,
     new_model,
     state_arrays,
     train,
@@ -262,6 +263,42 @@ def test_a_training_can_be_stored_and_resumed_between_any_two_events(
     assert same_weights(again, left_alone)
     told = [record(event) for event in before + after if not isinstance(event, (Started, Validating))]
     assert told == [record(event) for event in events if not isinstance(event, (Started, Validating))]
+
+
+@settings(max_examples=25, deadline=None)
+@given(shape=SHAPES, end=st.integers(1, 12), more=st.integers(1, 12))
+def test_a_later_end_gives_the_bits_of_that_end_from_the_start_where_the_schedule_allows(
+    shape: dict[str, Any], end: int, more: int
+) -> None:
+    short, long = (quiet(steps=steps, batch_size=16, sequence_length=7, **shape) for steps in (end, end + more))
+    network = new_model(config(dropout=0.1), short)
+    plan = Plan.for_corpus(short, CORPUS)
+    state = TrainingState.fresh(network, short, plan)
+    list(train(network, CORPUS, short, state))
+    longer = TrainingState.fresh(network, long, Plan.for_corpus(long, CORPUS))
+    longer.load(state.arrays(), state.to_json(), Plan.for_corpus(long, CORPUS))
+    list(train(network, CORPUS, long, longer))
+    at_once, _ = trained(long, dropout=0.1)
+    if goes_on_exactly(short, plan):
+        assert same_weights(network, at_once)
+    else:
+        assert short.schedule == "cosine" or not plan.validates_after(end % plan.steps_per_epoch)
+
+
+def test_a_later_end_bends_a_cosine_and_may_wake_the_rule_that_halves() -> None:
+    for schedule, end, exact in (("constant", 5, True), ("halve", 8, True), ("halve", 5, False), ("cosine", 8, False)):
+        training = quiet(schedule=schedule, steps=end, batch_size=7, learning_rate=1.0)
+        plan = Plan.for_corpus(training, CORPUS)
+        assert plan.steps_per_epoch == 8
+        assert goes_on_exactly(training, plan) is exact
+
+
+def test_the_last_pictures_are_of_the_weights_that_stay() -> None:
+    _, events = trained(quiet(sample_every_seconds=1e6, horizon_every_seconds=1e6))
+    end = events[-1]
+    assert isinstance(end, Finished)
+    for kind in (Sampled, HorizonMeasured):
+        assert [event.step for event in events if isinstance(event, kind)] == [0, end.step]
 
 
 # --- the way ----------------------------------------------------------------------------------------------------------
