@@ -133,8 +133,8 @@ def jax_step(config: ModelConfig, params: dict[str, np.ndarray]) -> Step:
     return step
 
 
-def tutorial_step(params: dict[str, np.ndarray], truncate: int) -> tuple[Step, Step]:
-    """The tutorial's SGD on one sentence, and its loss (mean per word) on one, which its training does not compute.
+def tutorial_step(params: dict[str, np.ndarray], truncate: int, with_loss: bool = False) -> Step:
+    """The tutorial's SGD on the first sentence of a batch. Its training computes no loss: nan, unless `with_loss`.
 
     Its gradient is of the sum over the words: the rate is divided by their number. It does not clip; at these sizes the
     norm stays below the limit.
@@ -142,17 +142,16 @@ def tutorial_step(params: dict[str, np.ndarray], truncate: int) -> tuple[Step, S
     U, V, W = params["U"].T.astype(np.float64), params["V"].astype(np.float64), params["W"].astype(np.float64)
 
     def step(inputs: np.ndarray, targets: np.ndarray) -> float:
-        gradients = bptt(inputs[:, 0], targets[:, 0], U, V, W, bptt_truncate=truncate)
-        rate = LEARNING_RATE / len(inputs)
+        x, y = inputs[:, 0], targets[:, 0]
+        loss = total_loss(x, y, U, V, W) / len(x) if with_loss else float("nan")
+        gradients = bptt(x, y, U, V, W, bptt_truncate=truncate)
+        rate = LEARNING_RATE / len(x)
         U[...] -= rate * gradients.dU
         V[...] -= rate * gradients.dV
         W[...] -= rate * gradients.dW
-        return float("nan")
+        return loss
 
-    def loss(inputs: np.ndarray, targets: np.ndarray) -> float:
-        return total_loss(inputs[:, 0], targets[:, 0], U, V, W) / len(inputs)
-
-    return step, loss
+    return step
 
 
 def installed_peers() -> dict[str, Callable[[ModelConfig, dict[str, np.ndarray]], Step]]:

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import NamedTuple
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
 
 import machine
 import numpy as np
@@ -24,6 +27,7 @@ from rnn_core import LanguageModel, ModelConfig
 from rnn_core.threads import run_side_by_side, thread_count
 
 AGREEMENT_NATS = 1e-4
+SPAWN = get_context("spawn")
 
 
 class Row(NamedTuple):
@@ -61,7 +65,40 @@ class Batches:
         return self.all[index % len(self.all)]
 
 
-def words_per_second(step: Step, batches: Batches, seconds: float) -> float:
+class Runner:
+    """One implementation in a process of its own, as its users run it: no library's threads or allocator touch
+    another's.
+    """
+
+    def __init__(self, make: Callable[..., Step], arguments: tuple[Any, ...], row: Row) -> None:
+        self._pipe, theirs = SPAWN.Pipe()
+        self._process = SPAWN.Process(target=_serve, args=(theirs, make, arguments, row), daemon=True)
+        self._process.start()
+
+    def losses(self, steps: int) -> list[float]:
+        """Take so many steps."""
+        self._pipe.send(("losses", steps))
+        return self._pipe.recv()
+
+    def words_per_second(self, seconds: float) -> float:
+        self._pipe.send(("speed", seconds))
+        return self._pipe.recv()
+
+    def close(self) -> None:
+        self._pipe.send(("end", 0))
+        self._process.join()
+
+
+def _serve(pipe: Connection, make: Callable[..., Step], arguments: tuple[Any, ...], row: Row) -> None:
+    step, batches = make(*arguments), Batches(row)
+    while True:
+        wish, amount = pipe.recv()
+        if wish == "end":
+            return
+        pipe.send([step(*batches[k]) for k in range(amount)] if wish == "losses" else _speed(step, batches, amount))
+
+
+def _speed(step: Step, batches: Batches, seconds: float) -> float:
     count, started = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started) < seconds:
         step(*batches[count])
@@ -69,21 +106,20 @@ def words_per_second(step: Step, batches: Batches, seconds: float) -> float:
     return count * batches.tokens / elapsed
 
 
-def measure(steps: dict[str, Step], batches: Batches, seconds: float, rounds: int) -> dict[str, np.ndarray]:
+def measure(runners: dict[str, Runner], seconds: float, rounds: int) -> dict[str, np.ndarray]:
     """Words per second of every implementation in every round; they take turns, starting with another one each time."""
-    names = list(steps)
+    names = list(runners)
     for name in names:
-        words_per_second(steps[name], batches, seconds)
+        runners[name].words_per_second(seconds)
     speeds: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
         for name in names[number % len(names) :] + names[: number % len(names)]:
-            speeds[name].append(words_per_second(steps[name], batches, seconds))
+            speeds[name].append(runners[name].words_per_second(seconds))
     return {name: np.array(values) for name, values in speeds.items()}
 
 
-def check_equal_work(steps: dict[str, Step], batches: Batches, row: Row) -> None:
+def check_equal_work(last: dict[str, float], row: Row) -> None:
     """All compute the same: the loss before the eleventh step agrees."""
-    last = {name: [step(*batches[k]) for k in range(11)][-1] for name, step in steps.items()}
     for name, loss in last.items():
         difference = abs(loss - last["rnn_core"])
         if not difference <= AGREEMENT_NATS:
@@ -133,11 +169,14 @@ def compare(cell: str, rows: list[Row], seconds: float, rounds: int) -> list[flo
     against_pytorch = []
     for row in rows:
         config = ModelConfig(cell=cell, vocabulary_size=row.words, hidden_size=row.hidden, embedding_size=row.hidden)
-        params, batches = LanguageModel(config, np.random.default_rng(0)).params, Batches(row)
-        steps: dict[str, Step] = {"rnn_core": peers.rnn_core_step(config, params)}
-        steps |= {name: make(config, params) for name, make in others.items()}
-        check_equal_work(steps, batches, row)
-        speeds = measure(steps | {"floor": matrix_products_alone(config, row)}, batches, seconds, rounds)
+        params = LanguageModel(config, np.random.default_rng(0)).params
+        makers = {"rnn_core": peers.rnn_core_step} | others
+        runners = {name: Runner(make, (config, params), row) for name, make in makers.items()}
+        check_equal_work({name: runner.losses(11)[-1] for name, runner in runners.items()}, row)
+        runners["floor"] = Runner(matrix_products_alone, (config, row), row)
+        speeds = measure(runners, seconds, rounds)
+        for runner in runners.values():
+            runner.close()
         ratios = {name: float(np.median(speeds["rnn_core"] / speeds[name])) for name in [*others, "floor"]}
         columns = [f"{np.median(speeds[name]):,.0f}" for name in ["rnn_core", *others]]
         columns += [f"{ratios[name]:.2f}" for name in others]
@@ -148,25 +187,35 @@ def compare(cell: str, rows: list[Row], seconds: float, rounds: int) -> list[flo
 
 
 def compare_with_tutorial(seconds: float, rounds: int) -> None:
-    """One sentence at a time, one-hot input, no biases: the tutorial's own model and loop."""
+    """One-hot input, no biases: the tutorial's own model and loop, one sentence at a time, beside ours: the same, and
+    with 32 sentences side by side, as one would train that model here.
+    """
     row = ROWS[4]
     config = ModelConfig(cell="tanh", vocabulary_size=row.words, hidden_size=row.hidden, bias=False)
-    params, batches = LanguageModel(config, np.random.default_rng(0)).params, Batches(row)
-    print("\n**The tutorial's model, one sentence at a time**\n")
-    print("| truncation | rnn_core | tutorial | rnn_core / tutorial |\n|---|---|---|---|")
+    params = LanguageModel(config, np.random.default_rng(0)).params
+    print("\n**The tutorial's model, words per second**\n")
+    print("| truncation | tutorial | rnn_core, one sentence at a time | ratio | rnn_core, 32 at a time | ratio |")
+    print("|" + "---|" * 6)
     for name, truncate in (("full", None), ("4", 4)):
-        ours = peers.rnn_core_step(config, params, truncate)
-        theirs, their_loss = peers.tutorial_step(params, row.steps if truncate is None else truncate)
-        for k in range(10):
-            ours(*batches[k])
-            theirs(*batches[k])
-        difference = abs(ours(*batches[10]) - their_loss(*batches[10]))
-        if not difference <= AGREEMENT_NATS:
-            raise SystemExit(f"{row}: the losses differ by {difference}: this is not the same work.")
-        steps = {"rnn_core": ours, "tutorial": theirs}
-        speeds = measure(steps, batches, seconds, min(rounds, 3))
-        ratio = np.median(speeds["rnn_core"] / speeds["tutorial"])
-        print(f"| {name} | {np.median(speeds['rnn_core']):,.0f} | {np.median(speeds['tutorial']):,.1f} | {ratio:.0f} |")
+        theirs = (params, row.steps if truncate is None else truncate)
+        ours = (config, params, truncate)
+        checked = {
+            "rnn_core": Runner(peers.rnn_core_step, ours, row),
+            "tutorial": Runner(peers.tutorial_step, (*theirs, True), row),
+        }
+        check_equal_work({name: runner.losses(11)[-1] for name, runner in checked.items()}, row)
+        runners = {
+            "tutorial": Runner(peers.tutorial_step, theirs, row),
+            "one": Runner(peers.rnn_core_step, ours, row),
+            "many": Runner(peers.rnn_core_step, ours, row._replace(batch=32)),
+        }
+        speeds = measure(runners, seconds, min(rounds, 3))
+        for runner in [*checked.values(), *runners.values()]:
+            runner.close()
+        columns = [name, f"{np.median(speeds['tutorial']):,.0f}"]
+        for way in ("one", "many"):
+            columns += [f"{np.median(speeds[way]):,.0f}", f"{np.median(speeds[way] / speeds['tutorial']):.0f}"]
+        print(f"| {' | '.join(columns)} |", flush=True)
 
 
 def main() -> None:
