@@ -132,6 +132,19 @@ SETTING_HELP = {
     "omega": "Rewards gradients that neither fade nor grow on their way back (Pascanu, Mikolov & Bengio 2013).",
 }
 
+FURTHER_HELP = "How much longer than it was trained already."
+FURTHER_EXACT = "It goes on from its very last step: the same bits as if it had been asked for all of it at first."
+FURTHER_OTHERWISE = {
+    "halve": (
+        "It goes on from its last step. That one was inside an epoch and was validated as the last, which the schedule "
+        "has heard of: it may halve the learning rate where one training asked for all of it at first would not."
+    ),
+    "cosine": (
+        "It goes on from its last step, with the cosine stretched to the new end: the learning rate, which has fallen "
+        "to 0, jumps up again. One training asked for all of it at first would have had it fall but once."
+    ),
+}
+
 ONE_STEP_HELP = "Pause first; each click then trains on one batch."
 NUMBER_HELP = {
     "training": "Mean loss in nats over the last steps, before each update.",

@@ -8,6 +8,7 @@ its turn (`hosting.serve`), and is told how long it may train.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
 import subprocess
@@ -62,6 +63,27 @@ def begin_race(
         raise
     start(*made)
     return race_id
+
+
+def go_further(more: int, *together: Run) -> None:
+    """Train finished runs for so many epochs more, or steps if that is what their length is counted in. UserError with
+    the reason where that is not possible.
+    """
+    caps = hosting.caps()
+    for run in together:
+        library.check_mine(run)
+        if caps is not None:
+            longer = longer_by(run.config.training, more)
+            hosting.check_training(run.corpus(), run.config.model, longer, caps, len(together))
+    start(*(runs.lengthen_run(run.folder, longer_by(run.config.training, more)) for run in together))
+
+
+def longer_by(training: TrainingSettings, more: int) -> TrainingSettings:
+    """The settings of a training with its end so many epochs, or steps, later."""
+    if training.steps is not None:
+        return dataclasses.replace(training, steps=training.steps + more)
+    assert training.epochs is not None  # one of the two is the end
+    return dataclasses.replace(training, epochs=training.epochs + more)
 
 
 def _make(

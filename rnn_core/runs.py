@@ -469,6 +469,19 @@ def rename_run(folder: str | Path, name: str) -> None:
         raise disk_error(error, run.folder) from error
 
 
+def lengthen_run(folder: str | Path, training: TrainingSettings) -> Run:
+    """Give a run that nobody trains these settings, which have a later end; whoever resumes it trains until then."""
+    run = Run.open(folder)
+    check_together(run.config.model, training)
+    with locked(run.folder):
+        longer = dataclasses.replace(run.config, training=training)
+        try:
+            write_config(run.folder, longer)
+        except OSError as error:
+            raise disk_error(error, run.folder) from error
+    return Run(run.folder, longer)
+
+
 def delete_run(folder: str | Path) -> None:
     """Delete a run's own files, and its folder if nothing else is in it. Raises RunError while a worker is at work."""
     folder = Path(folder)

@@ -15,7 +15,7 @@ from rnn_core.errors import UserError
 from rnn_core.evaluation import perplexity
 from rnn_core.model import ModelConfig, parameter_shapes
 from rnn_core.runs import Run, RunStatus
-from rnn_core.training import TrainingSettings, check_together
+from rnn_core.training import Plan, TrainingSettings, check_together, goes_on_exactly
 
 PAGE = "train"
 POLL_SECONDS = 1.0
@@ -58,8 +58,8 @@ def set_up() -> None:
     if refusal is not None:
         widgets.problem("This cannot be trained", refusal)
     else:
-        rate = training.initial_learning_rate
-        st.caption(f"{parameter_count(model):,} parameters · {training.optimizer} with learning rate {rate:g}")
+        optimizer, rate = wording.OPTIMIZERS[training.optimizer], training.initial_learning_rate
+        st.caption(f"{parameter_count(model):,} parameters · {optimizer} with learning rate {rate:g}")
     if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=refusal is not None):
         begin(name or f"{wording.CELLS[model.cell]}, {model.hidden_size} units", chosen, model, training)
 
@@ -119,6 +119,7 @@ def picture(run: Run, seconds: float | None) -> None:
         widgets.problem("The training did not hear this", unheard)
     explanation(run, status)
     progress(status, history)
+    onwards(run, status)
     numbers(run, history)
     curves(run, history)
     words(history)
@@ -232,6 +233,48 @@ def progress(status: RunStatus, history: History) -> None:
     if left is not None:
         text += f" · {widgets.duration(left)} left"
     st.progress(min(1.0, status.step / status.total_steps), text=text)
+
+
+def onwards(run: Run, status: RunStatus) -> None:
+    """What can be done with it next: look into it, and once it is over, train it for longer."""
+    if status.checkpoint_step is not None:
+        with st.container(horizontal=True):
+            st.page_link("views/gradients.py", label="See its gradients", icon=":material/gradient:")
+            st.page_link("views/generate.py", label="Let it write", icon=":material/edit_note:")
+    if status.state == "finished" and library.mine(run):
+        further(run)
+
+
+def further(run: Run) -> None:
+    """A finished training goes on for as many epochs, or steps, as one likes."""
+    training, facts = run.config.training, run.config.corpus
+    unit, usual = ("epoch", 10) if training.steps is None else ("step", training.steps)
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            more = st.number_input(
+                f"More {unit}s",
+                1,
+                10_000_000,
+                usual,
+                help=wording.FURTHER_HELP,
+                key=session.key(PAGE, f"more of {run.id}"),
+                width=160,
+            )
+            label = f"Train {more:,} more {unit}{'' if more == 1 else 's'}"
+            if st.button(label, icon=":material/forward:", key=session.key(PAGE, "further")):
+                go_further(run, int(more))
+        plan = Plan.of(training, facts.train_sentences, facts.train_tokens)
+        exact = goes_on_exactly(training, plan)
+        st.caption(wording.FURTHER_EXACT if exact else wording.FURTHER_OTHERWISE[training.schedule])
+
+
+def go_further(run: Run, more: int) -> None:
+    try:
+        worker.go_further(more, run)
+    except UserError as error:
+        widgets.problem("This training could not go on", error)
+        return
+    st.rerun()
 
 
 def numbers(run: Run, history: History) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import time
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import session, wording, worker
 from rnn_core import runs
 from rnn_core.runs import Run
+from rnn_core.work import work
 
 PAGES = ["corpus", "train", "gradients", "generate", "runs"]
 SENTENCES = "\n".join(
@@ -211,6 +213,33 @@ def test_a_killed_training_is_seen_as_interrupted_and_goes_on_by_one_click(open_
     button(app, "Resume").click().run()
     wait_for(run, "running")
     assert not worker.last_words(run).startswith("Traceback")
+
+
+@pytest.mark.parametrize(("length", "unit", "end"), [({"epochs": 3}, "epoch", 5), ({"steps": 8}, "step", 10)])
+def test_a_finished_training_goes_on_for_as_long_as_one_likes(length, unit, end, open_page, new_run):
+    run = new_run(schedule="constant", **length)
+    work(run.folder)
+    app = open_page("train", run.id)
+    app.number_input[0].set_value(2).run()
+    assert wording.FURTHER_EXACT in texts(app)
+    button(app, f"Train 2 more {unit}s").click().run()
+    assert not app.error
+    wait_for(run, "finished")
+    training = Run.open(run.folder).config.training
+    assert (training.epochs if unit == "epoch" else training.steps) == end
+    at_once = new_run(schedule="constant", **{f"{unit}s": end})
+    work(at_once.folder)
+    assert run.status().step == at_once.status().step
+    weights = [finished.load_model().params for finished in (run, at_once)]
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[1])
+
+
+def test_a_training_whose_schedule_forbids_it_does_not_claim_to_go_on_exactly(open_page, new_run):
+    run = new_run(schedule="cosine")
+    work(run.folder)
+    said = texts(open_page("train", run.id))
+    assert wording.FURTHER_EXACT not in said
+    assert wording.FURTHER_OTHERWISE["cosine"] in said
 
 
 def test_a_combination_that_makes_no_sense_is_refused_with_the_reason(open_page):
