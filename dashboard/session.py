@@ -198,8 +198,8 @@ def history(run: Run) -> History:
     return kept
 
 
-def suggest(widget: str, value: str) -> None:
-    """Put `value` into the text field with this key, unless the visitor has written something of their own there."""
+def suggest(widget: str, value: Any) -> None:
+    """Put `value` into the field with this key, unless the visitor has written something of their own there."""
     last = f"{widget} (suggested)"
     if st.session_state.get(widget, st.session_state.get(last)) == st.session_state.get(last):
         st.session_state[widget] = st.session_state[last] = value

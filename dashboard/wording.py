@@ -79,6 +79,7 @@ INITIALISATIONS = {
     "identity": "identity (IRNN)",
     "spectral": "given spectral radius",
 }
+INIT_SCALES = {"orthogonal": "Gain", "identity": "Scale", "spectral": "Spectral radius"}
 BATCHINGS = {"sentences": "sentence by sentence", "stream": "one continuous stream"}
 OPTIMIZERS = {
     "sgd": "SGD",
@@ -114,7 +115,10 @@ SETTING_HELP = {
     "chrono_steps": "The longest dependency expected, in words.",
     "seed": "Decides first weights, order and dropout. Same seed, same machine: the same run, to the bit.",
     # batches
-    "batch_size": "Sentences side by side in one step. More are faster per word and make smoother, fewer steps.",
+    "batch_size": (
+        "Sentences side by side in one step. More are faster per word and make smoother, fewer steps: too few for a "
+        "short text, so the suggestion follows its length."
+    ),
     "batching": "Sentence by sentence starts each with an empty state; a stream carries the state across sentences.",
     "sequence_length": "Words in a chunk of the stream. The gradient stops at a chunk's edge, the state goes on.",
     # the optimizer

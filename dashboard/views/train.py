@@ -47,7 +47,7 @@ def set_up() -> None:
         st.page_link("views/corpus.py", label="Choose a corpus", icon=":material/arrow_forward:")
         return
     widgets.corpus_line(chosen.corpus)
-    model, training = settings_form.draw(PAGE, len(chosen.corpus.vocabulary))
+    model, training = settings_form.draw(PAGE, len(chosen.corpus.vocabulary), len(chosen.corpus.train))
     name = st.text_input(
         "Name of this training",
         placeholder=f"{wording.CELLS[model.cell]}, {model.hidden_size} units",

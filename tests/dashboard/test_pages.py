@@ -261,6 +261,9 @@ def test_every_setting_on_the_form_reaches_the_run(open_page, runs_folder):
         return session.key("train", name)
 
     app.selectbox(key=key("cell")).set_value("gru")
+    app.selectbox(key=key("init")).set_value("orthogonal")
+    app.selectbox(key=key("schedule")).set_value("cosine")
+    app.run()
     app.select_slider(key=key("hidden_size")).set_value(16)
     app.select_slider(key=key("truncate")).set_value(4)
     app.number_input(key=key("learning_rate")).set_value(0.05)
@@ -268,11 +271,9 @@ def test_every_setting_on_the_form_reaches_the_run(open_page, runs_folder):
     app.toggle(key=key("embedding")).set_value(True)
     app.toggle(key=key("chrono")).set_value(True)
     app.selectbox(key=key("gru_reset")).set_value("before")
-    app.selectbox(key=key("init")).set_value("orthogonal")
     app.number_input(key=key("init_scale")).set_value(1.2)
     app.number_input(key=key("batch_size")).set_value(7)
     app.selectbox(key=key("optimizer")).set_value("momentum")
-    app.selectbox(key=key("schedule")).set_value("cosine")
     app.number_input(key=key("warmup_steps")).set_value(5)
     app.selectbox(key=key("clip_mode")).set_value("value")
     app.number_input(key=key("clip")).set_value(0.5)
@@ -300,6 +301,54 @@ def test_every_setting_on_the_form_reaches_the_run(open_page, runs_folder):
     assert (training.optimizer, training.schedule, training.warmup_steps) == ("momentum", "cosine", 5)
     assert (training.clip_mode, training.clip, training.weight_decay) == ("value", 0.5, 0.001)
     assert (training.steps, training.epochs, training.seed) == (3, None, 3)
+
+
+def test_a_setting_that_would_have_no_effect_is_neither_shown_nor_kept(open_page, runs_folder):
+    app = open_page("corpus")
+    app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
+    button(app, "Train a network on this").click().run()
+
+    def numbers() -> set[str]:
+        return {field.key.removeprefix("train: ") for field in app.number_input}
+
+    gated = {"forget_bias", "init_scale", "warmup_steps", "sequence_length"}
+    assert not gated & numbers()
+    app.selectbox(key=session.key("train", "cell")).set_value("lstm")
+    app.selectbox(key=session.key("train", "init")).set_value("spectral")
+    app.selectbox(key=session.key("train", "schedule")).set_value("cosine")
+    app.selectbox(key=session.key("train", "batching")).set_value("stream")
+    app.run()
+    assert gated <= numbers()
+    for name in gated:
+        app.number_input(key=session.key("train", name)).set_value(2)
+    app.run()
+    for name, value in {"cell": "tanh", "init": "uniform", "schedule": "constant", "batching": "sentences"}.items():
+        app.selectbox(key=session.key("train", name)).set_value(value)
+    app.run()
+    assert not app.error
+    button(app, "Start training").click().run()
+    config = Run.open(runs_folder / app.query_params["run"]).config
+    assert (config.model.forget_bias, config.model.init_scale) == (1.0, 1.0)
+    assert (config.training.warmup_steps, config.training.sequence_length) == (0, 35)
+
+
+def test_a_short_text_is_read_in_smaller_batches_unless_somebody_says_otherwise(open_page):
+    def batch() -> int:
+        return app.number_input(key=session.key("train", "batch_size")).value
+
+    app = open_page("corpus")
+    app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
+    for count, size in ((500, 8), (4000, 32), (2000, 16)):
+        app.select_slider(key=session.key("corpus", "count")).set_value(count).run()
+        button(app, "Train a network on this").click().run()
+        assert batch() == size
+        app.switch_page("views/corpus.py").run()
+    button(app, "Train a network on this").click().run()
+    app.number_input(key=session.key("train", "batch_size")).set_value(5).run()
+    app.switch_page("views/corpus.py").run()
+    app.select_slider(key=session.key("corpus", "count")).set_value(500).run()
+    button(app, "Train a network on this").click().run()
+    assert batch() == 5
 
 
 def test_a_refresh_comes_back_to_the_same_run(open_page, trained_run):
