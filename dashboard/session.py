@@ -7,7 +7,9 @@ own values under keys made by `key`, so that no two of them meet.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import streamlit as st
@@ -20,11 +22,9 @@ from rnn_core.errors import UserError
 from rnn_core.runs import RUN_ID, Run
 from rnn_core.text import PreparedCorpus, TextSettings
 
-_RUN, _CORPUS, _NOTICE, _HISTORY = "opened run", "prepared corpus", "notice", "history"
+_CORPUS, _NOTICE, _HISTORY = "prepared corpus", "notice", "history"
 _UPLOAD, _ENCODING, _ASKED_FOR = "kept upload", "chosen encoding", "asked for"
-_PROBLEM = "problem"
-_PARAMETER = "run"
-_RACE, _RACE_PARAMETER, _LANES = "opened race", "race", "histories of a race"
+_PROBLEM, _LANES = "problem", "histories of a race"
 _SECRET, COOKIE = "visitor's secret", "see_bptt_visitor"
 
 
@@ -39,6 +39,11 @@ class ChosenCorpus:
 def key(page: str, name: str) -> str:
     """The session-state key of the widget `name` on `page`."""
     return f"{page}: {name}"
+
+
+def kept(page: str, name: str, help: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """Options of a widget that sets something: its key, a value that survives a change of page, its word of help."""
+    return {"key": key(page, name), "help": help.get(name), "persist_state": "session"}
 
 
 def is_hosted() -> bool:
@@ -64,57 +69,70 @@ def cookie() -> str | None:
     return brought if isinstance(brought, str) and hosting.SECRET.fullmatch(brought) else None
 
 
-def run_id() -> str | None:
-    """The run this visitor looks at: the link's, else the one opened last. Anything that is no id counts as none.
+@dataclass(frozen=True)
+class _Opened:
+    """What this visitor looks at: what the link's `parameter` names, else what was opened last."""
 
-    Keeps the link right, so that a refresh or a shared link opens the same run on the same page.
-    """
-    linked = st.query_params.get(_PARAMETER)
-    if linked is not None and RUN_ID.fullmatch(linked):
-        st.session_state[_RUN] = linked
-    elif linked is not None:
-        del st.query_params[_PARAMETER]
-    opened: str | None = st.session_state.get(_RUN)
-    if opened is not None and linked != opened:
-        st.query_params[_PARAMETER] = opened
-    return opened
+    parameter: str
+    key: str
+    is_id: Callable[[str], object]
+
+    def get(self) -> str | None:
+        """Its id; anything in the link that is none counts as none.
+
+        Keeps the link right, so that a refresh or a shared link opens the same on the same page.
+        """
+        linked = st.query_params.get(self.parameter)
+        if linked is not None and self.is_id(linked):
+            st.session_state[self.key] = linked
+        elif linked is not None:
+            del st.query_params[self.parameter]
+        opened: str | None = st.session_state.get(self.key)
+        if opened is not None and linked != opened:
+            st.query_params[self.parameter] = opened
+        return opened
+
+    def open(self, identifier: str) -> None:
+        st.session_state[self.key] = identifier
+        st.query_params[self.parameter] = identifier
+
+    def close(self) -> None:
+        st.session_state.pop(self.key, None)
+        st.query_params.pop(self.parameter, None)
+
+
+_opened_run = _Opened("run", "opened run", RUN_ID.fullmatch)
+_opened_race = _Opened("race", "opened race", racing.is_race_id)
+
+
+def run_id() -> str | None:
+    """The run this visitor looks at, on every page."""
+    return _opened_run.get()
 
 
 def open_run(identifier: str) -> None:
-    """Look at this run from now on, on every page."""
-    st.session_state[_RUN] = identifier
-    st.query_params[_PARAMETER] = identifier
+    """Look at this run from now on."""
+    _opened_run.open(identifier)
 
 
 def close_run() -> None:
     """Look at no run."""
-    st.session_state.pop(_RUN, None)
-    st.query_params.pop(_PARAMETER, None)
+    _opened_run.close()
 
 
 def race_id() -> str | None:
-    """The race this visitor looks at: the link's, else the one opened last, as with `run_id`."""
-    linked = st.query_params.get(_RACE_PARAMETER)
-    if linked is not None and racing.is_race_id(linked):
-        st.session_state[_RACE] = linked
-    elif linked is not None:
-        del st.query_params[_RACE_PARAMETER]
-    opened: str | None = st.session_state.get(_RACE)
-    if opened is not None and linked != opened:
-        st.query_params[_RACE_PARAMETER] = opened
-    return opened
+    """The race this visitor looks at."""
+    return _opened_race.get()
 
 
 def open_race(identifier: str) -> None:
     """Look at this race from now on."""
-    st.session_state[_RACE] = identifier
-    st.query_params[_RACE_PARAMETER] = identifier
+    _opened_race.open(identifier)
 
 
 def close_race() -> None:
     """Look at no race."""
-    st.session_state.pop(_RACE, None)
-    st.query_params.pop(_RACE_PARAMETER, None)
+    _opened_race.close()
 
 
 def lane_history(run: Run) -> LaneHistory:

@@ -8,7 +8,7 @@ and has its default, whatever was chosen for it before.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
 
@@ -36,12 +36,7 @@ class _Form:
         self.page = page
 
     def _common(self, name: str) -> dict[str, Any]:
-        persist: Literal["session"] = "session"
-        return {
-            "key": session.key(self.page, name),
-            "help": wording.SETTING_HELP[name],
-            "persist_state": persist,
-        }
+        return session.kept(self.page, name, wording.SETTING_HELP)
 
     def choice(self, label: str, name: str, options: Mapping[str, str], default: str) -> str:
         chosen: str = st.selectbox(

@@ -58,6 +58,7 @@ TEXT_HELP = {
     "encoding": "How the file's bytes spell letters. Choose the preview that reads right.",
     "validation_fraction": "The share of sentences kept aside to measure the loss on text the network never trains on.",
     "max_sentence_length": "Longer sentences are cut into pieces, so that one of them cannot fill the memory.",
+    "gap": "How many words stand between the queen or king and the word that must agree.",
     "seed": "Which sentences are kept aside. The same seed gives the same split.",
 }
 UNITS = {"word": "Words", "char": "Characters"}

@@ -113,7 +113,9 @@ RACE_HELP = {
     "steps": "How long the race is. A step is one batch of 32 sentences.",
     "seed": "Decides first weights and order. The same seed: the same race, to the bit.",
     "pause": "All networks wait, and go on together.",
+    "further": "All go on from their last step: the same bits as in a race that was so long from the start.",
 }
+RACE_OPEN = "Each network is a run: open one, and look into it"
 RACE_NONE = "Choose at least one network."
 RACE_GONE = "The runs of this race are not here any more."
 RACE_EARLY = "The first measurement is on its way."
@@ -146,7 +148,7 @@ RACE_IN_LINE = "It waits for its turn on this server. Keep this page open: that 
 
 # --- the first story --------------------------------------------------------------------------------------------------
 
-STORY_LINK = "The word that never received a gradient: a story in sixty seconds"
+STORY_LINK = "Or see it vanish: a story in sixty seconds"
 STORY_TITLE = "The word that never received a gradient"
 STORY_INTRO = (
     "Sixty seconds, four experiments. Every number below is of a network that is trained here and now, in a process of "

@@ -81,9 +81,8 @@ def choose_source() -> Source | None:
         default="upload",
         required=True,
         format_func=lambda kind: wording.SOURCES[kind],
-        key=session.key(PAGE, "source"),
-        persist_state="session",
         label_visibility="collapsed",
+        **session.kept(PAGE, "source"),
     )
     st.caption(wording.SOURCE_HELP[kind])
     match kind:
@@ -119,9 +118,7 @@ def choose_upload() -> Upload | None:
 
 
 def choose_paste() -> Paste | None:
-    content = st.text_area(
-        "Text", height=220, key=session.key(PAGE, "pasted"), persist_state="session", label_visibility="collapsed"
-    )
+    content = st.text_area("Text", height=220, label_visibility="collapsed", **session.kept(PAGE, "pasted"))
     return Paste(content) if content else None
 
 
@@ -132,28 +129,16 @@ def choose_agreement() -> Agreement:
         1,
         40,
         5,
-        help="How many words stand between the queen or king and the word that must agree.",
-        key=session.key(PAGE, "gap"),
-        persist_state="session",
+        **session.kept(PAGE, "gap", wording.TEXT_HELP),
     )
-    count = right.select_slider(
-        "Sentences",
-        [500, 1000, 2000, 4000, 8000, 16000],
-        4000,
-        key=session.key(PAGE, "count"),
-        persist_state="session",
-    )
+    count = right.select_slider("Sentences", [500, 1000, 2000, 4000, 8000, 16000], 4000, **session.kept(PAGE, "count"))
     return Agreement(gap, count)
 
 
 def choose_nltk() -> Nltk | None:
     keys = [key for key, entry in corpora.BUILT_IN.items() if entry.needs_internet]
     chosen = st.selectbox(
-        "Which",
-        keys,
-        format_func=lambda key: corpora.BUILT_IN[key].title,
-        key=session.key(PAGE, "nltk"),
-        persist_state="session",
+        "Which", keys, format_func=lambda key: corpora.BUILT_IN[key].title, **session.kept(PAGE, "nltk")
     )
     st.caption(corpora.BUILT_IN[chosen].description)
     # Only a click goes to the network; a look at the page never does.
@@ -198,28 +183,19 @@ def choose_settings(source: Source, encoding: str | None) -> TextSettings:
         default="word",
         required=True,
         format_func=lambda unit: wording.UNITS[unit],
-        help=wording.TEXT_HELP["unit"],
-        key=session.key(PAGE, "unit"),
-        persist_state="session",
+        **session.kept(PAGE, "unit", wording.TEXT_HELP),
     )
     cut = second.selectbox(
         "Sentences",
         list(wording.SENTENCES),
         format_func=lambda cut: wording.SENTENCES[cut],
-        help=wording.TEXT_HELP["sentences"],
-        key=session.key(PAGE, "sentences"),
-        persist_state="session",
+        **session.kept(PAGE, "sentences", wording.TEXT_HELP),
     )
     column = None
     if names:
         # A table's column names are its author's; a selectbox shows its options as they are.
         column = third.selectbox("Column", names, help=wording.TEXT_HELP["column"], key=session.key(PAGE, "column"))
-    lowercase = st.toggle(
-        "Lower-case everything",
-        help=wording.TEXT_HELP["lowercase"],
-        key=session.key(PAGE, "lowercase"),
-        persist_state="session",
-    )
+    lowercase = st.toggle("Lower-case everything", **session.kept(PAGE, "lowercase", wording.TEXT_HELP))
     with st.expander("More", icon=":material/tune:"):
         first, second, third = st.columns(3)
         fraction = first.slider(
@@ -229,28 +205,16 @@ def choose_settings(source: Source, encoding: str | None) -> TextSettings:
             0.1,
             0.01,
             format="percent",
-            help=wording.TEXT_HELP["validation_fraction"],
-            key=session.key(PAGE, "fraction"),
-            persist_state="session",
+            **session.kept(PAGE, "validation_fraction", wording.TEXT_HELP),
         )
         longest = second.number_input(
             f"Longest sentence, in {widgets.unit(unit)}s",
             5,
             1000,
             200,
-            help=wording.TEXT_HELP["max_sentence_length"],
-            key=session.key(PAGE, "longest"),
-            persist_state="session",
+            **session.kept(PAGE, "max_sentence_length", wording.TEXT_HELP),
         )
-        seed = third.number_input(
-            "Seed of the split",
-            0,
-            2**31 - 1,
-            0,
-            help=wording.TEXT_HELP["seed"],
-            key=session.key(PAGE, "seed"),
-            persist_state="session",
-        )
+        seed = third.number_input("Seed of the split", 0, 2**31 - 1, 0, **session.kept(PAGE, "seed", wording.TEXT_HELP))
     return TextSettings(
         unit=unit,
         lowercase=lowercase,
@@ -293,7 +257,7 @@ def choose_vocabulary(whole: PreparedCorpus) -> int:
 
     sizes = charts.sizes(50, most)
     usual = max(size for size in sizes if size <= max(8000, sizes[0]))
-    key = session.key(PAGE, "vocabulary")
+    key = session.key(PAGE, "vocabulary_size")
     if st.session_state.get(key, usual) not in sizes:
         st.session_state.pop(key)
     return st.select_slider(
@@ -301,9 +265,7 @@ def choose_vocabulary(whole: PreparedCorpus) -> int:
         sizes,
         usual,
         format_func=lambda size: f"{size:,}",
-        help=wording.TEXT_HELP["vocabulary_size"],
-        key=key,
-        persist_state="session",
+        **session.kept(PAGE, "vocabulary_size", wording.TEXT_HELP),
     )
 
 

@@ -9,7 +9,6 @@ import streamlit as st
 from dashboard import network, session, widgets, wording
 from dashboard.charts import generation as charts
 from rnn_core.errors import UserError
-from rnn_core.runs import Run
 from rnn_core.sampling import SampledToken, SamplingSettings, generate, read_prompt
 from rnn_core.text import detokenize
 
@@ -24,7 +23,7 @@ def page() -> None:
         widgets.no_run()
         return
     st.markdown(wording.GENERATE_INTRO)
-    prompt, count, seed, settings = choose(run)
+    prompt, count, seed, settings = choose()
     loaded = network.newest(run)
     if loaded is None:
         st.info(wording.NO_CHECKPOINT, icon=":material/hourglass_top:")
@@ -42,68 +41,37 @@ def page() -> None:
         show(number, list(sentence), loaded.vocabulary.unit)
 
 
-def choose(run: Run) -> tuple[str, int, int, SamplingSettings]:
+def choose() -> tuple[str, int, int, SamplingSettings]:
     """What to begin with, how many sentences, which draw, and how freely."""
-    del run
     with st.container(border=True):
         prompt = st.text_input(
             "Begin with",
             max_chars=500,
             placeholder="nothing: the network begins by itself",
-            help=wording.SAMPLING_HELP["prompt"],
-            key=session.key(PAGE, "prompt"),
-            persist_state="session",
+            **session.kept(PAGE, "prompt", wording.SAMPLING_HELP),
         )
         first, second, third, fourth = st.columns(4)
         temperature = first.slider(
-            "Temperature",
-            0.0,
-            2.0,
-            0.8,
-            0.05,
-            help=wording.SAMPLING_HELP["temperature"],
-            key=session.key(PAGE, "temperature"),
-            persist_state="session",
+            "Temperature", 0.0, 2.0, 0.8, 0.05, **session.kept(PAGE, "temperature", wording.SAMPLING_HELP)
         )
         top_k = second.number_input(
-            "Top-k",
-            1,
-            100_000,
-            None,
-            placeholder="all words",
-            help=wording.SAMPLING_HELP["top_k"],
-            key=session.key(PAGE, "top_k"),
-            persist_state="session",
+            "Top-k", 1, 100_000, None, placeholder="all words", **session.kept(PAGE, "top_k", wording.SAMPLING_HELP)
         )
-        top_p = third.slider(
-            "Top-p",
-            0.05,
-            1.0,
-            1.0,
-            0.05,
-            help=wording.SAMPLING_HELP["top_p"],
-            key=session.key(PAGE, "top_p"),
-            persist_state="session",
-        )
+        top_p = third.slider("Top-p", 0.05, 1.0, 1.0, 0.05, **session.kept(PAGE, "top_p", wording.SAMPLING_HELP))
         count = fourth.number_input(
-            "Sentences",
-            1,
-            MOST_SENTENCES,
-            5,
-            help=wording.SAMPLING_HELP["count"],
-            key=session.key(PAGE, "count"),
-            persist_state="session",
+            "Sentences", 1, MOST_SENTENCES, 5, **session.kept(PAGE, "count", wording.SAMPLING_HELP)
         )
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            draw = st.session_state.setdefault(session.key(PAGE, "draw"), 0)
-            if st.button("Write again", type="primary", icon=":material/casino:", key=session.key(PAGE, "again")):
-                draw = st.session_state[session.key(PAGE, "draw")] = draw + 1
-            unknown = st.toggle(
-                "Allow the unknown word",
-                help=wording.SAMPLING_HELP["allow_unknown"],
-                key=session.key(PAGE, "unknown"),
-                persist_state="session",
+            draw = session.value(session.key(PAGE, "draw"), 0)
+            st.button(
+                "Write again",
+                type="primary",
+                icon=":material/casino:",
+                on_click=session.put,
+                args=(session.key(PAGE, "draw"), draw + 1),
+                key=session.key(PAGE, "again"),
             )
+            unknown = st.toggle("Allow the unknown word", **session.kept(PAGE, "allow_unknown", wording.SAMPLING_HELP))
     return (
         prompt or "",
         int(count),

@@ -67,9 +67,7 @@ def set_up() -> None:
         list(racing.USUAL),
         max_selections=MOST,
         format_func=lambda name: wording.RACE_NETWORKS[name],
-        help=wording.RACE_HELP["networks"],
-        key=session.key(PAGE, "networks"),
-        persist_state="session",
+        **session.kept(PAGE, "networks", wording.RACE_HELP),
     )
     hidden_size, training = choose_settings()
     if not networks:
@@ -98,23 +96,13 @@ def choose_corpus() -> tuple[PreparedCorpus, TextSettings]:
             default="agreement",
             required=True,
             format_func=lambda name: wording.RACE_CORPORA[name],
-            help=wording.RACE_HELP["corpus"],
-            key=session.key(PAGE, "corpus"),
-            persist_state="session",
+            **session.kept(PAGE, "corpus", wording.RACE_HELP),
         )
     if chosen is not None and kind == "chosen":
         widgets.corpus_line(chosen.corpus)
         st.caption(wording.RACE_NO_AGREEMENT)
         return chosen.corpus, chosen.settings
-    low, high = st.slider(
-        "Words in between",
-        1,
-        40,
-        (2, 20),
-        help=wording.RACE_HELP["gap"],
-        key=session.key(PAGE, "gap"),
-        persist_state="session",
-    )
+    low, high = st.slider("Words in between", 1, 40, (2, 20), **session.kept(PAGE, "gap", wording.RACE_HELP))
     return racing.agreement_corpus(low, high), racing.TEXT
 
 
@@ -122,52 +110,17 @@ def choose_settings() -> tuple[int, TrainingSettings]:
     """What all networks have in common: hidden units, and how they are trained."""
     left, middle, right = st.columns(3)
     with left:
-        hidden_size = st.select_slider(
-            "Hidden units",
-            WIDTHS,
-            32,
-            help=wording.RACE_HELP["hidden"],
-            key=session.key(PAGE, "hidden"),
-            persist_state="session",
-        )
-        steps = st.select_slider(
-            "Steps",
-            LENGTHS,
-            2400,
-            help=wording.RACE_HELP["steps"],
-            key=session.key(PAGE, "steps"),
-            persist_state="session",
-        )
+        hidden_size = st.select_slider("Hidden units", WIDTHS, 32, **session.kept(PAGE, "hidden", wording.RACE_HELP))
+        steps = st.select_slider("Steps", LENGTHS, 2400, **session.kept(PAGE, "steps", wording.RACE_HELP))
     with middle:
         reach = st.select_slider(
-            "Truncation",
-            settings_form.REACHES,
-            settings_form.FULL,
-            help=wording.RACE_HELP["truncate"],
-            key=session.key(PAGE, "truncate"),
-            persist_state="session",
+            "Truncation", settings_form.REACHES, settings_form.FULL, **session.kept(PAGE, "truncate", wording.RACE_HELP)
         )
         rate = st.number_input(
-            "Learning rate",
-            0.00001,
-            1.0,
-            0.003,
-            0.001,
-            format="%.5g",
-            help=wording.RACE_HELP["rate"],
-            key=session.key(PAGE, "rate"),
-            persist_state="session",
+            "Learning rate", 0.00001, 1.0, 0.003, 0.001, format="%.5g", **session.kept(PAGE, "rate", wording.RACE_HELP)
         )
     with right:
-        seed = st.number_input(
-            "Seed",
-            0,
-            2**31 - 1,
-            0,
-            help=wording.RACE_HELP["seed"],
-            key=session.key(PAGE, "seed"),
-            persist_state="session",
-        )
+        seed = st.number_input("Seed", 0, 2**31 - 1, 0, **session.kept(PAGE, "seed", wording.RACE_HELP))
     training = TrainingSettings(
         steps=int(steps),
         truncate=None if reach == settings_form.FULL else int(str(reach)),
@@ -213,6 +166,7 @@ def picture(lanes: list[Run], live: bool) -> None:
     controls(lanes, statuses)
     progress(statuses, histories)
     standings(titles, statuses, histories)
+    st.page_link("views/runs.py", label=wording.RACE_OPEN, icon=":material/folder_open:")
     explanations(titles, statuses)
     together = dict(zip(titles, histories, strict=True))
     unit = widgets.unit(lanes[0].config.text.unit)
@@ -254,6 +208,8 @@ def controls(lanes: list[Run], statuses: list[RunStatus]) -> None:
                 "Resume", type="primary", icon=":material/play_arrow:", disabled=busy, key=session.key(PAGE, "go on")
             ):
                 go_on(resumable)
+            if all(status.state == "finished" for status in statuses):
+                further(lanes)
         if st.button("New race", icon=":material/add:", key=session.key(PAGE, "new")):
             session.close_race()
             st.rerun()
@@ -291,6 +247,22 @@ def go_on(lanes: list[Run]) -> None:
     st.rerun()
 
 
+def further(lanes: list[Run]) -> None:
+    """Networks that came to the same end may go on together, as long again."""
+    ends = {run.config.training.steps for run in lanes}
+    steps = ends.pop()
+    if ends or steps is None:
+        return
+    label = f"Train {steps:,} more steps"
+    if st.button(label, icon=":material/forward:", help=wording.RACE_HELP["further"], key=session.key(PAGE, "further")):
+        try:
+            worker.go_further(steps, *lanes)
+        except UserError as error:
+            widgets.problem("The race could not go on", error)
+            return
+        st.rerun()
+
+
 def explanations(titles: list[str], statuses: list[RunStatus]) -> None:
     """Why a network dropped out."""
     for name, status in zip(titles, statuses, strict=True):
@@ -299,7 +271,7 @@ def explanations(titles: list[str], statuses: list[RunStatus]) -> None:
 
 
 def progress(statuses: list[RunStatus], histories: list[LaneHistory]) -> None:
-    total = statuses[0].total_steps
+    total = max(status.total_steps or 0 for status in statuses)
     if not total:
         return
     step = max(status.step for status in statuses)
@@ -341,6 +313,7 @@ def standings(titles: list[str], statuses: list[RunStatus], histories: list[Lane
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
+        placeholder="–",
         key=session.key(PAGE, "standings"),
         column_config={
             "loss": st.column_config.NumberColumn(format="%.3f", help="nats, over the last steps"),
@@ -351,6 +324,7 @@ def standings(titles: list[str], statuses: list[RunStatus], histories: list[Lane
             "learned after": st.column_config.NumberColumn(
                 format="localized", help="steps until the agreement was first measured at 95 % over all distances"
             ),
+            "step": st.column_config.NumberColumn(format="localized"),
             "parameters": st.column_config.NumberColumn(format="localized"),
         },
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
@@ -11,9 +13,34 @@ from dashboard import export, hosting, library, session, widgets, wording
 from rnn_core import runs
 from rnn_core.errors import UserError
 from rnn_core.evaluation import perplexity
-from rnn_core.runs import Run, RunSummary
+from rnn_core.runs import Run, RunStatus, RunSummary
 
 PAGE = "runs"
+
+
+def network(run: Run) -> str:
+    return f"{wording.CELLS[run.config.model.cell]} {run.config.model.hidden_size}"
+
+
+def valid_perplexity(status: RunStatus) -> float | None:
+    return None if status.valid_loss_nats is None else perplexity(status.valid_loss_nats)
+
+
+COLUMNS: dict[str, Callable[[Run, RunStatus], Any]] = {
+    "name": lambda run, status: run.config.name,
+    "state": lambda run, status: wording.STATES[status.state],
+    "validation loss": lambda run, status: status.valid_loss_nats,
+    "perplexity": lambda run, status: valid_perplexity(status),
+    "steps": lambda run, status: status.step,
+    "corpus": lambda run, status: run.config.corpus.name,
+    "created": lambda run, status: time.strftime("%Y-%m-%d %H:%M", time.localtime(run.config.created)),
+    "network": lambda run, status: network(run),
+    "truncation": lambda run, status: "full" if (reach := run.config.training.truncate) is None else str(reach),
+    "optimizer": lambda run, status: wording.OPTIMIZERS[run.config.training.optimizer],
+    "training loss": lambda run, status: status.train_loss_nats,
+    "folder": lambda run, status: run.id,
+}
+"""What the table says of a run, from left to right: what one looks for first, what tells two of a name apart."""
 
 
 def page() -> None:
@@ -43,30 +70,14 @@ def page() -> None:
 
 def choose(summaries: list[RunSummary]) -> Run | None:
     """The table of all runs, and the one that is selected in it."""
-    rows = [(run, run.config, run.status) for run in summaries]
-    known = [(run, config, status) for run, config, status in rows if config is not None and status is not None]
+    known = [
+        (Run(summary.folder, summary.config), summary.status)
+        for summary in summaries
+        if summary.config is not None and summary.status is not None
+    ]
+    table = widgets.frame({name: [cell(run, status) for run, status in known] for name, cell in COLUMNS.items()})
     opened = session.run_id()
-    position = next((place for place, (run, _, _) in enumerate(known) if run.id == opened), None)
-    losses = [status.valid_loss_nats for _, _, status in known]
-    table = widgets.frame(
-        {
-            "name": [config.name for _, config, _ in known],
-            "state": [wording.STATES[status.state] for _, _, status in known],
-            "validation loss": losses,
-            "perplexity": [None if loss is None else perplexity(loss) for loss in losses],
-            "training loss": [status.train_loss_nats for _, _, status in known],
-            "network": [
-                f"{wording.CELLS.get(config.model.cell, config.model.cell)} {config.model.hidden_size}"
-                for _, config, _ in known
-            ],
-            "truncation": [str(config.training.truncate or "full") for _, config, _ in known],
-            "optimizer": [config.training.optimizer for _, config, _ in known],
-            "steps": [status.step for _, _, status in known],
-            "corpus": [config.corpus.name for _, config, _ in known],
-            "created": [time.strftime("%Y-%m-%d %H:%M", time.localtime(config.created)) for _, config, _ in known],
-            "folder": [run.id for run, _, _ in known],
-        }
-    )
+    position = next((place for place, (run, _) in enumerate(known) if run.id == opened), None)
     selection = st.dataframe(
         table,
         hide_index=True,
@@ -75,15 +86,17 @@ def choose(summaries: list[RunSummary]) -> Run | None:
             "training loss": st.column_config.NumberColumn(format="%.3f"),
             "validation loss": st.column_config.NumberColumn(format="%.3f"),
             "perplexity": st.column_config.NumberColumn(format="%.1f"),
+            "steps": st.column_config.NumberColumn(format="localized"),
         },
+        placeholder="–",
         on_select="rerun",
         selection_mode="single-row",
         selection_default={"selection": {"rows": [] if position is None else [position]}},
         key=session.key(PAGE, "table"),
     )
     selected = selection["selection"]["rows"]
-    if not selected or selected[0] >= len(known):
-        st.caption("Select a row to open, rename, delete or download it.")
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption("Select a row to open, rename, delete or download it.", width="content")
         st.download_button(
             "Table as CSV",
             lambda: export.csv(table),
@@ -93,8 +106,7 @@ def choose(summaries: list[RunSummary]) -> Run | None:
             on_click="ignore",
             key=session.key(PAGE, "csv"),
         )
-        return None
-    return Run(known[selected[0]][0].folder, known[selected[0]][1])
+    return known[selected[0]][0] if selected and selected[0] < len(known) else None
 
 
 def act(run: Run) -> None:

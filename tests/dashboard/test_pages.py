@@ -100,7 +100,7 @@ def test_a_smaller_vocabulary_covers_less_of_the_text(open_page):
     app = open_page("corpus")
     app.segmented_control(key=session.key("corpus", "source")).set_value("python").run()
     whole = {metric.label: metric.value for metric in app.metric}
-    slider = app.select_slider(key=session.key("corpus", "vocabulary"))
+    slider = app.select_slider(key=session.key("corpus", "vocabulary_size"))
     slider.set_value(50).run()
     cut = {metric.label: metric.value for metric in app.metric}
     assert cut["Vocabulary"] == "50"

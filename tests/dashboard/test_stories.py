@@ -241,6 +241,10 @@ def test_a_finished_race_shows_three_pictures_and_what_was_measured(open_page, r
     assert "A coin is right in half" in said(again)
     app.switch_page("views/runs.py").run()
     assert {"Race: GRU", "Race: tanh, uniform"} <= set(app.dataframe[0].value["name"])
+    click(again, "Train 300 more steps")
+    assert not again.error
+    wait_until(lambda: all(run.status().state == "finished" and run.status().step == 600 for run in runs))
+    assert list(standings(again.run())["step"]) == [600] * 3
 
 
 def test_a_text_without_agreement_says_why_the_third_picture_is_not_there(open_page, runs_folder):
