@@ -25,7 +25,12 @@ import numpy as np
 
 from rnn_core.cells import ALL, Cell, Weights, in_blocks
 from rnn_core.numerics import Array
-from rnn_core.threads import product
+from rnn_core.threads import in_row_blocks, product, run_side_by_side, thread_count
+
+# Floating-point operations of one step's recurrent product above which two threads, each with half of the sequences,
+# gain more on the way back than they lose by waiting for each other at Python's lock. (Forward, with more and shorter
+# calls a step, they never do.)
+WORTH_SHARING_A_STEP = 4_500_000
 
 
 @dataclass(eq=False)
@@ -56,7 +61,14 @@ class LayerTrace:
     @cached_property
     def slopes(self) -> Array:
         """Local partial derivatives of every step, (·, T, B, H): see the cell."""
-        return self.cell.slopes(self.kept, self.states[:-1], self.states[1:], self.weights)
+        before, after = self.states[:-1], self.states[1:]
+        slopes = np.empty((self.cell.slope_blocks, *self.kept.shape[1:]), self.kept.dtype)
+
+        def fill(steps: slice) -> None:
+            self.cell.slopes(self.kept[:, steps], before[steps], after[steps], self.weights, slopes[:, steps])
+
+        in_row_blocks(after, fill)
+        return slopes
 
     def weight_gradients(self, local: Array, positions: slice = ALL) -> dict[str, Array]:
         """Gradients of W, b (and b_n) from `local` deltas (·, P, B, H) that belong to these positions."""
@@ -95,19 +107,32 @@ def full(stack: list[LayerTrace], d_hidden: Array, d_states: list[Array] | None 
     locals_: list[Array] = []
     for depth in range(len(stack) - 1, -1, -1):
         layer = stack[depth]
-        _, steps, batch, size = layer.kept.shape
-        slopes = layer.slopes
-        local = np.empty((layer.cell.local_blocks, steps, batch, size), layer.kept.dtype)
-        d_state = np.zeros((batch, layer.states.shape[-1]), layer.kept.dtype)
-        for t in range(steps - 1, -1, -1):
-            d_state[:, :size] += d_hidden[t]
-            if d_states is not None:
-                d_states[depth][t] = d_state
-            d_state = layer.cell.step_back(d_state, slopes[:, t], layer.weights, local[:, t])
+        local = np.empty((layer.cell.local_blocks, *layer.kept.shape[1:]), layer.kept.dtype)
+        _walk_back(layer, d_hidden, local, None if d_states is None else d_states[depth])
         locals_.insert(0, local)
         if layer.from_below is not None:
             d_hidden = layer.gradient_below(local)
     return locals_
+
+
+def _walk_back(layer: LayerTrace, d_hidden: Array, local: Array, d_states: Array | None) -> None:
+    """One layer's part of `full`: fills local (·, T, B, H), and d_states (T, B, S) where it is wanted."""
+    _, steps, batch, size = layer.kept.shape
+    slopes = layer.slopes
+    worth_it = 2 * batch * layer.weights.W.size >= WORTH_SHARING_A_STEP
+    threads = min(thread_count(), batch) if worth_it else 1
+
+    def walk(thread: int) -> None:
+        own = slice(batch * thread // threads, batch * (thread + 1) // threads)
+        weights = layer.weights.of_sequences(own)
+        d_state = np.zeros_like(layer.states[0, own])
+        for t in range(steps - 1, -1, -1):
+            d_state[:, :size] += d_hidden[t, own]
+            if d_states is not None:
+                d_states[t, own] = d_state
+            d_state = layer.cell.step_back(d_state, slopes[:, t, own], weights, local[:, t, own])
+
+    run_side_by_side(walk, threads)
 
 
 class Round(NamedTuple):

@@ -56,6 +56,10 @@ class Weights(NamedTuple):
     def of(cls, W: Array, b_n: Array | None = None, mask: Array | None = None) -> Weights:
         return cls(W, np.ascontiguousarray(in_blocks(W.T, W.shape[1])), b_n, mask)
 
+    def of_sequences(self, columns: slice) -> Weights:
+        """The same for some of the B sequences."""
+        return self if self.mask is None else self._replace(mask=self.mask[columns])
+
     def seen(self, h: Array) -> Array:
         """h as the recurrent product sees it: with dropped units where variational dropout is on."""
         return h if self.mask is None else h * self.mask
@@ -96,6 +100,7 @@ class SimpleCell:
     state_blocks = 1
     kept_blocks = 1
     local_blocks = 1
+    slope_blocks = 1
 
     def __init__(self, activation: str) -> None:
         self.name = activation
@@ -109,9 +114,9 @@ class SimpleCell:
         after += kept[0]
         self.phi(after, out=after)
 
-    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:
-        """(1, ..., H): phi'(a), from the state after: 1 - s^2, [s > 0] or s (1 - s)."""
-        return self.slope_from_value(after)[None]
+    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:
+        """Fills out (1, ..., H) with phi'(a), from the state after: 1 - s^2, [s > 0] or s (1 - s)."""
+        out[0] = self.slope_from_value(after)
 
     def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
         """d_state (..., H) dE/ds_t -> fills local (1, ..., H) with delta = dE/da_t; returns dE/ds_{t-1}."""
@@ -142,6 +147,7 @@ class LSTMCell:
     state_blocks = 2
     kept_blocks = 4
     local_blocks = 4
+    slope_blocks = 6
 
     def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
         """kept (4, ..., H) the drive -> the gates; before, after (..., 2H) = [h | c]."""
@@ -157,20 +163,18 @@ class LSTMCell:
         np.tanh(c, out=h)
         h *= output
 
-    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:
-        """(6, ..., H): d h/d a_o; d c/d a_i, a_f, a_g; d h/d c; d c/d c_before (the forget gate itself)."""
+    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:
+        """Fills out (6, ..., H): d h/d a_o; d c/d a_i, a_f, a_g; d h/d c; d c/d c_before (the forget gate itself)."""
         output, write, forget, candidate = kept
         size = kept.shape[-1]
         c_before, c = before[..., size:], after[..., size:]
         tanh_c = np.tanh(c)
-        slopes = np.empty((6, *c.shape), kept.dtype)
-        slopes[0] = tanh_c * output * (1 - output)
-        slopes[1] = candidate * write * (1 - write)
-        slopes[2] = c_before * forget * (1 - forget)
-        slopes[3] = write * (1 - candidate * candidate)
-        slopes[4] = output * (1 - tanh_c * tanh_c)
-        slopes[5] = forget
-        return slopes
+        out[0] = tanh_c * output * (1 - output)
+        out[1] = candidate * write * (1 - write)
+        out[2] = c_before * forget * (1 - forget)
+        out[3] = write * (1 - candidate * candidate)
+        out[4] = output * (1 - tanh_c * tanh_c)
+        out[5] = forget
 
     def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
         """d_state (..., 2H) = [dE/dh | dE/dc] -> fills local (4, ..., H); returns the same pair one step earlier."""
@@ -209,6 +213,7 @@ class GRUCell:
     state_blocks = 1
     kept_blocks = 4
     local_blocks = 4
+    slope_blocks = 5
 
     def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
         """kept (4, ..., H): the drive in its first three blocks -> r, z, n, q."""
@@ -226,17 +231,15 @@ class GRUCell:
         after *= update
         after += candidate
 
-    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:
-        """(5, ..., H): d h/d a_n, a_r, a_z, q, and d h/d h_before by the carry path (the update gate itself)."""
+    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:
+        """Fills out (5, ..., H): d h/d a_n, a_r, a_z, q, and d h/d h_before by the carry path (the update gate)."""
         reset, update, candidate, recurrent = kept
-        slopes = np.empty((5, *before.shape), kept.dtype)
         by_candidate = (1 - update) * (1 - candidate * candidate)
-        slopes[0] = by_candidate
-        slopes[1] = by_candidate * recurrent * reset * (1 - reset)
-        slopes[2] = (before - candidate) * update * (1 - update)
-        slopes[3] = by_candidate * reset
-        slopes[4] = update
-        return slopes
+        out[0] = by_candidate
+        out[1] = by_candidate * recurrent * reset * (1 - reset)
+        out[2] = (before - candidate) * update * (1 - update)
+        out[3] = by_candidate * reset
+        out[4] = update
 
     def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
         """d_state (..., H) -> fills local (4, ..., H) = n, r, z, q; returns dE/dh_{t-1}."""
@@ -268,6 +271,7 @@ class ResetBeforeGRUCell:
     state_blocks = 1
     kept_blocks = 3
     local_blocks = 3
+    slope_blocks = 5
 
     def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
         """kept (3, ..., H) the drive -> r, z, n."""
@@ -282,18 +286,16 @@ class ResetBeforeGRUCell:
         after *= update
         after += candidate
 
-    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:
-        """(5, ..., H): d h/d a_n, d h/d a_z, the carry z, and for the inner product r h: its factor h r (1 - r) to a_r,
-        and r to h.
+    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:
+        """Fills out (5, ..., H): d h/d a_n, d h/d a_z, the carry z, and for the inner product r h: its factor
+        h r (1 - r) to a_r, and r to h.
         """
         reset, update, candidate = kept
-        slopes = np.empty((5, *before.shape), kept.dtype)
-        slopes[0] = (1 - update) * (1 - candidate * candidate)
-        slopes[1] = (before - candidate) * update * (1 - update)
-        slopes[2] = update
-        slopes[3] = weights.seen(before) * reset * (1 - reset)
-        slopes[4] = reset
-        return slopes
+        out[0] = (1 - update) * (1 - candidate * candidate)
+        out[1] = (before - candidate) * update * (1 - update)
+        out[2] = update
+        out[3] = weights.seen(before) * reset * (1 - reset)
+        out[4] = reset
 
     def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
         """d_state (..., H) -> fills local (3, ..., H) = r, z, n; returns dE/dh_{t-1}."""

@@ -14,8 +14,9 @@ import numpy as np
 from rnn_core.numerics import Array
 from rnn_core.threads import in_row_blocks, product
 
-# Up to so many rows (characters, say) one product with zeros and ones is quicker than sorting the positions.
-FEW_ROWS = 128
+# A word that occurs more often than this is added up by a product with zeros and ones, a rarer one occurrence by
+# occurrence.
+OFTEN = 4
 
 
 @dataclass(eq=False)
@@ -29,17 +30,25 @@ class RowGradient:
     @classmethod
     def from_positions(cls, ids: Array, blocks: Array, shape: tuple[int, ...]) -> RowGradient:
         """ids (P,), blocks (K, P, M / K) of the columns: what belongs to equal ids adds up."""
-        if shape[0] <= FEW_ROWS:
-            rows, place = np.unique(ids, return_inverse=True)
-            indicator = np.zeros((len(rows), len(ids)), blocks.dtype)
-            indicator[place, np.arange(len(ids))] = 1
-            sums = product(indicator, blocks)
-        else:
-            order = np.argsort(ids, kind="stable")
-            sorted_ids = ids[order]
-            starts = np.flatnonzero(np.concatenate([[True], sorted_ids[1:] != sorted_ids[:-1]]))
-            rows, sums = sorted_ids[starts], np.add.reduceat(blocks[:, order], starts, axis=1)
-        return cls(rows, sums.swapaxes(0, 1).reshape(len(rows), -1), shape)
+        rows, place, counts = np.unique(ids, return_inverse=True, return_counts=True)
+        values = np.empty((len(rows), len(blocks), blocks.shape[-1]), blocks.dtype)
+        frequent = counts > OFTEN
+        if frequent.any():
+            chosen = np.flatnonzero(frequent[place])
+            indicator = np.zeros((np.count_nonzero(frequent), len(chosen)), blocks.dtype)
+            indicator[np.cumsum(frequent)[place[chosen]] - 1, np.arange(len(chosen))] = 1
+            theirs = blocks if len(chosen) == len(ids) else np.take(blocks, chosen, axis=1)
+            values[frequent] = product(indicator, theirs).swapaxes(0, 1)
+        # Where each word's positions begin among all positions sorted by word.
+        order, starts = np.argsort(place, kind="stable"), np.cumsum(counts) - counts
+        for occurrence in range(counts[~frequent].max(initial=0)):
+            (having,) = np.nonzero(~frequent & (counts > occurrence))
+            theirs = np.take(blocks, order[starts[having] + occurrence], axis=1).swapaxes(0, 1)
+            if occurrence:
+                values[having] += theirs
+            else:
+                values[having] = theirs
+        return cls(rows, values.reshape(len(rows), -1), shape)
 
     def squared_norm(self) -> float:
         return float(np.vdot(self.values, self.values).real)

@@ -99,8 +99,7 @@ def _step_numbers(model: ModelConfig, training: TrainingSettings, longest_senten
     N, H, G = model.vocabulary_size, model.hidden_size, cell.gates
     steps = training.sequence_length if training.batching == "stream" else longest_sentence
     positions = steps * training.batch_size
-    slopes = cell.local_blocks + (0 if cell.gates == 1 else 2)
-    blocks = cell.kept_blocks + cell.state_blocks + slopes + cell.local_blocks + cell.state_blocks
+    blocks = cell.kept_blocks + cell.state_blocks + cell.slope_blocks + cell.local_blocks + cell.state_blocks
     if training.truncate is not None:
         blocks += 2 * (cell.local_blocks + cell.state_blocks)  # all losses walk back at once
     if model.dropout:

@@ -327,7 +327,7 @@ class LanguageModel:
                 mask = self._dropout_mask(dropout_rng, steps, batch, config.embedding_size)
                 self._drive_of_word_vectors(inputs, mask, drive)
             if b is not None:
-                drive += in_blocks(b[None], H)
+                drive += b.reshape(-1, 1, H)
             weights = Weights.of(
                 self.params["W" + suffix], self.params.get("b_n" + suffix), self._recurrent_mask(dropout_rng, batch)
             )
@@ -342,7 +342,8 @@ class LanguageModel:
         if mask is None:
             # A word that occurs often is multiplied once.
             words, place = np.unique(inputs, return_inverse=True)
-            drive[...] = product(E[words], U)[:, place.reshape(-1)]
+            # (mode="clip" lets NumPy write where it is told to; every place is in range.)
+            np.take(product(E[words], U), place.reshape(-1), axis=1, out=drive, mode="clip")
         else:
             product((E[inputs] * mask).reshape(inputs.size, -1), U, out=drive)
 
@@ -463,10 +464,10 @@ class LanguageModel:
         chosen = targets.reshape(-1) if everything else targets[live]
         weights = np.full(count, 1 / max(count, 1), self.dtype)
         result = output.losses_and_gradients(rows, chosen, weights, self.output_matrix, self.params.get("c"))
-        d_hidden = np.zeros(trace.hidden.shape, self.dtype)
         if everything:
             d_hidden = result.d_hidden.reshape(trace.hidden.shape)
         else:
+            d_hidden = np.zeros(trace.hidden.shape, self.dtype)
             d_hidden[live] = result.d_hidden
         if trace.top_mask is not None:
             d_hidden *= trace.top_mask

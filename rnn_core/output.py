@@ -3,7 +3,8 @@
 For R positions, H hidden units and N words the logits are R x N numbers; with N = 8000 they, not the network, are where
 time and memory go. So a block of a few hundred rows is computed, turned into its loss and its gradient in place, used
 for the two products that need it, and overwritten by the next. The threads share each block word by word: every thread
-has its own words, its rows of V and of V's gradient, and meets the others only to agree on a row's maximum and total.
+has its own words, its rows of V and of V's gradient, and meets the others only to agree on a row's total. (Where there
+are more positions than words, they share the positions.)
 
     o_t = V s_t + c;   p_t = softmax(o_t);   E_t = -log p_t[y_t];   dE_t/do_t = p_t - onehot(y_t)
 """
@@ -57,10 +58,30 @@ def losses(hidden: Array, targets: Array, V: Array, c: Array | None) -> Array:
 def losses_and_gradients(hidden: Array, targets: Array, weights: Array, V: Array, c: Array | None) -> OutputGradients:
     """hidden (R, H), targets (R,), weights (R,) -> losses and the gradients of sum_r weights_r E_r."""
     positions, size = hidden.shape
+    words = len(V)
+    threads = threads_for(6 * positions * words * size)
+    if words >= positions or threads == 1:
+        return _shared_by_words(hidden, targets, weights, V, c, min(threads, words))
+    # Few words, many positions: each thread has positions of its own, and a small gradient of V to add.
+    shares: dict[int, OutputGradients] = {}
+
+    def work(thread: int) -> None:
+        own = slice(positions * thread // threads, positions * (thread + 1) // threads)
+        shares[thread] = _shared_by_words(hidden[own], targets[own], weights[own], V, c, 1)
+
+    run_side_by_side(work, threads)
+    loss, d_hidden, d_V, d_c = zip(*(shares[thread] for thread in range(threads)), strict=True)
+    return OutputGradients(np.concatenate(loss), np.concatenate(d_hidden), sum(d_V), sum(d_c))
+
+
+def _shared_by_words(
+    hidden: Array, targets: Array, weights: Array, V: Array, c: Array | None, threads: int
+) -> OutputGradients:
+    """The same; every thread has words of its own."""
+    positions, size = hidden.shape
     words, dtype = len(V), hidden.dtype
     blocks = row_blocks(positions, words, dtype.itemsize)
     longest = max(block.stop - block.start for block in blocks)
-    threads = min(threads_for(6 * positions * words * size), words)
     meeting = Meeting(threads)
     loss, of_target = np.empty(positions, dtype), np.empty(positions, dtype)
     d_V, d_c = np.empty_like(V), np.zeros(words, dtype)

@@ -111,7 +111,8 @@ def test_the_reverse_of_a_step_is_its_transposed_jacobian(cell: str, gru_reset: 
     kept, after = step(drive, before)
     d_after = rng.standard_normal(after.shape)
     local = np.empty((unit.local_blocks, *lead, H))
-    slopes = unit.slopes(kept, before, after, weights)
+    slopes = np.empty((unit.slope_blocks, *kept.shape[1:]))
+    unit.slopes(kept, before, after, weights, slopes)
     d_before = unit.step_back(d_after, slopes, weights, local)
     for analytic, moved in ((side_by_side(unit.drive_part(local)), 0), (d_before, 1)):
         for column in range(analytic.shape[-1]):
@@ -132,14 +133,16 @@ def test_all_leading_axes_at_once_are_the_same_steps_one_by_one(cell: str, gru_r
     one_by_one, after = kept.copy(), np.empty(before.shape)
     unit.step(kept, before, weights, after)
     d_after = rng.standard_normal(after.shape)
-    slopes = unit.slopes(kept, before, after, weights)
+    slopes = np.empty((unit.slope_blocks, *kept.shape[1:]))
+    unit.slopes(kept, before, after, weights, slopes)
     local = np.empty((unit.local_blocks, *shape, H))
     d_before = unit.step_back(d_after, slopes, weights, local)
     for t in range(shape[0]):
         own_after, own_local = np.empty(before[t].shape), np.empty(local[:, t].shape)
         unit.step(one_by_one[:, t], before[t], weights, own_after)
         np.testing.assert_allclose(own_after, after[t], rtol=1e-13)
-        own_slopes = unit.slopes(one_by_one[:, t], before[t], own_after, weights)
+        own_slopes = np.empty_like(slopes[:, t])
+        unit.slopes(one_by_one[:, t], before[t], own_after, weights, own_slopes)
         own_d_before = unit.step_back(d_after[t], own_slopes, weights, own_local)
         np.testing.assert_allclose(own_d_before, d_before[t], rtol=1e-12)
         np.testing.assert_allclose(own_local, local[:, t], rtol=1e-12)

@@ -251,7 +251,7 @@ def row_gradients(draw: st.DrawFn) -> tuple[RowGradient, np.ndarray]:
     plain = np.zeros((words, width))
     for word, value in zip(ids, values, strict=True):
         plain[word] += value
-    with mock.patch.object(gradients, "FEW_ROWS", draw(st.sampled_from([0, 128]))):  # both ways to add them up
+    with mock.patch.object(gradients, "OFTEN", draw(st.sampled_from([0, 1, 4]))):  # both ways to add them up
         return RowGradient.from_positions(ids, values[None], plain.shape), plain
 
 

@@ -114,11 +114,11 @@ MISTAKES = [
         "two gates of the GRU in each other's place, forward and back alike",
         "cells.py",
         "        np.subtract(before, candidate, out=after)\n        after *= update\n        after += candidate\n\n"
-        "    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:\n"
-        '        """(5, ..., H): d h/d a_n, a_r, a_z, q',
+        "    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:\n"
+        '        """Fills out (5, ..., H): d h/d a_n, a_r, a_z, q',
         "        np.subtract(candidate, before, out=after)\n        after *= update\n        after += before\n\n"
-        "    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights) -> Array:\n"
-        '        """(5, ..., H): d h/d a_n, a_r, a_z, q',
+        "    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:\n"
+        '        """Fills out (5, ..., H): d h/d a_n, a_r, a_z, q',
         textbook("gru"),
     ),
     Mistake(
@@ -208,16 +208,16 @@ MISTAKES = [
     Mistake(
         "a word that occurs twice is learnt from once",
         "gradients.py",
-        "np.add.reduceat(blocks[:, order], starts, axis=1)",
-        "blocks[:, order][:, starts]",
+        "values[having] += theirs",
+        "pass",
         Witness("test_laws", "test_the_row_form_equals_the_dense_one_in_value_norm_and_update"),
     ),
     Mistake(
         "a character that occurs twice is learnt from once",
         "gradients.py",
-        "indicator[place, np.arange(len(ids))] = 1",
-        "indicator[place[:-1], np.arange(len(ids) - 1)] = 1",
-        complex_step("relu"),
+        "indicator[np.cumsum(frequent)[place[chosen]] - 1, np.arange(len(chosen))] = 1",
+        "indicator[np.cumsum(frequent)[place[chosen]] - 1, 0] = 1",
+        Witness("test_laws", "test_the_row_form_equals_the_dense_one_in_value_norm_and_update"),
     ),
     Mistake(
         "a tied matrix loses the gradient of one of its roles",
@@ -280,12 +280,12 @@ MISTAKES = [
     Mistake(
         "Omega looks at dE/ds before the step's own loss has joined",
         "bptt.py",
-        "            d_state[:, :size] += d_hidden[t]\n"
+        "            d_state[:, :size] += d_hidden[t, own]\n"
         "            if d_states is not None:\n"
-        "                d_states[depth][t] = d_state\n",
+        "                d_states[t, own] = d_state\n",
         "            if d_states is not None:\n"
-        "                d_states[depth][t] = d_state\n"
-        "            d_state[:, :size] += d_hidden[t]\n",
+        "                d_states[t, own] = d_state\n"
+        "            d_state[:, :size] += d_hidden[t, own]\n",
         Witness(
             "test_regularizers",
             "test_training_with_omega_adds_its_immediate_gradient_to_w_alone",

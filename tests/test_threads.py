@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from rnn_core import LanguageModel, ModelConfig, output, threads
+from rnn_core import LanguageModel, ModelConfig, bptt, output, threads
 from rnn_core.clipping import clip_by_global_norm
 from rnn_core.gradcheck import small_batch
 from rnn_core.gradients import to_dense
@@ -22,6 +22,7 @@ from rnn_core.optimizers import OPTIMIZERS, make_optimizer
 
 NETWORKS = [
     {"cell": "tanh"},
+    {"cell": "tanh", "vocabulary_size": 11},
     {"cell": "lstm", "layers": 2, "embedding_size": 12},
     {"cell": "gru", "embedding_size": 16, "tied": True},
 ]
@@ -34,14 +35,15 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(threads, "WORTH_A_THREAD", 0)
     monkeypatch.setattr(threads, "NUMBERS_WORTH_A_THREAD", 0)
     monkeypatch.setattr(threads, "CACHED_NUMBERS", 64)
+    monkeypatch.setattr(bptt, "WORTH_SHARING_A_STEP", 0)
     return monkeypatch
 
 
 def training_step(options: dict, optimizer: str = "adam", truncate: int | None = None) -> tuple[float, float, dict]:
     """Loss, gradient norm and parameters after one clipped update of a fresh float64 network."""
-    config = ModelConfig(vocabulary_size=37, hidden_size=16, **options)
+    config = ModelConfig(**({"vocabulary_size": 37, "hidden_size": 16} | options))
     model = LanguageModel(config, np.random.default_rng(0), np.float64)
-    batch = small_batch(37, 9, 5, mask="anywhere")
+    batch = small_batch(config.vocabulary_size, 9, 5, mask="anywhere")
     loss, gradients, _ = model.training_gradients(*batch, truncate=truncate)
     norm, scale = clip_by_global_norm(gradients, 0.1)
     make_optimizer(optimizer, model.params, 0.01).update(model.params, gradients, 0.01, scale)
@@ -53,6 +55,20 @@ def assert_same_to_rounding(one: tuple[float, float, dict], other: tuple[float, 
     assert one[1] == pytest.approx(other[1], rel=1e-11)
     for name, value in one[2].items():
         np.testing.assert_allclose(other[2][name], value, rtol=1e-8, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("cell", ["tanh", "lstm", "gru"])
+def test_threads_that_share_the_sequences_keep_each_ones_dropout_mask(eager: pytest.MonkeyPatch, cell: str) -> None:
+    config = ModelConfig(cell=cell, vocabulary_size=37, hidden_size=16, layers=2, dropout=0.4, variational=True)
+    model = LanguageModel(config, np.random.default_rng(0), np.float64)
+    found = []
+    for count in ("1", "2", "3"):
+        eager.setenv("RNN_CORE_THREADS", count)
+        _, gradients, _ = model.training_gradients(*small_batch(37, 9, 5), dropout_rng=np.random.default_rng(1))
+        found.append({name: to_dense(gradient) for name, gradient in gradients.items()})
+    for name, value in found[0].items():
+        for other in found[1:]:
+            np.testing.assert_allclose(other[name], value, rtol=1e-9, atol=1e-14, err_msg=name)
 
 
 @every_network
