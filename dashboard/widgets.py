@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
-from dashboard import hosting, library, session, wording, worker
+from dashboard import hosting, library, pictures, session, wording, worker
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunConfig
 from rnn_core.text import PreparedCorpus
@@ -96,11 +96,14 @@ def chart(drawing: alt.Chart | alt.LayerChart, *, alt_text: str, key: str) -> No
     where a changed specification would tear it down and build it anew.
     """
     from altair import Undefined
+    from pandas import DataFrame
 
+    table = drawing.data
+    assert isinstance(table, DataFrame)
     bare = drawing.copy(deep=False)
     bare.data = Undefined
     specification: dict[str, Any] = bare.to_dict(validate=False)
-    st.vega_lite_chart(drawing.data, specification, width="stretch", theme="streamlit", key=key, alt=alt_text)
+    pictures.chart(specification, table, key=key, alt_text=alt_text)
 
 
 def frame(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:

@@ -21,6 +21,9 @@ FIRST_VISIT = (
 )
 FIRST_VISIT_BUTTON = "Train the demo"
 
+SAVE = "Save"
+NOT_DRAWN = "It is just being drawn: try again."
+
 NO_RUN = "No training is open. Start one, or open one of the earlier ones."
 NO_RUNS = "There is no training yet. Choose a corpus and start the first one."
 NO_CORPUS = "Choose a corpus first: upload one, paste one, or take a built-in one."

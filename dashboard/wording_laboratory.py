@@ -34,8 +34,6 @@ HELP = {
     "signal": "What goes through an activation function here.",
 }
 
-TAKE_HOME = "The picture itself: touch it, and a button at its upper right corner saves it as PNG."
-
 ONE_MOMENT = "Only the newest weights are kept of this training."
 FOLLOWING = "following the training"
 
@@ -121,7 +119,8 @@ PICTURES = {
         r"\lambda_i = \lim_{T\to\infty}\frac1T\sum_{t=1}^{T}\ln\bigl|R_t^{(ii)}\bigr|,\qquad Q_{t}R_t = J_tQ_{t-1}",
         "The dial shows the largest exponent $\\lambda_1$ in nats a step: below 0 gradients shrink by $e^{\\lambda_1}$ "
         "each word, above 0 they grow (QR method; Benettin et al. 1980, Engelken, Wolf & Abbott 2020). Singular values "
-        "are of the product $J_T\\cdots J_{T-j+1}$ of this sentence's Jacobians, all layers together.",
+        "are of the product $J_T\\cdots J_{T-j+1}$ of this sentence's Jacobians, of the whole state (LSTM: $h$ and "
+        "$c$) of the layer.",
     ),
     "paths": Picture(
         "Two paths",

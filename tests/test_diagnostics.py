@@ -174,6 +174,33 @@ def test_for_a_general_w_that_is_the_bound_and_the_truth_lies_below() -> None:
     assert truth[-1] < bound[-1] * np.linalg.norm(W, 2) / 4 * 0.9
 
 
+# -- Gates ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("layer", [0, 1])
+def test_the_gates_shown_are_those_by_which_the_cell_made_its_states(cell: str, layer: int) -> None:
+    H, T = 6, 9
+    config = ModelConfig(cell=cell, vocabulary_size=7, hidden_size=H, layers=2)
+    model = LanguageModel(config, rng=np.random.default_rng(1), dtype=np.float64)
+    model.params["W"] *= 3
+    flow = gradient_flow(model, text(T), text(T))
+    gates = two_paths(flow, layer).gates
+    states = flow.trace.layers[layer].states[:, 0]
+    before, after = states[:-1], states[1:]
+    if cell == "lstm":
+        cells = gates["forget"] * before[:, H:] + gates["input"] * gates["candidate"]
+        np.testing.assert_allclose(after[:, H:], cells, rtol=1e-12)
+        np.testing.assert_allclose(after[:, :H], gates["output"] * np.tanh(cells), rtol=1e-12)
+    else:
+        hidden = gates["update"] * before + (1 - gates["update"]) * gates["candidate"]
+        np.testing.assert_allclose(after, hidden, rtol=1e-12)
+        name, below = "2" if layer else "", flow.trace.layers[0].states[1:, 0]
+        seen = below @ model.params["U2"] if layer else model.params["U"][text(T)[:, 0]]
+        pre = seen[:, :H] + before @ model.params["W" + name][:H].T + model.params["b" + name][:H]
+        np.testing.assert_allclose(gates["reset"], 1 / (1 + np.exp(-pre)), rtol=1e-12)
+
+
 # -- LSTM with gates that hear nothing ---------------------------------------------------------------------------
 
 

@@ -623,50 +623,66 @@ def path_lags(unit: str) -> alt.LayerChart:
     )
 
 
-ROWS_OF_UNITS = 24
+MOST_UNITS = 128
+MOST_GATE_CELLS = 2700
+"""Each thousand cells takes the browser about 50 ms: so many units are shown as fit in here, and all are taken home."""
+
+
+def shown_units(words: int, units: int) -> int:
+    """How many units of a layer the heat map of a gate has room for, over so many words."""
+    return max(1, min(units, MOST_UNITS, MOST_GATE_CELLS // words))
 
 
 def gate_table(sources: Sequence[str], values: Floats) -> pd.DataFrame:
-    """values (T, H) of one gate -> (k, word, group, value): units sorted by their mean, in at most 24 groups of
-    neighbours, each cell the mean of its group. At most 64 x 24 cells."""
-    labels = numbered(sources)
-    order = np.argsort(-values.mean(axis=0), kind="stable")
-    groups = np.array_split(order, min(ROWS_OF_UNITS, len(order)))
-    cells = np.stack([values[:, group].mean(axis=1) for group in groups])
-    numbers, places = np.indices(cells.shape)
+    """values (T, H) of one gate -> one row a cell, (row, unit, k, word, value): units sorted by their mean over the
+    sentence, row 1 the most open."""
+    units = np.argsort(-values.mean(axis=0), kind="stable")
+    rows, places = (grid.ravel() for grid in np.indices(values.T.shape, dtype=np.int16))
     return pd.DataFrame(
         {
-            "k": places.ravel() + 1,
-            "word": np.array(labels, dtype=object)[places.ravel()],
-            "group": numbers.ravel() + 1,
-            "units": np.array([len(group) for group in groups])[numbers.ravel()],
-            "value": cells.ravel(),
+            "row": rows + 1,
+            "unit": (units[rows] + 1).astype(np.int16),
+            "k": places + 1,
+            "word": np.array(numbered(sources), dtype=object)[places],
+            "value": values[places, units[rows]],
         }
     )
 
 
+def thinned_gate(table: pd.DataFrame) -> pd.DataFrame:
+    """Of `gate_table` what there is room for: units that lie evenly in its order, the first and the last among them;
+    in the digits that can be seen."""
+    words, units = table["k"].iloc[-1], table["row"].iloc[-1]
+    kept = np.linspace(1, units, shown_units(words, units)).round().astype(np.int16)
+    return table[table["row"].isin(kept)].drop(columns="k").astype({"value": np.float32})
+
+
 @specification_over_words
-def gate(words: tuple[str, ...], name: str, candidate: bool) -> alt.LayerChart:
-    """A gate's values, word by word, its most open units on top."""
-    low = -1 if candidate else 0
+def gate(words: tuple[str, ...], name: str, shown: int, units: int) -> alt.LayerChart:
+    """The value of one gate in every unit at every word, its most open units on top."""
+    signed = name == "candidate"
+    order = "largest mean first" if signed else "most open first"
+    title = f"{units} units, {order}" if shown == units else f"{shown} of {units:,} units, {order}"
+    scale = alt.Scale(domain=[-1, 1], range="diverging") if signed else alt.Scale(domain=[0, 1])
     cells = (
         alt.Chart()
-        .mark_rect()
+        # Thousands of cells: a description of each would take the browser longer than drawing it.
+        .mark_rect(aria=False)
         .encode(
             x=words_below(words),
-            y=alt.Y("group:O", title=None, axis=aligned("units, most open first", labels=False, ticks=False)),
+            y=alt.Y("row:O", axis=aligned(title, labels=False, ticks=False)),
             color=alt.Color(
                 "value:Q",
-                title=f"{name} gate: 0 shut, 1 open" if not candidate else "candidate",
-                scale=alt.Scale(domain=[low, 1]),
+                title="candidate" if signed else f"{name} gate: 0 shut, 1 open",
+                scale=scale,
                 legend=alt.Legend(orient="top", gradientLength=160, titleLimit=240, tickCount=3),
             ),
             tooltip=[
                 alt.Tooltip("word:N"),
-                alt.Tooltip("group:Q", title="group of units"),
-                alt.Tooltip("units:Q", title="units in it"),
-                alt.Tooltip("value:Q", title="mean", format=".3f"),
+                alt.Tooltip("unit:Q"),
+                alt.Tooltip("value:Q", title=name, format=".3f"),
+                alt.Tooltip("row:Q", title=f"place by its mean, of {units:,}"),
             ],
         )
     )
-    return stacked(cells, height=320)
+    return stacked(cells, height=390)

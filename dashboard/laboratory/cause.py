@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import wording_laboratory as wording
 from dashboard.charts import laboratory_cause as charts
@@ -12,8 +13,8 @@ from dashboard.charts.common import numbered
 from dashboard.charts.laboratory import tidy_reach
 from dashboard.history import History
 from dashboard.laboratory import frames, readings
+from dashboard.laboratory import subject as subjects
 from dashboard.laboratory.looking import Looking
-from dashboard.laboratory.subject import text_lyapunov
 from rnn_core.diagnostics import activation_curve
 
 T = TypeVar("T")
@@ -25,8 +26,11 @@ def group(looking: Looking, history: History) -> None:
     blame(looking)
     layer = choose_layer(looking)
     saturation(looking, layer)
-    spectrum(looking, history, layer)
+    place = spectrum(looking, history, layer)
     two_paths(looking, layer)
+    # What takes longest comes last: the browser draws all others in the meantime.
+    with place:
+        product(looking, layer)
 
 
 def choose_layer(looking: Looking) -> int:
@@ -66,9 +70,10 @@ def blame(looking: Looking) -> None:
                 "blame",
                 charts.blame(words, state, tuple(found.parts)),
                 table,
+                step=subject.loaded.step,
                 alt_text="Gain and damping of the gradient at every word on its way back, as a waterfall",
             )
-        frames.behind("blame", subject.loaded.step, {"Blame": table})
+        frames.behind("blame")
     if right is None:
         return
     with right:
@@ -79,9 +84,10 @@ def blame(looking: Looking) -> None:
                 "shares",
                 charts.shares(words, subject.model.config.cell),
                 table,
+                step=subject.loaded.step,
                 alt_text="Share of each gate's path in the gradient that arrives at every word",
             )
-        frames.behind("shares", subject.loaded.step, {"Shares of the paths": table})
+        frames.behind("shares")
 
 
 # --- saturation -------------------------------------------------------------------------------------------------------
@@ -124,59 +130,71 @@ def saturation(looking: Looking, layer: int) -> None:
         for column, part in zip(st.columns(2, gap="large"), pair, strict=True):
             specification, alt_text = drawings[part]
             with column:
-                frames.chart(f"saturation {part}", specification, tables[part], alt_text=alt_text)
-    frames.behind("saturation", subject.loaded.step, tables)
+                frames.chart(
+                    f"saturation {part}", specification, tables[part], step=subject.loaded.step, alt_text=alt_text
+                )
+    frames.behind("saturation")
 
 
 # --- spectrum ---------------------------------------------------------------------------------------------------------
 
 
-def spectrum(looking: Looking, history: History, layer: int) -> None:
+def spectrum(looking: Looking, history: History, layer: int) -> DeltaGenerator:
+    """All of it but one chart; -> the place for that."""
     subject = looking.subject
-    text = text_lyapunov(str(subject.run.folder), subject.loaded.step)
-    here = [place for place, block in enumerate(subject.spectrum) if block.layer == layer]
-    blocks = [subject.spectrum[place] for place in here]
+    folder, step = str(subject.run.folder), subject.loaded.step
+    text = subjects.text_lyapunov(folder, step)
+    everywhere = subjects.spectrum(folder, step)
+    here = [place for place, block in enumerate(everywhere) if block.layer == layer]
+    blocks = [everywhere[place] for place in here]
     gates = tuple(block.gate for block in blocks)
-    frames.heading("spectrum", readings.spectrum(blocks, subject.product, text, subject.lyapunov))
-    tables = {
-        "Dial": charts.exponents_table(text, subject.lyapunov),
-        "Eigenvalues": charts.eigenvalue_table(blocks),
-        "Singular values": charts.product_table(subject.product),
-        "Radius and norm": charts.spectra_table(history.horizons, here, gates),
-    }
+    frames.heading("spectrum", readings.spectrum(blocks, text, subject.lyapunov))
+    radii = charts.spectra_table(history.horizons, here, gates)
     left, right = st.columns(2, gap="large")
     with left:
         frames.chart(
             "dial",
             charts.dial(),
             charts.dial_table(float(text.exponents[0]), float(subject.lyapunov.exponents[0])),
+            numbers=charts.exponents_table(text, subject.lyapunov),
+            step=subject.loaded.step,
             alt_text="The largest Lyapunov exponent on a dial from vanishing to exploding",
             stretch=False,
         )
         frames.chart(
             "eigenvalues",
             charts.eigenvalues(gates, tidy_reach(max(block.radius for block in blocks))),
-            tables["Eigenvalues"],
+            charts.eigenvalue_table(blocks),
+            step=subject.loaded.step,
             alt_text="Eigenvalues of W in the complex plane, beside the unit circle",
             stretch=False,
         )
     with right:
-        frames.chart(
-            "product",
-            charts.product(looking.unit),
-            tables["Singular values"],
-            alt_text="Singular values of the product of the sentence's Jacobians over the number of steps",
-        )
-        if len(tables["Radius and norm"]):
+        place = st.container()
+        if len(radii):
             frames.chart(
                 "spectra",
                 charts.spectra(gates),
-                tables["Radius and norm"],
+                radii,
+                step=subject.loaded.step,
                 alt_text="Spectral radius and norm of W over the training",
             )
         else:
             st.caption(wording.NO_SPECTRA)
-    frames.behind("spectrum", subject.loaded.step, tables)
+    frames.behind("spectrum")
+    return place
+
+
+def product(looking: Looking, layer: int) -> None:
+    subject, found = looking.subject, looking.subject.product(layer)
+    st.text(readings.product(found))
+    frames.chart(
+        "product",
+        charts.product(looking.unit),
+        charts.product_table(found),
+        step=subject.loaded.step,
+        alt_text="Singular values of the product of the sentence's Jacobians over the number of steps",
+    )
 
 
 # --- two paths --------------------------------------------------------------------------------------------------------
@@ -192,31 +210,32 @@ def two_paths(looking: Looking, layer: int) -> None:
     usual, state = ("forget", "c") if lstm else ("update", "h")
     frames.heading("paths", readings.two_paths(subject.sources, subject.targets, looking.asked, found, usual, state))
     gate = choose("gate", "Gate", list(found.gates), usual)
+    values = found.gates[gate]
+    cells = charts.gate_table(subject.sources, values)
     words = tuple(numbered(subject.sources))
-    tables = {
-        "Paths": charts.paths_table(subject.sources, found, looking.asked),
-        "Paths over the lag": charts.path_lags_table(found),
-        "Gate": charts.gate_table(subject.sources, found.gates[gate]),
-    }
     left, right = st.columns([6, 5], gap="large")
     with left:
         frames.chart(
             "paths",
             charts.paths(words, state),
-            tables["Paths"],
+            charts.paths_table(subject.sources, found, looking.asked),
+            step=subject.loaded.step,
             alt_text="The gradient along the carry and through W at every word",
         )
         frames.chart(
             "gate",
-            charts.gate(words, gate, gate == "candidate"),
-            tables["Gate"],
-            alt_text="Values of the gate, units by words",
+            charts.gate(words, gate, charts.shown_units(*values.shape), values.shape[1]),
+            charts.thinned_gate(cells),
+            numbers=cells,
+            step=subject.loaded.step,
+            alt_text="Values of the gate in every unit at every word",
         )
     with right:
         frames.chart(
             "path lags",
             charts.path_lags(looking.unit),
-            tables["Paths over the lag"],
+            charts.path_lags_table(found),
+            step=subject.loaded.step,
             alt_text="What is left of the gradient along each path over the distance in words",
         )
-    frames.behind("paths", subject.loaded.step, tables)
+    frames.behind("paths")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard import session, widgets
+from dashboard import pictures, session, widgets
 from dashboard import wording_laboratory as wording
 from dashboard.charts import laboratory_cost as charts
 from dashboard.charts.common import numbered
@@ -44,9 +44,10 @@ def ledger(looking: Looking) -> None:
         "ledger",
         charts.ledger(looking.unit, not bool(found.used.all())),
         table,
+        step=subject.loaded.step,
         alt_text="How much each distance pays into the gradient of W, beside the whole",
     )
-    frames.behind("ledger", subject.loaded.step, {"Lag ledger": table})
+    frames.behind("ledger")
 
 
 def meter(looking: Looking) -> None:
@@ -59,9 +60,10 @@ def meter(looking: Looking) -> None:
             f"meter {which}",
             charts.meter(which, looking.unit),
             table,
+            step=subject.loaded.step,
             alt_text=f"{which.capitalize()} of the truncated gradient over the truncation K",
         )
-    frames.behind("meter", subject.loaded.step, {"Truncation meter": table})
+    frames.behind("meter")
 
 
 # --- clip forensics ---------------------------------------------------------------------------------------------------
@@ -81,12 +83,14 @@ def clipping(looking: Looking, history: History) -> None:
         "clipping",
         charts.clipping(),
         table,
+        step=looking.subject.loaded.step,
+        numbers=table.drop(columns="chosen"),
         alt_text="Norm of the gradient over the training, before and after clipping",
         on_select=choose_clicked_spike,
     )
     if chosen is not None:
         examine(looking, chosen, float(before.values[np.searchsorted(before.steps, chosen)]))
-    frames.behind("clipping", looking.subject.loaded.step, {"Gradient norms": table.drop(columns="chosen")})
+    frames.behind("clipping")
 
 
 def highest(history: History) -> list[int]:
@@ -135,7 +139,7 @@ def examine(looking: Looking, step: int, recorded: float) -> None:
     if run.config.training.batching == "stream":
         st.caption(wording.STREAM_NOTE)
     st.code(sentences[found.worst] or " ", language=None, wrap_lines=True)
-    culprits, by_lag = charts.culprits_table(found, sentences), charts.lag_table(lags)
+    culprits = charts.culprits_table(found, sentences)
     left, right = st.columns([6, 5], gap="large")
     with left:
         st.caption(wording.BY_SENTENCE)
@@ -147,14 +151,18 @@ def examine(looking: Looking, step: int, recorded: float) -> None:
                 "norm": st.column_config.NumberColumn(format="%.3g"),
             },
         )
+        key = frames.key("sentences of the batch")
+        pictures.table_button(
+            "Sentences of the batch (CSV)", culprits, key=key, name=pictures.file_name(key, f"step {step}")
+        )
     with right:
         frames.chart(
             "spike lags",
             charts.lags(looking.unit),
-            by_lag,
+            charts.lag_table(lags),
+            step=step,
             alt_text="How much each distance pays into the gradient of the worst sentence",
         )
-    frames.downloads("spike", step, {"Sentences of the batch": culprits, "Lags of the worst sentence": by_lag})
 
 
 def sentences_of(run: Run, vocabulary: Vocabulary, step: int) -> list[str]:
@@ -190,12 +198,14 @@ def who_mattered(looking: Looking) -> None:
         "who shades",
         charts.shades(words, tidy_reach(float(found.gradient.max()), 0.0)),
         table,
+        step=subject.loaded.step,
         alt_text="Earlier words, shaded by the gradient of the asked word's log probability",
     )
     frames.chart(
         "who changes",
         charts.changes(words),
         table,
+        step=subject.loaded.step,
         alt_text="Change of the asked word's log probability when each earlier word is replaced",
     )
-    frames.behind("who", subject.loaded.step, {"Who mattered": table})
+    frames.behind("who")

@@ -1,14 +1,13 @@
-"""How a picture is hung: name, reading aid, chart, and behind it the equation and its numbers to take home."""
+"""How a picture is hung: name, reading aid, chart, and behind it the equation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import export, session
+from dashboard import pictures, session
 from dashboard import wording_laboratory as wording
 from dashboard.charts.laboratory import Specification
 
@@ -27,22 +26,26 @@ def chart(
     specification: Specification,
     table: pd.DataFrame,
     *,
+    step: int,
     alt_text: str,
+    numbers: pd.DataFrame | None = None,
     on_select: Callable[[], None] | None = None,
     stretch: bool = True,
 ) -> None:
-    """Draw a chart from a specification that stays, and a table beside it that changes.
+    """Draw a chart from a specification that stays, and a table beside it that changes: the weights after `step` steps.
 
-    `on_select` is called before the page is drawn again after a click; `clicked` then says on what.
+    `numbers` are taken home where they say more than the table that is drawn. `on_select` is called before the page is
+    drawn again after a click; `clicked` then says on what.
     """
-    st.vega_lite_chart(
-        table,
+    pictures.chart(
         specification,
-        width="stretch" if stretch else "content",
-        theme="streamlit",
+        table,
         key=key(name),
-        alt=alt_text,
-        on_select="ignore" if on_select is None else on_select,
+        alt_text=alt_text,
+        numbers=numbers,
+        moment=f"step {step}",
+        on_select=on_select,
+        stretch=stretch,
     )
 
 
@@ -53,29 +56,12 @@ def clicked(name: str, parameter: str, field: str) -> float | None:
     return float(marks[0][field]) if marks and field in marks[0] else None
 
 
-def behind(name: str, step: int, tables: Mapping[str, pd.DataFrame]) -> None:
-    """On demand: the equation, what its letters mean, and the picture's numbers as CSV. Names of tables are ours."""
+def behind(name: str) -> None:
+    """On demand: the equation, and what its letters mean."""
     picture = wording.PICTURES[name]
-    with st.expander("Equation and numbers", icon=":material/function:"):
+    with st.expander("Equation", icon=":material/function:"):
         st.latex(picture.equation)
         st.markdown(picture.symbols)
-        downloads(name, step, tables)
-        st.caption(wording.TAKE_HOME)
-
-
-def downloads(name: str, step: int, tables: Mapping[str, pd.DataFrame]) -> None:
-    """A button a table; the file is made when it is asked for. Names of tables are ours."""
-    with st.container(horizontal=True):
-        for label, table in tables.items():
-            st.download_button(
-                f"{label} (CSV)",
-                partial(export.csv, table),
-                file_name=f"{label.lower().replace(' ', '-')}-step-{step}.csv",
-                mime="text/csv",
-                icon=":material/download:",
-                on_click="ignore",
-                key=key(f"csv {name} {label}"),
-            )
 
 
 def key(name: str) -> str:

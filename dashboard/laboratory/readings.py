@@ -194,7 +194,7 @@ def saturation(name: str, found: SignalStatistics, norms: np.ndarray) -> str:
     return f"{text}."
 
 
-def spectrum(blocks: Sequence[BlockSpectrum], product: ProductSpectrum, text: Lyapunov, sentence: Lyapunov) -> str:
+def spectrum(blocks: Sequence[BlockSpectrum], text: Lyapunov, sentence: Lyapunov) -> str:
     """rho and norm of what is largest, lambda_1 and what it means."""
     largest = max(blocks, key=lambda block: block.radius)
     of = f" of the {largest.gate} block" if largest.gate else ""
@@ -215,10 +215,13 @@ def spectrum(blocks: Sequence[BlockSpectrum], product: ProductSpectrum, text: Ly
         line += f"; this sentence, thin: {here:+.3f})" if math.isfinite(here) else ")"
     else:
         line += ". Over a longer text the states of this network leave the range of numbers"
-    if product.log_values.size:
-        longest = figure(10 ** min(float(product.log10[-1, 0]), 300.0))
-        line += f". Over all {int(product.lags[-1])} steps the most that can come out is {longest} times what went in"
     return f"{line}."
+
+
+def product(found: ProductSpectrum) -> str:
+    """The most that a whole sentence can do to a gradient."""
+    longest = figure(10 ** min(float(found.log10[-1, 0]), 300.0))
+    return f"Over all {int(found.lags[-1])} steps the most that can come out is {longest} times what went in."
 
 
 def two_paths(

@@ -76,14 +76,6 @@ class Subject:
         return diagnostics.lag_ledger(self.flow, self.run.config.training.truncate)
 
     @cached_property
-    def spectrum(self) -> list[BlockSpectrum]:
-        return diagnostics.recurrent_spectrum(self.model)
-
-    @cached_property
-    def product(self) -> ProductSpectrum:
-        return diagnostics.product_singular_values(self.flow.trace)
-
-    @cached_property
     def lyapunov(self) -> Lyapunov:
         return diagnostics.lyapunov_exponents(self.flow.trace, EXPONENTS)
 
@@ -99,6 +91,10 @@ class Subject:
     def step_norms(self, layer: int) -> Array:
         """||J_t||_2 of every step's Jacobian of the layer's whole state, (T,)."""
         return self._once(("steps", layer), lambda: diagnostics.step_norms(self.flow.trace, layer)[:, 0])
+
+    def product(self, layer: int) -> ProductSpectrum:
+        """Of the layer's own state: what happens to it on its way through the sentence."""
+        return self._once(("product", layer), lambda: diagnostics.product_singular_values(self.flow.trace, layer=layer))
 
     def two_paths(self, layer: int) -> TwoPaths:
         return self._once(("paths", layer), lambda: diagnostics.two_paths(self.flow, layer))
@@ -157,6 +153,12 @@ def probe_horizon(folder: str, step: int) -> HorizonMeasured:
     batch = probe(folder)
     found = diagnostics.horizon(network.at(folder, step).model, batch.inputs, batch.targets, batch.mask, bounds=False)
     return HorizonMeasured(step, tuple(found.median), tuple(found.low), tuple(found.high), found.half_life)
+
+
+@lru_cache(maxsize=64)
+def spectrum(folder: str, step: int) -> list[BlockSpectrum]:
+    """Of every block of W."""
+    return diagnostics.recurrent_spectrum(network.at(folder, step).model)
 
 
 @lru_cache(maxsize=64)

@@ -39,10 +39,11 @@ def triangle(looking: Looking) -> None:
         "triangle",
         charts.triangle(len(norms), ceiling, looking.relative),
         table,
+        step=subject.loaded.step,
         alt_text="Norm of the gradient of each word's loss with respect to each earlier step",
         on_select=looking.ask_clicked_row,
     )
-    frames.behind("triangle", subject.loaded.step, {"Triangle": table})
+    frames.behind("triangle")
 
 
 def row(looking: Looking) -> None:
@@ -62,9 +63,10 @@ def row(looking: Looking) -> None:
         "row",
         charts.row(looking.relative, decay.fixed_bound is not None, looking.unit),
         table,
+        step=subject.loaded.step,
         alt_text="The gradient of one word's loss over the distance in words, beside its bounds",
     )
-    frames.behind("row", subject.loaded.step, {"One row": table})
+    frames.behind("row")
 
 
 def horizon(looking: Looking, history: History) -> None:
@@ -76,9 +78,10 @@ def horizon(looking: Looking, history: History) -> None:
         "horizon",
         charts.horizon(subject.gated, looking.unit),
         table,
+        step=subject.loaded.step,
         alt_text="What is left of the gradient over the distance in words, beside three bounds and powers",
     )
-    frames.behind("horizon", subject.loaded.step, {"Horizon": table})
+    frames.behind("horizon")
 
 
 def probe_of(looking: Looking, history: History) -> HorizonMeasured:
@@ -97,7 +100,8 @@ def film(looking: Looking, history: History) -> None:
         "film",
         charts.film(highest_decade(np.minimum(table["left"], 1e12), 0.0), looking.unit),
         table,
+        step=looking.subject.loaded.step,
         alt_text="What is left of the gradient, over the training step and the distance in words",
         on_select=looking.hold_clicked_moment,
     )
-    frames.behind("film", looking.subject.loaded.step, {"Horizon film": table})
+    frames.behind("film")

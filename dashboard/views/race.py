@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import export, hosting, library, racing, session, settings_form, widgets, worker
+from dashboard import hosting, library, racing, session, settings_form, widgets, worker
 from dashboard import wording as common_wording
 from dashboard import wording_stories as wording
 from dashboard.charts import race as charts
@@ -176,7 +175,7 @@ def picture(lanes: list[Run], live: bool) -> None:
     with right:
         horizons(together, unit)
     agreements(together, statuses)
-    behind(together)
+    behind()
 
 
 def title(run: Run, place: int) -> str:
@@ -422,36 +421,12 @@ def agreements(together: dict[str, LaneHistory], statuses: list[RunStatus]) -> N
     )
 
 
-def behind(together: dict[str, LaneHistory]) -> None:
-    """The equations, and the numbers to take home."""
-    with st.expander("Equations and numbers", icon=":material/function:"):
+def behind() -> None:
+    """The equations, and what their letters mean."""
+    with st.expander("Equations", icon=":material/function:"):
         for equation in wording.RACE_EQUATIONS:
             st.latex(equation)
         st.markdown(wording.RACE_SYMBOLS)
-        step = common_step([history.agreements for history in together.values()])
-        measured = {name: history.agreements[step] for name, history in together.items() if step in history.agreements}
-        tables = {
-            "Loss": lambda: loss_table(together),
-            "Horizon": lambda: charts.horizon_table(
-                {name: found.median for name, found in newest_horizons(together).items()}
-            ),
-            "Agreement": lambda: charts.agreement_table(measured),
-        }
-        with st.container(horizontal=True):
-            for name, table in tables.items():
-                st.download_button(
-                    f"{name} (CSV)",
-                    partial(take_home, table),
-                    file_name=f"race-{name.lower()}.csv",
-                    mime="text/csv",
-                    icon=":material/download:",
-                    on_click="ignore",
-                    key=session.key(PAGE, f"csv {name}"),
-                )
-
-
-def take_home(table: Callable[[], pd.DataFrame]) -> bytes:
-    return export.csv(table())
 
 
 page()

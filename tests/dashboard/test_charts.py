@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from dashboard import pictures
 from dashboard.charts import corpus, generation, training
 from dashboard.charts.common import numbered, smooth
 from dashboard.thinning import POINTS, thin
 
+DASHBOARD = Path(pictures.__file__).parent
 SERIES = hnp.arrays(float, st.integers(0, 5000), elements=st.floats(-1e6, 1e6))
 
 
@@ -119,3 +124,14 @@ def test_every_chart_is_valid_vega_lite():
         generation.probabilities(words, [0.1, 0.2, 0.3], [True, False, False], words),
     ):
         assert chart.to_dict(validate=True)
+
+
+def test_every_chart_is_drawn_by_the_one_function_that_also_offers_it_to_be_taken_home():
+    draw = re.compile(r"\bst\.(vega_lite_chart|altair_chart|(line|bar|area|scatter)_chart|pyplot|plotly_chart)\b")
+    found = {path.name: draw.findall(path.read_text(encoding="utf-8")) for path in DASHBOARD.rglob("*.py")}
+    assert {name: len(calls) for name, calls in found.items() if calls} == {"pictures.py": 1}
+
+
+def test_a_file_is_called_after_its_picture_and_moment_in_letters_that_every_system_takes():
+    assert pictures.file_name("gradients: lag ledger", "step 7") == "gradients-lag-ledger-step-7"
+    assert pictures.file_name("race loss chart") == "race-loss-chart"

@@ -6,9 +6,12 @@ import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+from PIL import Image, ImageColor
 from playwright.sync_api import Download, Locator, Page, TimeoutError, expect
 
 from dashboard import library, worker
@@ -20,6 +23,8 @@ from tests.dashboard.test_laboratory import make, train
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
+SVG = "{http://www.w3.org/2000/svg}"
+LAST = {"See it vanish": "Horizon film", "Find the cause": "Two paths", "What it costs": "Who mattered"}
 PATIENCE = 30_000  # milliseconds, on a machine that does other things too
 
 
@@ -68,9 +73,7 @@ def downloaded(visitor: Page, button: Locator) -> Download:
     raise AssertionError("no download came")
 
 
-def test_clicks_on_pictures_choose_a_row_a_moment_and_a_spike_and_tables_can_be_taken_home(
-    visitor: Page, server: Server, runs_folder: Path, tmp_path: Path
-) -> None:
+def test_clicks_on_pictures_choose_a_row_a_moment_and_a_spike(visitor: Page, server: Server, runs_folder: Path) -> None:
     run = train(runs_folder / "clicked-run", {"cell": "lstm"}, epochs=3)
     complaints: list[str] = []
     visitor.on("pageerror", lambda error: complaints.append(str(error)))
@@ -92,22 +95,68 @@ def test_clicks_on_pictures_choose_a_row_a_moment_and_a_spike_and_tables_can_be_
     click_inside(visitor, chart(visitor, "before and after clipping"), 0.5, 0.5)
     expect(visitor.get_by_text(re.compile(r"^Step \d+: the training recorded"))).to_be_visible()
 
-    visitor.get_by_text("Equation and numbers").first.click()
-    ledger = downloaded(visitor, visitor.get_by_role("button", name="Lag ledger (CSV)"))
-    assert ledger.suggested_filename == f"lag-ledger-step-{moment}.csv"
-    ledger.save_as(tmp_path / "ledger.csv")
-    assert {"series", "lag", "norm"} <= set(pd.read_csv(tmp_path / "ledger.csv").columns)
-
-    chart(visitor, "How much each distance pays").hover()
-    picture = downloaded(
-        visitor, visitor.get_by_role("button", name=re.compile("^Download as PNG: .* beside the whole"))
-    )
-    assert picture.suggested_filename.endswith(".png")
-
     visitor.get_by_text("Find the cause", exact=True).click()
     expect(chart(visitor, "on a dial from vanishing")).to_be_visible()
     expect(chart(visitor, "Values of the gate")).to_be_visible()
     assert not complaints
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_picture_can_be_taken_home_as_svg_as_png_and_as_numbers(
+    visitor: Page, server: Server, runs_folder: Path, tmp_path: Path, scheme: Literal["light", "dark"]
+) -> None:
+    run = train(runs_folder / f"run-of-{scheme}", {"cell": "lstm"})
+    step = run.moments()[-1]
+    visitor.emulate_media(color_scheme=scheme)
+    open_laboratory(visitor, server, run)
+
+    visitor.locator(".st-key-gradients--triangle--save").get_by_role("button").click()
+    files = {}
+    for kind, name in (("svg", "SVG"), ("png", "PNG"), ("csv", "Numbers (CSV)")):
+        taken = downloaded(visitor, visitor.get_by_role("button", name=name, exact=True))
+        assert taken.suggested_filename == f"gradients-triangle-step-{step}.{kind}"
+        files[kind] = tmp_path / taken.suggested_filename
+        taken.save_as(files[kind])
+    visitor.keyboard.press("Escape")
+
+    drawing = ElementTree.parse(files["svg"]).getroot()
+    words = "".join(drawing.itertext())
+    assert drawing.tag == f"{SVG}svg"
+    assert "word k, where it arrives" in words
+    assert "word t, whose loss is asked" in words
+    assert "log10 ‖δ(t,k)‖ (nats per unit of a)" in words
+    table = pd.read_csv(files["csv"], encoding="utf-8-sig")
+    assert list(table.columns) == ["t", "k", "lag", "loss word", "source word", "norm", "log10", "asked"]
+    cells = [cell for cell in drawing.iter(f"{SVG}path") if "words back" in cell.get("aria-label", "")]
+    assert len(cells) == len(table) == table["t"].max() * (table["t"].max() + 1) // 2
+    # What colours refer to is in the file, and the ink has its own paper: so it can be read wherever it is put.
+    named = {element.get("id") for element in drawing.iter()}
+    used = re.findall(r"url\(([^)]*)\)", files["svg"].read_text(encoding="utf-8"))
+    assert used
+    assert {name.removeprefix("#") for name in used} <= named
+    paper, ink = drawing.find(f"{SVG}rect"), next(text for text in drawing.iter(f"{SVG}text") if text.text)
+    assert paper is not None
+    assert abs(lightness(paper.get("fill")) - lightness(ink.get("fill"))) > 0.4
+    with Image.open(files["png"]) as image:
+        assert image.size == pytest.approx([2 * float(drawing.get(side, 0)) for side in ("width", "height")], abs=1)
+        assert len(image.convert("RGB").getcolors(1 << 20) or []) > 50
+
+    for group in ("See it vanish", "Find the cause", "What it costs"):
+        visitor.get_by_text(group, exact=True).click()
+        expect(visitor.get_by_role("heading", name=LAST[group], exact=True)).to_be_visible()
+        visitor.wait_for_function(
+            """() => {
+                const drawn = document.querySelectorAll('.stVegaLiteChart svg.marks').length
+                const offers = document.querySelectorAll('[data-testid=stPopover]').length
+                return drawn > 3 && drawn === offers
+            }"""
+        )
+
+
+def lightness(colour: str | None) -> float:
+    """ "rgb(20, 24, 28)" or "#14181c" -> from 0 (black) to 1."""
+    assert colour is not None
+    return sum(ImageColor.getrgb(colour)[:3]) / (3 * 255)
 
 
 def test_while_a_training_goes_on_its_pictures_follow_and_the_canvas_stays(

@@ -147,12 +147,26 @@ def test_the_shares_of_a_words_paths_add_up_to_one():
     assert table.groupby("k")["share"].sum().to_numpy() == pytest.approx(1.0)
 
 
-def test_gates_are_grouped_without_losing_their_mean():
+def test_every_cell_of_a_gates_heat_map_is_the_gate_of_that_unit_at_that_word():
     values = np.random.default_rng(0).random((8, 130))
     table = laboratory_cause.gate_table(SOURCES, values)
-    assert len(table) == 8 * laboratory_cause.ROWS_OF_UNITS
-    for k, part in table.groupby("k"):
-        assert np.average(part["value"], weights=part["units"]) == pytest.approx(values[int(k) - 1].mean())
+    assert len(table) == values.size
+    assert table["value"].to_numpy() == pytest.approx(values[table["k"] - 1, table["unit"] - 1], abs=0)
+    assert list(table["word"][:8]) == numbered(SOURCES)
+    means = values.mean(axis=0)[table["unit"][::8] - 1]
+    assert np.all(np.diff(means) <= 0), "the most open unit comes first"
+
+
+@pytest.mark.parametrize(("words", "units", "shown"), [(8, 128, 128), (41, 128, 65), (61, 1000, 44), (5, 3, 3)])
+def test_a_gates_heat_map_has_as_many_units_as_there_is_room_for_evenly_from_first_to_last(words, units, shown):
+    values = np.random.default_rng(0).random((words, units))
+    table = laboratory_cause.thinned_gate(laboratory_cause.gate_table(["word"] * words, values))
+    rows = np.unique(table["row"])
+    assert len(rows) == shown == laboratory_cause.shown_units(words, units)
+    assert len(table) == words * shown <= laboratory_cause.MOST_GATE_CELLS
+    assert (rows[0], rows[-1]) == (1, units)
+    assert np.ptp(np.diff(rows)) <= 1
+    assert table["value"].to_numpy() == pytest.approx(values.T[table["unit"][::words] - 1].ravel(), abs=1e-6)
 
 
 def test_a_histogram_counts_every_unit_at_every_word_once():
@@ -235,7 +249,8 @@ def specifications(words: tuple[str, ...]) -> list[dict]:
         cause.dial(),
         cause.paths(words, "c"),
         cause.path_lags("word"),
-        cause.gate(words, "forget", False),
+        cause.gate(words, "forget", 64, 128),
+        cause.gate(words, "candidate", 8, 8),
         *(cost.ledger("word", truncated) for truncated in (True, False)),
         *(cost.meter(which, "word") for which in (cost.COSINE, cost.ERROR)),
         cost.clipping(),
@@ -315,7 +330,8 @@ def test_every_reading_is_one_or_a_few_whole_sentences_for_every_cell_and_word(c
         readings.horizon(probe, diagnostics.horizon_of_flow(model, flow), "word"),
         readings.film([probe], "word"),
         readings.blame(SOURCES, TARGETS, asked, blame),
-        readings.spectrum(spectrum, product, exponents, exponents),
+        readings.spectrum(spectrum, exponents, exponents),
+        readings.product(product),
         readings.ledger(ledger, 2, "word"),
         readings.meter(ledger, 2),
         readings.meter(ledger, None),
