@@ -25,7 +25,7 @@ import numpy as np
 
 from rnn_core.cells import ALL, Cell, Weights, in_blocks
 from rnn_core.numerics import Array
-from rnn_core.threads import in_row_blocks, product, run_side_by_side, thread_count
+from rnn_core.threads import CACHED_NUMBERS, product, run_side_by_side, thread_count
 
 # Floating-point operations of one step's recurrent product above which two threads, each with half of the sequences,
 # gain more on the way back than they lose by waiting for each other at Python's lock. (Forward, with more and shorter
@@ -61,13 +61,14 @@ class LayerTrace:
     @cached_property
     def slopes(self) -> Array:
         """Local partial derivatives of every step, (·, T, B, H): see the cell."""
-        before, after = self.states[:-1], self.states[1:]
-        slopes = np.empty((self.cell.slope_blocks, *self.kept.shape[1:]), self.kept.dtype)
+        return self.slopes_at(ALL)
 
-        def fill(steps: slice) -> None:
-            self.cell.slopes(self.kept[:, steps], before[steps], after[steps], self.weights, slopes[:, steps])
-
-        in_row_blocks(after, fill)
+    def slopes_at(self, positions: slice, sequences: slice = ALL) -> Array:
+        """The same for some steps and sequences."""
+        kept, weights = self.kept[:, positions, sequences], self.weights.of_sequences(sequences)
+        before, after = self.states[:-1][positions, sequences], self.states[1:][positions, sequences]
+        slopes = np.empty((self.cell.slope_blocks, *kept.shape[1:]), kept.dtype)
+        self.cell.slopes(kept, before, after, weights, slopes)
         return slopes
 
     def weight_gradients(self, local: Array, positions: slice = ALL) -> dict[str, Array]:
@@ -118,7 +119,8 @@ def full(stack: list[LayerTrace], d_hidden: Array, d_states: list[Array] | None 
 def _walk_back(layer: LayerTrace, d_hidden: Array, local: Array, d_states: Array | None) -> None:
     """One layer's part of `full`: fills local (·, T, B, H), and d_states (T, B, S) where it is wanted."""
     _, steps, batch, size = layer.kept.shape
-    slopes = layer.slopes
+    # The slopes of a few steps at a time: they are still in the cache when the walk comes to them.
+    stretch = max(1, CACHED_NUMBERS // (batch * size * layer.cell.slope_blocks))
     worth_it = 2 * batch * layer.weights.W.size >= WORTH_SHARING_A_STEP
     threads = min(thread_count(), batch) if worth_it else 1
 
@@ -126,11 +128,14 @@ def _walk_back(layer: LayerTrace, d_hidden: Array, local: Array, d_states: Array
         own = slice(batch * thread // threads, batch * (thread + 1) // threads)
         weights = layer.weights.of_sequences(own)
         d_state = np.zeros_like(layer.states[0, own])
-        for t in range(steps - 1, -1, -1):
-            d_state[:, :size] += d_hidden[t, own]
-            if d_states is not None:
-                d_states[t, own] = d_state
-            d_state = layer.cell.step_back(d_state, slopes[:, t, own], weights, local[:, t, own])
+        for end in range(steps, 0, -stretch):
+            start = max(0, end - stretch)
+            slopes = layer.slopes_at(slice(start, end), own)
+            for t in range(end - 1, start - 1, -1):
+                d_state[:, :size] += d_hidden[t, own]
+                if d_states is not None:
+                    d_states[t, own] = d_state
+                d_state = layer.cell.step_back(d_state, slopes[:, t - start], weights, local[:, t, own])
 
     run_side_by_side(walk, threads)
 

@@ -7,10 +7,10 @@ optimizer, in numbers of 4 bytes (float32):
 
     process    the interpreter, NumPy, its threads' buffers: PROCESS_BYTES
     corpus     the ids, and the batches of an epoch: 4 + 2 * 9 bytes a token, 300 a sentence
-    step       T B H (kept + state + slopes + local + ...)     what the walk back needs, for every layer
+    step       T B H (kept + state + local + ...)              what the walk back needs, for every layer
                + 2 min(N, T B) G H                              rows of U's gradient (one-hot; with an embedding of E's)
                + 2 N H                                          V's gradient, and a block's part that joins it
-               + min(T B N, one block of 8 MB)                  logits: they never exist all at once
+               + min(T B N, one block of 12 MB)                 logits: they never exist all at once
     horizon    8 bytes a number: P without the table that is only looked up, 2 N H, one block, and the itemised walk
                back of 8 sentences of up to 40 steps, T^2 / 2 B L H (local + state)
     start      8 P, the first weights before they are rounded; or, to go on from a checkpoint, m P
@@ -99,9 +99,10 @@ def _step_numbers(model: ModelConfig, training: TrainingSettings, longest_senten
     N, H, G = model.vocabulary_size, model.hidden_size, cell.gates
     steps = training.sequence_length if training.batching == "stream" else longest_sentence
     positions = steps * training.batch_size
-    blocks = cell.kept_blocks + cell.state_blocks + cell.slope_blocks + cell.local_blocks + cell.state_blocks
+    blocks = cell.kept_blocks + cell.state_blocks + cell.local_blocks + cell.state_blocks
     if training.truncate is not None:
-        blocks += 2 * (cell.local_blocks + cell.state_blocks)  # all losses walk back at once
+        # All losses walk back at once.
+        blocks += cell.slope_blocks + 2 * (cell.local_blocks + cell.state_blocks)
     if model.dropout:
         blocks += 6  # random numbers in float64, and the masks
     walk = positions * H * (blocks * model.layers + 3)

@@ -1,7 +1,7 @@
 """Optimizers, in order of growing complexity. All follow PyTorch's update rules and defaults to the last bit of the
 formula.
 
-Each takes gradients of any form (dense, rows, product) and updates the parameters in place. `scale` is clipping's
+Each takes gradients of any form (dense, rows) and updates the parameters in place. `scale` is clipping's
 factor. Weight decay is added to the gradient after clipping, lambda * theta (an L2 penalty lambda/2 ||theta||^2), as
 PyTorch does; AdamW instead shrinks the parameter itself (Loshchilov & Hutter 2019).
 """
@@ -56,7 +56,7 @@ class Optimizer:
                 part += self.weight_decay * parameter[rows]
             self._rule(parameter[rows], part, [moment[rows] for moment in moments], learning_rate)
 
-        in_row_blocks(parameter, update_block)
+        in_row_blocks(parameter, update_block, passes=2 ** len(moments))
 
     decays_gradient: ClassVar[bool] = True
 

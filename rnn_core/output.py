@@ -19,7 +19,7 @@ from rnn_core.numerics import Array, log_softmax
 from rnn_core.threads import Meeting, run_side_by_side, threads_for
 
 # Bytes of logits that exist at a time. Smaller blocks make thin matrix products, and a larger share of adding up dV.
-BLOCK_BYTES = 8 * 1024 * 1024
+BLOCK_BYTES = 12 * 1024 * 1024
 # Between its inverse and this, a row's sum of exponentials loses nothing to overflow or underflow, in float32 either.
 SAFE_TOTAL = 1e15
 

@@ -22,8 +22,8 @@ from rnn_core.numerics import Array
 # Floating-point operations below which waking another thread costs more than it saves (about 0.05 ms).
 WORTH_A_THREAD = 8_000_000
 
-# Numbers that an element-wise update must touch before another thread is worth waking.
-NUMBERS_WORTH_A_THREAD = 400_000
+# Numbers, times passes over them, that an element-wise update must touch before another thread is worth waking.
+NUMBERS_WORTH_A_THREAD = 1_500_000
 # Numbers of a block that an update passes over several times: few enough to stay in the cache with their companions,
 # and so many that the threads seldom meet at Python's lock between two calls.
 CACHED_NUMBERS = 128 * 1024
@@ -244,15 +244,15 @@ def product(left: Array, right: Array, out: Array | None = None) -> Array:
     return out
 
 
-def in_row_blocks(array: Array, work: Callable[[slice], None]) -> None:
+def in_row_blocks(array: Array, work: Callable[[slice], None], passes: int = 1) -> None:
     """Call work(rows) for blocks of rows of `array` small enough to stay in the cache, shared among the threads.
 
-    For updates that read and write every number once: what they wait for is memory.
+    For updates that wait for memory; `passes` says about how often the work touches each number.
     """
     row = array[0].size if len(array) else 1
     rows_per_block = max(1, CACHED_NUMBERS // row)
     blocks = -(-len(array) // rows_per_block)
-    threads = min(thread_count() if array.size >= NUMBERS_WORTH_A_THREAD else 1, max(1, blocks))
+    threads = min(thread_count() if passes * array.size >= NUMBERS_WORTH_A_THREAD else 1, max(1, blocks))
 
     def share(thread: int) -> None:
         for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):

@@ -280,12 +280,12 @@ MISTAKES = [
     Mistake(
         "Omega looks at dE/ds before the step's own loss has joined",
         "bptt.py",
-        "            d_state[:, :size] += d_hidden[t, own]\n"
-        "            if d_states is not None:\n"
-        "                d_states[t, own] = d_state\n",
-        "            if d_states is not None:\n"
-        "                d_states[t, own] = d_state\n"
-        "            d_state[:, :size] += d_hidden[t, own]\n",
+        "                d_state[:, :size] += d_hidden[t, own]\n"
+        "                if d_states is not None:\n"
+        "                    d_states[t, own] = d_state\n",
+        "                if d_states is not None:\n"
+        "                    d_states[t, own] = d_state\n"
+        "                d_state[:, :size] += d_hidden[t, own]\n",
         Witness(
             "test_regularizers",
             "test_training_with_omega_adds_its_immediate_gradient_to_w_alone",
