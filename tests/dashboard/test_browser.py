@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import http.server
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, expect
 
-from dashboard import library, sources, wording
-from rnn_core import corpora, runs
-from rnn_core.model import ModelConfig
+from dashboard import library, story, wording, wording_stories
+from dashboard.charts.by_hand import figures
+from rnn_core import by_hand, corpora, tutorial
 from rnn_core.runs import Run
-from rnn_core.text import TextSettings
-from rnn_core.training import TrainingSettings
-from rnn_core.work import work
 from tests.dashboard.conftest import Server, stop_trainings
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -43,9 +38,9 @@ def visitor(page: Page, server: Server) -> Page:
     return page
 
 
-def go_to(visitor: Page, name: str) -> None:
+def go_to(visitor: Page, name: str, heading: str | None = None) -> None:
     visitor.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
-    expect(visitor.get_by_role("heading", name=name, exact=True)).to_be_visible()
+    expect(visitor.get_by_role("heading", name=heading or name, exact=True)).to_be_visible()
 
 
 def opened_run(visitor: Page, folder: Path) -> Run:
@@ -151,84 +146,74 @@ def test_a_run_is_renamed_and_deleted(visitor, trained_run):
     assert not trained_run.folder.exists()
 
 
-# --- a user's text is data --------------------------------------------------------------------------------------------
+# --- story, race, by hand ---------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def trap() -> Iterator[tuple[str, list[str]]]:
-    """A web server of this machine -> its address, and what was asked of it."""
-    asked: list[str] = []
-
-    class Trap(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(404)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Trap) as listener:
-        threading.Thread(target=listener.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.server_port}", asked
-        listener.shutdown()
+def test_the_story_trains_at_a_click_and_claims_what_it_measured(visitor, runs_folder):
+    go_to(visitor, "Story", wording_stories.STORY_TITLE)
+    visitor.get_by_role("button", name="Train it").click()
+    expect(visitor.get_by_text("is cut off there").filter(has_text="nothing")).to_be_visible()
+    claim = visitor.get_by_text(re.compile(r"^Asked about 1,000 fresh sentences, it is right in \d+\s%: "))
+    expect(claim).to_be_visible()
+    drawn(visitor, 4)
+    run = opened_run(visitor, runs_folder)
+    assert run.status().state == "finished"
+    measured = story.fresh_accuracy(str(run.folder), run.moments()[-1], story.Setting().gap)
+    assert f"right in {100 * measured:.0f}\u00a0%" in claim.inner_text()
+    fallen = visitor.get_by_text(re.compile(r"^From [\d.]+ down to [\d.]+ nats a word"))
+    first, last = map(float, re.findall(r"\d+\.\d+", fallen.inner_text()))
+    losses = run.metrics()["loss_nats"]
+    assert first == pytest.approx(losses[0], abs=0.005)
+    assert last == pytest.approx(losses[-12:].mean(), abs=0.02)
 
 
-def test_nothing_that_a_user_writes_is_fetched_on_any_page(visitor, runs_folder, tmp_path, trap):
-    address, asked = trap
+def test_two_networks_race_until_they_are_stopped(visitor, runs_folder):
+    go_to(visitor, "Race")
+    for name in ("tanh, orthogonal", "ReLU, identity"):
+        visitor.get_by_role("button", name=f"Remove {name}").click()
+        expect(visitor.get_by_role("button", name=f"Remove {name}")).to_have_count(0)
+    for name, key, value in (("Hidden units", "Home", "8"), ("Steps", "End", "9600")):
+        slider = visitor.get_by_role("slider", name=name)
+        slider.press(key)
+        expect(slider).to_have_attribute("aria-valuetext", value)
+    visitor.get_by_role("button", name="Start the race").click()
+    expect(visitor.get_by_text(re.compile("^After .+ steps .+ predicts best"))).to_be_visible()
+    expect(visitor.get_by_text("A coin is right in half.")).to_be_visible()
+    drawn(visitor, 3)
+    visitor.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
+    expect(visitor.get_by_role("button", name="Resume")).to_be_visible()
+    found = re.search(r"[?&]race=([a-z0-9-]+)", visitor.url)
+    assert found, visitor.url
+    lanes = [Run.open(folder) for folder in sorted(runs_folder.glob(f"{found[1]}-*"))]
+    assert [lane.config.model.cell for lane in lanes] == ["tanh", "lstm"]
+    assert all(lane.config.model.hidden_size == 8 for lane in lanes)
+    steps = [lane.status().step for lane in lanes]
+    assert 0 < min(steps) <= max(steps) < 9600
+    expect(visitor.get_by_text(f"step {max(steps):,} of 9,600")).to_be_visible()
 
-    def image(place: str) -> str:
-        return f"![x]({address}/{place}.png)<img src='{address}/{place}-html.png'>"
 
-    # A word that is an image, in a corpus, a run's name, a column's name and a file's name.
-    text = TextSettings(sentences="lines")
-    sentences = [f"the queen {image('word')} lost her ring number {number % 7}" for number in range(60)]
-    corpus = sources.prepare(sources.Paste("\n".join(sentences), image("corpus")), text)
-    model = ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=8)
-    folder = runs_folder / runs.new_run_id()
-    runs.create_run(folder, image("run"), corpus, model, TrainingSettings(epochs=3), text)
-    work(folder)
-    table = tmp_path / "table.jsonl"
-    table.write_text(
-        "".join(f'{{"{image("column")}": "{sentence}", "body": "some words"}}\n' for sentence in sentences)
-    )
+def test_the_lecture_goes_on_and_back_and_its_numbers_are_the_oracles_for_any_weight(visitor):
+    go_to(visitor, "By hand", wording_stories.BY_HAND_TITLE)
+    expect(visitor.get_by_role("heading", name="Read “<s>”")).to_be_visible()
+    visitor.get_by_role("button", name="Next").click()
+    expect(visitor.get_by_role("heading", name="Read “the”")).to_be_visible()
+    visitor.get_by_role("button", name="Previous").click()
+    expect(visitor.get_by_role("heading", name="Read “<s>”")).to_be_visible()
 
-    origin = visitor.url.split("?")[0].rstrip("/")
-    elsewhere: list[str] = []
-
-    def note(request: Request) -> None:
-        if not request.url.startswith((origin, "data:", "blob:", origin.replace("http", "ws"))):
-            elsewhere.append(request.url)
-
-    visitor.on("request", note)
-    visitor.locator("input[type=file]").set_input_files(table)
-    expect(visitor.get_by_text("As the network sees it")).to_be_visible()
-    visitor.get_by_label("Column", exact=True).click()
-    visitor.keyboard.press("Escape")
-    visitor.get_by_role("button", name="Train a network on this").click()
-    expect(visitor.get_by_role("button", name="Start training")).to_be_visible()
-
-    for view, ready in {
-        "train": "Settings of this training",
-        "gradients": "Half-life",
-        "generate": "What else it considered",
-        "runs": "Download",
-    }.items():
-        visitor.goto(f"{origin}/{view}?run={folder.name}")
-        expect(visitor.get_by_text(ready, exact=True).first).to_be_visible()
-        if view in ("gradients", "generate"):
-            field = visitor.get_by_role("textbox").first
-            field.fill(f"the queen {image('prompt')} lost")
-            field.press("Enter")
-            expect(visitor.get_by_text("reads <unk> there").first).to_be_visible()
-        for expander in visitor.locator("summary").all():
-            expander.click()
-        charts = visitor.locator(".stVegaLiteChart canvas, .stVegaLiteChart svg.marks")
-        for place in range(min(2, charts.count())):
-            charts.nth(place).hover()
-        visitor.wait_for_timeout(500)
-    visitor.get_by_role("button", name="Delete", exact=True).click()
-    expect(visitor.get_by_role("button", name="Delete for good")).to_be_visible()
-    visitor.wait_for_timeout(500)
-    assert not asked
-    assert not elsewhere, "the app fetches from elsewhere"
+    weights = by_hand.example()
+    weights.W[0, 1] = 1.5
+    field = visitor.get_by_label("W[0, 1]", exact=True)
+    field.fill("1.5")
+    field.press("Enter")
+    x, y = by_hand.SENTENCE, by_hand.TARGETS
+    up_to = [tutorial.bptt(x[:count], y[:count], *weights, bptt_truncate=count).dW for count in (3, 4, 5)]
+    for name, gradient in {"of E3 alone": up_to[1] - up_to[0], "of all five losses": up_to[2]}.items():
+        numbers = [figures(value, 4) for value in gradient.ravel()]
+        row = visitor.get_by_test_id("stHtml").filter(has_text=f"{name}, by hand")
+        expect(row).to_contain_text(numbers[0])
+        assert re.findall(r"−?\d+\.\d{4}", row.inner_text()) == 3 * numbers
+    visitor.get_by_role("button", name="Last").click()
+    expect(visitor.get_by_role("heading", name="The finished sum")).to_be_visible()
+    whole = [figures(value, 3) for value in (up_to[1] - up_to[0]).ravel()]
+    finished = visitor.get_by_test_id("stHtml").filter(has_text="k = 0")
+    assert re.findall(r"−?\d+\.\d{3}(?!\d)", finished.inner_text())[-4:] == whole

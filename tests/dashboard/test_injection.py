@@ -244,6 +244,12 @@ def test_no_upload_fetches_what_is_written_in_it(visitor, trap, tmp_path, server
                 visitor.wait_for_timeout(200)
                 visitor.keyboard.press("Escape")
         poke(visitor, trap, f"upload-{file_name[:3]}")
+    # The corpus is named after the file, on the page that trains too.
+    visitor.goto(server.address)
+    visitor.locator("input[type=file]").set_input_files(tmp_path / f"{name}.txt")
+    visitor.get_by_role("button", name="Train a network on this").click()
+    expect(visitor.get_by_role("button", name="Start training")).to_be_visible()
+    poke(visitor, trap, "train-file")
     visitor.goto(server.address)
     visitor.get_by_text("Paste", exact=True).click()
     area = visitor.locator("textarea").first
