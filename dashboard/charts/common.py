@@ -16,6 +16,10 @@ SHORT = "format(datum.value, '~s')"
 """Each label by itself: 500, 1k, 1.5k. Given as a format, all would take one unit: 0.5k, 1k, 1.5k."""
 
 
+SEAMLESS = alt.RelativeBandSize(band=1.12)
+"""Cells of a heat map that overlap a little: else the page shines through where two of them share a pixel."""
+
+
 def smooth(values: npt.ArrayLike, reach: int) -> npt.NDArray[np.float64]:
     """values (n,) -> the mean at each place over `reach` values on either side.
 

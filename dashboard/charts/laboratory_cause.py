@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dashboard.charts.common import FAINT, counted, logarithmic, numbered
+from dashboard.charts.common import FAINT, SEAMLESS, counted, logarithmic, numbered
 from dashboard.charts.laboratory import (
     MANY_WORDS,
     Floats,
@@ -302,7 +302,7 @@ def units() -> alt.LayerChart:
         alt.Chart()
         .mark_point(size=45, filled=True, opacity=0.55)
         .encode(
-            x=alt.X("low:Q", title="words at the low end", scale=alt.Scale(domain=[0, 1]), axis=axis),
+            x=alt.X("low:Q", title="words at the low end (each dot a unit)", scale=alt.Scale(domain=[0, 1]), axis=axis),
             y=alt.Y("high:Q", scale=alt.Scale(domain=[0, 1]), axis=aligned("at the high end", format="%", tickCount=5)),
             tooltip=[alt.Tooltip("unit:Q"), alt.Tooltip("low:Q", format=".1%"), alt.Tooltip("high:Q", format=".1%")],
         )
@@ -513,7 +513,7 @@ def dial_table(text: float, sentence: float) -> pd.DataFrame:
             tip = around(name, "needle", 0.88, [value], order=1, value=value, label="")
             parts += [tip.assign(x=0.0, y=0.0, order=0), tip]
     marks = np.array([-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5])
-    labels = [EDGE if mark == 0 else f"{mark:+g}" for mark in marks]
+    labels = [EDGE if mark == 0 else f"{mark:+g}".replace("-", "−") for mark in marks]
     parts.append(around("mark", "mark", 1.17, marks, order=0, label=labels))
     return pd.concat(parts, ignore_index=True)
 
@@ -575,7 +575,7 @@ def paths_table(sources: Sequence[str], paths: TwoPaths, asked: int) -> pd.DataF
 @specification_over_words
 def paths(words: tuple[str, ...], state: str) -> alt.LayerChart:
     """The gradient along the carry and through W, word by word, over the same words as the gates below."""
-    title = f"‖∂E(t)/∂{state}(k)‖"
+    title = f"‖∂E(t)/∂{state}(k)‖ (nats per unit)"
     base = alt.Chart().encode(
         x=words_below(words).axis(labels=False, ticks=False, title=None, grid=False),
         y=aligned_decades("value", title),
@@ -666,8 +666,9 @@ def gate(words: tuple[str, ...], name: str, shown: int, units: int) -> alt.Layer
     scale = alt.Scale(domain=[-1, 1], range="diverging") if signed else alt.Scale(domain=[0, 1])
     cells = (
         alt.Chart()
-        # Thousands of cells: a description of each would take the browser longer than drawing it.
-        .mark_rect(aria=False)
+        # Thousands of cells: a description of each would take the browser longer than drawing it. Rows of two pixels
+        # overlap by one, for the same reason as wider ones do by less.
+        .mark_rect(aria=False, width=SEAMLESS, height=alt.RelativeBandSize(band=1.5))
         .encode(
             x=words_below(words),
             y=alt.Y("row:O", axis=aligned(title, labels=False, ticks=False)),
@@ -675,7 +676,7 @@ def gate(words: tuple[str, ...], name: str, shown: int, units: int) -> alt.Layer
                 "value:Q",
                 title="candidate" if signed else f"{name} gate: 0 shut, 1 open",
                 scale=scale,
-                legend=alt.Legend(orient="top", gradientLength=160, titleLimit=240, tickCount=3),
+                legend=alt.Legend(orient="top", gradientLength=200, titleLimit=240, tickCount=3),
             ),
             tooltip=[
                 alt.Tooltip("word:N"),
@@ -685,4 +686,4 @@ def gate(words: tuple[str, ...], name: str, shown: int, units: int) -> alt.Layer
             ],
         )
     )
-    return stacked(cells, height=390)
+    return stacked(cells, height=480)

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.common import FAINT, counted, logarithmic, numbered
+from dashboard.charts.common import FAINT, SEAMLESS, counted, logarithmic, numbered
 from dashboard.charts.laboratory import (
     Floats,
     in_order,
@@ -230,7 +230,7 @@ def shades(words: tuple[str, ...], ceiling: float) -> alt.LayerChart:
     """The earlier words, shaded by how strongly the prediction depends on each, to first order."""
     cells = (
         alt.Chart()
-        .mark_rect()
+        .mark_rect(width=SEAMLESS)
         .encode(
             x=words_below(words).axis(labels=False, ticks=False, title=None),
             y=alt.Y("foot:Q", title=None, axis=aligned("gradient", labels=False, ticks=False, grid=False)),

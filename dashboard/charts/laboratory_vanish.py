@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.common import FAINT, counted, logarithmic, numbered
+from dashboard.charts.common import FAINT, SEAMLESS, counted, logarithmic, numbered
 from dashboard.charts.laboratory import (
     Floats,
     decades,
@@ -66,7 +66,7 @@ def triangle(count: int, ceiling: float, relative: bool) -> alt.LayerChart:
     y = alt.Y("loss word:N", sort=None, axis=alt.Axis(labelLimit=130, labelOverlap=False))
     cells = (
         alt.Chart()
-        .mark_rect()
+        .mark_rect(width=SEAMLESS, height=SEAMLESS)
         .encode(
             x=x.title("word k, where it arrives"),
             y=y.title("word t, whose loss is asked"),
@@ -294,7 +294,8 @@ def film(ceiling: float, unit: str) -> alt.LayerChart:
     """Training step by lag: what is left of a gradient, and on top of it the half-life and the chosen moment."""
     cells = (
         alt.Chart()
-        .mark_rect()
+        # The cells overlap by a hair: else the page shines through where two of them share a pixel.
+        .mark_rect(x2Offset=0.6, y2Offset=0.6)
         .encode(
             x=counted("training step"),
             x2="until:Q",

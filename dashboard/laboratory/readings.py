@@ -26,6 +26,11 @@ SLOPE = "phi'"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
+def signed(value: float) -> str:
+    """0.0123 -> "+0.0123", -0.0123 -> "−0.0123"."""
+    return ("−" if value < 0 else "+") + figure(abs(value))
+
+
 def figure(value: float | None) -> str:
     """0.0123 -> "0.0123", 2310 -> "2,310", 3.4e-07 -> "3.4 × 10⁻⁷"; what is no number by its name."""
     if value is None or math.isnan(value):
@@ -298,9 +303,10 @@ def who_mattered(sources: Sequence[str], targets: Sequence[str], asked: int, fou
     probability = math.exp(found.log_p)
     said = int(np.argmax(found.gradient))
     truth = int(np.argmax(np.abs(found.expected)))
+    change = signed(float(found.expected[truth]))
     text = (
         f"“{targets[asked]}” has a probability of {percent(probability)}. By the gradient it depends most on "
-        f"“{sources[said]}”; really, most changes ({found.expected[truth]:+.2f} nats) when “{sources[truth]}” goes"
+        f"“{sources[said]}”; really, most changes ({change} nats) when “{sources[truth]}” goes"
     )
     if math.isnan(found.rank_correlation):
         return f"{text}."
