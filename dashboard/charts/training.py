@@ -14,7 +14,7 @@ from dashboard.thinning import thin
 from rnn_core.training import TrainingSettings
 
 TRAINING, VALIDATION, UNIGRAM, UNIFORM = "training", "validation", "unigram", "ln(vocabulary)"
-BEFORE, AFTER, LIMIT = "before clipping", "after", "limit"
+BEFORE, AFTER, LIMIT = "before clipping", "after clipping", "limit"
 
 # One table carries every line: `series` says whose it is, `line` how it is drawn.
 RAW, MEAN, DOTS, REFERENCE = "raw", "mean", "dots", "reference"
@@ -27,13 +27,13 @@ def loss_table(
     references: Mapping[str, float],
 ) -> pd.DataFrame:
     """steps (n,), losses (n,) in nats, validation {step: nats}, references {UNIGRAM | UNIFORM: nats}
-    -> long table (series, line, step, nats) of at most 1,000 rows, for `loss_chart`."""
+    -> long table (series, line, step, nats) of at most 800 rows, for `loss_chart`."""
     parts = []
     if len(steps):
-        outline = thin(losses, 560)
+        outline = thin(losses, 400)
         parts.append(_part(TRAINING, RAW, steps[outline], losses[outline]))
         running = smooth(losses, len(losses) // 60)
-        places = np.unique(np.linspace(0, len(steps) - 1, 280).astype(int))
+        places = np.unique(np.linspace(0, len(steps) - 1, 160).astype(int))
         parts.append(_part(TRAINING, MEAN, steps[places], running[places]))
     if validation:
         known = np.array(sorted(validation))
@@ -85,12 +85,12 @@ def threshold(settings: TrainingSettings) -> float | None:
 
 
 def gradient_norm_table(before: Curve, after: Curve, threshold: float | None) -> pd.DataFrame:
-    """Norms before and after clipping, and the limit -> long table (series, step, norm) of at most 1,000 rows."""
+    """Norms before and after clipping, and the limit -> long table (series, step, norm) of at most 800 rows."""
     parts = []
     for series, (steps, norms) in ((BEFORE, before), (AFTER, after)):
         # A log axis has no place for zero or for what is not finite.
         usable = np.flatnonzero(np.isfinite(norms) & (norms > 0))
-        places = usable[thin(np.log(norms[usable]), 480)]
+        places = usable[thin(np.log(norms[usable]), 300)]
         parts.append(pd.DataFrame({"series": series, "step": steps[places], "norm": norms[places]}))
     steps = before[0]
     if threshold is not None and len(steps):
@@ -101,7 +101,7 @@ def gradient_norm_table(before: Curve, after: Curve, threshold: float | None) ->
 
 def gradient_norm_chart(table: pd.DataFrame) -> alt.LayerChart:
     """The gradient's global L2 norm over the step, before and after clipping, log axis."""
-    order = [AFTER, BEFORE, LIMIT]
+    order = [BEFORE, AFTER, LIMIT]
     base = alt.Chart().encode(
         x=counted("step"),
         y=logarithmic("norm", "gradient norm"),

@@ -47,7 +47,7 @@ def page() -> None:
 
 
 def pulse(run: Run, drawn: int | None) -> None:
-    """Look every two seconds whether the pictures have grown old, or the training has ended."""
+    """Look every few seconds whether the pictures have grown old, or the training has ended."""
     if not widgets.at_work(run) or pace.newest(run, run.moments(), live=True) != drawn:
         st.rerun()
 

@@ -18,7 +18,14 @@ from rnn_core.runs import Run, RunStatus
 from rnn_core.training import Plan, TrainingSettings, check_together, goes_on_exactly
 
 PAGE = "train"
+YOUNG_SECONDS = 20.0
 POLL_SECONDS = 1.0
+"""Between two looks at a training while it is young."""
+
+STATE_SECONDS, CURVES_SECONDS = 2.0, 6.0
+"""The same once it is older, and its curves change slowly: a browser takes a fifth of a second of a core to draw them
+anew, which the training misses."""
+
 ANSWER_SECONDS = 0.25
 
 
@@ -95,15 +102,23 @@ def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training:
 
 
 def watch(run: Run) -> None:
-    seconds = widgets.poll_seconds(run, POLL_SECONDS)
-    st.fragment(widgets.guarded(picture), run_every=seconds)(run, seconds)
+    seconds = looks(run, STATE_SECONDS)
+    st.fragment(widgets.guarded(state), run_every=seconds)(run, seconds)
+    seconds = looks(run, CURVES_SECONDS)
+    st.fragment(widgets.guarded(course), run_every=seconds)(run, seconds)
     if library.mine(run) and hosting.caps() is not None:
         st.caption(wording.SHARE)
 
 
-def picture(run: Run, seconds: float | None) -> None:
-    """One look at the run: its state, its numbers, its curves. Drawn again every so many seconds while it moves."""
-    if seconds != widgets.poll_seconds(run, POLL_SECONDS):
+def looks(run: Run, later: float) -> float | None:
+    """Seconds between two looks: often at a young training, every `later` seconds at an older one; None: it is over."""
+    young = session.history(run).latest.get("elapsed_seconds", 0.0) < YOUNG_SECONDS
+    return widgets.poll_seconds(run, POLL_SECONDS if young else later)
+
+
+def state(run: Run, seconds: float | None) -> None:
+    """One look at the run: how it stands, what can be asked of it, its numbers. Again and again while it moves."""
+    if seconds != looks(run, STATE_SECONDS):
         st.rerun()
     try:
         status = run.status()
@@ -121,6 +136,13 @@ def picture(run: Run, seconds: float | None) -> None:
     progress(status, history)
     onwards(run, status)
     numbers(run, history)
+
+
+def course(run: Run, seconds: float | None) -> None:
+    """What it has gone through so far: its curves, and what it wrote. Drawn again less often: it costs more."""
+    if seconds != looks(run, CURVES_SECONDS):
+        st.rerun()
+    history = session.history(run)
     curves(run, history)
     words(history)
     particulars(run, history)
