@@ -1,7 +1,7 @@
 """Words per second of whole training steps: rnn_core beside PyTorch (eager), JAX (jit) and the tutorial's NumPy.
 
     pip install -r benchmarks/requirements.txt      # the peers; without them only rnn_core is measured
-    python benchmarks/train_speed.py [--seconds 0.5] [--rounds 9] [--rows tanh,lstm,gru,tutorial]
+    python benchmarks/train_speed.py [--seconds 0.5] [--rounds 9] [--rows tanh,lstm,gru,tutorial,together]
 
 A step is forward, loss, full back-propagation, clipping by global norm and SGD, in float32, on random words. All start
 from the same weights and must agree on the loss after ten steps to 1e-4, or the benchmark stops. Runs are interleaved;
@@ -81,7 +81,14 @@ class Runner:
         return self._pipe.recv()
 
     def words_per_second(self, seconds: float) -> float:
+        self.start(seconds)
+        return self.speed()
+
+    def start(self, seconds: float) -> None:
+        """Train for so long; `speed` waits for the end."""
         self._pipe.send(("speed", seconds))
+
+    def speed(self) -> float:
         return self._pipe.recv()
 
     def close(self) -> None:
@@ -218,11 +225,34 @@ def compare_with_tutorial(seconds: float, rounds: int) -> None:
         print(f"| {' | '.join(columns)} |", flush=True)
 
 
+def compare_together(seconds: float, rounds: int) -> None:
+    """Two trainings at once, each with all the threads it would take alone: what both do together, of one alone."""
+    makers = {"rnn_core": peers.rnn_core_step} | peers.installed_peers()
+    print("\n**Two trainings at once: words per second of both, as a share of one alone**\n")
+    print(f"| N, H, B, T | {' | '.join(makers)} |\n|" + "---|" * (1 + len(makers)))
+    for row in (ROWS[0], ROWS[3]):
+        config = ModelConfig(cell="tanh", vocabulary_size=row.words, hidden_size=row.hidden, embedding_size=row.hidden)
+        params = LanguageModel(config, np.random.default_rng(0)).params
+        columns = []
+        for make in makers.values():
+            pair = [Runner(make, (config, params), row) for _ in range(2)]
+            shares = []
+            for _ in range(rounds + 1):
+                alone = pair[0].words_per_second(seconds)
+                for runner in pair:
+                    runner.start(seconds)
+                shares.append(sum(runner.speed() for runner in pair) / alone)
+            for runner in pair:
+                runner.close()
+            columns.append(f"{np.median(shares[1:]):.2f}")  # the first round is the warm-up
+        print(f"| {row} | {' | '.join(columns)} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Words per second of whole training steps.")
     parser.add_argument("--seconds", type=float, default=0.5, help="of one implementation in one round")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--rows", default="tanh,lstm,gru,tutorial", help="which tables")
+    parser.add_argument("--rows", default="tanh,lstm,gru,tutorial,together", help="which tables")
     arguments = parser.parse_args()
     wanted = arguments.rows.split(",")
     print(machine.describe())
@@ -235,6 +265,8 @@ def main() -> None:
         print(f"\nGeometric mean against PyTorch over {len(ratios)} rows: {np.exp(np.mean(np.log(ratios))):.2f}")
     if "tutorial" in wanted:
         compare_with_tutorial(arguments.seconds, arguments.rounds)
+    if "together" in wanted:
+        compare_together(max(1.0, arguments.seconds), min(arguments.rounds, 5))
 
 
 if __name__ == "__main__":

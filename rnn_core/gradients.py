@@ -14,9 +14,9 @@ import numpy as np
 from rnn_core.numerics import Array
 from rnn_core.threads import in_row_blocks, product
 
-# A word that occurs more often than this is added up by a product with zeros and ones, a rarer one occurrence by
-# occurrence.
-OFTEN = 4
+# The gradients of a word that occurs more often than this are added up by a product with zeros and ones, those of a
+# rarer one occurrence by occurrence. The product takes the most frequent words only: with many it would be large.
+OFTEN, MOST_BY_PRODUCT = 4, 128
 
 
 @dataclass(eq=False)
@@ -32,7 +32,10 @@ class RowGradient:
         """ids (P,), blocks (K, P, M / K) of the columns: what belongs to equal ids adds up."""
         rows, place, counts = np.unique(ids, return_inverse=True, return_counts=True)
         values = np.empty((len(rows), len(blocks), blocks.shape[-1]), blocks.dtype)
-        frequent = counts > OFTEN
+        often = OFTEN
+        if len(counts) > MOST_BY_PRODUCT:
+            often = max(OFTEN, np.partition(counts, -MOST_BY_PRODUCT - 1)[-MOST_BY_PRODUCT - 1])
+        frequent = counts > often
         if frequent.any():
             chosen = np.flatnonzero(frequent[place])
             indicator = np.zeros((np.count_nonzero(frequent), len(chosen)), blocks.dtype)

@@ -3,8 +3,8 @@
 For R positions, H hidden units and N words the logits are R x N numbers; with N = 8000 they, not the network, are where
 time and memory go. So a block of a few hundred rows is computed, turned into its loss and its gradient in place, used
 for the two products that need it, and overwritten by the next. The threads share each block word by word: every thread
-has its own words, its rows of V and of V's gradient, and meets the others only to agree on a row's total. (Where there
-are more positions than words, they share the positions.)
+has its own words, its rows of V and of V's gradient, and meets the others only to agree on a row's total. (Few
+words and many positions are shared by position: each thread then has a small gradient of V to add.)
 
     o_t = V s_t + c;   p_t = softmax(o_t);   E_t = -log p_t[y_t];   dE_t/do_t = p_t - onehot(y_t)
 """
@@ -22,6 +22,8 @@ from rnn_core.threads import Meeting, run_side_by_side, threads_for
 BLOCK_BYTES = 12 * 1024 * 1024
 # Between its inverse and this, a row's sum of exponentials loses nothing to overflow or underflow, in float32 either.
 SAFE_TOTAL = 1e15
+# Below so many words (characters, say) the threads share the positions: shares of the words would be thin.
+FEW_WORDS = 512
 
 
 class OutputGradients(NamedTuple):
@@ -60,9 +62,8 @@ def losses_and_gradients(hidden: Array, targets: Array, weights: Array, V: Array
     positions, size = hidden.shape
     words = len(V)
     threads = threads_for(6 * positions * words * size)
-    if words >= positions or threads == 1:
+    if words >= min(FEW_WORDS, positions) or threads == 1:
         return _shared_by_words(hidden, targets, weights, V, c, min(threads, words))
-    # Few words, many positions: each thread has positions of its own, and a small gradient of V to add.
     shares: dict[int, OutputGradients] = {}
 
     def work(thread: int) -> None:
