@@ -109,7 +109,7 @@ def gradient_norm_chart(table: pd.DataFrame) -> alt.LayerChart:
             "series:N",
             title=None,
             scale=alt.Scale(domain=order),
-            legend=alt.Legend(orient="top", columns=3, symbolType="stroke", labelLimit=120, columnPadding=8),
+            legend=alt.Legend(orient="top", columns=2, symbolType="stroke", labelLimit=120),
         ),
     )
     tooltip = [alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("norm:Q", format=".4g")]

@@ -93,6 +93,13 @@ def blame(looking: Looking) -> None:
 # --- saturation -------------------------------------------------------------------------------------------------------
 
 
+_SATURATION_VIEWS = {
+    "The curve": ("Curve", "Units"),
+    "Word by word": ("Values", "Slopes"),
+    "Ends and steps": ("Saturated", "Step norms"),
+}
+
+
 def saturation(looking: Looking, layer: int) -> None:
     subject, statistics = looking.subject, looking.subject.saturation(layer)
     norms, names = subject.step_norms(layer), list(statistics)
@@ -107,32 +114,44 @@ def saturation(looking: Looking, layer: int) -> None:
     words = tuple(numbered(sources))
     bounds = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (None, None)}[signal.phi]
     steepest = float(activation_curve(signal.phi).slope.max())
-    tables = {
-        "Curve": charts.curve_table(signal.phi, signal.histogram),
-        "Units": charts.units_table(signal),
-        "Values": charts.quantile_table(sources, signal.values),
-        "Slopes": charts.quantile_table(sources, signal.slopes),
-        "Saturated": charts.ends_table(sources, signal),
-        "Step norms": charts.steps_table(sources, norms),
-    }
+    # Only what is looked at is worked out and drawn: six charts at once are more than one can read.
     drawings = {
-        "Curve": (
+        "Curve": lambda: (
             charts.curve(signal.phi),
+            charts.curve_table(signal.phi, signal.histogram),
             "The activation function and its slope, over a histogram of what it is given",
         ),
-        "Units": (charts.units(), "Units by how often they are saturated low and high"),
-        "Values": (charts.quantiles(words, "φ(a) over the units", *bounds), "Activations word by word"),
-        "Slopes": (charts.quantiles(words, "φ′(a) over the units", 0.0, steepest), "Slopes word by word"),
-        "Saturated": (charts.ends(words, *_ENDS[signal.phi]), "Fraction of saturated units word by word"),
-        "Step norms": (charts.steps(words), "Norm of the joint state's Jacobian word by word"),
+        "Units": lambda: (
+            charts.units(),
+            charts.units_table(signal),
+            "Units by how often they are saturated low and high",
+        ),
+        "Values": lambda: (
+            charts.quantiles(words, "φ(a) over the units", *bounds),
+            charts.quantile_table(sources, signal.values),
+            "Activations word by word",
+        ),
+        "Slopes": lambda: (
+            charts.quantiles(words, "φ′(a) over the units", 0.0, steepest),
+            charts.quantile_table(sources, signal.slopes),
+            "Slopes word by word",
+        ),
+        "Saturated": lambda: (
+            charts.ends(words, *_ENDS[signal.phi]),
+            charts.ends_table(sources, signal),
+            "Fraction of saturated units word by word",
+        ),
+        "Step norms": lambda: (
+            charts.steps(words),
+            charts.steps_table(sources, norms),
+            "Norm of the joint state's Jacobian word by word",
+        ),
     }
-    for pair in (("Curve", "Units"), ("Values", "Slopes"), ("Saturated", "Step norms")):
-        for column, part in zip(st.columns(2, gap="large"), pair, strict=True):
-            specification, alt_text = drawings[part]
-            with column:
-                frames.chart(
-                    f"saturation {part}", specification, tables[part], step=subject.loaded.step, alt_text=alt_text
-                )
+    view = choose("saturation view", "Look at", list(_SATURATION_VIEWS), "The curve")
+    for column, part in zip(st.columns(2, gap="large"), _SATURATION_VIEWS[view], strict=True):
+        specification, table, alt_text = drawings[part]()
+        with column:
+            frames.chart(f"saturation {part}", specification, table, step=subject.loaded.step, alt_text=alt_text)
     frames.behind("saturation")
 
 

@@ -12,10 +12,10 @@ from bisect import bisect_right
 from rnn_core.runs import Run
 
 LOOK_SECONDS = 4.0
-SHARE = 0.015
+SHARE = 0.01
 """Of the time of one core, by what the script computes; sending it costs about as much again."""
 
-LONGEST_SECONDS = 20.0
+LONGEST_SECONDS = 30.0
 """However slow the machine: a training that is watched is seen to move."""
 
 _shown: dict[str, tuple[int, float]] = {}  # folder: the newest step that was shown, and until when it stays
