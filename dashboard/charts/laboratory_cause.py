@@ -624,7 +624,7 @@ def path_lags(unit: str) -> alt.LayerChart:
 
 
 MOST_UNITS = 128
-MOST_GATE_CELLS = 2700
+MOST_GATE_CELLS = 1350
 """Each thousand cells takes the browser about 50 ms: so many units are shown as fit in here, and all are taken home."""
 
 

@@ -157,7 +157,7 @@ def test_every_cell_of_a_gates_heat_map_is_the_gate_of_that_unit_at_that_word():
     assert np.all(np.diff(means) <= 0), "the most open unit comes first"
 
 
-@pytest.mark.parametrize(("words", "units", "shown"), [(8, 128, 128), (41, 128, 65), (61, 1000, 44), (5, 3, 3)])
+@pytest.mark.parametrize(("words", "units", "shown"), [(8, 128, 128), (41, 128, 32), (61, 1000, 22), (5, 3, 3)])
 def test_a_gates_heat_map_has_as_many_units_as_there_is_room_for_evenly_from_first_to_last(words, units, shown):
     values = np.random.default_rng(0).random((words, units))
     table = laboratory_cause.thinned_gate(laboratory_cause.gate_table(["word"] * words, values))
