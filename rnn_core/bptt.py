@@ -25,7 +25,7 @@ import numpy as np
 
 from rnn_core.cells import ALL, Cell, Weights, in_blocks
 from rnn_core.numerics import Array
-from rnn_core.threads import CACHED_NUMBERS, product, run_side_by_side, thread_count
+from rnn_core.threads import CACHED_NUMBERS, equal_part, product, run_side_by_side, thread_count
 
 # Floating-point operations of one step's recurrent product above which two threads, each with half of the sequences,
 # gain more on the way back than they lose by waiting for each other at Python's lock. (Forward, with more and shorter
@@ -125,7 +125,7 @@ def _walk_back(layer: LayerTrace, d_hidden: Array, local: Array, d_states: Array
     threads = min(thread_count(), batch) if worth_it else 1
 
     def walk(thread: int) -> None:
-        own = slice(batch * thread // threads, batch * (thread + 1) // threads)
+        own = equal_part(batch, thread, threads)
         weights = layer.weights.of_sequences(own)
         d_state = np.zeros_like(layer.states[0, own])
         for end in range(steps, 0, -stretch):

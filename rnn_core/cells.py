@@ -250,12 +250,10 @@ class GRUCell:
         return local[[1, 2, 0]]
 
     def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
-        gradients = {
-            "W": _matrix_gradient(local[1:], weights.seen(before)),
-            "b": _bias_gradient(self.drive_part(local)),
-        }
+        n, r, z, q = _bias_gradient(local).reshape(4, -1)
+        gradients = {"W": _matrix_gradient(local[1:], weights.seen(before)), "b": np.concatenate([r, z, n])}
         if weights.b_n is not None:
-            gradients["b_n"] = _bias_gradient(local[3:])
+            gradients["b_n"] = q
         return gradients
 
 

@@ -100,9 +100,10 @@ def _step_numbers(model: ModelConfig, training: TrainingSettings, longest_senten
     steps = training.sequence_length if training.batching == "stream" else longest_sentence
     positions = steps * training.batch_size
     blocks = cell.kept_blocks + cell.state_blocks + cell.local_blocks + cell.state_blocks
+    if training.truncate is not None or training.omega:
+        blocks += cell.slope_blocks  # full BPTT alone takes them a few steps at a time
     if training.truncate is not None:
-        # All losses walk back at once.
-        blocks += cell.slope_blocks + 2 * (cell.local_blocks + cell.state_blocks)
+        blocks += 2 * (cell.local_blocks + cell.state_blocks)  # all losses walk back at once
     if model.dropout:
         blocks += 6  # random numbers in float64, and the masks
     walk = positions * H * (blocks * model.layers + 3)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnn_core.numerics import Array, log_softmax
-from rnn_core.threads import Meeting, run_side_by_side, threads_for
+from rnn_core.threads import Meeting, equal_part, run_side_by_side, threads_for
 
 # Bytes of logits that exist at a time. Smaller blocks make thin matrix products, and a larger share of adding up dV.
 BLOCK_BYTES = 12 * 1024 * 1024
@@ -45,7 +45,7 @@ def row_blocks(positions: int, words: int, itemsize: int) -> list[slice]:
     """Equal blocks of rows, each with at most BLOCK_BYTES of logits (or one row)."""
     blocks = max(1, -(-positions * words * itemsize // BLOCK_BYTES))
     blocks = min(blocks, max(1, positions))
-    return [slice(positions * k // blocks, positions * (k + 1) // blocks) for k in range(blocks)]
+    return [equal_part(positions, block, blocks) for block in range(blocks)]
 
 
 def losses(hidden: Array, targets: Array, V: Array, c: Array | None) -> Array:
@@ -67,7 +67,7 @@ def losses_and_gradients(hidden: Array, targets: Array, weights: Array, V: Array
     shares: dict[int, OutputGradients] = {}
 
     def work(thread: int) -> None:
-        own = slice(positions * thread // threads, positions * (thread + 1) // threads)
+        own = equal_part(positions, thread, threads)
         shares[thread] = _shared_by_words(hidden[own], targets[own], weights[own], V, c, 1)
 
     run_side_by_side(work, threads)
@@ -91,7 +91,7 @@ def _shared_by_words(
     d_hidden = np.empty((threads, positions, size), dtype)
 
     def work(thread: int) -> None:
-        own = slice(words * thread // threads, words * (thread + 1) // threads)
+        own = equal_part(words, thread, threads)
         own_V = V[own]
         buffer = np.empty(len(own_V) * longest, dtype)
         ones = np.ones(len(own_V), dtype)

@@ -226,6 +226,11 @@ def run_side_by_side(work: Callable[[int], None], threads: int, meeting: Meeting
         raise failures[0]
 
 
+def equal_part(count: int, number: int, parts: int) -> slice:
+    """The `number`-th, from 0, of `parts` parts of 0 .. count - 1 that are as equal as can be."""
+    return slice(count * number // parts, count * (number + 1) // parts)
+
+
 def product(left: Array, right: Array, out: Array | None = None) -> Array:
     """left (..., M, K) @ right (..., K, P) -> (..., M, P), as `numpy.matmul` has it; the threads share the M rows of a
     large product.
@@ -237,7 +242,7 @@ def product(left: Array, right: Array, out: Array | None = None) -> Array:
     threads = min(threads_for(2 * math.prod(shape) * columns), max(1, count))
 
     def work(thread: int) -> None:
-        rows = slice(count * thread // threads, count * (thread + 1) // threads)
+        rows = equal_part(count, thread, threads)
         np.matmul(left[..., rows, :], right, out=out[..., rows, :])
 
     run_side_by_side(work, threads)
@@ -255,7 +260,8 @@ def in_row_blocks(array: Array, work: Callable[[slice], None], passes: int = 1) 
     threads = min(thread_count() if passes * array.size >= NUMBERS_WORTH_A_THREAD else 1, max(1, blocks))
 
     def share(thread: int) -> None:
-        for block in range(blocks * thread // threads, blocks * (thread + 1) // threads):
+        own = equal_part(blocks, thread, threads)
+        for block in range(own.start, own.stop):
             work(slice(block * rows_per_block, (block + 1) * rows_per_block))
 
     run_side_by_side(share, threads)
