@@ -20,6 +20,7 @@ from dashboard.charts.laboratory import (
     stacked,
 )
 from dashboard.charts.laboratory_cause import aligned, words_below
+from dashboard.charts.training import AFTER, BEFORE, LIMIT
 from dashboard.history import Series
 from dashboard.thinning import thin
 from rnn_core.diagnostics import ClipForensics, LagLedger, WhoMattered
@@ -118,8 +119,6 @@ def meter(which: str, unit: str) -> alt.LayerChart:
 
 # --- clip forensics ---------------------------------------------------------------------------------------------------
 
-BEFORE, AFTER, LIMIT = "before clipping", "after", "limit"
-
 
 def clipping_table(before: Series, after: Series, limit: float | None, chosen: int | None) -> pd.DataFrame:
     """Gradient norms over the training, at most 1,000 points, spikes kept: (series, step, norm, chosen)."""
@@ -143,8 +142,8 @@ def clipping() -> alt.LayerChart:
         color=alt.Color(
             "series:N",
             title=None,
-            scale=in_order(AFTER, BEFORE, LIMIT),
-            legend=alt.Legend(orient="top", columns=3, symbolType="stroke", labelLimit=120),
+            scale=in_order(BEFORE, AFTER, LIMIT),
+            legend=alt.Legend(orient="top", columns=2, symbolType="stroke", labelLimit=120),
         ),
     )
     tooltip = [alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("norm:Q", format=".4g")]
