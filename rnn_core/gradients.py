@@ -67,6 +67,13 @@ class RowGradient:
     def add_to(self, dense: Array) -> None:
         dense[self.rows] += self.values
 
+    def plus(self, other: RowGradient) -> RowGradient:
+        rows = np.union1d(self.rows, other.rows)
+        values = np.zeros((len(rows), self.values.shape[1]), self.values.dtype)
+        for part in (self, other):
+            values[np.searchsorted(rows, part.rows)] += part.values
+        return RowGradient(rows, values, self.shape)
+
 
 Gradient = Array | RowGradient
 Gradients = dict[str, Gradient]
@@ -83,6 +90,20 @@ def squared_norm(gradient: Gradient) -> float:
 
 def to_dense(gradient: Gradient) -> Array:
     return gradient if isinstance(gradient, np.ndarray) else gradient.to_dense()
+
+
+def add(one: Gradient, other: Gradient) -> Gradient:
+    """one + other, in the form that both have; a dense `one` is overwritten."""
+    if isinstance(one, RowGradient):
+        assert isinstance(other, RowGradient)
+        return one.plus(other)
+    assert isinstance(other, np.ndarray)
+
+    def add_block(rows: slice) -> None:
+        one[rows] += other[rows]
+
+    in_row_blocks(one, add_block)
+    return one
 
 
 def subtract(parameter: Array, gradient: Gradient, scale: float) -> None:

@@ -418,17 +418,20 @@ class LanguageModel:
         state: State | None = None,
         dropout_rng: np.random.Generator | None = None,
         omega: float = 0.0,
+        mean_over: int | None = None,
     ) -> tuple[float, Gradients, State]:
-        """As `loss_and_gradients`, with the gradients of U and V in their compact forms, and the state after each
+        """As `loss_and_gradients`, with the gradients of U and E in their compact form, and the state after each
         sequence.
 
+        `mean_over`: the number of tokens of the mean, where these are a share of a larger batch; default: all of these.
         `omega` is the strength of Pascanu's regulariser, whose immediate gradient joins that of W; the loss stays the
         data's. `dropout_rng` switches dropout on. Raises SettingsError where `omega` has no meaning (`check_omega`).
         """
         if truncate is not None and truncate < 0:
             raise ValueError(f"truncate is a number of steps from 0 up, or None, not {truncate}")
+        batch = _compact(inputs, targets, mask)
         with _arithmetic():
-            return self._training_gradients(_compact(inputs, targets, mask), truncate, state, dropout_rng, omega)
+            return self._training_gradients(batch, truncate, state, dropout_rng, omega, mean_over)
 
     def _training_gradients(
         self,
@@ -437,9 +440,10 @@ class LanguageModel:
         state: State | None,
         dropout_rng: np.random.Generator | None,
         omega: float,
+        mean_over: int | None,
     ) -> tuple[float, Gradients, State]:
         trace = self.forward(batch.inputs, state, dropout_rng)
-        loss, d_hidden, gradients = self.output_gradients(trace, batch.targets, batch.live)
+        loss, d_hidden, gradients = self.output_gradients(trace, batch.targets, batch.live, mean_over)
         d_states = None
         if omega:
             check_omega(self.config, truncate)
@@ -456,13 +460,18 @@ class LanguageModel:
                 gradients[name] = to_dense(gradients[name]) + self.dtype.type(omega) * immediate
         return loss, gradients, last_states(trace, batch.lengths)
 
-    def output_gradients(self, trace: Trace, targets: Array, live: Array) -> tuple[float, Array, Gradients]:
-        """Mean loss over the `live` (T, B) positions; dE/dh (T, B, H) of the top layer; gradients of V (or E) and c."""
+    def output_gradients(
+        self, trace: Trace, targets: Array, live: Array, mean_over: int | None = None
+    ) -> tuple[float, Array, Gradients]:
+        """Mean loss over the `live` (T, B) positions (their sum / `mean_over`, where that is given); dE/dh (T, B, H) of
+        the top layer; gradients of V (or E) and c.
+        """
         count = int(np.count_nonzero(live))
+        mean_over = max(count, 1) if mean_over is None else mean_over
         everything = count == live.size
         rows = trace.hidden.reshape(-1, trace.hidden.shape[-1]) if everything else trace.hidden[live]
         chosen = targets.reshape(-1) if everything else targets[live]
-        weights = np.full(count, 1 / max(count, 1), self.dtype)
+        weights = np.full(count, 1 / mean_over, self.dtype)
         result = output.losses_and_gradients(rows, chosen, weights, self.output_matrix, self.params.get("c"))
         if everything:
             d_hidden = result.d_hidden.reshape(trace.hidden.shape)
@@ -474,7 +483,7 @@ class LanguageModel:
         gradients: Gradients = {"E" if self.config.tied else "V": result.V}
         if self.config.bias:
             gradients["c"] = result.c
-        return float(result.loss_nats.sum() / max(count, 1)), d_hidden, gradients
+        return float(result.loss_nats.sum() / mean_over), d_hidden, gradients
 
     def add_layer_gradients(self, gradients: Gradients, trace: Trace, locals_: list[Array]) -> None:
         """Parameter gradients of all layers from their local deltas (·, T, B, H), added to `gradients`."""

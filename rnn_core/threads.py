@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache, partial
-from threading import Lock, Thread
+from threading import Lock, Thread, local
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -46,10 +46,28 @@ def usable_cores() -> int:
     return max(1, cores)
 
 
+_limits = local()
+
+
 def thread_count() -> int:
-    """Threads to compute with: `RNN_CORE_THREADS` where it is set to a positive number, else `usable_cores()`."""
+    """Threads to compute with: `RNN_CORE_THREADS` where it is set to a positive number, else `usable_cores()`; no more
+    than `limited_threads` allows here.
+    """
     wish = os.environ.get("RNN_CORE_THREADS", "")
-    return int(wish) if wish.isdigit() and int(wish) > 0 else usable_cores()
+    count = int(wish) if wish.isdigit() and int(wish) > 0 else usable_cores()
+    return min(count, getattr(_limits, "threads", count))
+
+
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Within this block the calling thread computes with so many threads at the most: other processes have the rest."""
+    before = dict(vars(_limits))
+    _limits.threads = threads
+    try:
+        yield
+    finally:
+        vars(_limits).clear()
+        vars(_limits).update(before)
 
 
 def threads_for(operations: int) -> int:

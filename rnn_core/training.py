@@ -32,6 +32,7 @@ from rnn_core.optimizers import OPTIMIZERS, Optimizer, make_optimizer
 from rnn_core.randomness import stream
 from rnn_core.sampling import SamplingSettings, generate, sentences_of
 from rnn_core.schedules import SCHEDULES, Constant, make_schedule
+from rnn_core.team import Team
 from rnn_core.text import Batch, PreparedCorpus, batches, stream_batches
 
 CLIP_MODES = ("norm", "value")
@@ -527,11 +528,16 @@ class _Trainer:
         state: TrainingState,
     ) -> None:
         self.model, self.corpus, self.settings, self.plan, self.state = model, corpus, settings, plan, state
+        self.team = Team(model)
         self.batches: tuple[int, list[Batch]] = (-1, [])  # of which epoch
         self.speed = _Speed()
         self.norms: list[float] = []  # the last few gradient norms, to tell why a training diverged
 
     def events(self) -> Iterator[Event]:
+        with self.team:
+            yield from self.until_the_end()
+
+    def until_the_end(self) -> Iterator[Event]:
         state, plan, settings = self.state, self.plan, self.settings
         yield Started(state.step, plan.total_steps, plan.steps_per_epoch, self.model.parameter_count)
         pictures = [
@@ -592,7 +598,7 @@ class _Trainer:
         learning_rate = state.learning_rate
         # An overflow is no accident here but what the next lines look for.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            loss_nats, gradients, carried = model.training_gradients(
+            loss_nats, gradients, carried = self.team.training_gradients(
                 batch.inputs,
                 batch.targets,
                 batch.mask,

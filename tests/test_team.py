@@ -1,0 +1,271 @@
+"""Processes that share a batch: the same gradients, the same bits each time, and nothing lost with one that dies."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnn_core import LanguageModel, ModelConfig, team
+from rnn_core.gradcheck import small_batch
+from rnn_core.gradients import to_dense
+from rnn_core.numerics import Array
+from rnn_core.team import Team
+from rnn_core.text import TextSettings, prepare_sentences
+from rnn_core.training import TrainingSettings, new_model, train
+
+NETWORKS = [
+    {"cell": "tanh"},
+    {"cell": "relu", "bias": False, "vocabulary_size": 5},
+    {"cell": "lstm", "layers": 2, "embedding_size": 12},
+    {"cell": "gru", "embedding_size": 16, "tied": True},
+    {"cell": "gru", "gru_reset": "before"},
+]
+every_network = pytest.mark.parametrize("options", NETWORKS, ids=str)
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three processes share the smallest batch of six sequences."""
+    monkeypatch.setenv("RNN_CORE_THREADS", "3")
+    monkeypatch.setattr(team, "WORTH_A_PROCESS", 0)
+    monkeypatch.setattr(team, "LEAST_WALKING", 0)
+    monkeypatch.setattr(team, "LEAST_SEQUENCES", 2)
+
+
+def network(**options: Any) -> LanguageModel:
+    config = ModelConfig(**({"cell": "tanh", "vocabulary_size": 37, "hidden_size": 16} | options))
+    return LanguageModel(config, np.random.default_rng(0), np.float64)
+
+
+@pytest.fixture
+def shared() -> Iterator[Team]:
+    with Team(network(cell="lstm")) as together:
+        yield together
+
+
+def batch_of(model: LanguageModel, sequences: int = 7) -> tuple[Array, ...]:
+    return small_batch(model.config.vocabulary_size, 9, sequences, mask="anywhere")
+
+
+def assert_equal(one: tuple, other: tuple) -> None:
+    assert one[0] == pytest.approx(other[0], rel=1e-13)
+    assert one[1].keys() == other[1].keys()
+    for name, gradient in one[1].items():
+        np.testing.assert_allclose(to_dense(other[1][name]), to_dense(gradient), rtol=1e-9, atol=1e-15, err_msg=name)
+    for mine, theirs in zip(one[2], other[2], strict=True):
+        np.testing.assert_allclose(theirs, mine, rtol=1e-12, atol=1e-15)
+
+
+@every_network
+@pytest.mark.parametrize("truncate", [None, 3])
+def test_sharing_a_batch_changes_nothing_but_rounding(options: dict[str, Any], truncate: int | None) -> None:
+    alone, shared = network(**options), network(**options)
+    start = [np.random.default_rng(depth).standard_normal(layer.shape) for depth, layer in enumerate(state_of(alone))]
+    with Team(shared) as together:
+        for sequences in (7, 6):  # not all shares are of one size
+            batch, state = batch_of(alone, sequences), [layer[:sequences] for layer in start]
+            assert together.processes_for(9, sequences) == 3
+            assert_equal(
+                alone.training_gradients(*batch, truncate=truncate, state=state),
+                together.training_gradients(*batch, truncate=truncate, state=state),
+            )
+        assert len(together.members) == 2
+
+
+def state_of(model: LanguageModel) -> list[Array]:
+    return model.initial_state(7)
+
+
+def test_an_update_is_seen_by_every_process(shared: Team) -> None:
+    batch = batch_of(shared.model)
+    shared.training_gradients(*batch)
+    for value in shared.model.params.values():
+        value *= 1.1
+    alone = network(cell="lstm")
+    for value in alone.params.values():
+        value *= 1.1
+    assert_equal(alone.training_gradients(*batch), shared.training_gradients(*batch))
+
+
+def test_a_share_without_a_token_changes_nothing(shared: Team) -> None:
+    inputs, targets, mask = batch_of(shared.model)
+    mask = np.array(mask)
+    mask[:, 1::3] = 0
+    assert_equal(
+        network(cell="lstm").training_gradients(inputs, targets, mask),
+        shared.training_gradients(inputs, targets, mask),
+    )
+
+
+def digest(dropout: float) -> list[bytes]:
+    model = network(cell="gru", dropout=dropout)
+    with Team(model) as together:
+        loss, gradients, _ = together.training_gradients(*batch_of(model), dropout_rng=np.random.default_rng(5))
+        return [np.float64(loss).tobytes(), *(to_dense(gradients[name]).tobytes() for name in sorted(gradients))]
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_the_same_bits_each_time(dropout: float) -> None:
+    assert digest(dropout) == digest(dropout)
+
+
+def test_every_process_drops_units_of_its_own() -> None:
+    model = network(cell="tanh", dropout=0.5, vocabulary_size=37)
+    one_word = np.full((4, 6), 3)
+    with Team(model) as together:
+        _, _, states = together.training_gradients(one_word, one_word, dropout_rng=np.random.default_rng(1))
+        generators = [share.dropout_rng for share in shares_of(one_word)]
+    drawn = {generator.random() for generator in generators if generator is not None}
+    assert len(drawn) == 3
+    assert len(states[0]) == 6
+
+
+def shares_of(ids: Array) -> list[team.Share]:
+    return team.split(team.Share(ids, ids, None, None, None, np.random.default_rng(1), 0, 3), 3)
+
+
+def test_small_batches_and_softmaxes_over_many_words_stay_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("RNN_CORE_THREADS", "4")
+
+    def processes(cell: str, words: int, units: int, steps: int, batch: int) -> int:
+        config = ModelConfig(cell=cell, vocabulary_size=words, hidden_size=units)
+        return Team(LanguageModel(config)).processes_for(steps, batch)
+
+    assert processes("lstm", 65, 128, 50, 32) == 4
+    assert processes("lstm", 65, 128, 50, 16) == 2
+    assert processes("lstm", 65, 128, 50, 15) == 1
+    assert processes("lstm", 65, 16, 10, 32) == 1
+    assert processes("tanh", 8000, 100, 20, 32) == 1
+    assert processes("lstm", 8000, 100, 20, 32) == 4
+    monkeypatch.setenv("RNN_CORE_THREADS", "1")
+    assert processes("lstm", 65, 128, 50, 32) == 1
+
+
+def test_a_regulariser_over_the_whole_batch_stays_in_one_process() -> None:
+    model = network()
+    with Team(model) as together:
+        assert_equal(
+            network().training_gradients(*batch_of(model), omega=0.1),
+            together.training_gradients(*batch_of(model), omega=0.1),
+        )
+        assert not together.members
+
+
+def test_a_member_that_dies_takes_nothing_with_it(shared: Team) -> None:
+    batch = batch_of(shared.model)
+    alone = network(cell="lstm").training_gradients(*batch)
+    shared.training_gradients(*batch)
+    os.kill(shared.members[1].process.pid, signal.SIGKILL)
+    shared.members[1].process.wait()
+    assert_equal(alone, shared.training_gradients(*batch))
+    assert not shared.members
+    assert_equal(alone, shared.training_gradients(*batch))
+    assert not shared.members  # it is not tried again
+
+
+def test_after_a_failure_here_the_next_batch_gets_its_own_answers(
+    shared: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, other = batch_of(shared.model, 7), batch_of(shared.model, 8)
+    shared.training_gradients(*batch)
+    with monkeypatch.context() as broken:
+        broken.setattr(LanguageModel, "training_gradients", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            shared.training_gradients(*other)
+    assert_equal(network(cell="lstm").training_gradients(*batch), shared.training_gradients(*batch))
+
+
+def interrupted(*arguments: object, **options: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_the_model_keeps_its_parameters_after_the_team(shared: Team) -> None:
+    batch = batch_of(shared.model)
+    shared.training_gradients(*batch)
+    shared.close()
+    gc.collect()
+    assert_equal(network(cell="lstm").training_gradients(*batch), shared.model.training_gradients(*batch))
+
+
+def test_no_process_outlives_a_team_that_is_dropped() -> None:
+    together = Team(network())
+    together.training_gradients(*batch_of(together.model))
+    processes = [member.process for member in together.members]
+    del together
+    gc.collect()
+    assert [process.returncode for process in processes] == [0, 0]
+
+
+KILLED = """
+import os, signal
+import numpy as np
+from rnn_core import LanguageModel, ModelConfig
+from rnn_core.team import Team
+
+team = Team(LanguageModel(ModelConfig(cell="gru", vocabulary_size=9, hidden_size=64)))
+ids = np.zeros((100, 24), int)
+team.training_gradients(ids, ids)
+print(*(member.process.pid for member in team.members), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_no_process_outlives_the_one_that_was_killed() -> None:
+    process = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True)
+    assert process.returncode == -signal.SIGKILL
+    pids = [int(pid) for pid in process.stdout.split()]
+    assert len(pids) == 2
+    deadline = time.monotonic() + 20
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < deadline, "a member lives on without its team"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_training_shares_its_batches_and_leaves_no_process() -> None:
+    words = np.random.default_rng(0).integers(0, 9, (24, 6))
+    corpus = prepare_sentences([[f"w{word}" for word in line] for line in words], "made up", TextSettings())
+    settings = TrainingSettings(batch_size=6, epochs=None, steps=5, sample_every_seconds=None)
+    ends = []
+    for threads in ("3", "1"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RNN_CORE_THREADS", threads)
+            model = new_model(ModelConfig(cell="gru", vocabulary_size=len(corpus.vocabulary), hidden_size=8), settings)
+            events = list(train(model, corpus, settings))
+            ends.append((events, model.params))
+    assert [event.kind for event in ends[0][0]] == [event.kind for event in ends[1][0]]
+    for name, value in ends[0][1].items():
+        np.testing.assert_allclose(value, ends[1][1][name], rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def test_a_training_that_is_dropped_half_way_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    honest = team._Member
+    monkeypatch.setattr(team, "_Member", lambda *arguments: started.append(honest(*arguments)) or started[-1])
+    words = np.random.default_rng(0).integers(0, 9, (24, 6))
+    corpus = prepare_sentences([[f"w{word}" for word in line] for line in words], "made up", TextSettings())
+    settings = TrainingSettings(batch_size=6, sample_every_seconds=None, horizon_every_seconds=None)
+    model = new_model(ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=8), settings)
+    events = train(model, corpus, settings)
+    while next(events).kind != "step_done":
+        pass
+    assert [member.process.poll() for member in started] == [None, None]
+    events.close()
+    assert [member.process.poll() for member in started] == [0, 0]
