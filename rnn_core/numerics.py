@@ -34,6 +34,20 @@ def relu(pre: Array, out: Array | None = None) -> Array:
     return np.multiply(pre, np.real(pre) > 0, out=out)
 
 
+def tanh_slope(value: Array, out: Array, times: Array) -> None:
+    """out = (1 - value^2) times: the slope of tanh where it has this value, times another factor."""
+    np.multiply(value, value, out=out)
+    np.subtract(1, out, out=out)
+    out *= times
+
+
+def sigmoid_slope(value: Array, out: Array, times: Array) -> None:
+    """out = value (1 - value) times: the same for the sigmoid."""
+    np.subtract(1, value, out=out)
+    out *= value
+    out *= times
+
+
 @dataclass(frozen=True)
 class Activation:
     """phi, its derivative written in terms of phi's own value, and the largest value that derivative takes."""

@@ -78,22 +78,22 @@ MISTAKES = [
     Mistake(
         "a dropped term: c does not act through h",
         "cells.py",
-        "d_c = d_state[..., size:] + d_h * h_by_c",
-        "d_c = d_state[..., size:].copy()",
+        "d_c = d_h * h_by_c ",
+        "d_c = np.zeros_like(d_h) ",
         complex_step("lstm"),
     ),
     Mistake(
         "a forgotten factor in the LSTM's forget gate",
         "cells.py",
-        "c_before * forget * (1 - forget)",
-        "c_before * forget",
+        "sigmoid_slope(forget, out[2], times=c_before)",
+        "np.multiply(forget, c_before, out=out[2])",
         complex_step("lstm"),
     ),
     Mistake(
         "a forgotten factor in the GRU's reset gate",
         "cells.py",
-        "by_candidate * recurrent * reset * (1 - reset)",
-        "by_candidate * recurrent * reset",
+        "np.subtract(1, reset, out=by_reset)",
+        "by_reset[...] = 1",
         complex_step("gru"),
     ),
     Mistake(
@@ -124,8 +124,8 @@ MISTAKES = [
     Mistake(
         "a forget bias of 1 hidden in the forward pass, where no gradient check can see it",
         "cells.py",
-        "        kept += weights.through(weights.seen(h_before))\n",
-        "        kept += weights.through(weights.seen(h_before))\n        kept[2] += 1\n",
+        "        gates = weights.through(weights.seen(h_before))\n",
+        "        gates = weights.through(weights.seen(h_before))\n        gates[2] += 1\n",
         textbook("lstm"),
     ),
     Mistake(
@@ -200,8 +200,8 @@ MISTAKES = [
     Mistake(
         "the mean is taken over the padding, too",
         "model.py",
-        "weights = np.full(count, 1 / max(count, 1), self.dtype)",
-        "weights = np.full(count, 1 / live.size, self.dtype)",
+        "mean_over = max(count, 1) if mean_over",
+        "mean_over = live.size if mean_over",
         complex_step("tanh", mask="behind"),
     ),
     # Words.
@@ -327,6 +327,28 @@ MISTAKES = [
         "min(1.0, limit / (norm + 1e-6))",
         "limit / (norm + 1e-6)",
         Witness("test_clipping", "test_a_gradient_within_the_limit_is_left_as_it_is"),
+    ),
+    # Processes.
+    Mistake(
+        "the gradients of another process are forgotten",
+        "team.py",
+        "gradients[name] = add(gradient, member.gradient(name, answer.rows[name]))",
+        "gradients[name] = gradient",
+        Witness("test_team", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
+    ),
+    Mistake(
+        "every process takes the mean over its own tokens",
+        "team.py",
+        "mean_over=share.tokens",
+        "mean_over=None",
+        Witness("test_team", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
+    ),
+    Mistake(
+        "the states of a shared batch come back in another order",
+        "team.py",
+        "whole[part :: len(layers)] = layer",
+        "whole[part * len(layer) : (part + 1) * len(layer)] = layer",
+        Witness("test_team", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
     ),
     # Interchange.
     Mistake(

@@ -85,6 +85,18 @@ def state_of(model: LanguageModel) -> list[Array]:
     return model.initial_state(7)
 
 
+def test_a_batch_that_is_shared_has_the_gradients_of_the_whole() -> None:
+    """With the limits as they are."""
+    rng = np.random.default_rng(0)
+    batch = rng.integers(0, 9, (40, 32)), rng.integers(0, 9, (40, 32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNN_CORE_THREADS", "2")
+        with Team(network(cell="gru", vocabulary_size=9, hidden_size=64)) as together:
+            shared = together.training_gradients(*batch)
+            assert len(together.members) == 1
+    assert_equal(network(cell="gru", vocabulary_size=9, hidden_size=64).training_gradients(*batch), shared)
+
+
 def test_an_update_is_seen_by_every_process(shared: Team) -> None:
     batch = batch_of(shared.model)
     shared.training_gradients(*batch)
