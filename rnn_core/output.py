@@ -59,89 +59,99 @@ def losses(hidden: Array, targets: Array, V: Array, c: Array | None) -> Array:
 
 def losses_and_gradients(hidden: Array, targets: Array, weights: Array, V: Array, c: Array | None) -> OutputGradients:
     """hidden (R, H), targets (R,), weights (R,) -> losses and the gradients of sum_r weights_r E_r."""
+    with np.errstate(over="ignore", invalid="ignore"):  # What overflows shows in the total.
+        total, result = _shared(hidden, targets, weights, V, c, None)
+        if np.all((total > 1 / SAFE_TOTAL) & (total < SAFE_TOTAL)):
+            return result
+        # Too large or too small for plain exponentials: each row's largest logit is taken out first.
+        return _shared(hidden, targets, weights, V, c, largest_logits(hidden, V, c))[1]
+
+
+def largest_logits(hidden: Array, V: Array, c: Array | None) -> Array:
+    """(R, H) -> (R,)."""
+    blocks = row_blocks(len(hidden), len(V), hidden.dtype.itemsize)
+    return np.concatenate([logits(hidden[rows], V, c).max(axis=1) for rows in blocks])
+
+
+def _shared(
+    hidden: Array, targets: Array, weights: Array, V: Array, c: Array | None, shift: Array | None
+) -> tuple[Array, OutputGradients]:
+    """Every row's sum of exp(o - shift), and the rest; shared among the threads by words, or by positions."""
     positions, size = hidden.shape
     words = len(V)
     threads = threads_for(6 * positions * words * size)
     if words >= min(FEW_WORDS, positions) or threads == 1:
-        return _shared_by_words(hidden, targets, weights, V, c, min(threads, words))
-    shares: dict[int, OutputGradients] = {}
+        return _shared_by_words(hidden, targets, weights, V, c, shift, min(threads, words))
+    shares: dict[int, tuple[Array, OutputGradients]] = {}
 
     def work(thread: int) -> None:
         own = equal_part(positions, thread, threads)
-        shares[thread] = _shared_by_words(hidden[own], targets[own], weights[own], V, c, 1)
+        own_shift = None if shift is None else shift[own]
+        shares[thread] = _shared_by_words(hidden[own], targets[own], weights[own], V, c, own_shift, 1)
 
     run_side_by_side(work, threads)
-    loss, d_hidden, d_V, d_c = zip(*(shares[thread] for thread in range(threads)), strict=True)
-    return OutputGradients(np.concatenate(loss), np.concatenate(d_hidden), sum(d_V), sum(d_c))
+    totals, results = zip(*(shares[thread] for thread in range(threads)), strict=True)
+    loss, d_hidden, d_V, d_c = zip(*results, strict=True)
+    return np.concatenate(totals), OutputGradients(np.concatenate(loss), np.concatenate(d_hidden), sum(d_V), sum(d_c))
 
 
 def _shared_by_words(
-    hidden: Array, targets: Array, weights: Array, V: Array, c: Array | None, threads: int
-) -> OutputGradients:
-    """The same; every thread has words of its own."""
+    hidden: Array, targets: Array, weights: Array, V: Array, c: Array | None, shift: Array | None, threads: int
+) -> tuple[Array, OutputGradients]:
+    """The same; every thread has words of its own.
+
+    With e = exp(o), dE/do = (e - total * onehot) / total: the division is left to the small factors of its products.
+    """
     positions, size = hidden.shape
     words, dtype = len(V), hidden.dtype
     blocks = row_blocks(positions, words, dtype.itemsize)
     longest = max(block.stop - block.start for block in blocks)
     meeting = Meeting(threads)
-    loss, of_target = np.empty(positions, dtype), np.empty(positions, dtype)
-    d_V, d_c = np.empty_like(V), np.zeros(words, dtype)
-    # Each thread's own share of every position's maximum, sum of exponentials, and gradient of the hidden state.
-    maxima, totals = np.empty((threads, positions), dtype), np.empty((threads, positions), dtype)
-    d_hidden = np.empty((threads, positions, size), dtype)
+    own_words = [equal_part(words, thread, threads) for thread in range(threads)]
+    # Which positions of a block have their target among a thread's own words. Found here, since threads that make many
+    # short calls at the same time wait for each other at Python's lock.
+    own_targets = [
+        [np.nonzero((own.start <= targets[rows]) & (targets[rows] < own.stop))[0] for rows in blocks]
+        for own in own_words
+    ]
+    of_target = np.empty(positions, dtype)
+    d_V, d_c = np.empty_like(V), np.empty(words, dtype)
+    # Each thread's own share of every position's sum of exponentials, and of the gradient of the hidden state.
+    totals, d_hidden = np.empty((threads, positions), dtype), np.empty((threads, positions, size), dtype)
 
     def work(thread: int) -> None:
-        own = equal_part(words, thread, threads)
+        own = own_words[thread]
         own_V = V[own]
         buffer = np.empty(len(own_V) * longest, dtype)
         ones = np.ones(len(own_V), dtype)
         product = np.empty_like(own_V) if len(blocks) > 1 else None
-
-        def own_logits(rows: slice) -> Array:
+        for rows, mine in zip(blocks, own_targets[thread], strict=True):
+            target = targets[rows][mine] - own.start
             # Words down, positions across: the product reads V as it lies, and sums run along the memory.
             block = buffer[: len(own_V) * (rows.stop - rows.start)].reshape(len(own_V), -1)
             np.matmul(own_V, hidden[rows].T, out=block)
             if c is not None:
                 block += c[own, None]
-            return block
-
-        def exponentiate(block: Array, rows: slice) -> Array:
-            """o -> e = exp(o) in place; returns every row's total over all words, of all threads."""
+            if shift is not None:
+                block -= shift[rows]
             of_target[rows][mine] = block[target, mine]
-            with np.errstate(over="ignore"):  # What overflows shows in the total.
-                np.exp(block, out=block)
+            np.exp(block, out=block)
             np.matmul(ones, block, out=totals[thread, rows])
             meeting.wait()
-            return totals[:, rows].sum(axis=0)
-
-        for rows in blocks:
-            target = targets[rows]
-            (mine,) = np.nonzero((target >= own.start) & (target < own.stop))
-            target = target[mine] - own.start
-            block = own_logits(rows)
-            total = exponentiate(block, rows)
-            if not np.all((total > 1 / SAFE_TOTAL) & (total < SAFE_TOTAL)):
-                # Too large or too small for plain exponentials: each row's maximum is taken out first.
-                block = own_logits(rows)
-                block.max(axis=0, out=maxima[thread, rows])
-                meeting.wait()
-                block -= maxima[:, rows].max(axis=0)
-                total = exponentiate(block, rows)
-            # With e = exp(o), dE/do = (e - total * onehot) / total: the division is left to the small factors.
+            total = totals[:, rows].sum(axis=0)
             block[target, mine] -= total[mine]
-            scale = weights[rows] / total
             np.matmul(block.T, own_V, out=d_hidden[thread, rows])
-            d_c[own] += block @ scale
+            scale = weights[rows] / total
             scaled = hidden[rows] * scale[:, None]
             if rows.start == 0:
+                np.matmul(block, scale, out=d_c[own])
                 np.matmul(block, scaled, out=d_V[own])
             else:
+                d_c[own] += block @ scale
                 d_V[own] += np.matmul(block, scaled, out=product)
 
     run_side_by_side(work, threads, meeting)
     total = totals.sum(axis=0)
-    np.log(total, out=loss)
-    loss -= of_target
     gradient_of_hidden = d_hidden[0] if threads == 1 else d_hidden.sum(axis=0)
     gradient_of_hidden *= (weights / total)[:, None]
-    return OutputGradients(loss, gradient_of_hidden, d_V, d_c)
+    return total, OutputGradients(np.log(total) - of_target, gradient_of_hidden, d_V, d_c)

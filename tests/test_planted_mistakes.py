@@ -243,8 +243,8 @@ MISTAKES = [
     Mistake(
         "the softmax takes every logit for a small one",
         "output.py",
-        "if not np.all((total > 1 / SAFE_TOTAL) & (total < SAFE_TOTAL)):",
-        "if False:",
+        "if np.all((total > 1 / SAFE_TOTAL) & (total < SAFE_TOTAL)):",
+        "if True:",
         Witness("test_output", "test_logits_of_any_size_overflow_nowhere", (np.float32, 2)),
     ),
     # Dropout.
