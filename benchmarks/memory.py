@@ -4,12 +4,14 @@
     python benchmarks/memory.py
 
 Every figure is a process of its own that takes three training steps (SGD, float32, random words). "above" is the peak
-above what the process held once everything was imported; PyTorch's imports alone are several times NumPy's.
+above what the process held once everything was imported; PyTorch's imports alone are several times NumPy's. Where
+several processes share a batch, the others count in full.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 
@@ -36,10 +38,16 @@ def config_of(row: Row, cell: str) -> ModelConfig:
     return ModelConfig(cell=cell, vocabulary_size=row.words, hidden_size=row.hidden, embedding_size=row.hidden)
 
 
-def status_bytes(name: str) -> int:
-    """A line of /proc/self/status: VmHWM is the most that this process has ever held, VmRSS what it holds now."""
-    with open("/proc/self/status", encoding="ascii") as file:
+def status_bytes(name: str, process: str = "self") -> int:
+    """A line of /proc/…/status: VmHWM is the most that a process has ever held, VmRSS what it holds now."""
+    with open(f"/proc/{process}/status", encoding="ascii") as file:
         return next(1024 * int(line.split()[1]) for line in file if line.startswith(name))
+
+
+def members_bytes() -> int:
+    """The most that the processes beside this one have held (`rnn_core.team`), with what they share with it."""
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+        return sum(status_bytes("VmHWM", process) for process in file.read().split())
 
 
 def measure_here(name: str, cell: str, row: Row) -> None:
@@ -52,7 +60,8 @@ def measure_here(name: str, cell: str, row: Row) -> None:
     step = make(config, LanguageModel(config, np.random.default_rng(0)).params)
     for k in range(3):
         step(*batches[k])
-    print(status_bytes("VmHWM"), status_bytes("VmHWM") - before)
+    peak = status_bytes("VmHWM") + members_bytes()
+    print(peak, peak - before)
 
 
 def measure(name: str, cell: str, row: Row) -> tuple[float, float]:

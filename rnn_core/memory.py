@@ -15,6 +15,11 @@ optimizer, in numbers of 4 bytes (float32):
                back of 8 sentences of up to 40 steps, T^2 / 2 B L H (local + state)
     start      8 P, the first weights before they are rounded; or, to go on from a checkpoint, m P
 
+Where several processes share a batch (`rnn_core.team`), each takes a step for its part of the B sequences, and every
+one but the first adds
+
+    member     the interpreter and NumPy once more (MEMBER_BYTES), its step, and P for the gradients that it hands over
+
 So it grows with N H + T B H, and not with T B N. The numbers of blocks come from the cells themselves. Tests compare
 the estimate with what processes really took: within a factor FACTOR of it.
 """
@@ -30,10 +35,12 @@ from rnn_core.errors import SettingsError
 from rnn_core.model import ModelConfig, parameter_shapes
 from rnn_core.optimizers import OPTIMIZERS
 from rnn_core.output import BLOCK_BYTES
+from rnn_core.team import processes_for
 from rnn_core.text import PreparedCorpus
 from rnn_core.training import PROBE_SENTENCES, PROBE_STEPS, TrainingSettings
 
 PROCESS_BYTES = 55 * 2**20
+MEMBER_BYTES = 40 * 2**20
 FACTOR = 1.5
 """Measured / estimated, and estimated / measured, stay below this."""
 
@@ -48,12 +55,13 @@ class Estimate:
     step_bytes: int
     horizon_bytes: int
     start_bytes: int
+    members_bytes: int  # of all processes but the first
 
     @property
     def total_bytes(self) -> int:
-        """The most that the process will take at a time."""
+        """The most that the processes will take at a time."""
         passing = max(self.step_bytes, self.horizon_bytes, self.start_bytes)
-        return self.process_bytes + self.corpus_bytes + self.weights_bytes + passing
+        return self.process_bytes + self.corpus_bytes + self.weights_bytes + passing + self.members_bytes
 
 
 def estimate(
@@ -65,13 +73,17 @@ def estimate(
     """
     parameters = sum(math.prod(shape) for shape in parameter_shapes(model).values())
     moments = len(OPTIMIZERS[training.optimizer].moments)
+    steps = training.sequence_length if training.batching == "stream" else longest_sentence
+    processes = 1 if training.omega else processes_for(model, steps, training.batch_size)
+    step_bytes = 4 * _step_numbers(model, training, steps, -(-training.batch_size // processes))
     return Estimate(
         process_bytes=PROCESS_BYTES,
         corpus_bytes=22 * tokens + 300 * sentences,
         weights_bytes=4 * (1 + moments) * parameters,
-        step_bytes=4 * _step_numbers(model, training, longest_sentence),
+        step_bytes=step_bytes,
         horizon_bytes=8 * _horizon_numbers(model, parameters) if training.horizon_every_seconds is not None else 0,
         start_bytes=max(8, 4 * moments) * parameters,
+        members_bytes=(processes - 1) * (MEMBER_BYTES + step_bytes + 4 * parameters),
     )
 
 
@@ -94,11 +106,10 @@ def check(corpus: PreparedCorpus, model: ModelConfig, training: TrainingSettings
         )
 
 
-def _step_numbers(model: ModelConfig, training: TrainingSettings, longest_sentence: int) -> int:
+def _step_numbers(model: ModelConfig, training: TrainingSettings, steps: int, sequences: int) -> int:
     cell = make_cell(model.cell, model.gru_reset)
     N, H, G = model.vocabulary_size, model.hidden_size, cell.gates
-    steps = training.sequence_length if training.batching == "stream" else longest_sentence
-    positions = steps * training.batch_size
+    positions = steps * sequences
     blocks = cell.kept_blocks + cell.state_blocks + cell.local_blocks + cell.state_blocks
     if training.truncate is not None or training.omega:
         blocks += cell.slope_blocks  # full BPTT alone takes them a few steps at a time

@@ -43,6 +43,15 @@ LEAST_WALKING = 1 / 30
 ALIGNMENT = 64  # bytes: a cache line
 
 
+def processes_for(config: ModelConfig, steps: int, batch: int) -> int:
+    """How many processes share a batch of this shape: 1 where that gains nothing."""
+    shapes = parameter_shapes(config)
+    walking = sum(math.prod(shapes["W" + layer_suffix(depth)]) for depth in range(config.layers))
+    multiplied = walking + config.vocabulary_size * config.hidden_size
+    worth_it = 6 * steps * batch * multiplied >= WORTH_A_PROCESS and walking >= LEAST_WALKING * multiplied
+    return max(1, min(thread_count(), batch // LEAST_SEQUENCES)) if worth_it else 1
+
+
 class Share(NamedTuple):
     """What a process is asked for: the arguments of `LanguageModel.training_gradients`, for its columns alone.
 
@@ -80,7 +89,7 @@ class Team:
     def __init__(self, model: LanguageModel) -> None:
         self.model = model
         self.members: list[_Member] = []
-        self.alone = False  # for good: a member was lost
+        self.alone = False  # for good: a member was lost, or none could be had
 
     def __enter__(self) -> Team:
         return self
@@ -94,14 +103,6 @@ class Team:
             member.close()
         self.members = []
 
-    def processes_for(self, steps: int, batch: int) -> int:
-        """How many share a batch of this shape."""
-        config, params = self.model.config, self.model.params
-        walking = sum(params["W" + layer_suffix(depth)].size for depth in range(config.layers))
-        multiplied = walking + self.model.output_matrix.size
-        worth_it = 6 * steps * batch * multiplied >= WORTH_A_PROCESS and walking >= LEAST_WALKING * multiplied
-        return max(1, min(thread_count(), batch // LEAST_SEQUENCES)) if worth_it and not self.alone else 1
-
     def training_gradients(
         self,
         inputs: Array,
@@ -114,8 +115,8 @@ class Team:
     ) -> tuple[float, Gradients, State]:
         """As `LanguageModel.training_gradients`, equal to it but for rounding (and for which units dropout drops)."""
         steps, batch = inputs.shape
-        processes = 1 if omega else self.processes_for(steps, batch)
-        if processes > 1:
+        processes = processes_for(self.model.config, steps, batch)
+        if processes > 1 and not omega and not self.alone:
             try:
                 tokens, threads = token_count(inputs, mask), thread_count()
                 whole = Share(inputs, targets, mask, truncate, state, dropout_rng, tokens, threads)
@@ -150,16 +151,20 @@ class Team:
     def _start(self, processes: int) -> None:
         """All members at once; the model's parameters move to the memory that they share."""
         self.close()
-        shapes = parameter_shapes(self.model.config)
-        memory = SharedArrays(shapes, self.model.dtype, sets=processes)
+        config = self.model.config
+        try:
+            memory = SharedArrays(parameter_shapes(config), self.model.dtype, sets=processes)
+            for number in range(1, processes):
+                self.members.append(_Member(config, memory, number, processes))
+        except OSError as refused:  # no memory, or no process more
+            raise _MemberLost from refused
         for name, value in memory.set(0).items():
             value[...] = self.model.params[name]
             self.model.params[name] = value
-        self.members = [_Member(self.model.config, memory, number, processes) for number in range(1, processes)]
 
 
 class _MemberLost(Exception):
-    """A member is gone, and with it its share of the batch."""
+    """A member is gone, and with it its share of the batch; or it could not be had."""
 
 
 class _Member:

@@ -18,11 +18,22 @@ from rnn_core.text import PreparedCorpus, TextSettings, prepare_sentences
 from rnn_core.training import TrainingSettings
 
 # VmHWM and not getrusage's ru_maxrss: the latter counts the parent, which is this large process, up to the exec.
+# The members of a team are measured before they end. (What they share is counted in each.)
 MEASURED = """
 import re, sys
+from rnn_core import team
 from rnn_core.work import work
+
+def most(process):
+    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", open(f"/proc/{process}/status").read())[1])
+
+def measured_end(pipe, process, end=team._end):
+    members.append(most(process.pid))
+    end(pipe, process)
+
+members, team._end = [], measured_end
 work(sys.argv[1])
-print(1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]))
+print(len(members), most("self") + sum(members))
 """
 
 
@@ -41,21 +52,27 @@ def settings(**changes: Any) -> TrainingSettings:
 
 
 @pytest.mark.parametrize(
-    ("shape", "model", "training"),
+    ("shape", "model", "training", "processes"),
     [
-        ((8000, 20, 800), {"hidden_size": 100}, {}),
-        ((8000, 20, 800), {"hidden_size": 256}, {"optimizer": "sgd", "horizon_every_seconds": None}),
-        ((500, 50, 250), {"cell": "lstm", "hidden_size": 200, "layers": 2}, {"batch_size": 128}),
+        ((8000, 20, 800), {"hidden_size": 100}, {}, 1),
+        ((8000, 20, 800), {"hidden_size": 256}, {"optimizer": "sgd", "horizon_every_seconds": None}, 1),
+        ((500, 50, 250), {"cell": "lstm", "hidden_size": 200, "layers": 2}, {"batch_size": 128}, 1),
+        ((500, 50, 250), {"cell": "lstm", "hidden_size": 200, "layers": 2}, {"batch_size": 128}, 2),
+        ((4000, 20, 800), {"cell": "gru", "hidden_size": 256}, {}, 3),
     ],
 )
-def test_a_process_takes_about_the_memory_that_was_estimated(tmp_path: Path, shape, model, training) -> None:
+def test_a_training_takes_about_the_memory_that_was_estimated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape, model, training, processes: int
+) -> None:
+    monkeypatch.setenv("RNN_CORE_THREADS", str(processes))
     corpus = corpus_of(*shape)
     config = ModelConfig(vocabulary_size=len(corpus.vocabulary), **model)
     create_run(tmp_path / "run", "measured", corpus, config, settings(**training), TextSettings())
     process = subprocess.run(
         [sys.executable, "-c", MEASURED, str(tmp_path / "run")], capture_output=True, text=True, check=True
     )
-    measured = int(process.stdout.split()[-1])
+    members, measured = map(int, process.stdout.split())
+    assert members == processes - 1
     longest = max(map(len, corpus.train)) - 1
     tokens = sum(map(len, corpus.train)) - len(corpus.train)
     estimated = memory.estimate(config, settings(**training), longest, tokens, len(corpus.train)).total_bytes

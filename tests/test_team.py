@@ -73,7 +73,7 @@ def test_sharing_a_batch_changes_nothing_but_rounding(options: dict[str, Any], t
     with Team(shared) as together:
         for sequences in (7, 6):  # not all shares are of one size
             batch, state = batch_of(alone, sequences), [layer[:sequences] for layer in start]
-            assert together.processes_for(9, sequences) == 3
+            assert team.processes_for(shared.config, 9, sequences) == 3
             assert_equal(
                 alone.training_gradients(*batch, truncate=truncate, state=state),
                 together.training_gradients(*batch, truncate=truncate, state=state),
@@ -150,8 +150,7 @@ def test_small_batches_and_softmaxes_over_many_words_stay_in_one_process(monkeyp
     monkeypatch.setenv("RNN_CORE_THREADS", "4")
 
     def processes(cell: str, words: int, units: int, steps: int, batch: int) -> int:
-        config = ModelConfig(cell=cell, vocabulary_size=words, hidden_size=units)
-        return Team(LanguageModel(config)).processes_for(steps, batch)
+        return team.processes_for(ModelConfig(cell=cell, vocabulary_size=words, hidden_size=units), steps, batch)
 
     assert processes("lstm", 65, 128, 50, 32) == 4
     assert processes("lstm", 65, 128, 50, 16) == 2
@@ -183,6 +182,18 @@ def test_a_member_that_dies_takes_nothing_with_it(shared: Team) -> None:
     assert not shared.members
     assert_equal(alone, shared.training_gradients(*batch))
     assert not shared.members  # it is not tried again
+
+
+def test_where_no_process_can_be_started_the_training_goes_on_alone(
+    shared: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    batch = batch_of(shared.model)
+    assert_equal(network(cell="lstm").training_gradients(*batch), shared.training_gradients(*batch))
+    assert not shared.members
 
 
 def test_after_a_failure_here_the_next_batch_gets_its_own_answers(
