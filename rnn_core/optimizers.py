@@ -8,6 +8,7 @@ PyTorch does; AdamW instead shrinks the parameter itself (Loshchilov & Hutter 20
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
@@ -17,12 +18,23 @@ from rnn_core.gradients import Gradient, Gradients, RowGradient, subtract, to_de
 from rnn_core.numerics import Array
 from rnn_core.threads import in_row_blocks
 
+# So many updates apart, moments that have faded to next to nothing are set to zero. A word that is not seen for long
+# would otherwise leave numbers just above 0, below the smallest that has all its digits (and 0.9 of the very smallest
+# is rounded to itself): a processor takes thirty times as long for each of those, and they move no parameter.
+UPDATES_BETWEEN_CLEANINGS = 64
+NEXT_TO_NOTHING = 1e4  # times the smallest number that has all its digits: 0.9^64 of it still has them
+
 
 class Optimizer:
-    """`state` holds every number that the next update depends on, by flat names: a checkpoint stores it as it is."""
+    """`state` holds every number that the next update depends on, by flat names: a checkpoint stores it as it is.
 
-    moments: ClassVar[tuple[str, ...]] = ()
+    An update has three parts: every moment, by its name in `moments`, fades by this factor; the gradient acts on the
+    rows that have one (`_learn`); the moments act on all rows (`_drift`).
+    """
+
+    moments: ClassVar[dict[str, float]] = {}
     default_learning_rate: ClassVar[float]
+    decays_gradient: ClassVar[bool] = True
 
     def __init__(self, params: dict[str, Array], weight_decay: float = 0.0) -> None:
         self.weight_decay = weight_decay
@@ -48,31 +60,41 @@ class Optimizer:
 
     def _update_one(self, name: str, parameter: Array, gradient: Gradient, learning_rate: float, scale: float) -> None:
         moments = [self.state[f"{moment}/{name}"] for moment in self.moments]
-        whole = gradient if isinstance(gradient, RowGradient) else to_dense(gradient)
+        decayed = bool(self.weight_decay) and self.decays_gradient
+        if decayed:
+            gradient = to_dense(gradient)
+        factor = parameter.dtype.type(scale)
+        cleaning = self.state["updates"] % UPDATES_BETWEEN_CLEANINGS == 0
 
-        def update_block(rows: slice) -> None:
-            part = _scaled_rows(whole, rows, scale, parameter)
-            if self.weight_decay and self.decays_gradient:
-                part += self.weight_decay * parameter[rows]
-            self._rule(parameter[rows], part, [moment[rows] for moment in moments], learning_rate)
+        def update_block(block: slice) -> None:
+            here, moments_here = parameter[block], [moment[block] for moment in moments]
+            for moment, fade in zip(moments_here, self.moments.values(), strict=True):
+                moment *= fade
+                if cleaning:
+                    moment[np.abs(moment) < NEXT_TO_NOTHING * np.finfo(moment.dtype).tiny] = 0
+            if isinstance(gradient, RowGradient):
+                first, last = np.searchsorted(gradient.rows, (block.start, block.stop))
+                rows = gradient.rows[first:last] - block.start
+                learning, moments_learning = here[rows], [moment[rows] for moment in moments_here]
+                self._learn(learning, gradient.values[first:last] * factor, moments_learning, learning_rate)
+                here[rows] = learning
+                for moment, learnt in zip(moments_here, moments_learning, strict=True):
+                    moment[rows] = learnt
+            else:
+                part = gradient[block] * factor
+                if decayed:
+                    part += self.weight_decay * here
+                self._learn(here, part, moments_here, learning_rate)
+            self._drift(here, moments_here, learning_rate)
 
         in_row_blocks(parameter, update_block, passes=2 ** len(moments))
 
-    decays_gradient: ClassVar[bool] = True
-
-    def _rule(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
-        """The update of one block, in place; `gradient` may be overwritten."""
+    def _learn(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
+        """What the gradient does to the rows that have one, in place; `gradient` may be overwritten."""
         raise NotImplementedError
 
-
-def _scaled_rows(gradient: Array | RowGradient, rows: slice, scale: float, parameter: Array) -> Array:
-    """scale * gradient[rows], a copy that may be overwritten."""
-    if not isinstance(gradient, RowGradient):
-        return gradient[rows] * gradient.dtype.type(scale)
-    part = np.zeros_like(parameter[rows])
-    first, last = np.searchsorted(gradient.rows, (rows.start, rows.stop))
-    part[gradient.rows[first:last] - rows.start] = gradient.values[first:last] * parameter.dtype.type(scale)
-    return part
+    def _drift(self, parameter: Array, moments: list[Array], learning_rate: float) -> None:
+        """What the moments do to every row, in place."""
 
 
 class SGD(Optimizer):
@@ -89,27 +111,28 @@ class SGD(Optimizer):
 class Momentum(Optimizer):
     """v = mu v + g; theta -= eta v, mu = 0.9 (Polyak 1964, in the form of Sutskever et al. 2013 that PyTorch uses)."""
 
-    moments = ("velocity",)
-    default_learning_rate = 0.1
     mu = 0.9
+    moments: ClassVar[dict[str, float]] = {"velocity": mu}
+    default_learning_rate = 0.1
 
-    def _rule(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
+    def _learn(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
         (velocity,) = moments
-        velocity *= self.mu
         velocity += gradient
+
+    def _drift(self, parameter: Array, moments: list[Array], learning_rate: float) -> None:
+        (velocity,) = moments
         parameter -= learning_rate * velocity
 
 
 class Nesterov(Momentum):
     """v = mu v + g; theta -= eta (g + mu v) (Nesterov 1983; Sutskever et al. 2013)."""
 
-    def _rule(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
-        (velocity,) = moments
-        velocity *= self.mu
-        velocity += gradient
-        gradient += self.mu * velocity
-        gradient *= learning_rate
-        parameter -= gradient
+    def _learn(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
+        super()._learn(parameter, gradient, moments, learning_rate)
+        parameter -= learning_rate * gradient
+
+    def _drift(self, parameter: Array, moments: list[Array], learning_rate: float) -> None:
+        super()._drift(parameter, moments, self.mu * learning_rate)
 
 
 class RMSprop(Optimizer):
@@ -117,14 +140,13 @@ class RMSprop(Optimizer):
     6.5).
     """
 
-    moments = ("square",)
-    default_learning_rate = 0.002
     alpha = 0.99
     epsilon = 1e-8
+    moments: ClassVar[dict[str, float]] = {"square": alpha}
+    default_learning_rate = 0.002
 
-    def _rule(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
+    def _learn(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
         (square,) = moments
-        square *= self.alpha
         square += (1 - self.alpha) * gradient * gradient
         gradient *= learning_rate
         gradient /= np.sqrt(square) + self.epsilon
@@ -134,28 +156,30 @@ class RMSprop(Optimizer):
 class Adam(Optimizer):
     """Moving averages of gradient and square, corrected for their start at zero (Kingma & Ba 2015, Algorithm 1)."""
 
-    moments = ("mean", "square")
-    default_learning_rate = 0.002
     beta_mean = 0.9
     beta_square = 0.999
     epsilon = 1e-8
+    moments: ClassVar[dict[str, float]] = {"mean": beta_mean, "square": beta_square}
+    default_learning_rate = 0.002
 
-    def _rule(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
+    def _learn(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
         mean, square = moments
-        updates = int(self.state["updates"])
-        mean *= self.beta_mean
         mean += (1 - self.beta_mean) * gradient
-        square *= self.beta_square
         gradient *= gradient
         gradient *= 1 - self.beta_square
         square += gradient
-        # Early averages start at zero (Kingma & Ba 2015, section 3): both are divided by 1 - beta^t.
-        np.sqrt(square, out=gradient)
-        gradient *= 1 / np.sqrt(1 - self.beta_square**updates)
-        gradient += self.epsilon
-        np.divide(mean, gradient, out=gradient)
-        gradient *= learning_rate / (1 - self.beta_mean**updates)
-        parameter -= gradient
+
+    def _drift(self, parameter: Array, moments: list[Array], learning_rate: float) -> None:
+        mean, square = moments
+        updates = int(self.state["updates"])
+        # Early averages start at zero (Kingma & Ba 2015, section 3): both are divided by 1 - beta^t. The root of the
+        # square's correction leaves the fraction, as at the end of the paper's section 2, so that one pass does less.
+        root = math.sqrt(1 - self.beta_square**updates)
+        step = np.sqrt(square)
+        step += self.epsilon * root
+        np.divide(mean, step, out=step)
+        step *= learning_rate * root / (1 - self.beta_mean**updates)
+        parameter -= step
 
 
 class AdamW(Adam):
@@ -163,10 +187,10 @@ class AdamW(Adam):
 
     decays_gradient = False
 
-    def _rule(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
+    def _drift(self, parameter: Array, moments: list[Array], learning_rate: float) -> None:
         if self.weight_decay:
             parameter *= 1 - learning_rate * self.weight_decay
-        super()._rule(parameter, gradient, moments, learning_rate)
+        super()._drift(parameter, moments, learning_rate)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

@@ -23,7 +23,7 @@ from rnn_core.numerics import Array
 WORTH_A_THREAD = 8_000_000
 
 # Numbers, times passes over them, that an element-wise update must touch before another thread is worth waking.
-NUMBERS_WORTH_A_THREAD = 1_500_000
+NUMBERS_WORTH_A_THREAD = 6_000_000
 # Numbers of a block that an update passes over several times: few enough to stay in the cache with their companions,
 # and so many that the threads seldom meet at Python's lock between two calls.
 CACHED_NUMBERS = 128 * 1024

@@ -62,7 +62,7 @@ from rnn_core.training import (
     train,
 )
 
-LOOK_SECONDS = 0.1  # how often requests are looked for
+LOOK_SECONDS = 0.04  # how often requests are looked for
 COMMIT_SECONDS = 0.25  # how often new rows become visible
 HEARTBEAT_SECONDS = 1.0
 CHECKPOINT_SHARE = 0.05  # Checkpoints may cost so much of the time: on a slow disk they come less often.

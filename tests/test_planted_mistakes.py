@@ -303,15 +303,15 @@ MISTAKES = [
     Mistake(
         "Adam's bias correction is missing",
         "optimizers.py",
-        "learning_rate / (1 - self.beta_mean**updates)",
-        "learning_rate",
+        "learning_rate * root / (1 - self.beta_mean**updates)",
+        "learning_rate * root",
         published_rule("adam"),
     ),
     Mistake(
-        "Nesterov looks ahead along the old velocity",
+        "Nesterov looks too far ahead",
         "optimizers.py",
-        "        velocity += gradient\n        gradient += self.mu * velocity\n",
-        "        gradient, velocity[...] = gradient + self.mu * velocity, velocity + gradient\n",
+        "super()._drift(parameter, moments, self.mu * learning_rate)",
+        "parameter -= learning_rate * moments[0] - learning_rate * self.mu * moments[0] / 2",
         published_rule("nesterov"),
     ),
     Mistake(
