@@ -125,8 +125,11 @@ def serve() -> None:
 
     def reap(*_: Any) -> None:
         for pid in list(children):
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                children.remove(pid)
+            # A child that ends while this very loop is under way is reaped by the handler's own.
+            with contextlib.suppress(ChildProcessError):
+                if not os.waitpid(pid, os.WNOHANG)[0]:
+                    continue
+            children.discard(pid)
 
     signal.signal(signal.SIGCHLD, reap)
     for line in sys.stdin:
