@@ -27,18 +27,18 @@ def loss_table(
     references: Mapping[str, float],
 ) -> pd.DataFrame:
     """steps (n,), losses (n,) in nats, validation {step: nats}, references {UNIGRAM | UNIFORM: nats}
-    -> long table (series, line, step, nats) of at most 800 rows, for `loss_chart`."""
+    -> long table (series, line, step, nats) of at most 504 rows, for `loss_chart`."""
     parts = []
     if len(steps):
-        outline = thin(losses, 400)
+        outline = thin(losses, 300)
         parts.append(_part(TRAINING, RAW, steps[outline], losses[outline]))
         running = smooth(losses, len(losses) // 60)
-        places = np.unique(np.linspace(0, len(steps) - 1, 160).astype(int))
+        places = np.unique(np.linspace(0, len(steps) - 1, 120).astype(int))
         parts.append(_part(TRAINING, MEAN, steps[places], running[places]))
     if validation:
         known = np.array(sorted(validation))
         nats = np.array([validation[int(step)] for step in known])
-        kept = thin(nats, 150)
+        kept = thin(nats, 80)
         parts.append(_part(VALIDATION, DOTS, known[kept], nats[kept]))
     last = max([1.0, *steps[-1:], *validation])
     parts += [_part(series, REFERENCE, [0, last], [nats, nats]) for series, nats in references.items()]
@@ -70,7 +70,10 @@ def loss_chart(table: pd.DataFrame, unit: str) -> alt.LayerChart:
         base.mark_line(strokeWidth=1.6, strokeDash=[5, 4]).transform_filter(f"datum.line == '{REFERENCE}'"),
         base.mark_line(strokeWidth=2.4).transform_filter(f"datum.line == '{MEAN}'"),
         base.mark_line(strokeWidth=1.6, point=alt.OverlayMarkDef(size=28)).transform_filter(f"datum.line == '{DOTS}'"),
-        base.mark_point(size=80, opacity=0, filled=True).encode(tooltip=tooltip),
+        # Each of these is an element of the page: the outline has too many of them, and says little in a tooltip.
+        base.mark_point(size=80, opacity=0, filled=True)
+        .encode(tooltip=tooltip)
+        .transform_filter(f"datum.line != '{RAW}'"),
         height=320,
     )
 
@@ -85,12 +88,12 @@ def threshold(settings: TrainingSettings) -> float | None:
 
 
 def gradient_norm_table(before: Curve, after: Curve, threshold: float | None) -> pd.DataFrame:
-    """Norms before and after clipping, and the limit -> long table (series, step, norm) of at most 800 rows."""
+    """Norms before and after clipping, and the limit -> long table (series, step, norm) of at most 302 rows."""
     parts = []
     for series, (steps, norms) in ((BEFORE, before), (AFTER, after)):
         # A log axis has no place for zero or for what is not finite.
         usable = np.flatnonzero(np.isfinite(norms) & (norms > 0))
-        places = usable[thin(np.log(norms[usable]), 300)]
+        places = usable[thin(np.log(norms[usable]), 150)]
         parts.append(pd.DataFrame({"series": series, "step": steps[places], "norm": norms[places]}))
     steps = before[0]
     if threshold is not None and len(steps):

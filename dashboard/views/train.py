@@ -22,9 +22,9 @@ YOUNG_SECONDS = 20.0
 POLL_SECONDS = 1.0
 """Between two looks at a training while it is young."""
 
-STATE_SECONDS, CURVES_SECONDS = 2.0, 6.0
-"""The same once it is older, and its curves change slowly: a browser takes a fifth of a second of a core to draw them
-anew, which the training misses."""
+STATE_SECONDS, CURVES_SECONDS = 3.0, 8.0
+"""The same once it is older, and its curves change slowly: a browser takes a tenth of a second of a core to draw the
+numbers anew and a fifth for the curves, which the training misses."""
 
 ANSWER_SECONDS = 0.25
 
@@ -102,8 +102,7 @@ def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training:
 
 
 def watch(run: Run) -> None:
-    seconds = looks(run, STATE_SECONDS)
-    st.fragment(widgets.guarded(state), run_every=seconds)(run, seconds)
+    st.fragment(widgets.guarded(state))(run)
     seconds = looks(run, CURVES_SECONDS)
     st.fragment(widgets.guarded(course), run_every=seconds)(run, seconds)
     if library.mine(run) and hosting.caps() is not None:
@@ -111,19 +110,17 @@ def watch(run: Run) -> None:
 
 
 def looks(run: Run, later: float) -> float | None:
-    """Seconds between two looks: often at a young training, every `later` seconds at an older one; None: it is over."""
+    """Seconds between two looks: often at a young training, or one that pauses and makes a step now and then; every
+    `later` seconds at an older one; None: it is over.
+    """
     young = session.history(run).latest.get("elapsed_seconds", 0.0) < YOUNG_SECONDS
-    return widgets.poll_seconds(run, POLL_SECONDS if young else later)
+    return widgets.poll_seconds(run, POLL_SECONDS if young or run.status().state == "paused" else later)
 
 
-def state(run: Run, seconds: float | None) -> None:
-    """One look at the run: how it stands, what can be asked of it, its numbers. Again and again while it moves."""
-    if seconds != looks(run, STATE_SECONDS):
-        st.rerun()
+def state(run: Run) -> None:
+    """How the run stands, and what can be asked of it: drawn again when that changes, or after a click."""
     try:
         status = run.status()
-        history = session.history(run)
-        history.update()
     except UserError as error:
         widgets.problem("This training cannot be read", error)
         return
@@ -133,8 +130,28 @@ def state(run: Run, seconds: float | None) -> None:
     if unheard is not None:
         widgets.problem("The training did not hear this", unheard)
     explanation(run, status)
-    progress(status, history)
+    seconds = looks(run, STATE_SECONDS)
+    st.fragment(widgets.guarded(pulse), run_every=seconds)(run, standing(run, status), seconds)
     onwards(run, status)
+
+
+def standing(run: Run, status: RunStatus) -> tuple[object, ...]:
+    """What `state` draws of it, the numbers aside."""
+    return status.state, status.message, status.checkpoint_step is not None, in_line(run, status)
+
+
+def pulse(run: Run, drawn: tuple[object, ...], seconds: float | None) -> None:
+    """One look at the run: how far it is, and its numbers. Again and again while it moves."""
+    try:
+        status = run.status()
+        history = session.history(run)
+        history.update()
+    except UserError as error:
+        widgets.problem("This training cannot be read", error)
+        return
+    if standing(run, status) != drawn or seconds != looks(run, STATE_SECONDS):
+        st.rerun()
+    progress(status, history)
     numbers(run, history)
 
 
@@ -325,8 +342,10 @@ def curves(run: Run, history: History) -> None:
         st.subheader("Loss", anchor=False)
         references = {charts.UNIFORM: facts.uniform_nats, charts.UNIGRAM: facts.unigram_nats}
         table = charts.loss_table(history.loss.steps, history.loss.values, history.validation, references)
-        widgets.chart(
-            charts.loss_chart(table, widgets.unit(run.config.text.unit)),
+        widgets.live_chart(
+            charts.loss_chart,
+            table,
+            widgets.unit(run.config.text.unit),
             alt_text="Training and validation loss over the steps of the training",
             key="loss chart",
         )
@@ -336,8 +355,9 @@ def curves(run: Run, history: History) -> None:
         table = charts.gradient_norm_table(
             (before.steps, before.values), (after.steps, after.values), charts.threshold(run.config.training)
         )
-        widgets.chart(
-            charts.gradient_norm_chart(table),
+        widgets.live_chart(
+            charts.gradient_norm_chart,
+            table,
             alt_text="Norm of the gradient over the steps of the training, before and after clipping",
             key="gradient norm chart",
         )
