@@ -19,11 +19,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
-from rnn_core.cells import ALL, Cell, Weights, in_blocks
+from rnn_core.cells import ALL, Cell, Weights, in_blocks, side_by_side
 from rnn_core.numerics import Array
 from rnn_core.threads import CACHED_NUMBERS, equal_part, product, run_side_by_side, thread_count
 
@@ -37,7 +36,7 @@ WORTH_SHARING_A_STEP = 4_500_000
 class LayerTrace:
     """What one layer did over T steps: the record that every walk back reads.
 
-    kept (kept_blocks, T, B, H), states (T+1, B, state_blocks*H) with the initial state first. `from_below` is the
+    kept (kept_blocks, T, B, H), blocks (state_blocks, T+1, B, H) with the initial state first. `from_below` is the
     matrix U (H, G*H) through which a deeper layer hears the one below it, `mask_below` the dropout mask on that way
     (both None for the first layer, whose input side belongs to the model).
     """
@@ -45,18 +44,23 @@ class LayerTrace:
     cell: Cell
     weights: Weights
     kept: Array
-    states: Array
+    blocks: Array
     from_below: Array | None = None
     mask_below: Array | None = None
 
     @property
     def hidden_size(self) -> int:
-        return int(self.states.shape[-1]) // self.cell.state_blocks
+        return int(self.blocks.shape[-1])
 
     @property
     def hidden(self) -> Array:
         """h_1 .. h_T, (T, B, H): what the layer shows to the one above."""
-        return self.states[1:, :, : self.hidden_size]
+        return self.blocks[0, 1:]
+
+    @cached_property
+    def states(self) -> Array:
+        """(T+1, B, S), S = state_blocks * H: the state as one vector, [h | c] for LSTM."""
+        return side_by_side(self.blocks)
 
     @cached_property
     def slopes(self) -> Array:
@@ -66,14 +70,15 @@ class LayerTrace:
     def slopes_at(self, positions: slice, sequences: slice = ALL) -> Array:
         """The same for some steps and sequences."""
         kept, weights = self.kept[:, positions, sequences], self.weights.of_sequences(sequences)
-        before, after = self.states[:-1][positions, sequences], self.states[1:][positions, sequences]
+        before, after = self.blocks[:, :-1][:, positions, sequences], self.blocks[:, 1:][:, positions, sequences]
         slopes = np.empty((self.cell.slope_blocks, *kept.shape[1:]), kept.dtype)
         self.cell.slopes(kept, before, after, weights, slopes)
         return slopes
 
     def weight_gradients(self, local: Array, positions: slice = ALL) -> dict[str, Array]:
         """Gradients of W, b (and b_n) from `local` deltas (·, P, B, H) that belong to these positions."""
-        return self.cell.weight_gradients(local, self.kept[:, positions], self.states[:-1][positions], self.weights)
+        before = self.blocks[:, :-1][:, positions]
+        return self.cell.weight_gradients(local, self.kept[:, positions], before, self.weights)
 
     def gradient_below(self, local: Array, positions: slice = ALL) -> Array:
         """Gradient with respect to the hidden state of the layer below at these positions."""
@@ -89,12 +94,14 @@ class LayerTrace:
 
 
 def forward(cell: Cell, weights: Weights, kept: Array, initial: Array) -> Array:
-    """kept (·, T, B, H) holding the drive, initial (B, S) -> states (T+1, B, S). Fills `kept` on the way."""
-    steps = kept.shape[1]
-    states = np.empty((steps + 1, *initial.shape), kept.dtype)
-    states[0] = initial
+    """kept (·, T, B, H) holding the drive, initial (B, S) -> states (state_blocks, T+1, B, H). Fills `kept` on the
+    way.
+    """
+    _, steps, batch, size = kept.shape
+    states = np.empty((cell.state_blocks, steps + 1, batch, size), kept.dtype)
+    states[:, 0] = in_blocks(initial, size)
     for t in range(steps):
-        cell.step(kept[:, t], states[t], weights, states[t + 1])
+        cell.step(kept[:, t], states[:, t], weights, states[:, t + 1])
     return states
 
 
@@ -127,53 +134,59 @@ def _walk_back(layer: LayerTrace, d_hidden: Array, local: Array, d_states: Array
     def walk(thread: int) -> None:
         own = equal_part(batch, thread, threads)
         weights = layer.weights.of_sequences(own)
-        d_state = np.zeros_like(layer.states[0, own])
+        d_state = np.zeros_like(layer.blocks[:, 0, own])
         for end in range(steps, 0, -stretch):
             start = max(0, end - stretch)
             slopes = layer.slopes_at(slice(start, end), own)
             for t in range(end - 1, start - 1, -1):
-                d_state[:, :size] += d_hidden[t, own]
+                d_state[0] += d_hidden[t, own]
                 if d_states is not None:
-                    d_states[t, own] = d_state
+                    d_states[t, own] = side_by_side(d_state)
                 d_state = layer.cell.step_back(d_state, slopes[:, t - start], weights, local[:, t, own])
 
     run_side_by_side(walk, threads)
 
 
-class Round(NamedTuple):
+@dataclass(eq=False)
+class Round:
     """Round j of the walk in which all losses go back together; for every layer, positions k = 0 .. T-1-j, loss t = k +
     j.
 
-    local[l] (·, T-j, B, H): gradient of E_{k+j} with respect to the pre-activations at k; d_state[l] (T-j, B, S): to
-    the state.
+    local[l] (·, T-j, B, H): gradient of E_{k+j} with respect to the pre-activations at k; d_blocks[l] (state_blocks,
+    T-j, B, H): to the state.
     """
 
     lag: int
     local: list[Array]
-    d_state: list[Array]
+    d_blocks: list[Array]
+
+    @cached_property
+    def d_state(self) -> list[Array]:
+        """(T-j, B, S) for every layer: the same with the state as one vector."""
+        return [side_by_side(blocks) for blocks in self.d_blocks]
 
 
 def rounds(stack: list[LayerTrace], d_hidden: Array, last: int | None = None) -> Iterator[Round]:
     """Walk all losses back at once, lag 0 to `last` (default T - 1). d_hidden (T, B, H) as in `full`."""
     steps = len(d_hidden)
     last = steps - 1 if last is None else min(last, steps - 1)
-    d_states = [np.zeros((steps, *layer.states.shape[1:]), layer.kept.dtype) for layer in stack]
-    d_states[-1][..., : d_hidden.shape[-1]] += d_hidden
+    d_states = [np.zeros_like(layer.blocks[:, 1:]) for layer in stack]
+    d_states[-1][0] += d_hidden
     for lag in range(last + 1):
         here = slice(0, steps - lag)
         locals_: list[Array] = [np.empty(0)] * len(stack)
         before: list[Array] = [np.empty(0)] * len(stack)
         for depth in range(len(stack) - 1, -1, -1):
             layer, d_state = stack[depth], d_states[depth]
-            local = np.empty((layer.cell.local_blocks, *d_state.shape[:-1], layer.hidden_size), d_state.dtype)
+            local = np.empty((layer.cell.local_blocks, *d_state.shape[1:]), d_state.dtype)
             before[depth] = layer.cell.step_back(d_state, layer.slopes[:, here], layer.weights, local)
             locals_[depth] = local
             if depth:
                 # The layer below hears of the same loss at the same moment, within the same round.
-                d_states[depth - 1][..., : layer.hidden_size] += layer.gradient_below(local, here)
+                d_states[depth - 1][0] += layer.gradient_below(local, here)
         yield Round(lag, locals_, d_states)
         # Position k hands its gradient to position k - 1; the first position has nobody before it.
-        d_states = [gradient[1:] for gradient in before]
+        d_states = [gradient[:, 1:] for gradient in before]
 
 
 def windowed(stack: list[LayerTrace], d_hidden: Array, window: int) -> list[Array]:
@@ -181,11 +194,11 @@ def windowed(stack: list[LayerTrace], d_hidden: Array, window: int) -> list[Arra
     `bptt_truncate`). Returns local (·, T, B, H) for every layer, summed over the losses that reach each position.
     """
     totals: list[Array] = []
-    for lag, locals_, _ in rounds(stack, d_hidden, window):
-        if lag == 0:
-            totals = locals_
+    for item in rounds(stack, d_hidden, window):
+        if item.lag == 0:
+            totals = item.local
             continue
-        for total, local in zip(totals, locals_, strict=True):
+        for total, local in zip(totals, item.local, strict=True):
             total[:, : local.shape[1]] += local
     return totals
 

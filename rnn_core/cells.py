@@ -7,10 +7,9 @@ blocks.
 
 Conventions
 - Row vectors: a = drive + h W^T, with W (G*H, H), G gates. `H` hidden units.
-- `state` holds everything that is carried to the next step: h for the simple cells and GRU, [h | c] side by side for
-  LSTM.
-- `kept`, `slopes` and `local` are stacks of blocks (K, ..., H), about one for each gate: they unpack by name, and every
-  block lies together in memory, as fast element-wise arithmetic wants it.
+- A state is everything that is carried to the next step: h for the simple cells and GRU, h and c for LSTM.
+- States, `kept`, `slopes` and `local` are stacks of blocks (K, ..., H): they unpack by name, and every block lies
+  together in memory, as fast element-wise arithmetic wants it.
 - `kept` arrives with the drive in its first G blocks and leaves holding what the reverse needs (the gates' values).
 - `slopes` are the partial derivatives of one step that do not depend on the gradient. They are computed for a whole
   sequence in one call, which is faster than step by step, and worth looking at (saturation = slopes near zero).
@@ -125,26 +124,26 @@ class SimpleCell:
         self.steepest_slope = ACTIVATIONS[activation].steepest_slope
 
     def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
-        """kept (1, ..., H) the drive, before (..., H) -> fills after (..., H)."""
-        np.matmul(weights.seen(before), weights.W_T[0], out=after)
-        after += kept[0]
-        self.phi(after, out=after)
+        """kept (1, ..., H) the drive, before (1, ..., H) -> fills after (1, ..., H)."""
+        h = np.matmul(weights.seen(before[0]), weights.W_T[0], out=after[0])
+        h += kept[0]
+        self.phi(h, out=h)
 
     def slopes(self, kept: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:
         """Fills out (1, ..., H) with phi'(a), from the state after: 1 - s^2, [s > 0] or s (1 - s)."""
-        out[0] = self.slope_from_value(after)
+        out[0] = self.slope_from_value(after[0])
 
     def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
-        """d_state (..., H) dE/ds_t -> fills local (1, ..., H) with delta = dE/da_t; returns dE/ds_{t-1}."""
-        delta = np.multiply(d_state, slopes[0], out=local[0])
-        return weights.seen(delta @ weights.W)
+        """d_state (1, ..., H) dE/ds_t -> fills local (1, ..., H) with delta = dE/da_t; returns dE/ds_{t-1}."""
+        delta = np.multiply(d_state[0], slopes[0], out=local[0])
+        return weights.seen(delta @ weights.W)[None]
 
     def drive_part(self, local: Array) -> Array:
         return local
 
     def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
         """Sum over all leading axes: dE/dW = sum delta_t s_{t-1}^T and dE/db = sum delta_t."""
-        return {"W": _matrix_gradient(local, weights.seen(before)), "b": _bias_gradient(local)}
+        return {"W": _matrix_gradient(local, weights.seen(before[0])), "b": _bias_gradient(local)}
 
 
 class LSTMCell:
@@ -166,27 +165,24 @@ class LSTMCell:
     slope_blocks = 6
 
     def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
-        """kept (4, ..., H) the drive -> the gates; before, after (..., 2H) = [h | c]."""
-        size = kept.shape[-1]
-        h_before, c_before = before[..., :size], before[..., size:]
-        h, c = after[..., :size], after[..., size:]
+        """kept (4, ..., H) the drive -> the gates; before, after (2, ..., H) = h, c."""
+        h_before, c_before = before
+        h, c = after
         gates = weights.through(weights.seen(h_before))
         _add(gates, kept)
         sigmoid(gates[:3], out=gates[:3])
         np.tanh(gates[3], out=gates[3])
         kept[...] = gates
         output, write, forget, candidate = gates
-        c_now = forget * c_before
-        c_now += write * candidate
-        c[...] = c_now
-        np.tanh(c_now, out=c_now)
-        np.multiply(c_now, output, out=h)
+        np.multiply(forget, c_before, out=c)
+        c += write * candidate
+        np.tanh(c, out=h)
+        h *= output
 
     def slopes(self, kept: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:
         """Fills out (6, ..., H): d h/d a_o; d c/d a_i, a_f, a_g; d h/d c; d c/d c_before (the forget gate itself)."""
         output, write, forget, candidate = kept
-        size = kept.shape[-1]
-        c_before, tanh_c = before[..., size:], np.tanh(after[..., size:])
+        c_before, tanh_c = before[1], np.tanh(after[1])
         sigmoid_slope(output, out[0], times=tanh_c)
         sigmoid_slope(write, out[1], times=candidate)
         sigmoid_slope(forget, out[2], times=c_before)
@@ -195,25 +191,23 @@ class LSTMCell:
         out[5] = forget
 
     def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
-        """d_state (..., 2H) = [dE/dh | dE/dc] -> fills local (4, ..., H); returns the same pair one step earlier."""
-        size = slopes.shape[-1]
+        """d_state (2, ..., H) = dE/dh, dE/dc -> fills local (4, ..., H); returns the same pair one step earlier."""
         by_output, h_by_c, forget = slopes[0], slopes[4], slopes[5]
-        d_h = d_state[..., :size]
+        d_h, d_c_itself = d_state
         d_c = d_h * h_by_c  # c also acts through h = o tanh(c)
-        d_c += d_state[..., size:]
+        d_c += d_c_itself
         np.multiply(d_h, by_output, out=local[0])
         _multiply(d_c, slopes[1:4], out=local[1:])
         d_before = np.empty_like(d_state)
-        d_before[..., :size] = weights.seen(weights.back(local))
-        np.multiply(d_c, forget, out=d_before[..., size:])
+        d_before[0] = weights.seen(weights.back(local))
+        np.multiply(d_c, forget, out=d_before[1])
         return d_before
 
     def drive_part(self, local: Array) -> Array:
         return local
 
     def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
-        h_before = before[..., : kept.shape[-1]]
-        return {"W": _matrix_gradient(local, weights.seen(h_before)), "b": _bias_gradient(local)}
+        return {"W": _matrix_gradient(local, weights.seen(before[0])), "b": _bias_gradient(local)}
 
 
 class GRUCell:
@@ -235,8 +229,9 @@ class GRUCell:
     slope_blocks = 5
 
     def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
-        """kept (4, ..., H): the drive in its first three blocks -> r, z, n, q."""
-        recurrence = weights.through(weights.seen(before))
+        """kept (4, ..., H): the drive in its first three blocks -> r, z, n, q; before, after (1, ..., H)."""
+        h_before, h = before[0], after[0]
+        recurrence = weights.through(weights.seen(h_before))
         gates, recurrent, candidate = recurrence[:2], recurrence[2], kept[2]
         _add(gates, kept[:2])
         sigmoid(gates, out=gates)
@@ -246,9 +241,9 @@ class GRUCell:
         kept[3] = recurrent
         candidate += reset * recurrent
         np.tanh(candidate, out=candidate)
-        np.subtract(before, candidate, out=after)
-        after *= update
-        after += candidate
+        np.subtract(h_before, candidate, out=h)
+        h *= update
+        h += candidate
 
     def slopes(self, kept: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:
         """Fills out (5, ..., H): d h/d a_n, a_r, a_z, q, and d h/d h_before by the carry path (the update gate)."""
@@ -259,12 +254,12 @@ class GRUCell:
         np.subtract(1, reset, out=by_reset)
         by_reset *= by_recurrent
         by_reset *= recurrent
-        sigmoid_slope(update, by_update, times=before - candidate)
+        sigmoid_slope(update, by_update, times=before[0] - candidate)
         carry[...] = update
 
     def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
-        """d_state (..., H) -> fills local (4, ..., H) = n, r, z, q; returns dE/dh_{t-1}."""
-        _multiply(d_state, slopes[:4], out=local)
+        """d_state (1, ..., H) -> fills local (4, ..., H) = n, r, z, q; returns dE/dh_{t-1}."""
+        _multiply(d_state[0], slopes[:4], out=local)
         d_before = d_state * slopes[4]
         d_before += weights.seen(weights.back(local[1:]))
         return d_before
@@ -274,7 +269,7 @@ class GRUCell:
 
     def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
         n, r, z, q = _bias_gradient(local).reshape(4, -1)
-        gradients = {"W": _matrix_gradient(local[1:], weights.seen(before)), "b": np.concatenate([r, z, n])}
+        gradients = {"W": _matrix_gradient(local[1:], weights.seen(before[0])), "b": np.concatenate([r, z, n])}
         if weights.b_n is not None:
             gradients["b_n"] = q
         return gradients
@@ -295,17 +290,18 @@ class ResetBeforeGRUCell:
     slope_blocks = 5
 
     def step(self, kept: Array, before: Array, weights: Weights, after: Array) -> None:
-        """kept (3, ..., H) the drive -> r, z, n."""
-        seen = weights.seen(before)
+        """kept (3, ..., H) the drive -> r, z, n; before, after (1, ..., H)."""
+        h_before, h = before[0], after[0]
+        seen = weights.seen(h_before)
         gates, candidate = weights.through(seen, slice(2)), kept[2]
         _add(gates, kept[:2])
         sigmoid(gates, out=gates)
         reset, update = kept[:2] = gates
         candidate += weights.through(reset * seen, slice(2, 3))[0]
         np.tanh(candidate, out=candidate)
-        np.subtract(before, candidate, out=after)
-        after *= update
-        after += candidate
+        np.subtract(h_before, candidate, out=h)
+        h *= update
+        h += candidate
 
     def slopes(self, kept: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:
         """Fills out (5, ..., H): d h/d a_n, d h/d a_z, the carry z, and for the inner product r h: its factor
@@ -313,16 +309,16 @@ class ResetBeforeGRUCell:
         """
         reset, update, candidate = kept
         tanh_slope(candidate, out[0], times=1 - update)
-        sigmoid_slope(update, out[1], times=before - candidate)
+        sigmoid_slope(update, out[1], times=before[0] - candidate)
         out[2] = update
-        sigmoid_slope(reset, out[3], times=weights.seen(before))
+        sigmoid_slope(reset, out[3], times=weights.seen(before[0]))
         out[4] = reset
 
     def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
-        """d_state (..., H) -> fills local (3, ..., H) = r, z, n; returns dE/dh_{t-1}."""
+        """d_state (1, ..., H) -> fills local (3, ..., H) = r, z, n; returns dE/dh_{t-1}."""
         by_candidate, by_update, update, to_reset, reset = slopes
-        np.multiply(d_state, by_candidate, out=local[2])
-        np.multiply(d_state, by_update, out=local[1])
+        np.multiply(d_state[0], by_candidate, out=local[2])
+        np.multiply(d_state[0], by_update, out=local[1])
         d_inner = weights.back(local[2:], slice(2, 3))  # dE/d(r h)
         np.multiply(d_inner, to_reset, out=local[0])
         return d_state * update + weights.seen(d_inner * reset + weights.back(local[:2], slice(2)))
@@ -331,7 +327,7 @@ class ResetBeforeGRUCell:
         return local
 
     def weight_gradients(self, local: Array, kept: Array, before: Array, weights: Weights) -> dict[str, Array]:
-        seen = weights.seen(before)
+        seen = weights.seen(before[0])
         through_gates = _matrix_gradient(local[:2], seen)
         through_candidate = _matrix_gradient(local[2:], kept[0] * seen)
         return {"W": np.concatenate([through_gates, through_candidate]), "b": _bias_gradient(local)}

@@ -447,7 +447,7 @@ class LanguageModel:
         d_states = None
         if omega:
             check_omega(self.config, truncate)
-            d_states = [np.empty_like(layer.states[1:]) for layer in trace.layers]
+            d_states = [np.empty_like(layer.hidden) for layer in trace.layers]
         if truncate is None:
             locals_ = bptt.full(trace.layers, d_hidden, d_states)
         else:
@@ -540,9 +540,9 @@ def _masked(values: Array, mask: Array | None) -> Array:
 def last_states(trace: Trace, lengths: Array | None = None) -> State:
     """State of every layer after each sequence's last real token, (B, S); `lengths` (B,) in steps, default all T."""
     if lengths is None:
-        return [layer.states[-1].copy() for layer in trace.layers]
+        return [side_by_side(layer.blocks[:, -1]).copy() for layer in trace.layers]
     columns = np.arange(len(lengths))
-    return [layer.states[lengths, columns] for layer in trace.layers]
+    return [side_by_side(layer.blocks[:, lengths, columns]) for layer in trace.layers]
 
 
 class _CompactBatch(NamedTuple):

@@ -104,16 +104,16 @@ def test_the_reverse_of_a_step_is_its_transposed_jacobian(cell: str, gru_reset: 
         dtype = np.result_type(drive, before)
         kept = np.zeros((unit.kept_blocks, *lead, H), dtype)
         kept[: unit.gates] = in_blocks(drive, H)
-        after = np.empty((*lead, unit.state_blocks * H), dtype)
-        unit.step(kept, before.astype(dtype), weights, after)
-        return kept, after
+        after = np.empty((unit.state_blocks, *lead, H), dtype)
+        unit.step(kept, in_blocks(before, H).astype(dtype), weights, after)
+        return kept, side_by_side(after)
 
     kept, after = step(drive, before)
     d_after = rng.standard_normal(after.shape)
     local = np.empty((unit.local_blocks, *lead, H))
     slopes = np.empty((unit.slope_blocks, *kept.shape[1:]))
-    unit.slopes(kept, before, after, weights, slopes)
-    d_before = unit.step_back(d_after, slopes, weights, local)
+    unit.slopes(kept, in_blocks(before, H), in_blocks(after, H), weights, slopes)
+    d_before = side_by_side(unit.step_back(in_blocks(d_after, H), slopes, weights, local))
     for analytic, moved in ((side_by_side(unit.drive_part(local)), 0), (d_before, 1)):
         for column in range(analytic.shape[-1]):
             nudge = np.zeros_like((drive, before)[moved], complex)
@@ -129,7 +129,7 @@ def test_all_leading_axes_at_once_are_the_same_steps_one_by_one(cell: str, gru_r
     shape = (4, 2)
     weights = Weights.of(rng.standard_normal((unit.gates * H, H)))
     kept = rng.standard_normal((unit.kept_blocks, *shape, H))
-    before = rng.standard_normal((*shape, unit.state_blocks * H))
+    before = rng.standard_normal((unit.state_blocks, *shape, H))
     one_by_one, after = kept.copy(), np.empty(before.shape)
     unit.step(kept, before, weights, after)
     d_after = rng.standard_normal(after.shape)
@@ -138,13 +138,13 @@ def test_all_leading_axes_at_once_are_the_same_steps_one_by_one(cell: str, gru_r
     local = np.empty((unit.local_blocks, *shape, H))
     d_before = unit.step_back(d_after, slopes, weights, local)
     for t in range(shape[0]):
-        own_after, own_local = np.empty(before[t].shape), np.empty(local[:, t].shape)
-        unit.step(one_by_one[:, t], before[t], weights, own_after)
-        np.testing.assert_allclose(own_after, after[t], rtol=1e-13)
+        own_after, own_local = np.empty(before[:, t].shape), np.empty(local[:, t].shape)
+        unit.step(one_by_one[:, t], before[:, t], weights, own_after)
+        np.testing.assert_allclose(own_after, after[:, t], rtol=1e-13)
         own_slopes = np.empty_like(slopes[:, t])
-        unit.slopes(one_by_one[:, t], before[t], own_after, weights, own_slopes)
-        own_d_before = unit.step_back(d_after[t], own_slopes, weights, own_local)
-        np.testing.assert_allclose(own_d_before, d_before[t], rtol=1e-12)
+        unit.slopes(one_by_one[:, t], before[:, t], own_after, weights, own_slopes)
+        own_d_before = unit.step_back(d_after[:, t], own_slopes, weights, own_local)
+        np.testing.assert_allclose(own_d_before, d_before[:, t], rtol=1e-12)
         np.testing.assert_allclose(own_local, local[:, t], rtol=1e-12)
 
 
@@ -169,7 +169,7 @@ def test_in_the_linear_regime_the_gradient_shrinks_by_rho_at_every_step(cell: st
     rows = np.eye(H)
     for lag in range(1, steps):
         t = steps - lag
-        rows = layer.cell.step_back(rows, layer.slopes[:, t], layer.weights, np.empty((1, H, H)))
+        (rows,) = layer.cell.step_back(rows[None], layer.slopes[:, t], layer.weights, np.empty((1, H, H)))
         gains = np.linalg.svd(rows, compute_uv=False)
         np.testing.assert_allclose(gains, rho**lag, rtol=1e-6)
 
@@ -182,11 +182,11 @@ def test_a_wide_open_lstm_carries_its_gradient_unchanged() -> None:
     model.params["U"][...] = 0
     model.params["W"][...] = 0
     layer = model.forward(np.zeros((steps, 1), int)).layers[0]
-    d_state = np.concatenate([np.zeros((1, H)), np.ones((1, H))], axis=1)
+    d_state = np.stack([np.zeros((1, H)), np.ones((1, H))])
     for t in range(steps - 1, -1, -1):
         d_state = layer.cell.step_back(d_state, layer.slopes[:, t], layer.weights, np.empty((4, 1, H)))
-        np.testing.assert_allclose(d_state[0, H:], sigma(forget_bias) ** (steps - t), rtol=1e-12)
-        np.testing.assert_array_equal(d_state[0, :H], 0)
+        np.testing.assert_allclose(d_state[1], sigma(forget_bias) ** (steps - t), rtol=1e-12)
+        np.testing.assert_array_equal(d_state[0], 0)
 
 
 def test_an_update_gate_of_one_keeps_the_old_state_in_both_grus() -> None:

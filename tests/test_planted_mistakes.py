@@ -71,8 +71,8 @@ MISTAKES = [
     Mistake(
         "a wrong transposition",
         "cells.py",
-        "        return weights.seen(delta @ weights.W)\n",
-        "        return weights.seen(delta @ weights.W_T[0])\n",
+        "        return weights.seen(delta @ weights.W)[None]\n",
+        "        return weights.seen(delta @ weights.W_T[0])[None]\n",
         complex_step("tanh"),
     ),
     Mistake(
@@ -113,10 +113,10 @@ MISTAKES = [
     Mistake(
         "two gates of the GRU in each other's place, forward and back alike",
         "cells.py",
-        "        np.subtract(before, candidate, out=after)\n        after *= update\n        after += candidate\n\n"
+        "        np.subtract(h_before, candidate, out=h)\n        h *= update\n        h += candidate\n\n"
         "    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:\n"
         '        """Fills out (5, ..., H): d h/d a_n, a_r, a_z, q',
-        "        np.subtract(candidate, before, out=after)\n        after *= update\n        after += before\n\n"
+        "        np.subtract(candidate, h_before, out=h)\n        h *= update\n        h += h_before\n\n"
         "    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:\n"
         '        """Fills out (5, ..., H): d h/d a_n, a_r, a_z, q',
         textbook("gru"),
@@ -160,15 +160,15 @@ MISTAKES = [
     Mistake(
         "each loss hands its gradient to its own position again",
         "bptt.py",
-        "d_states = [gradient[1:] for gradient in before]",
-        "d_states = [gradient[:-1] for gradient in before]",
+        "d_states = [gradient[:, 1:] for gradient in before]",
+        "d_states = [gradient[:, :-1] for gradient in before]",
         truncated_complex_step("gru"),
     ),
     Mistake(
         "a carried state is forgotten",
         "bptt.py",
-        "states[0] = initial",
-        "states[0] = 0",
+        "states[:, 0] = in_blocks(initial, size)",
+        "states[:, 0] = 0",
         textbook("tanh"),
     ),
     Mistake(
@@ -189,8 +189,8 @@ MISTAKES = [
     Mistake(
         "the state that is carried on is the padding's",
         "model.py",
-        "layer.states[lengths, columns]",
-        "layer.states[-1][columns]",
+        "layer.blocks[:, lengths, columns]",
+        "layer.blocks[:, -1][:, columns]",
         Witness(
             "test_gradients",
             "test_the_state_after_training_is_the_state_after_the_last_real_word",
@@ -265,8 +265,8 @@ MISTAKES = [
     Mistake(
         "variational dropout is not dropped on the recurrent way back",
         "cells.py",
-        "        return weights.seen(delta @ weights.W)\n",
-        "        return delta @ weights.W\n",
+        "        return weights.seen(delta @ weights.W)[None]\n",
+        "        return (delta @ weights.W)[None]\n",
         dropped_complex_step(variational=True),
     ),
     # Omega.
@@ -280,12 +280,12 @@ MISTAKES = [
     Mistake(
         "Omega looks at dE/ds before the step's own loss has joined",
         "bptt.py",
-        "                d_state[:, :size] += d_hidden[t, own]\n"
+        "                d_state[0] += d_hidden[t, own]\n"
         "                if d_states is not None:\n"
-        "                    d_states[t, own] = d_state\n",
+        "                    d_states[t, own] = side_by_side(d_state)\n",
         "                if d_states is not None:\n"
-        "                    d_states[t, own] = d_state\n"
-        "                d_state[:, :size] += d_hidden[t, own]\n",
+        "                    d_states[t, own] = side_by_side(d_state)\n"
+        "                d_state[0] += d_hidden[t, own]\n",
         Witness(
             "test_regularizers",
             "test_training_with_omega_adds_its_immediate_gradient_to_w_alone",

@@ -87,7 +87,7 @@ def _column(trace: Trace, column: int, length: int) -> Trace:
     return trace._replace(
         inputs=trace.inputs[:length, own],
         layers=[
-            dataclasses.replace(layer, kept=layer.kept[:, :length, own], states=layer.states[: length + 1, own])
+            dataclasses.replace(layer, kept=layer.kept[:, :length, own], blocks=layer.blocks[:, : length + 1, own])
             for layer in trace.layers
         ],
         hidden=trace.hidden[:length, own],

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnn_core.bptt import LayerTrace
-from rnn_core.cells import ALL, Cell, GRUCell, LSTMCell, SimpleCell, Weights, in_blocks
+from rnn_core.cells import ALL, Cell, GRUCell, LSTMCell, SimpleCell, Weights, in_blocks, side_by_side
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
 from rnn_core.model import Trace
 from rnn_core.numerics import Array
@@ -39,7 +39,7 @@ class Recurrence:
         exponents are those of the single layers together. Its singular values are not.
         """
         self.layers: list[LayerTrace] = trace.layers if layer is None else [trace.layers[layer]]
-        self.widths = [int(item.states.shape[-1]) for item in self.layers]
+        self.widths = [item.cell.state_blocks * item.hidden_size for item in self.layers]
         self.edges = np.cumsum(self.widths)[:-1]
 
     @property
@@ -56,7 +56,8 @@ class Recurrence:
         for depth in range(len(self.layers) - 1, -1, -1):
             layer = self.layers[depth]
             local = np.empty((layer.cell.local_blocks, *lead, layer.hidden_size), d_state.dtype)
-            parts[depth] = layer.cell.step_back(parts[depth], slopes[depth], layer.weights, local)
+            blocks = in_blocks(parts[depth], layer.hidden_size)
+            parts[depth] = side_by_side(layer.cell.step_back(blocks, slopes[depth], layer.weights, local))
             locals_.insert(0, local)
             if depth:
                 parts[depth - 1][..., : layer.hidden_size] += layer.gradient_below(local)

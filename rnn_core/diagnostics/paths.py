@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnn_core.bptt import LayerTrace
-from rnn_core.cells import GRUCell, LSTMCell, SimpleCell
+from rnn_core.cells import GRUCell, LSTMCell, SimpleCell, in_blocks, side_by_side
 from rnn_core.diagnostics.flow import GradientFlow, median_by_lag, relative_decay
 from rnn_core.diagnostics.jacobian import GATE_NAMES
 from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
@@ -26,7 +26,7 @@ def path_contributions(layer: LayerTrace, d_state: Array, positions: slice, sequ
     cell, weights, size = layer.cell, layer.weights, layer.hidden_size
     slopes, kept = layer.slopes[:, positions, sequence], layer.kept[:, positions, sequence]
     delta = np.empty((cell.local_blocks, len(d_state), size))
-    before = cell.step_back(d_state, slopes, weights, delta)
+    before = side_by_side(cell.step_back(in_blocks(d_state, size), slopes, weights, delta))
     if isinstance(cell, SimpleCell):
         return {"hidden": before}
     W = weights.W.reshape(cell.gates, size, size)
