@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
+from functools import cache
 from mmap import mmap
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -45,11 +46,21 @@ ALIGNMENT = 64  # bytes: a cache line
 
 def processes_for(config: ModelConfig, steps: int, batch: int) -> int:
     """How many processes share a batch of this shape: 1 where that gains nothing."""
+    return max(1, min(thread_count(), batch // LEAST_SEQUENCES)) if worth_sharing(config, steps * batch) else 1
+
+
+def worth_sharing(config: ModelConfig, positions: int) -> bool:
+    """Whether a batch of so many positions has enough to do, and enough of it in the walks."""
+    walking, multiplied = operations(config)
+    return 6 * positions * multiplied >= WORTH_A_PROCESS and walking >= LEAST_WALKING * multiplied
+
+
+@cache
+def operations(config: ModelConfig) -> tuple[int, int]:
+    """Multiplications of a position: those of the recurrent matrices, and these with the output matrix's."""
     shapes = parameter_shapes(config)
     walking = sum(math.prod(shapes["W" + layer_suffix(depth)]) for depth in range(config.layers))
-    multiplied = walking + config.vocabulary_size * config.hidden_size
-    worth_it = 6 * steps * batch * multiplied >= WORTH_A_PROCESS and walking >= LEAST_WALKING * multiplied
-    return max(1, min(thread_count(), batch // LEAST_SEQUENCES)) if worth_it else 1
+    return walking, walking + config.vocabulary_size * config.hidden_size
 
 
 class Share(NamedTuple):
