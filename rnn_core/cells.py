@@ -33,12 +33,12 @@ ALL = slice(None)
 
 def in_blocks(array: Array, size: int) -> Array:
     """(..., K*H), H = `size` -> (K, ..., H), a view."""
-    return np.moveaxis(array.reshape(*array.shape[:-1], -1, size), -2, 0)
+    return np.moveaxis(array.reshape(*array.shape[:-1], array.shape[-1] // size, size), -2, 0)
 
 
 def side_by_side(blocks: Array) -> Array:
     """(K, ..., H) -> (..., K*H): the reverse of `in_blocks`."""
-    return np.moveaxis(blocks, 0, -2).reshape(*blocks.shape[1:-1], -1)
+    return np.moveaxis(blocks, 0, -2).reshape(*blocks.shape[1:-1], len(blocks) * blocks.shape[-1])
 
 
 class Weights(NamedTuple):

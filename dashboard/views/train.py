@@ -102,8 +102,8 @@ def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training:
 
 
 def watch(run: Run) -> None:
-    st.fragment(widgets.guarded(state))(run)
     seconds = looks(run, CURVES_SECONDS)
+    st.fragment(widgets.guarded(state))(run)
     st.fragment(widgets.guarded(course), run_every=seconds)(run, seconds)
     if library.mine(run) and hosting.caps() is not None:
         st.caption(wording.SHARE)
@@ -114,7 +114,8 @@ def looks(run: Run, later: float) -> float | None:
     `later` seconds at an older one; None: it is over.
     """
     young = session.history(run).latest.get("elapsed_seconds", 0.0) < YOUNG_SECONDS
-    return widgets.poll_seconds(run, POLL_SECONDS if young or run.status().state == "paused" else later)
+    often = widgets.at_work(run) and (young or run.status().state == "paused")
+    return widgets.poll_seconds(run, POLL_SECONDS if often else later)
 
 
 def state(run: Run) -> None:
