@@ -40,7 +40,7 @@ from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 from rnn_core.model import ModelConfig
 from rnn_core.runs import RUN_ID, Run, delete_run, disk_error, worker_alive
 from rnn_core.text import PreparedCorpus
-from rnn_core.threads import usable_cores
+from rnn_core.threads import limited_threads, usable_cores
 from rnn_core.training import Plan, TrainingSettings
 
 VARIABLE = "SEE_BPTT_HOSTED"
@@ -155,7 +155,8 @@ def check_training(
                 f"you ask for {what.format(asked)}, and this server allows {most:,}. "
                 "Choose less, or run the app on your own machine."
             )
-    estimate = memory.estimate_for(corpus, model, training)
+    with limited_threads(caps.threads_each):  # which says how many processes will share its batches
+        estimate = memory.estimate_for(corpus, model, training)
     needed = estimate.total_bytes + (together - 1) * (estimate.total_bytes - estimate.process_bytes)
     # What other processes need comes first: a training that is killed for its size helps nobody.
     most_bytes = min(caps.memory_megabytes * 10**6, memory.available_bytes())

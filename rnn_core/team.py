@@ -186,12 +186,14 @@ class _Member:
         self.pipe, theirs = Pipe()
         command = f"from rnn_core.team import serve; serve({theirs.fileno()}, {memory.file}, {number}, {processes})"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", command],
+            # Modules are looked for where this process does, and not in whatever folder it was started in (-P).
+            [sys.executable, "-P", "-c", command],
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             pass_fds=[theirs.fileno(), memory.file],
             # A session of its own: Ctrl-C is for the process that trains, which ends its members in good order.
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
         )
         theirs.close()
         # Also where nobody calls `close`, as when a training is dropped half-way.

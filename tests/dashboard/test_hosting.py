@@ -26,6 +26,7 @@ from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 from rnn_core.model import ModelConfig
 from rnn_core.runs import Run, worker_alive
 from rnn_core.text import TextSettings
+from rnn_core.threads import limited_threads
 from rnn_core.training import TrainingSettings
 from rnn_core.work import work
 from tests.dashboard.conftest import APP, running_server
@@ -575,6 +576,20 @@ def test_networks_that_share_a_process_are_weighed_together() -> None:
     hosting.check_training(corpus, config, TrainingSettings(), caps)
     with pytest.raises(SettingsError, match="MB of memory"):
         hosting.check_training(corpus, config, TrainingSettings(), caps, together=4)
+
+
+def test_the_processes_that_share_a_trainings_batches_are_those_that_it_may_have(monkeypatch) -> None:
+    monkeypatch.setenv("RNN_CORE_THREADS", "4")
+    monkeypatch.setattr(hosting, "usable_cores", lambda: 4)
+    corpus = agreement()
+    config = ModelConfig(cell="lstm", vocabulary_size=len(corpus.vocabulary), hidden_size=250)
+    with limited_threads(1):
+        alone = memory.estimate_for(corpus, config, TrainingSettings()).total_bytes
+    assert memory.estimate_for(corpus, config, TrainingSettings()).total_bytes > alone + 3 * memory.MEMBER_BYTES
+    enough_for_one = replace(CAPS, memory_megabytes=2 + alone // 10**6)
+    hosting.check_training(corpus, config, TrainingSettings(), replace(enough_for_one, trainings=4))
+    with pytest.raises(SettingsError, match="MB of memory"):
+        hosting.check_training(corpus, config, TrainingSettings(), replace(enough_for_one, trainings=1))
 
 
 def test_a_runs_folder_tells_nobody_the_secret_of_its_owner(hosted, visiting, runs_folder, monkeypatch) -> None:
