@@ -126,10 +126,13 @@ def speed_with_and_without_page(runs: Path, corpus: Path, browser: Browser, seco
                 speeds[path].append(words_per_second(run, seconds))
     print("\n| page open | words/s | of the command line's alone (lowest to highest) |\n|---|---|---|")
     print(f"| none | {np.median(speeds['alone']):,.0f} | 1 |")
+    share = {}
     for path in PAGES:
         ratio = np.array(speeds[path]) / np.array(speeds["alone"])
+        share[path] = float(np.median(ratio))
         spread = f"{np.median(ratio):.3f} ({ratio.min():.3f} to {ratio.max():.3f})"
         print(f"| {path} | {np.median(speeds[path]):,.0f} | {spread} |", flush=True)
+    print("\n" + machine.goal("with the Train page open, of the speed alone,", 0.95, share["train"]), flush=True)
 
 
 @contextmanager
@@ -157,7 +160,9 @@ def click_to_change(runs: Path, corpus: Path, browser: Browser, clicks: int) -> 
             page.get_by_role("button", name=answer, exact=True).wait_for(timeout=20_000)
             seconds.append(time.perf_counter() - started)
     print("\n| click to change: median | 95th percentile | clicks |\n|---|---|---|")
-    print(f"| {np.median(seconds):.2f} s | {np.quantile(seconds, 0.95):.2f} s | {clicks} |", flush=True)
+    print(f"| {np.median(seconds):.2f} s | {np.quantile(seconds, 0.95):.2f} s | {clicks} |\n")
+    goal = machine.goal("seconds from a click to its answer, 95th percentile,", 0.3, np.quantile(seconds, 0.95), False)
+    print(goal, flush=True)
 
 
 def first_paint(runs: Path, browser: Browser, rounds: int) -> None:
@@ -169,7 +174,8 @@ def first_paint(runs: Path, browser: Browser, rounds: int) -> None:
             page.locator("h1").first.wait_for()
             seconds.append(time.perf_counter() - started)
     print("\n| `streamlit run` to first paint: median | slowest | starts |\n|---|---|---|")
-    print(f"| {np.median(seconds):.2f} s | {max(seconds):.2f} s | {rounds} |", flush=True)
+    print(f"| {np.median(seconds):.2f} s | {max(seconds):.2f} s | {rounds} |\n")
+    print(machine.goal("seconds to the first paint, median,", 3.0, float(np.median(seconds)), False), flush=True)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Which machine, how busy, which versions: what every benchmark prints before its figures."""
+"""Which machine, how busy, which versions: what benchmarks print before their figures; and whether those are enough."""
 
 from __future__ import annotations
 
@@ -22,6 +22,13 @@ def describe() -> str:
         f"load {os.getloadavg()[0]:.2f} at the start\n"
         f"- Python {platform.python_version()}, {', '.join(packages)}"
     )
+
+
+def goal(what: str, asked: float, found: float, least: bool = True) -> str:
+    """A line that says whether a figure is at `least`, or else at most, what was asked of it."""
+    reached = found >= asked if least else found <= asked
+    bound = "at least" if least else "at most"
+    return f"- {'reached' if reached else 'NOT REACHED'}: {what} {bound} {asked:g}; here {found:.2f}"
 
 
 def _processor() -> str:

@@ -167,13 +167,13 @@ def matrix_products_alone(config: ModelConfig, row: Row) -> Step:
     return step
 
 
-def compare(cell: str, rows: list[Row], seconds: float, rounds: int) -> list[float]:
-    """One table; returns the ratios against PyTorch."""
+def compare(cell: str, rows: list[Row], seconds: float, rounds: int) -> list[dict[str, float]]:
+    """One table; returns its ratios, by the name of what rnn_core is compared with, for every row."""
     others = peers.installed_peers()
     title = " | ".join([*others, *(f"rnn_core / {name}" for name in others), "floor reached"])
     print(f"\n**{cell}**\n\n| N, H, B, T | rnn_core | {title} |")
     print("|" + "---|" * (3 + 2 * len(others)))
-    against_pytorch = []
+    found = []
     for row in rows:
         config = ModelConfig(cell=cell, vocabulary_size=row.words, hidden_size=row.hidden, embedding_size=row.hidden)
         params = LanguageModel(config, np.random.default_rng(0)).params
@@ -188,9 +188,25 @@ def compare(cell: str, rows: list[Row], seconds: float, rounds: int) -> list[flo
         columns = [f"{np.median(speeds[name]):,.0f}" for name in ["rnn_core", *others]]
         columns += [f"{ratios[name]:.2f}" for name in others]
         print(f"| {row} | {' | '.join(columns)} | {ratios['floor']:.2f} |", flush=True)
-        if "PyTorch" in ratios:
-            against_pytorch.append(ratios["PyTorch"])
-    return against_pytorch
+        found.append(ratios)
+    return found
+
+
+def judge(found: dict[str, list[dict[str, float]]]) -> None:
+    """What was to be reached, and whether it was; nothing of peers that are not installed."""
+    print("\n**Goals**\n")
+    against_pytorch = []
+    for cell, rows in found.items():
+        for row, ratios in zip(ROWS if cell == "tanh" else GATED_ROWS, rows, strict=True):
+            against_pytorch += [ratios["PyTorch"]] if "PyTorch" in ratios else []
+            rivals = ("PyTorch", "JAX") if cell == "tanh" else ("PyTorch",)
+            if rival := min((name for name in rivals if name in ratios), key=ratios.__getitem__, default=None):
+                print(machine.goal(f"{cell} {row}, of {rival},", 1.0, ratios[rival]))
+            if cell == "tanh" and row in ROWS[:2]:
+                print(machine.goal(f"{cell} {row}, of the matrix products alone,", 0.7, ratios["floor"]))
+    if against_pytorch:
+        mean = float(np.exp(np.mean(np.log(against_pytorch))))
+        print(machine.goal(f"of PyTorch, geometric mean over {len(against_pytorch)} rows,", 1.5, mean))
 
 
 def compare_with_tutorial(seconds: float, rounds: int) -> None:
@@ -203,6 +219,7 @@ def compare_with_tutorial(seconds: float, rounds: int) -> None:
     print("\n**The tutorial's model, words per second**\n")
     print("| truncation | tutorial | rnn_core, one sentence at a time | ratio | rnn_core, 32 at a time | ratio |")
     print("|" + "---|" * 6)
+    goals = []
     for name, truncate in (("full", None), ("4", 4)):
         theirs = (params, row.steps if truncate is None else truncate)
         ours = (config, params, truncate)
@@ -223,6 +240,9 @@ def compare_with_tutorial(seconds: float, rounds: int) -> None:
         for way in ("one", "many"):
             columns += [f"{np.median(speeds[way]):,.0f}", f"{np.median(speeds[way] / speeds['tutorial']):.0f}"]
         print(f"| {' | '.join(columns)} |", flush=True)
+        ratio = float(np.median(speeds["many"] / speeds["tutorial"]))
+        goals.append(machine.goal(f"truncation {name}, of the tutorial,", 100, ratio))
+    print("\n" + "\n".join(goals))
 
 
 def compare_together(seconds: float, rounds: int) -> None:
@@ -256,13 +276,13 @@ def main() -> None:
     arguments = parser.parse_args()
     wanted = arguments.rows.split(",")
     print(machine.describe())
-    ratios: list[float] = []
+    found: dict[str, list[dict[str, float]]] = {}
     tables: dict[str, list[Row]] = {"tanh": ROWS, "lstm": GATED_ROWS, "gru": GATED_ROWS}
     for cell, rows in tables.items():
         if cell in wanted:
-            ratios += compare(cell, rows, arguments.seconds, arguments.rounds)
-    if ratios:
-        print(f"\nGeometric mean against PyTorch over {len(ratios)} rows: {np.exp(np.mean(np.log(ratios))):.2f}")
+            found[cell] = compare(cell, rows, arguments.seconds, arguments.rounds)
+    if found:
+        judge(found)
     if "tutorial" in wanted:
         compare_with_tutorial(arguments.seconds, arguments.rounds)
     if "together" in wanted:
