@@ -96,7 +96,11 @@ def chart(drawing: alt.Chart | alt.LayerChart, *, alt_text: str, key: str) -> No
     Its table travels beside the specification, not inside it: a live chart then keeps its canvas and swaps its numbers,
     where a changed specification would tear it down and build it anew.
     """
-    pictures.chart(_specification(drawing), _table_of(drawing), key=key, alt_text=alt_text)
+    from pandas import DataFrame
+
+    table = drawing.data
+    assert isinstance(table, DataFrame)
+    pictures.chart(_specification(drawing), table, key=key, alt_text=alt_text)
 
 
 def live_chart(
@@ -112,13 +116,6 @@ def live_chart(
 
 
 _specifications: dict[tuple[object, ...], dict[str, Any]] = {}
-
-
-def _table_of(drawing: alt.Chart | alt.LayerChart) -> pd.DataFrame:
-    from pandas import DataFrame
-
-    assert isinstance(drawing.data, DataFrame)
-    return drawing.data
 
 
 def _specification(drawing: alt.Chart | alt.LayerChart) -> dict[str, Any]:
