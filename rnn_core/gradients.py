@@ -8,6 +8,7 @@ questions: how long are you, what are you in full, and take yourself off this pa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,6 +21,65 @@ OFTEN, MOST_BY_PRODUCT = 4, 128
 
 
 @dataclass(eq=False)
+class Occurrences:
+    """Where each word of a batch stands. ids of any shape: its P elements, row by row, are the positions."""
+
+    ids: Array
+
+    @cached_property
+    def order(self) -> Array:
+        """(P,) positions sorted by word; those of the same word one after the other, as they come."""
+        return np.argsort(self.ids, axis=None, kind="stable")
+
+    @cached_property
+    def starts(self) -> Array:
+        """(R,) where in `order` each of the R different words begins."""
+        in_order = self.ids.reshape(-1)[self.order]
+        return np.flatnonzero(np.concatenate([[True], in_order[1:] != in_order[:-1]])[: len(in_order)])
+
+    @cached_property
+    def words(self) -> Array:
+        """(R,) ids, ascending and different."""
+        return self.ids.reshape(-1)[self.order[self.starts]]
+
+    @cached_property
+    def counts(self) -> Array:
+        """(R,) how often each of `words` occurs."""
+        return np.diff(self.starts, append=self.ids.size)
+
+    @cached_property
+    def place(self) -> Array:
+        """(P,) for every position, where its word stands in `words`."""
+        place = np.empty(self.ids.size, np.intp)
+        place[self.order] = np.repeat(np.arange(len(self.words)), self.counts)
+        return place
+
+    def summed(self, blocks: Array) -> Array:
+        """blocks (K, P, M) -> (R, K * M): what belongs to the positions of a word, added up."""
+        counts = self.counts
+        values = np.ascontiguousarray(np.take(blocks, self.order[self.starts], axis=1).swapaxes(0, 1))
+        often = OFTEN
+        if len(counts) > MOST_BY_PRODUCT:
+            often = max(OFTEN, np.partition(counts, -MOST_BY_PRODUCT - 1)[-MOST_BY_PRODUCT - 1])
+        frequent = counts > often
+        if frequent.any():
+            chosen = self.order[np.repeat(frequent, counts)]
+            everything = len(chosen) == self.ids.size
+            columns = chosen if everything else np.arange(len(chosen))
+            indicator = np.zeros((np.count_nonzero(frequent), len(chosen)), blocks.dtype)
+            indicator[np.repeat(np.arange(len(indicator)), counts[frequent]), columns] = 1
+            theirs = blocks if everything else np.take(blocks, chosen, axis=1)
+            values[frequent] = product(indicator, theirs).swapaxes(0, 1)
+        # The others: a second occurrence of all that have one, a third, ...
+        left = np.where(frequent, 1, counts)
+        for occurrence in range(1, left.max(initial=1)):
+            (having,) = np.nonzero(left > occurrence)
+            theirs = np.take(blocks, self.order[self.starts[having] + occurrence], axis=1)
+            values[having] += theirs.swapaxes(0, 1)
+        return values.reshape(len(counts), -1)
+
+
+@dataclass(eq=False)
 class RowGradient:
     """Zero but in some rows: rows (R,) ascending and different, values (R, M), of a parameter with shape `shape`."""
 
@@ -28,30 +88,9 @@ class RowGradient:
     shape: tuple[int, ...]
 
     @classmethod
-    def from_positions(cls, ids: Array, blocks: Array, shape: tuple[int, ...]) -> RowGradient:
-        """ids (P,), blocks (K, P, M / K) of the columns: what belongs to equal ids adds up."""
-        rows, place, counts = np.unique(ids, return_inverse=True, return_counts=True)
-        values = np.empty((len(rows), len(blocks), blocks.shape[-1]), blocks.dtype)
-        often = OFTEN
-        if len(counts) > MOST_BY_PRODUCT:
-            often = max(OFTEN, np.partition(counts, -MOST_BY_PRODUCT - 1)[-MOST_BY_PRODUCT - 1])
-        frequent = counts > often
-        if frequent.any():
-            chosen = np.flatnonzero(frequent[place])
-            indicator = np.zeros((np.count_nonzero(frequent), len(chosen)), blocks.dtype)
-            indicator[np.cumsum(frequent)[place[chosen]] - 1, np.arange(len(chosen))] = 1
-            theirs = blocks if len(chosen) == len(ids) else np.take(blocks, chosen, axis=1)
-            values[frequent] = product(indicator, theirs).swapaxes(0, 1)
-        # Where each word's positions begin among all positions sorted by word.
-        order, starts = np.argsort(place, kind="stable"), np.cumsum(counts) - counts
-        for occurrence in range(counts[~frequent].max(initial=0)):
-            (having,) = np.nonzero(~frequent & (counts > occurrence))
-            theirs = np.take(blocks, order[starts[having] + occurrence], axis=1).swapaxes(0, 1)
-            if occurrence:
-                values[having] += theirs
-            else:
-                values[having] = theirs
-        return cls(rows, values.reshape(len(rows), -1), shape)
+    def from_positions(cls, words: Occurrences, blocks: Array, shape: tuple[int, ...]) -> RowGradient:
+        """words of P positions, blocks (K, P, M / K) of the columns: what belongs to the same word adds up."""
+        return cls(words.words, words.summed(blocks), shape)
 
     def squared_norm(self) -> float:
         return float(np.vdot(self.values, self.values).real)

@@ -23,7 +23,7 @@ from rnn_core.allocation import keep_freed_memory
 from rnn_core.bptt import LayerTrace
 from rnn_core.cells import CELL_NAMES, Weights, in_blocks, make_cell, side_by_side
 from rnn_core.errors import SettingsError
-from rnn_core.gradients import Gradient, Gradients, RowGradient, to_dense
+from rnn_core.gradients import Gradient, Gradients, Occurrences, RowGradient, to_dense
 from rnn_core.numerics import ACTIVATIONS, Array, log_softmax, recurrent_block, uniform
 from rnn_core.regularizers import omega_gradient
 from rnn_core.threads import one_blas_thread, product
@@ -239,12 +239,17 @@ def _set_gate_biases(b: Array, config: ModelConfig, rng: np.random.Generator) ->
 
 
 class Trace(NamedTuple):
-    """One forward pass. inputs (T, B) ids; layers from the bottom; hidden (T, B, H) as V sees it."""
+    """One forward pass. words: of the inputs (T, B); layers from the bottom; hidden (T, B, H) as V sees it."""
 
-    inputs: Array
+    words: Occurrences
     layers: list[LayerTrace]
     hidden: Array
     top_mask: Array | None
+
+    @property
+    def inputs(self) -> Array:
+        """(T, B) ids."""
+        return self.words.ids
 
 
 State = list[Array]
@@ -309,6 +314,7 @@ class LanguageModel:
         steps, batch = inputs.shape
         config, H = self.config, self.config.hidden_size
         state = self.initial_state(batch) if state is None else state
+        words = Occurrences(inputs)
         layers: list[LayerTrace] = []
         for depth in range(config.layers):
             suffix = layer_suffix(depth)
@@ -325,7 +331,7 @@ class LanguageModel:
                 drive[...] = in_blocks(U[inputs.reshape(-1)], H)
             else:
                 mask = self._dropout_mask(dropout_rng, steps, batch, config.embedding_size)
-                self._drive_of_word_vectors(inputs, mask, drive)
+                self._drive_of_word_vectors(words, mask, drive)
             if b is not None:
                 drive += b.reshape(-1, 1, H)
             weights = Weights.of(
@@ -334,18 +340,17 @@ class LanguageModel:
             states = bptt.forward(self.cell, weights, kept, state[depth])
             layers.append(LayerTrace(self.cell, weights, kept, states, U if depth else None, mask))
         top_mask = self._dropout_mask(dropout_rng, steps, batch, H)
-        return Trace(inputs, layers, _masked(layers[-1].hidden, top_mask), top_mask)
+        return Trace(words, layers, _masked(layers[-1].hidden, top_mask), top_mask)
 
-    def _drive_of_word_vectors(self, inputs: Array, mask: Array | None, drive: Array) -> None:
+    def _drive_of_word_vectors(self, words: Occurrences, mask: Array | None, drive: Array) -> None:
         """Fill drive (G, T*B, H) with E[w_t] U."""
         E, U = self.params["E"], in_blocks(self.params["U"], self.config.hidden_size)
         if mask is None:
             # A word that occurs often is multiplied once.
-            words, place = np.unique(inputs, return_inverse=True)
             # (mode="clip" lets NumPy write where it is told to; every place is in range.)
-            np.take(product(E[words], U), place.reshape(-1), axis=1, out=drive, mode="clip")
+            np.take(product(E[words.words], U), words.place, axis=1, out=drive, mode="clip")
         else:
-            product((E[inputs] * mask).reshape(inputs.size, -1), U, out=drive)
+            product(_masked_vectors(E, words, mask), U, out=drive)
 
     def _dropout_mask(self, rng: np.random.Generator | None, steps: int, batch: int, width: int) -> Array | None:
         """(T, B, width), or (1, B, width) where it stays the same over time; kept units are scaled by 1 / (1 -
@@ -498,24 +503,24 @@ class LanguageModel:
                 seen = _masked(trace.layers[depth - 1].hidden, layer.mask_below)
                 gradients["U" + suffix] = side_by_side(product(seen.reshape(-1, seen.shape[-1]).T, d_drive))
             elif self.config.embedding_size is None:
-                gradients["U"] = RowGradient.from_positions(trace.inputs.reshape(-1), d_drive, U.shape)
+                gradients["U"] = RowGradient.from_positions(trace.words, d_drive, U.shape)
             else:
-                self._add_word_vector_gradients(gradients, trace.inputs, layer.mask_below, d_drive)
+                self._add_word_vector_gradients(gradients, trace.words, layer.mask_below, d_drive)
 
     def _add_word_vector_gradients(
-        self, gradients: Gradients, inputs: Array, mask: Array | None, d_drive: Array
+        self, gradients: Gradients, words: Occurrences, mask: Array | None, d_drive: Array
     ) -> None:
         """The reverse of `_drive_of_word_vectors`: gradients of U and E from d_drive (G, T*B, H)."""
         E, U = self.params["E"], self.params["U"]
         if mask is None:
-            by_word = RowGradient.from_positions(inputs.reshape(-1), d_drive, (len(E), U.shape[1]))
+            by_word = RowGradient.from_positions(words, d_drive, (len(E), U.shape[1]))
             gradients["U"] = product(E[by_word.rows].T, by_word.values)
             d_E = RowGradient(by_word.rows, product(by_word.values, U.T), E.shape)
         else:
             d_rows = side_by_side(d_drive)
-            gradients["U"] = product((E[inputs] * mask).reshape(inputs.size, -1).T, d_rows)
-            d_vectors = product(d_rows, U.T).reshape(*inputs.shape, -1) * mask
-            d_E = RowGradient.from_positions(inputs.reshape(-1), d_vectors.reshape(1, inputs.size, -1), E.shape)
+            gradients["U"] = product(_masked_vectors(E, words, mask).T, d_rows)
+            d_vectors = product(d_rows, U.T).reshape(*words.ids.shape, -1) * mask
+            d_E = RowGradient.from_positions(words, d_vectors.reshape(1, words.ids.size, -1), E.shape)
         if self.config.tied:
             # Tied: the matrix is read as input and written as output, and its gradient is the sum of both roles.
             both = to_dense(gradients["E"])
@@ -530,6 +535,11 @@ def _arithmetic() -> Iterator[None]:
     """How a network computes: on its own threads, not BLAS's. Overflow shows in the loss; nobody is warned twice."""
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
         yield
+
+
+def _masked_vectors(E: Array, words: Occurrences, mask: Array) -> Array:
+    """Every position's word vector with its dropped dimensions, (T*B, D); mask (T, B, D), or (1, B, D)."""
+    return (E[words.ids] * mask).reshape(words.ids.size, -1)
 
 
 def _masked(values: Array, mask: Array | None) -> Array:

@@ -20,7 +20,7 @@ from threadpoolctl import ThreadpoolController
 from rnn_core.numerics import Array
 
 # Floating-point operations below which waking another thread costs more than it saves (about 0.05 ms).
-WORTH_A_THREAD = 8_000_000
+WORTH_A_THREAD = 60_000_000
 
 # Numbers, times passes over them, that an element-wise update must touch before another thread is worth waking.
 NUMBERS_WORTH_A_THREAD = 6_000_000

@@ -10,14 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnn_core.clipping import clip_by_global_norm, clip_by_value, global_norm
-from rnn_core.gradients import RowGradient, to_dense
+from rnn_core.gradients import Occurrences, RowGradient, to_dense
 
 
 def mixed(scale: float = 1.0) -> dict:
     rng = np.random.default_rng(0)
     return {
         "W": scale * rng.standard_normal((3, 3)),
-        "U": RowGradient.from_positions(np.array([2, 0, 2]), scale * rng.standard_normal((1, 3, 2)), (5, 2)),
+        "U": RowGradient.from_positions(
+            Occurrences(np.array([2, 0, 2])), scale * rng.standard_normal((1, 3, 2)), (5, 2)
+        ),
         "V": scale * rng.standard_normal((7, 3)),
     }
 

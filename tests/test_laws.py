@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rnn_core import LanguageModel, ModelConfig, gradient_flow, gradients
 from rnn_core.clipping import clip_by_global_norm, clip_by_value, global_norm
 from rnn_core.gradcheck import small_model, small_state
-from rnn_core.gradients import RowGradient, squared_norm, subtract, to_dense
+from rnn_core.gradients import Occurrences, RowGradient, squared_norm, subtract, to_dense
 from rnn_core.optimizers import OPTIMIZERS, make_optimizer
 from rnn_core.tutorial import bptt, total_loss
 
@@ -253,7 +253,7 @@ def row_gradients(draw: st.DrawFn) -> tuple[RowGradient, np.ndarray]:
         plain[word] += value
     often, most = draw(st.sampled_from([0, 1, 4])), draw(st.sampled_from([0, 2, 128]))
     with mock.patch.multiple(gradients, OFTEN=often, MOST_BY_PRODUCT=most):  # both ways to add them up, and any mixture
-        return RowGradient.from_positions(ids, values[None], plain.shape), plain
+        return RowGradient.from_positions(Occurrences(ids), values[None], plain.shape), plain
 
 
 @quick

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnn_core.errors import SettingsError, UserError
-from rnn_core.gradients import RowGradient
+from rnn_core.gradients import Occurrences, RowGradient
 from rnn_core.optimizers import OPTIMIZERS, make_optimizer
 
 ETA, STEPS = 0.05, 6
@@ -156,7 +156,7 @@ def test_rows_without_a_gradient_are_treated_as_rows_with_a_zero_gradient(name: 
     rules = make_optimizer(name, compact, decay), make_optimizer(name, plain, decay)
     for _ in range(3):
         ids = rng.integers(0, 300, 20)
-        rows = RowGradient.from_positions(ids, rng.standard_normal((1, 20, 100)), start.shape)
+        rows = RowGradient.from_positions(Occurrences(ids), rng.standard_normal((1, 20, 100)), start.shape)
         rules[0].update(compact, {"U": rows}, ETA)
         rules[1].update(plain, {"U": rows.to_dense()}, ETA)
     np.testing.assert_allclose(compact["U"], plain["U"], rtol=1e-12, atol=1e-14)
@@ -165,7 +165,7 @@ def test_rows_without_a_gradient_are_treated_as_rows_with_a_zero_gradient(name: 
 def test_sgd_touches_only_the_rows_that_have_a_gradient() -> None:
     start = np.random.default_rng(0).standard_normal((6, 2))
     params = {"U": start.copy()}
-    rows = RowGradient.from_positions(np.array([4, 1, 4]), np.ones((1, 3, 2)), (6, 2))
+    rows = RowGradient.from_positions(Occurrences(np.array([4, 1, 4])), np.ones((1, 3, 2)), (6, 2))
     make_optimizer("sgd", params).update(params, {"U": rows}, ETA)
     np.testing.assert_array_equal(params["U"][[0, 2, 3, 5]], start[[0, 2, 3, 5]])
     np.testing.assert_allclose(params["U"][[1, 4]], start[[1, 4]] - ETA * np.array([[1, 1], [2, 2]]))

@@ -208,15 +208,15 @@ MISTAKES = [
     Mistake(
         "a word that occurs twice is learnt from once",
         "gradients.py",
-        "values[having] += theirs",
+        "values[having] += theirs.swapaxes(0, 1)",
         "pass",
         Witness("test_laws", "test_the_row_form_equals_the_dense_one_in_value_norm_and_update"),
     ),
     Mistake(
         "a character that occurs twice is learnt from once",
         "gradients.py",
-        "indicator[np.cumsum(frequent)[place[chosen]] - 1, np.arange(len(chosen))] = 1",
-        "indicator[np.cumsum(frequent)[place[chosen]] - 1, 0] = 1",
+        "np.repeat(np.arange(len(indicator)), counts[frequent]), columns] = 1",
+        "np.repeat(np.arange(len(indicator)), counts[frequent]), 0] = 1",
         Witness("test_laws", "test_the_row_form_equals_the_dense_one_in_value_norm_and_update"),
     ),
     Mistake(

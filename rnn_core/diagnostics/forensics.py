@@ -10,7 +10,7 @@ import numpy as np
 from rnn_core import bptt
 from rnn_core.diagnostics.flow import as_columns, gradient_flow, in_double
 from rnn_core.diagnostics.norms import arithmetic
-from rnn_core.gradients import Gradient, Gradients, RowGradient, squared_norm, to_dense
+from rnn_core.gradients import Gradient, Gradients, Occurrences, RowGradient, squared_norm, to_dense
 from rnn_core.model import LanguageModel, Trace
 from rnn_core.numerics import Array
 
@@ -85,7 +85,7 @@ def _column(trace: Trace, column: int, length: int) -> Trace:
     """One sequence's own part of a batch's trace."""
     own = slice(column, column + 1)
     return trace._replace(
-        inputs=trace.inputs[:length, own],
+        words=Occurrences(trace.inputs[:length, own]),
         layers=[
             dataclasses.replace(layer, kept=layer.kept[:, :length, own], blocks=layer.blocks[:, : length + 1, own])
             for layer in trace.layers
