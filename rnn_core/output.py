@@ -24,6 +24,10 @@ BLOCK_BYTES = 12 * 1024 * 1024
 SAFE_TOTAL = 1e15
 # Below so many words (characters, say) the threads share the positions: shares of the words would be thin.
 FEW_WORDS = 512
+# BLAS multiplies small matrices where they lie, and copies larger ones into a layout of its own first. With a handful of
+# positions (one sentence) the copy of V takes as long as the product. So that is cut into small ones of so many
+# multiplications each, unless they had fewer words than this.
+SMALL_PRODUCT, LEAST_WORDS = 500_000, 64
 
 
 class OutputGradients(NamedTuple):
@@ -71,6 +75,38 @@ def largest_logits(hidden: Array, V: Array, c: Array | None) -> Array:
     """(R, H) -> (R,)."""
     blocks = row_blocks(len(hidden), len(V), hidden.dtype.itemsize)
     return np.concatenate([logits(hidden[rows], V, c).max(axis=1) for rows in blocks])
+
+
+def _words_by_positions(block: Array, hidden: Array, out: Array) -> None:
+    """out (W, H) = block (W, R) @ hidden (R, H): V's gradient, or a block's part of it."""
+    words = _words_of_a_piece(hidden)
+    if not words:
+        np.matmul(block, hidden, out=out)
+        return
+    cut = len(block) // words * words
+    np.matmul(_in_pieces(block[:cut], words), hidden, out=_in_pieces(out[:cut], words))
+    np.matmul(block[cut:], hidden, out=out[cut:])
+
+
+def _positions_by_words(block: Array, V: Array, out: Array) -> None:
+    """out (R, H) = block^T V, block (W, R), V (W, H): the gradient of the hidden state."""
+    words = _words_of_a_piece(out)
+    if not words:
+        np.matmul(block.T, V, out=out)
+        return
+    cut = len(block) // words * words
+    np.matmul(block[cut:].T, V[cut:], out=out)
+    out += np.matmul(_in_pieces(block[:cut], words).swapaxes(1, 2), _in_pieces(V[:cut], words)).sum(axis=0)
+
+
+def _words_of_a_piece(by_position: Array) -> int:
+    """How many words make a small product with such a matrix (R, H); 0: leave the product whole."""
+    words = SMALL_PRODUCT // by_position.size if by_position.size else 0
+    return words if words >= LEAST_WORDS else 0
+
+
+def _in_pieces(array: Array, rows: int) -> Array:
+    return array.reshape(-1, rows, array.shape[-1])
 
 
 def _shared(
@@ -140,12 +176,12 @@ def _shared_by_words(
             meeting.wait()
             total = totals[:, rows].sum(axis=0)
             block[target, mine] -= total[mine]
-            np.matmul(block.T, own_V, out=d_hidden[thread, rows])
+            _positions_by_words(block, own_V, out=d_hidden[thread, rows])
             scale = weights[rows] / total
             scaled = hidden[rows] * scale[:, None]
             if rows.start == 0:
                 np.matmul(block, scale, out=d_c[own])
-                np.matmul(block, scaled, out=d_V[own])
+                _words_by_positions(block, scaled, out=d_V[own])
             else:
                 d_c[own] += block @ scale
                 d_V[own] += np.matmul(block, scaled, out=product)

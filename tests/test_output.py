@@ -52,6 +52,15 @@ def test_losses_and_gradients_are_the_formulas(monkeypatch: pytest.MonkeyPatch, 
     np.testing.assert_allclose(output.losses(hidden, targets, V, c), loss, rtol=1e-13)
 
 
+@pytest.mark.parametrize("words", [1000, 2000, 2500])
+def test_one_sentence_over_many_words_is_the_formula_too(words: int) -> None:
+    """Its products are cut into pieces of so many words: one piece, two, two and what is left."""
+    given = problem(rows=5, words=words, hidden=100)
+    assert output.SMALL_PRODUCT == 1000 * 5 * 100
+    for ours, theirs in zip(output.losses_and_gradients(*given), formula(*given), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
 @every_block
 def test_the_losses_stay_analytic_for_the_complex_step(monkeypatch: pytest.MonkeyPatch, block_bytes: int) -> None:
     monkeypatch.setattr(output, "BLOCK_BYTES", block_bytes)

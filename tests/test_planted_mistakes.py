@@ -247,6 +247,13 @@ MISTAKES = [
         "if True:",
         Witness("test_output", "test_logits_of_any_size_overflow_nowhere", (np.float32, 2)),
     ),
+    Mistake(
+        "the words after the last whole piece of a product are left out",
+        "output.py",
+        "np.matmul(block[cut:].T, V[cut:], out=out)",
+        "out[...] = 0",
+        Witness("test_output", "test_one_sentence_over_many_words_is_the_formula_too", (2500,)),
+    ),
     # Dropout.
     Mistake(
         "dropout between the layers is not dropped on the way back",
