@@ -24,7 +24,7 @@ BLOCK_BYTES = 12 * 1024 * 1024
 SAFE_TOTAL = 1e15
 # Below so many words (characters, say) the threads share the positions: shares of the words would be thin.
 FEW_WORDS = 512
-# BLAS multiplies small matrices where they lie, and copies larger ones into a layout of its own first. With a handful of
+# BLAS multiplies small matrices where they lie, and copies larger ones into a layout of its own first. For a handful of
 # positions (one sentence) the copy of V takes as long as the product. So that is cut into small ones of so many
 # multiplications each, unless they had fewer words than this.
 SMALL_PRODUCT, LEAST_WORDS = 500_000, 64
