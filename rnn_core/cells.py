@@ -15,8 +15,8 @@ Conventions
   sequence in one call, which is faster than step by step, and worth looking at (saturation = slopes near zero).
 - `local` is the gradient with respect to every pre-activation of the step. For most cells it is delta = dE/da; GRU has
   one block more (below).
-- Where a step computes block by block, or in a new array that it stores at its end, it does so because NumPy's way with
-  arrays that lie together in memory is several times shorter than with stacks of blocks that lie apart.
+- A step computes in a new array whose blocks lie together, and stores that at its end: NumPy's way with such an array is
+  shorter than with a stack of blocks that lie apart.
 """
 
 from __future__ import annotations
@@ -73,22 +73,8 @@ class Weights(NamedTuple):
     def back(self, delta: Array, gates: slice = ALL) -> Array:
         """delta, one block (..., H) for each of these gates -> (..., H), the sum of their delta W."""
         W = self.W.reshape(self.W_T.shape)[gates]
-        total, *others = np.matmul(delta.reshape(len(W), -1, delta.shape[-1]), W)
-        for other in others:
-            total += other
-        return total.reshape(delta.shape[1:])
-
-
-def _add(blocks: Array, more: Array) -> None:
-    """blocks += more, block by block."""
-    for block, other in zip(blocks, more, strict=True):
-        block += other
-
-
-def _multiply(by: Array, blocks: Array, out: Array) -> None:
-    """out = by * blocks, block by block."""
-    for block, product_ in zip(blocks, out, strict=True):
-        np.multiply(by, block, out=product_)
+        by_gate = np.matmul(delta.reshape(len(W), -1, delta.shape[-1]), W)
+        return np.add.reduce(by_gate).reshape(delta.shape[1:])
 
 
 def _flat(array: Array) -> Array:
@@ -169,9 +155,13 @@ class LSTMCell:
         h_before, c_before = before
         h, c = after
         gates = weights.through(weights.seen(h_before))
-        _add(gates, kept)
-        sigmoid(gates[:3], out=gates[:3])
-        np.tanh(gates[3], out=gates[3])
+        gates += kept
+        # sigmoid(a) = (1 + tanh(a / 2)) / 2: with its argument halved, a gate goes through the candidate's tanh.
+        sigmoids = gates[:3]
+        sigmoids *= 0.5
+        np.tanh(gates, out=gates)
+        sigmoids += 1
+        sigmoids *= 0.5
         kept[...] = gates
         output, write, forget, candidate = gates
         np.multiply(forget, c_before, out=c)
@@ -197,7 +187,7 @@ class LSTMCell:
         d_c = d_h * h_by_c  # c also acts through h = o tanh(c)
         d_c += d_c_itself
         np.multiply(d_h, by_output, out=local[0])
-        _multiply(d_c, slopes[1:4], out=local[1:])
+        np.multiply(d_c, slopes[1:4], out=local[1:])
         d_before = np.empty_like(d_state)
         d_before[0] = weights.seen(weights.back(local))
         np.multiply(d_c, forget, out=d_before[1])
@@ -233,7 +223,7 @@ class GRUCell:
         h_before, h = before[0], after[0]
         recurrence = weights.through(weights.seen(h_before))
         gates, recurrent, candidate = recurrence[:2], recurrence[2], kept[2]
-        _add(gates, kept[:2])
+        gates += kept[:2]
         sigmoid(gates, out=gates)
         reset, update = kept[:2] = gates
         if weights.b_n is not None:
@@ -259,7 +249,7 @@ class GRUCell:
 
     def step_back(self, d_state: Array, slopes: Array, weights: Weights, local: Array) -> Array:
         """d_state (1, ..., H) -> fills local (4, ..., H) = n, r, z, q; returns dE/dh_{t-1}."""
-        _multiply(d_state[0], slopes[:4], out=local)
+        np.multiply(d_state[0], slopes[:4], out=local)
         d_before = d_state * slopes[4]
         d_before += weights.seen(weights.back(local[1:]))
         return d_before
@@ -294,7 +284,7 @@ class ResetBeforeGRUCell:
         h_before, h = before[0], after[0]
         seen = weights.seen(h_before)
         gates, candidate = weights.through(seen, slice(2)), kept[2]
-        _add(gates, kept[:2])
+        gates += kept[:2]
         sigmoid(gates, out=gates)
         reset, update = kept[:2] = gates
         candidate += weights.through(reset * seen, slice(2, 3))[0]
