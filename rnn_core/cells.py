@@ -15,8 +15,8 @@ Conventions
   sequence in one call, which is faster than step by step, and worth looking at (saturation = slopes near zero).
 - `local` is the gradient with respect to every pre-activation of the step. For most cells it is delta = dE/da; GRU has
   one block more (below).
-- A step computes in a new array whose blocks lie together, and stores that at its end: NumPy's way with such an array is
-  shorter than with a stack of blocks that lie apart.
+- A step computes in a new array whose blocks lie together, and stores that at its end: NumPy's way with such an array
+  is shorter than with a stack of blocks that lie apart.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ words and many positions are shared by position: each thread then has a small gr
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -64,11 +64,15 @@ def losses(hidden: Array, targets: Array, V: Array, c: Array | None) -> Array:
 def losses_and_gradients(hidden: Array, targets: Array, weights: Array, V: Array, c: Array | None) -> OutputGradients:
     """hidden (R, H), targets (R,), weights (R,) -> losses and the gradients of sum_r weights_r E_r."""
     with np.errstate(over="ignore", invalid="ignore"):  # What overflows shows in the total.
-        total, result = _shared(hidden, targets, weights, V, c, None)
-        if np.all((total > 1 / SAFE_TOTAL) & (total < SAFE_TOTAL)):
+        total, result = _on_threads(hidden, targets, weights, V, c, None)
+        if _plain_exponentials_do(total):
             return result
-        # Too large or too small for plain exponentials: each row's largest logit is taken out first.
-        return _shared(hidden, targets, weights, V, c, largest_logits(hidden, V, c))[1]
+        return _on_threads(hidden, targets, weights, V, c, largest_logits(hidden, V, c))[1]
+
+
+def _plain_exponentials_do(total: Array) -> bool:
+    """Whether no row's sum is too large or too small; otherwise each row's largest logit is to be taken out first."""
+    return bool(np.all((total > 1 / SAFE_TOTAL) & (total < SAFE_TOTAL)))
 
 
 def largest_logits(hidden: Array, V: Array, c: Array | None) -> Array:
@@ -89,7 +93,7 @@ def _words_by_positions(block: Array, hidden: Array, out: Array) -> None:
 
 
 def _positions_by_words(block: Array, V: Array, out: Array) -> None:
-    """out (R, H) = block^T V, block (W, R), V (W, H): the gradient of the hidden state."""
+    """out (R, H) = block^T V, block (W, R), V (W, H): for the gradient of the hidden state."""
     words = _words_of_a_piece(out)
     if not words:
         np.matmul(block.T, V, out=out)
@@ -109,7 +113,30 @@ def _in_pieces(array: Array, rows: int) -> Array:
     return array.reshape(-1, rows, array.shape[-1])
 
 
-def _shared(
+class Common(NamedTuple):
+    """What everyone who shares the softmax of R positions over N words sees; parts write to places of their own.
+
+    Given: hidden (R, H), targets (R,), weights (R,). Found: of_target (R,) the target's logit; by each of P parts, over
+    its words, totals (P, R) of e = exp(o) and weighted (P, R, H) = sum_n e_n V_n; d_V (N, H) and d_c (N,).
+    """
+
+    hidden: Array
+    targets: Array
+    weights: Array
+    of_target: Array
+    totals: Array
+    weighted: Array
+    d_V: Array
+    d_c: Array
+
+
+class Meets(Protocol):
+    """Where those who share something wait until all have come."""
+
+    def wait(self) -> None: ...
+
+
+def _on_threads(
     hidden: Array, targets: Array, weights: Array, V: Array, c: Array | None, shift: Array | None
 ) -> tuple[Array, OutputGradients]:
     """Every row's sum of exp(o - shift), and the rest; shared among the threads by words, or by positions."""
@@ -117,13 +144,13 @@ def _shared(
     words = len(V)
     threads = threads_for(6 * positions * words * size)
     if words >= min(FEW_WORDS, positions) or threads == 1:
-        return _shared_by_words(hidden, targets, weights, V, c, shift, min(threads, words))
+        return _by_words(hidden, targets, weights, V, c, shift, min(threads, words))
     shares: dict[int, tuple[Array, OutputGradients]] = {}
 
     def work(thread: int) -> None:
         own = equal_part(positions, thread, threads)
         own_shift = None if shift is None else shift[own]
-        shares[thread] = _shared_by_words(hidden[own], targets[own], weights[own], V, c, own_shift, 1)
+        shares[thread] = _by_words(hidden[own], targets[own], weights[own], V, c, own_shift, 1)
 
     run_side_by_side(work, threads)
     totals, results = zip(*(shares[thread] for thread in range(threads)), strict=True)
@@ -131,63 +158,88 @@ def _shared(
     return np.concatenate(totals), OutputGradients(np.concatenate(loss), np.concatenate(d_hidden), sum(d_V), sum(d_c))
 
 
-def _shared_by_words(
+def _by_words(
     hidden: Array, targets: Array, weights: Array, V: Array, c: Array | None, shift: Array | None, threads: int
 ) -> tuple[Array, OutputGradients]:
-    """The same; every thread has words of its own.
+    """The same; every thread has words of its own."""
+    positions, dtype = len(hidden), hidden.dtype
+    common = Common(
+        hidden,
+        targets,
+        weights,
+        of_target=np.empty(positions, dtype),
+        totals=np.empty((threads, positions), dtype),
+        weighted=np.empty((threads, *hidden.shape), dtype),
+        d_V=np.empty_like(V),
+        d_c=np.empty(len(V), dtype),
+    )
+    meeting = Meeting(threads)
+    run_side_by_side(lambda thread: _part(thread, common, V, c, shift, meeting), threads, meeting)
+    return common.totals.sum(axis=0), _result(common, slice(None), V)
+
+
+def part_of_losses_and_gradients(
+    part: int, common: Common, own: slice, V: Array, c: Array | None, meeting: Meets
+) -> OutputGradients:
+    """As `losses_and_gradients`, called by each of several processes with its number: together they fill `common`.
+
+    What is returned is for these positions, `own`; the gradients of V and c are whole once all processes have returned.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        _part(part, common, V, c, None, meeting)
+        if not _plain_exponentials_do(common.totals.sum(axis=0)):  # All see the same, and go the same way.
+            shift = largest_logits(common.hidden, V, c)
+            meeting.wait()
+            _part(part, common, V, c, shift, meeting)
+    return _result(common, own, V)
+
+
+def _part(part: int, common: Common, V: Array, c: Array | None, shift: Array | None, meeting: Meets) -> None:
+    """One part's words: their share of the totals, of the gradient of the hidden state, and their rows of d_V and d_c.
 
     With e = exp(o), dE/do = (e - total * onehot) / total: the division is left to the small factors of its products.
     """
-    positions, size = hidden.shape
-    words, dtype = len(V), hidden.dtype
-    blocks = row_blocks(positions, words, dtype.itemsize)
+    own = equal_part(len(V), part, len(common.totals))
+    own_V = V[own]
+    blocks = row_blocks(len(common.hidden), len(V), V.itemsize)
     longest = max(block.stop - block.start for block in blocks)
-    meeting = Meeting(threads)
-    own_words = [equal_part(words, thread, threads) for thread in range(threads)]
-    # Which positions of a block have their target among a thread's own words. Found here, since threads that make many
-    # short calls at the same time wait for each other at Python's lock.
-    own_targets = [
-        [np.nonzero((own.start <= targets[rows]) & (targets[rows] < own.stop))[0] for rows in blocks]
-        for own in own_words
-    ]
-    of_target = np.empty(positions, dtype)
-    d_V, d_c = np.empty_like(V), np.empty(words, dtype)
-    # Each thread's own share of every position's sum of exponentials, and of the gradient of the hidden state.
-    totals, d_hidden = np.empty((threads, positions), dtype), np.empty((threads, positions, size), dtype)
+    buffer = np.empty(len(own_V) * longest, V.dtype)
+    ones = np.ones(len(own_V), V.dtype)
+    product = np.empty_like(own_V) if len(blocks) > 1 else None
+    for rows in blocks:
+        hidden, targets = common.hidden[rows], common.targets[rows]
+        # The positions whose target is among these words.
+        mine = np.flatnonzero((own.start <= targets) & (targets < own.stop))
+        target = targets[mine] - own.start
+        # Words down, positions across: the product reads V as it lies, and sums run along the memory.
+        block = buffer[: len(own_V) * len(hidden)].reshape(len(own_V), -1)
+        np.matmul(own_V, hidden.T, out=block)
+        if c is not None:
+            block += c[own, None]
+        if shift is not None:
+            block -= shift[rows]
+        common.of_target[rows][mine] = block[target, mine]
+        np.exp(block, out=block)
+        np.matmul(ones, block, out=common.totals[part, rows])
+        _positions_by_words(block, own_V, out=common.weighted[part, rows])
+        meeting.wait()
+        total = common.totals[:, rows].sum(axis=0)
+        block[target, mine] -= total[mine]
+        scale = common.weights[rows] / total
+        scaled = hidden * scale[:, None]
+        if rows.start == 0:
+            np.matmul(block, scale, out=common.d_c[own])
+            _words_by_positions(block, scaled, out=common.d_V[own])
+        else:
+            common.d_c[own] += block @ scale
+            common.d_V[own] += np.matmul(block, scaled, out=product)
 
-    def work(thread: int) -> None:
-        own = own_words[thread]
-        own_V = V[own]
-        buffer = np.empty(len(own_V) * longest, dtype)
-        ones = np.ones(len(own_V), dtype)
-        product = np.empty_like(own_V) if len(blocks) > 1 else None
-        for rows, mine in zip(blocks, own_targets[thread], strict=True):
-            target = targets[rows][mine] - own.start
-            # Words down, positions across: the product reads V as it lies, and sums run along the memory.
-            block = buffer[: len(own_V) * (rows.stop - rows.start)].reshape(len(own_V), -1)
-            np.matmul(own_V, hidden[rows].T, out=block)
-            if c is not None:
-                block += c[own, None]
-            if shift is not None:
-                block -= shift[rows]
-            of_target[rows][mine] = block[target, mine]
-            np.exp(block, out=block)
-            np.matmul(ones, block, out=totals[thread, rows])
-            meeting.wait()
-            total = totals[:, rows].sum(axis=0)
-            block[target, mine] -= total[mine]
-            _positions_by_words(block, own_V, out=d_hidden[thread, rows])
-            scale = weights[rows] / total
-            scaled = hidden[rows] * scale[:, None]
-            if rows.start == 0:
-                np.matmul(block, scale, out=d_c[own])
-                _words_by_positions(block, scaled, out=d_V[own])
-            else:
-                d_c[own] += block @ scale
-                d_V[own] += np.matmul(block, scaled, out=product)
 
-    run_side_by_side(work, threads, meeting)
-    total = totals.sum(axis=0)
-    gradient_of_hidden = d_hidden[0] if threads == 1 else d_hidden.sum(axis=0)
-    gradient_of_hidden *= (weights / total)[:, None]
-    return total, OutputGradients(np.log(total) - of_target, gradient_of_hidden, d_V, d_c)
+def _result(common: Common, own: slice, V: Array) -> OutputGradients:
+    """Losses and d_hidden of these positions, from what all parts have found."""
+    total = common.totals[:, own].sum(axis=0)
+    d_hidden = common.weighted[:, own].sum(axis=0)
+    d_hidden /= total[:, None]
+    d_hidden -= V[common.targets[own]]
+    d_hidden *= common.weights[own, None]
+    return OutputGradients(np.log(total) - common.of_target[own], d_hidden, common.d_V, common.d_c)
