@@ -424,11 +424,13 @@ class LanguageModel:
         dropout_rng: np.random.Generator | None = None,
         omega: float = 0.0,
         mean_over: int | None = None,
+        softmax: output.Softmax = output.losses_and_gradients,
     ) -> tuple[float, Gradients, State]:
         """As `loss_and_gradients`, with the gradients of U and E in their compact form, and the state after each
         sequence.
 
         `mean_over`: the number of tokens of the mean, where these are a share of a larger batch; default: all of these.
+        `softmax` takes the place of `output.losses_and_gradients`, where that is shared with others.
         `omega` is the strength of Pascanu's regulariser, whose immediate gradient joins that of W; the loss stays the
         data's. `dropout_rng` switches dropout on. Raises SettingsError where `omega` has no meaning (`check_omega`).
         """
@@ -436,7 +438,7 @@ class LanguageModel:
             raise ValueError(f"truncate is a number of steps from 0 up, or None, not {truncate}")
         batch = _compact(inputs, targets, mask)
         with _arithmetic():
-            return self._training_gradients(batch, truncate, state, dropout_rng, omega, mean_over)
+            return self._training_gradients(batch, truncate, state, dropout_rng, omega, mean_over, softmax)
 
     def _training_gradients(
         self,
@@ -446,9 +448,10 @@ class LanguageModel:
         dropout_rng: np.random.Generator | None,
         omega: float,
         mean_over: int | None,
+        softmax: output.Softmax,
     ) -> tuple[float, Gradients, State]:
         trace = self.forward(batch.inputs, state, dropout_rng)
-        loss, d_hidden, gradients = self.output_gradients(trace, batch.targets, batch.live, mean_over)
+        loss, d_hidden, gradients = self.output_gradients(trace, batch.targets, batch.live, mean_over, softmax)
         d_states = None
         if omega:
             check_omega(self.config, truncate)
@@ -466,7 +469,12 @@ class LanguageModel:
         return loss, gradients, last_states(trace, batch.lengths)
 
     def output_gradients(
-        self, trace: Trace, targets: Array, live: Array, mean_over: int | None = None
+        self,
+        trace: Trace,
+        targets: Array,
+        live: Array,
+        mean_over: int | None = None,
+        softmax: output.Softmax = output.losses_and_gradients,
     ) -> tuple[float, Array, Gradients]:
         """Mean loss over the `live` (T, B) positions (their sum / `mean_over`, where that is given); dE/dh (T, B, H) of
         the top layer; gradients of V (or E) and c.
@@ -477,7 +485,7 @@ class LanguageModel:
         rows = trace.hidden.reshape(-1, trace.hidden.shape[-1]) if everything else trace.hidden[live]
         chosen = targets.reshape(-1) if everything else targets[live]
         weights = np.full(count, 1 / mean_over, self.dtype)
-        result = output.losses_and_gradients(rows, chosen, weights, self.output_matrix, self.params.get("c"))
+        result = softmax(rows, chosen, weights, self.output_matrix, self.params.get("c"))
         if everything:
             d_hidden = result.d_hidden.reshape(trace.hidden.shape)
         else:

@@ -11,6 +11,7 @@ words and many positions are shared by position: each thread then has a small gr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -37,6 +38,10 @@ class OutputGradients(NamedTuple):
     d_hidden: Array
     V: Array
     c: Array
+
+
+# hidden, targets, weights, V, c: as `losses_and_gradients` takes them.
+Softmax = Callable[[Array, Array, Array, Array, Array | None], OutputGradients]
 
 
 def logits(hidden: Array, V: Array, c: Array | None) -> Array:

@@ -1,13 +1,18 @@
-"""The sequences of a batch, shared among processes: each takes some of them from the first word to the gradients.
+"""A batch, shared among processes: each takes some of its sequences, and some of the vocabulary's words.
 
-    o  the batch's columns, strided      this process: columns 0, P, 2P, ...     member k: columns k, k + P, ...
-    o  each: forward, back, its gradients of the mean over all the batch's tokens
+    o  the batch's columns, strided      this process: columns 0, P, 2P, ...     process k: columns k, k + P, ...
+    o  each: forward
+    o  the softmax of all positions, in one of two ways
+         many words   each process has words of its own, for the positions of all: they show each other their hidden
+                      states, and agree on the totals (`output.Common`); V's gradient comes out whole, part by part
+         few words    each has the positions of its columns, over all words
+    o  each: back, its gradients of the mean over all the batch's tokens
     o  this process adds them up: the gradient of a sum is the sum of the gradients
 
-Threads cannot do this: a walk through time is hundreds of short calls, and for each of them the threads of one process
-wait for each other at Python's lock. Processes have a lock each. They meet once a step, and see the same parameters,
-which lie in memory that all of them share; a member writes its gradients there too. (Where the softmax over many words
-is nearly all of the work, threads share it just as well, word by word, and nobody has to meet: see `processes_for`.)
+Threads cannot do this as well: a walk through time is hundreds of short calls, and for each of them the threads of one
+process wait for each other at Python's lock; a thread that sleeps between two pieces of work comes late to each.
+Processes have a lock each, and stay awake while they wait for each other for a short while. They see the same
+parameters, which lie in memory that all of them share, as does all else that they show each other.
 
 A member holds nothing that cannot be lost. It ends when this process does, however that ends; if a member dies, this
 process goes on alone.
@@ -19,34 +24,50 @@ import math
 import os
 import subprocess
 import sys
-import tempfile
 import weakref
-from functools import cache
-from mmap import mmap
-from multiprocessing import Pipe
+from functools import cache, partial
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnn_core import output
 from rnn_core.gradients import Gradient, Gradients, RowGradient, add
+from rnn_core.interprocess import Hub, Line, SharedArrays, Spoke, aligned
 from rnn_core.model import LanguageModel, ModelConfig, State, layer_suffix, parameter_shapes
 from rnn_core.numerics import Array
-from rnn_core.threads import limited_threads, thread_count
+from rnn_core.output import FEW_WORDS, Common, Meets, OutputGradients
+from rnn_core.threads import limited_threads, one_blas_thread, thread_count
 
-# Sequences that a process should have at least: with fewer, its products are thin and V is read for little.
-LEAST_SEQUENCES = 8
-# Floating-point operations of a batch above which a process more gains clearly more than it costs to meet, if at least
-# this part of them are those of the walks.
+# Floating-point operations of a batch above which a process more gains clearly more than it costs to meet.
 WORTH_A_PROCESS = 80_000_000
+# By words: at the most so many processes. Each is a Python with NumPy of its own; threads share the many cores of a
+# large machine. Walks of fewer operations than this are over before their gradients are added up: this process takes
+# them all.
+MOST_BY_WORDS = 4
+WORTH_A_WALK = 20_000_000
+# By sequences: a process should have so many at least, since with fewer its products are thin and V is read for little,
+# and this part of the arithmetic should be the walks'.
+LEAST_SEQUENCES = 8
 LEAST_WALKING = 1 / 30
-
-ALIGNMENT = 64  # bytes: a cache line
 
 
 def processes_for(config: ModelConfig, steps: int, batch: int) -> int:
     """How many processes share a batch of this shape: 1 where that gains nothing."""
+    if shares_words(config, steps * batch):
+        return thread_count()
     return max(1, min(thread_count(), batch // LEAST_SEQUENCES)) if worth_sharing(config, steps * batch) else 1
+
+
+def shares_words(config: ModelConfig, positions: int) -> bool:
+    """Whether the softmax of so many positions is shared word by word among processes."""
+    _, multiplied = operations(config)
+    return (
+        1 < thread_count() <= MOST_BY_WORDS
+        and config.vocabulary_size >= FEW_WORDS
+        and not config.tied  # whose output matrix is the input's, too: its gradient has parts from both sides
+        and 6 * positions * multiplied >= WORTH_A_PROCESS
+    )
 
 
 def worth_sharing(config: ModelConfig, positions: int) -> bool:
@@ -66,7 +87,8 @@ def operations(config: ModelConfig) -> tuple[int, int]:
 class Share(NamedTuple):
     """What a process is asked for: the arguments of `LanguageModel.training_gradients`, for its columns alone.
 
-    tokens: of the whole batch, over which the loss is the mean; threads: that the process may use.
+    tokens: of the whole batch, over which the loss is the mean; threads: that the process may use; part: which of
+    `parts` this is; own_tokens: which of the tokens it shows the others; None: the softmax is not shared by words.
     """
 
     inputs: Array
@@ -77,6 +99,9 @@ class Share(NamedTuple):
     dropout_rng: np.random.Generator | None
     tokens: int
     threads: int
+    part: int
+    parts: int
+    own_tokens: slice | None
 
 
 class Answer(NamedTuple):
@@ -94,12 +119,13 @@ class Team:
     """Takes the place of a model's `training_gradients`. The processes start when the first batch is worth them.
 
     How many take part in a batch depends on `thread_count()`, the network and the batch's shape alone, so that the same
-    training gives the same bits.
+    training gives the same bits. A gradient may lie in memory that the next batch's overwrites.
     """
 
     def __init__(self, model: LanguageModel) -> None:
         self.model = model
         self.members: list[_Member] = []
+        self.board: _Board | None = None
         self.alone = False  # for good: a member was lost, or none could be had
 
     def __enter__(self) -> Team:
@@ -128,89 +154,127 @@ class Team:
         steps, batch = inputs.shape
         processes = processes_for(self.model.config, steps, batch)
         if processes > 1 and not omega and not self.alone:
+            shares = split(self.model.config, processes, inputs, targets, mask, truncate, state, dropout_rng)
             try:
-                tokens, threads = token_count(inputs, mask), thread_count()
-                whole = Share(inputs, targets, mask, truncate, state, dropout_rng, tokens, threads)
-                return self._together(processes, whole)
+                return self._together(shares)
             except _MemberLost:
-                self.close()
                 self.alone = True
+                self.close()
+            except BaseException:
+                # The members may be waiting for this process in the middle of the batch.
+                self.close()
+                raise
         return self.model.training_gradients(inputs, targets, mask, truncate, state, dropout_rng, omega)
 
-    def _together(self, processes: int, whole: Share) -> tuple[float, Gradients, State]:
-        if len(self.members) < processes - 1:
-            self._start(processes)
-        members = self.members[: processes - 1]
-        shares = split(whole, processes)
-        for member, share in zip(members, shares[1:], strict=True):
-            member.ask(share)
+    def _together(self, shares: list[Share]) -> tuple[float, Gradients, State]:
+        board = self._board_for(shares)
+        members = self.members[: len(shares) - 1]
         try:
-            loss_nats, gradients, last = gradients_of(self.model, shares[0])
-        finally:
-            # Asked is asked: whatever went wrong here, no answer may be left for the next batch.
-            answers = [member.answer() for member in members]
-        states = [last]
-        for member, answer in zip(members, answers, strict=True):
-            if isinstance(answer, MemoryError):
-                raise answer
-            loss_nats += answer.loss_nats
-            states.append(answer.states)
-            for name, gradient in gradients.items():
-                gradients[name] = add(gradient, member.gradient(name, answer.rows[name]))
+            for member, share in zip(members, shares[1:], strict=True):
+                member.line.say(share)
+            meeting = Hub([member.line for member in members])
+            loss_nats, gradients, last = gradients_of(self.model, shares[0], board, meeting)
+            states = [last]
+            for member in members:
+                answer = member.answer()
+                loss_nats += answer.loss_nats
+                states.append(answer.states)
+                for name, rows in answer.rows.items():
+                    gradients[name] = add(gradients[name], member.gradient(name, rows))
+        except (EOFError, OSError) as gone:
+            raise _MemberLost from gone
         return loss_nats, gradients, join_states(states)
 
-    def _start(self, processes: int) -> None:
+    def _board_for(self, shares: list[Share]) -> _Board:
+        """Members enough, and memory for the positions that they show each other."""
+        processes, first = len(shares), shares[0]
+        shown = 0 if first.own_tokens is None else first.tokens
+        board = self.board
+        if board is None or len(self.members) < processes - 1 or board.positions < shown:
+            # Room for larger batches too: what they never need is memory that is never touched.
+            self.board = board = self._start(processes, 4 * shown)
+        return board
+
+    def _start(self, processes: int, positions: int) -> _Board:
         """All members at once; the model's parameters move to the memory that they share."""
         self.close()
-        config = self.model.config
         try:
-            memory = SharedArrays(parameter_shapes(config), self.model.dtype, sets=processes)
+            board = _Board(self.model.config, self.model.dtype, processes, positions)
             for number in range(1, processes):
-                self.members.append(_Member(config, memory, number, processes))
+                self.members.append(_Member(board, number))
         except OSError as refused:  # no memory, or no process more
             raise _MemberLost from refused
-        for name, value in memory.set(0).items():
+        for name, value in board.params.items():
             value[...] = self.model.params[name]
             self.model.params[name] = value
+        return board
 
 
 class _MemberLost(Exception):
     """A member is gone, and with it its share of the batch; or it could not be had."""
 
 
+class _Board:
+    """The memory that the processes of a team share: parameters, each member's gradients, and what a softmax that is
+    shared by words has in common.
+    """
+
+    def __init__(
+        self, config: ModelConfig, dtype: Any, processes: int, positions: int, file: int | None = None
+    ) -> None:
+        self.config, self.dtype, self.processes, self.positions = config, np.dtype(dtype), processes, positions
+        extra = sum(aligned(size) for _, _, size in self._common_layout(positions, processes))
+        self.arrays = SharedArrays(parameter_shapes(config), dtype, processes + 1, extra, file)
+        self.params = self.arrays.set(0)
+        self.common_gradients = self.arrays.set(processes)
+
+    def gradients_of_member(self, number: int) -> dict[str, Array]:
+        return self.arrays.set(number)
+
+    def _common_layout(self, positions: int, parts: int) -> list[tuple[tuple[int, ...], np.dtype[Any], int]]:
+        """Shape, dtype and bytes of what a `Common` has but the gradients, in its order."""
+        R, P, H = positions, parts, self.config.hidden_size
+        ids = np.dtype(np.int64)
+        arrays = [((R, H), self.dtype), ((R,), ids), ((R,), self.dtype), ((R,), self.dtype)]
+        arrays += [((P, R), self.dtype), ((P, R, H), self.dtype)]
+        return [(shape, dtype, math.prod(shape) * dtype.itemsize) for shape, dtype in arrays]
+
+    def common(self, positions: int, parts: int) -> Common:
+        arrays, start = [], 0
+        for shape, dtype, size in self._common_layout(positions, parts):
+            arrays.append(self.arrays.extra[start : start + size].view(dtype).reshape(shape))
+            start += aligned(size)
+        d_c = self.common_gradients.get("c", np.empty(self.config.vocabulary_size, self.dtype))
+        arrays += [self.common_gradients["V"], d_c]
+        return Common._make(arrays)
+
+
 class _Member:
     """A process that answers one question after the other, as this process sees it."""
 
-    def __init__(self, config: ModelConfig, memory: SharedArrays, number: int, processes: int) -> None:
-        self.slots = memory.set(number)
-        self.pipe, theirs = Pipe()
-        command = f"from rnn_core.team import serve; serve({theirs.fileno()}, {memory.file}, {number}, {processes})"
+    def __init__(self, board: _Board, number: int) -> None:
+        self.slots = board.gradients_of_member(number)
+        self.line, theirs = Line.pair()
+        files = theirs.connection.fileno(), board.arrays.file
         self.process = subprocess.Popen(
             # Modules are looked for where this process does, and not in whatever folder it was started in (-P).
-            [sys.executable, "-P", "-c", command],
+            [sys.executable, "-P", "-c", f"from rnn_core.team import serve; serve({number}, *{files})"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno(), memory.file],
+            pass_fds=files,
             # A session of its own: Ctrl-C is for the process that trains, which ends its members in good order.
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
         )
         theirs.close()
         # Also where nobody calls `close`, as when a training is dropped half-way.
-        self.close = weakref.finalize(self, _end, self.pipe, self.process)
-        self.pipe.send((config, np.dtype(memory.dtype).str))
+        self.close = weakref.finalize(self, _end, self.line, self.process)
+        self.line.say((board.config, board.dtype.str, board.processes, board.positions))
 
-    def ask(self, share: Share) -> None:
-        try:
-            self.pipe.send(share)
-        except OSError as gone:
-            raise _MemberLost from gone
-
-    def answer(self) -> Answer | MemoryError:
-        try:
-            answer: Answer | MemoryError = self.pipe.recv()
-        except (EOFError, OSError) as gone:
-            raise _MemberLost from gone
+    def answer(self) -> Answer:
+        answer: Answer | MemoryError = self.line.hear()
+        if isinstance(answer, MemoryError):
+            raise answer
         return answer
 
     def gradient(self, name: str, rows: Array | None) -> Gradient:
@@ -219,8 +283,8 @@ class _Member:
         return slot if rows is None else RowGradient(rows, slot[: len(rows)], slot.shape)
 
 
-def _end(pipe: Connection, process: subprocess.Popen[bytes]) -> None:
-    pipe.close()  # which the member takes for its end
+def _end(line: Line, process: subprocess.Popen[bytes]) -> None:
+    line.close()  # which the member takes for its end
     try:
         process.wait(10)
     except subprocess.TimeoutExpired:
@@ -228,68 +292,57 @@ def _end(pipe: Connection, process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-class SharedArrays:
-    """Sets of arrays of these names and shapes in memory that processes share by the file descriptor `file`.
-
-    Pages that are never touched take no memory.
-    """
-
-    def __init__(self, shapes: dict[str, tuple[int, ...]], dtype: Any, sets: int, file: int | None = None) -> None:
-        self.shapes, self.dtype = shapes, np.dtype(dtype)
-        self.places: dict[str, int] = {}
-        self.bytes_per_set = 0
-        for name, shape in shapes.items():
-            self.places[name] = self.bytes_per_set
-            size = math.prod(shape) * self.dtype.itemsize
-            self.bytes_per_set += -(-size // ALIGNMENT) * ALIGNMENT
-        self.file = _anonymous_file() if file is None else file
-        if file is None:
-            os.ftruncate(self.file, sets * self.bytes_per_set)
-        self.memory = mmap(self.file, sets * self.bytes_per_set)
-        weakref.finalize(self, os.close, self.file)  # The arrays keep the memory itself.
-
-    def set(self, number: int) -> dict[str, Array]:
-        start = number * self.bytes_per_set
-        return {
-            name: np.ndarray(shape, self.dtype, self.memory, start + self.places[name])
-            for name, shape in self.shapes.items()
-        }
-
-
-def _anonymous_file() -> int:
-    """A file without a name, in memory where the system has such files; it is gone with the last who holds it."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("rnn_core")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
-
-
 def token_count(inputs: Array, mask: Array | None) -> int:
-    return inputs.size if mask is None else max(1, int(np.count_nonzero(mask)))
+    return inputs.size if mask is None else int(np.count_nonzero(mask))
 
 
-def split(whole: Share, parts: int) -> list[Share]:
-    """Part k has the columns k, k + parts, ...: neighbours are alike in length, so all have about as much to do."""
-    generators = [None] * parts if whole.dropout_rng is None else whole.dropout_rng.spawn(parts)
-    return [
-        Share(
-            whole.inputs[:, part::parts],
-            whole.targets[:, part::parts],
-            None if whole.mask is None else whole.mask[:, part::parts],
-            whole.truncate,
-            None if whole.state is None else [layer[part::parts] for layer in whole.state],
-            generators[part],
-            whole.tokens,
-            max(1, whole.threads // parts),
+def split(
+    config: ModelConfig,
+    parts: int,
+    inputs: Array,
+    targets: Array,
+    mask: Array | None,
+    truncate: int | None,
+    state: State | None,
+    dropout_rng: np.random.Generator | None,
+) -> list[Share]:
+    """Part k has the columns k, k + parts, ...: neighbours are alike in length, so all have about as much to do.
+    Or the first has all of them, and the others nothing but words.
+    """
+    by_words, tokens = shares_words(config, inputs.size), token_count(inputs, mask)
+    if by_words and 6 * inputs.size * operations(config)[0] < WORTH_A_WALK:
+        columns = [slice(None)] + [slice(0)] * (parts - 1)
+        generators: list[np.random.Generator | None] = [dropout_rng] * parts
+    else:
+        columns = [slice(part, None, parts) for part in range(parts)]
+        generators = [None] * parts if dropout_rng is None else [*dropout_rng.spawn(parts)]
+    shares, start = [], 0
+    for part, own in enumerate(columns):
+        own_mask = None if mask is None else mask[:, own]
+        stop = start + token_count(inputs[:, own], own_mask)
+        shares.append(
+            Share(
+                inputs[:, own],
+                targets[:, own],
+                own_mask,
+                truncate,
+                None if state is None else [layer[own] for layer in state],
+                generators[part],
+                tokens=tokens,
+                threads=max(1, thread_count() // parts),
+                part=part,
+                parts=parts,
+                own_tokens=slice(start, stop) if by_words else None,
+            )
         )
-        for part in range(parts)
-    ]
+        start = stop
+    return shares
 
 
 def join_states(parts: list[State]) -> State:
     """The reverse of `split` for the states: one (B, S) array per layer."""
     joined = []
-    for layers in zip(*parts, strict=True):
+    for layers in zip(*(part for part in parts if len(part[0])), strict=True):
         whole = np.empty((sum(map(len, layers)), layers[0].shape[1]), layers[0].dtype)
         for part, layer in enumerate(layers):
             whole[part :: len(layers)] = layer
@@ -297,9 +350,21 @@ def join_states(parts: list[State]) -> State:
     return joined
 
 
-def gradients_of(model: LanguageModel, share: Share) -> tuple[float, Gradients, State]:
-    """The part of the batch's loss and gradients that is this share's, and its sequences' last states."""
-    with limited_threads(share.threads):
+def gradients_of(model: LanguageModel, share: Share, board: _Board, meeting: Meets) -> tuple[float, Gradients, State]:
+    """The part of the batch's loss and gradients that is this share's, and its sequences' last states.
+
+    Where the softmax is shared, the gradients of V and c are the whole batch's, once all processes have answered.
+    """
+    softmax = output.losses_and_gradients
+    if share.own_tokens is not None:
+        softmax = partial(
+            _common_softmax, board.common(share.tokens, share.parts), share.part, share.own_tokens, meeting
+        )
+    with limited_threads(share.threads), one_blas_thread():
+        if not share.inputs.size:  # No sequence to walk along, but words of others' positions.
+            nobody = np.empty((0, model.config.hidden_size), model.dtype)
+            softmax(nobody, share.targets.reshape(-1), nobody[:, 0], model.output_matrix, model.params.get("c"))
+            return 0.0, {}, model.initial_state(0)
         return model.training_gradients(
             share.inputs,
             share.targets,
@@ -307,31 +372,54 @@ def gradients_of(model: LanguageModel, share: Share) -> tuple[float, Gradients, 
             share.truncate,
             share.state,
             share.dropout_rng,
-            mean_over=share.tokens,
+            mean_over=max(1, share.tokens),
+            softmax=softmax,
         )
 
 
-def serve(pipe_file: int, memory_file: int, number: int, processes: int) -> None:
-    """The whole life of member `number`: answer every share with its gradients, until the other end closes the pipe."""
-    pipe = Connection(pipe_file)
+def _common_softmax(
+    common: Common,
+    part: int,
+    own: slice,
+    meeting: Meets,
+    hidden: Array,
+    targets: Array,
+    weights: Array,
+    V: Array,
+    c: Array | None,
+) -> OutputGradients:
+    """In the place of `output.losses_and_gradients`: this process's positions, `own`, are shown to all."""
+    common.hidden[own], common.targets[own], common.weights[own] = hidden, targets, weights
+    meeting.wait()
+    return output.part_of_losses_and_gradients(part, common, own, V, c, meeting)
+
+
+def serve(number: int, line_file: int, memory_file: int) -> None:
+    """The whole life of member `number`: answer every share with its gradients, until the other end closes the line."""
+    line = Line(Connection(line_file))
     try:
-        config, dtype = pipe.recv()
-        memory = SharedArrays(parameter_shapes(config), dtype, processes, memory_file)
-        model, slots = LanguageModel(config, params=memory.set(0)), memory.set(number)
+        config, dtype, processes, positions = line.hear()
+        board = _Board(config, dtype, processes, positions, memory_file)
+        model, slots = LanguageModel(config, params=board.params), board.gradients_of_member(number)
         while True:
-            share = pipe.recv()
+            share = line.hear()
             try:
-                pipe.send(_answer(model, slots, share))
+                answer = _answer(model, slots, share, board, Spoke(line))
             except MemoryError as error:
-                pipe.send(error)
+                # Its last word. Others may be waiting for this process in the middle of the batch.
+                line.say(error)
+                return
+            line.say(answer)
     except (EOFError, OSError):
         return
 
 
-def _answer(model: LanguageModel, slots: dict[str, Array], share: Share) -> Answer:
-    loss_nats, gradients, states = gradients_of(model, share)
+def _answer(model: LanguageModel, slots: dict[str, Array], share: Share, board: _Board, meeting: Meets) -> Answer:
+    loss_nats, gradients, states = gradients_of(model, share, board, meeting)
     rows: dict[str, Array | None] = {}
     for name, gradient in gradients.items():
+        if share.own_tokens is not None and name in ("V", "c"):
+            continue  # It lies where it belongs.
         if isinstance(gradient, RowGradient):
             rows[name] = gradient.rows
             slots[name][: len(gradient.rows)] = gradient.values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -34,11 +35,20 @@ every_network = pytest.mark.parametrize("options", NETWORKS, ids=str)
 
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three processes share the smallest batch of six sequences."""
+    """Three processes share the sequences of the smallest batch of six."""
     monkeypatch.setenv("RNN_CORE_THREADS", "3")
     monkeypatch.setattr(team, "WORTH_A_PROCESS", 0)
     monkeypatch.setattr(team, "LEAST_WALKING", 0)
     monkeypatch.setattr(team, "LEAST_SEQUENCES", 2)
+
+
+@pytest.fixture(params=["sequences", "sequences and words", "words"])
+def what(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What they share."""
+    if request.param != "sequences":
+        monkeypatch.setattr(team, "FEW_WORDS", 0)
+        monkeypatch.setattr(team, "WORTH_A_WALK", 0 if "sequences" in request.param else 10**12)
+    return str(request.param)
 
 
 def network(**options: Any) -> LanguageModel:
@@ -67,7 +77,9 @@ def assert_equal(one: tuple, other: tuple) -> None:
 
 @every_network
 @pytest.mark.parametrize("truncate", [None, 3])
-def test_sharing_a_batch_changes_nothing_but_rounding(options: dict[str, Any], truncate: int | None) -> None:
+def test_sharing_a_batch_changes_nothing_but_rounding(
+    options: dict[str, Any], truncate: int | None, what: str
+) -> None:
     alone, shared = network(**options), network(**options)
     start = [np.random.default_rng(depth).standard_normal(layer.shape) for depth, layer in enumerate(state_of(alone))]
     with Team(shared) as together:
@@ -97,7 +109,7 @@ def test_a_batch_that_is_shared_has_the_gradients_of_the_whole() -> None:
     assert_equal(network(cell="gru", vocabulary_size=9, hidden_size=64).training_gradients(*batch), shared)
 
 
-def test_an_update_is_seen_by_every_process(shared: Team) -> None:
+def test_an_update_is_seen_by_every_process(what: str, shared: Team) -> None:
     batch = batch_of(shared.model)
     shared.training_gradients(*batch)
     for value in shared.model.params.values():
@@ -108,7 +120,7 @@ def test_an_update_is_seen_by_every_process(shared: Team) -> None:
     assert_equal(alone.training_gradients(*batch), shared.training_gradients(*batch))
 
 
-def test_a_share_without_a_token_changes_nothing(shared: Team) -> None:
+def test_a_share_without_a_token_changes_nothing(what: str, shared: Team) -> None:
     inputs, targets, mask = batch_of(shared.model)
     mask = np.array(mask)
     mask[:, 1::3] = 0
@@ -126,7 +138,7 @@ def digest(dropout: float) -> list[bytes]:
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_the_same_bits_each_time(dropout: float) -> None:
+def test_the_same_bits_each_time(dropout: float, what: str) -> None:
     assert digest(dropout) == digest(dropout)
 
 
@@ -142,10 +154,67 @@ def test_every_process_drops_units_of_its_own() -> None:
 
 
 def shares_of(ids: Array) -> list[team.Share]:
-    return team.split(team.Share(ids, ids, None, None, None, np.random.default_rng(1), 0, 3), 3)
+    return team.split(network().config, 3, ids, ids, None, None, None, np.random.default_rng(1))
 
 
-def test_small_batches_and_softmaxes_over_many_words_stay_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sequences", [1, 2, 4])
+def test_processes_that_have_no_sequence_share_the_words(what: str, sequences: int) -> None:
+    if what == "sequences":
+        pytest.skip("fewer sequences, fewer processes")
+    with Team(network(cell="lstm")) as together:
+        for state in (None, [np.full((sequences, 32), 0.5)]):
+            batch = batch_of(together.model, sequences)
+            assert_equal(
+                network(cell="lstm").training_gradients(*batch, state=state),
+                together.training_gradients(*batch, state=state),
+            )
+        assert len(together.members) == 2
+
+
+def test_a_larger_batch_than_before_finds_room(what: str) -> None:
+    with Team(network()) as together:
+        for sequences in (6, 60, 7):
+            batch = batch_of(together.model, sequences)
+            assert_equal(network().training_gradients(*batch), together.training_gradients(*batch))
+
+
+def test_logits_of_any_size_overflow_in_no_process(what: str) -> None:
+    """Then all of them start anew, with each position's largest logit taken out."""
+    models = network(), network()
+    for model in models:
+        model.params["V"] *= 1e4
+    with Team(models[1]) as together:
+        batch = batch_of(models[0])
+        loss_nats, gradients, _ = together.training_gradients(*batch)
+        assert loss_nats == pytest.approx(models[0].training_gradients(*batch)[0], rel=1e-9)
+        assert all(np.isfinite(to_dense(gradient)).all() for gradient in gradients.values())
+
+
+def test_a_batch_without_a_token_has_no_gradient(what: str) -> None:
+    with Team(network()) as together:
+        inputs, targets, mask = batch_of(together.model)
+        loss_nats, gradients, _ = together.training_gradients(inputs, targets, np.zeros_like(mask))
+    assert loss_nats == 0
+    assert not any(to_dense(gradient).any() for gradient in gradients.values())
+
+
+def test_a_member_that_runs_out_of_memory_says_so(what: str) -> None:
+    """What the training makes of a MemoryError here, it makes of one there."""
+    with Team(network()) as together:
+        together.training_gradients(*small_batch(37, 9, 800))
+        pid = together.members[1].process.pid
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            pages = int(file.read().split()[0])
+        resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize(),) * 2)
+        with pytest.raises(MemoryError):
+            together.training_gradients(*small_batch(37, 36, 800))  # four times as many: for which there is room
+        assert not together.alone
+        batch = batch_of(together.model)
+        assert_equal(network().training_gradients(*batch), together.training_gradients(*batch))
+        assert len(together.members) == 2
+
+
+def test_a_batch_is_shared_where_that_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("RNN_CORE_THREADS", "4")
 
@@ -156,10 +225,16 @@ def test_small_batches_and_softmaxes_over_many_words_stay_in_one_process(monkeyp
     assert processes("lstm", 65, 128, 50, 16) == 2
     assert processes("lstm", 65, 128, 50, 15) == 1
     assert processes("lstm", 65, 16, 10, 32) == 1
+    assert processes("tanh", 8000, 100, 20, 32) == 4
+    assert processes("tanh", 8000, 100, 20, 1) == 4
+    assert processes("tanh", 8000, 100, 5, 1) == 1
+    monkeypatch.setenv("RNN_CORE_THREADS", "8")  # of which each process may have two
+    assert processes("lstm", 65, 128, 50, 32) == 4
     assert processes("tanh", 8000, 100, 20, 32) == 1
     assert processes("lstm", 8000, 100, 20, 32) == 4
     monkeypatch.setenv("RNN_CORE_THREADS", "1")
     assert processes("lstm", 65, 128, 50, 32) == 1
+    assert processes("tanh", 8000, 100, 20, 32) == 1
 
 
 def test_a_regulariser_over_the_whole_batch_stays_in_one_process() -> None:
@@ -172,7 +247,7 @@ def test_a_regulariser_over_the_whole_batch_stays_in_one_process() -> None:
         assert not together.members
 
 
-def test_a_member_that_dies_takes_nothing_with_it(shared: Team) -> None:
+def test_a_member_that_dies_takes_nothing_with_it(what: str, shared: Team) -> None:
     batch = batch_of(shared.model)
     alone = network(cell="lstm").training_gradients(*batch)
     shared.training_gradients(*batch)
@@ -197,7 +272,7 @@ def test_where_no_process_can_be_started_the_training_goes_on_alone(
 
 
 def test_after_a_failure_here_the_next_batch_gets_its_own_answers(
-    shared: Team, monkeypatch: pytest.MonkeyPatch
+    what: str, shared: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch, other = batch_of(shared.model, 7), batch_of(shared.model, 8)
     shared.training_gradients(*batch)
