@@ -20,6 +20,9 @@ one but the first adds
 
     member     the interpreter and NumPy once more (MEMBER_BYTES), its step, and P for the gradients that it hands over
 
+Where they share the words too, each has its part of a block of logits, and all see the T B (H (processes + 1) + ...)
+numbers that they show each other.
+
 So it grows with N H + T B H, and not with T B N. The numbers of blocks come from the cells themselves. Tests compare
 the estimate with what processes really took: within a factor FACTOR of it.
 """
@@ -35,7 +38,7 @@ from rnn_core.errors import SettingsError
 from rnn_core.model import ModelConfig, parameter_shapes
 from rnn_core.optimizers import OPTIMIZERS
 from rnn_core.output import BLOCK_BYTES
-from rnn_core.team import processes_for
+from rnn_core.team import processes_for, shares_words
 from rnn_core.text import PreparedCorpus
 from rnn_core.training import PROBE_SENTENCES, PROBE_STEPS, TrainingSettings
 
@@ -75,7 +78,8 @@ def estimate(
     moments = len(OPTIMIZERS[training.optimizer].moments)
     steps = training.sequence_length if training.batching == "stream" else longest_sentence
     processes = 1 if training.omega else processes_for(model, steps, training.batch_size)
-    step_bytes = 4 * _step_numbers(model, training, steps, -(-training.batch_size // processes))
+    parts = processes if processes > 1 and shares_words(model, steps * training.batch_size) else 1
+    step_bytes = 4 * _step_numbers(model, training, steps, -(-training.batch_size // processes), parts)
     return Estimate(
         process_bytes=PROCESS_BYTES,
         corpus_bytes=22 * tokens + 300 * sentences,
@@ -106,7 +110,7 @@ def check(corpus: PreparedCorpus, model: ModelConfig, training: TrainingSettings
         )
 
 
-def _step_numbers(model: ModelConfig, training: TrainingSettings, steps: int, sequences: int) -> int:
+def _step_numbers(model: ModelConfig, training: TrainingSettings, steps: int, sequences: int, parts: int) -> int:
     cell = make_cell(model.cell, model.gru_reset)
     N, H, G = model.vocabulary_size, model.hidden_size, cell.gates
     positions = steps * sequences
@@ -119,13 +123,15 @@ def _step_numbers(model: ModelConfig, training: TrainingSettings, steps: int, se
         blocks += 6  # random numbers in float64, and the masks
     walk = positions * H * (blocks * model.layers + 3)
     inputs = min(N, positions) * (G * H if model.embedding_size is None else model.embedding_size)
-    return walk + 2 * inputs + _output_numbers(model, positions, BLOCK_BYTES // 4)
+    return walk + 2 * inputs + _output_numbers(model, positions * parts, BLOCK_BYTES // 4, parts)
 
 
-def _output_numbers(model: ModelConfig, positions: int, block: int) -> int:
+def _output_numbers(model: ModelConfig, positions: int, block: int, parts: int = 1) -> int:
+    """Of one of `parts` processes that share the words."""
     N, H = model.vocabulary_size, model.hidden_size
-    logits = min(positions * N, max(block, N))
-    return logits + (2 if positions * N > block else 1) * N * H
+    logits = min(positions * N, max(block, N)) // parts
+    shown = positions * (H * (parts + 1) + parts + 4) if parts > 1 else 0
+    return logits + shown + (2 if positions * N > block else 1) * N * H
 
 
 def _horizon_numbers(model: ModelConfig, parameters: int) -> int:

@@ -59,6 +59,9 @@ def settings(**changes: Any) -> TrainingSettings:
         ((500, 50, 250), {"cell": "lstm", "hidden_size": 200, "layers": 2}, {"batch_size": 128}, 1),
         ((500, 50, 250), {"cell": "lstm", "hidden_size": 200, "layers": 2}, {"batch_size": 128}, 2),
         ((4000, 20, 800), {"cell": "gru", "hidden_size": 256}, {}, 3),
+        ((8000, 20, 800), {"hidden_size": 100}, {}, 2),
+        ((8000, 20, 800), {"hidden_size": 256}, {"optimizer": "sgd", "horizon_every_seconds": None}, 4),
+        ((8000, 20, 800), {"hidden_size": 100}, {"batch_size": 1, "optimizer": "sgd"}, 2),
     ],
 )
 def test_a_training_takes_about_the_memory_that_was_estimated(

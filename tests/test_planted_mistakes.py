@@ -339,14 +339,14 @@ MISTAKES = [
     Mistake(
         "the gradients of another process are forgotten",
         "team.py",
-        "gradients[name] = add(gradient, member.gradient(name, answer.rows[name]))",
-        "gradients[name] = gradient",
+        "gradients[name] = add(gradients[name], member.gradient(name, rows))",
+        "pass",
         Witness("test_team", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
     ),
     Mistake(
         "every process takes the mean over its own tokens",
         "team.py",
-        "mean_over=share.tokens",
+        "mean_over=max(1, share.tokens)",
         "mean_over=None",
         Witness("test_team", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
     ),
@@ -356,6 +356,13 @@ MISTAKES = [
         "whole[part :: len(layers)] = layer",
         "whole[part * len(layer) : (part + 1) * len(layer)] = layer",
         Witness("test_team", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
+    ),
+    Mistake(
+        "every process shows the others the same positions",
+        "team.py",
+        "own_tokens=slice(start, stop)",
+        "own_tokens=slice(0, stop - start)",
+        Witness("test_team", "test_words_that_are_shared_have_the_gradients_of_the_whole"),
     ),
     # Interchange.
     Mistake(

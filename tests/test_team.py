@@ -109,6 +109,18 @@ def test_a_batch_that_is_shared_has_the_gradients_of_the_whole() -> None:
     assert_equal(network(cell="gru", vocabulary_size=9, hidden_size=64).training_gradients(*batch), shared)
 
 
+def test_words_that_are_shared_have_the_gradients_of_the_whole() -> None:
+    """With the limits as they are."""
+    rng = np.random.default_rng(0)
+    batch = rng.integers(0, 700, (15, 32)), rng.integers(0, 700, (15, 32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNN_CORE_THREADS", "2")
+        with Team(network(cell="lstm", vocabulary_size=700, hidden_size=48)) as together:
+            shared = together.training_gradients(*batch)
+            assert len(together.members) == 1
+    assert_equal(network(cell="lstm", vocabulary_size=700, hidden_size=48).training_gradients(*batch), shared)
+
+
 def test_an_update_is_seen_by_every_process(what: str, shared: Team) -> None:
     batch = batch_of(shared.model)
     shared.training_gradients(*batch)
