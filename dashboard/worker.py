@@ -202,7 +202,7 @@ def _launch(run: Run, caps: Caps | None = None, slot: int | None = None) -> None
     together = racing.waiting_with(run)
     folder = run.folder
     command = [sys.executable, "-m", "rnn_core", "resume" if racing.race_of(run.id) is None else "race"]
-    command += [str(member.folder) for member in together]
+    command += [*(str(member.folder) for member in together), "--nice", str(NICENESS)]
     environment = dict(os.environ)
     if caps is not None:
         command += ["--quiet", "--max-minutes", str(caps.minutes), "--max-steps", str(caps.steps)]
@@ -232,8 +232,6 @@ def _launch(run: Run, caps: Caps | None = None, slot: int | None = None) -> None
                 member.fail(message)
             raise RunError(message) from error
         _children.update({member.folder: child for member in together})
-        with contextlib.suppress(OSError):  # it may have ended already; nothing depends on its priority
-            os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
 
 
 def _reap() -> None:

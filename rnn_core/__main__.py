@@ -8,6 +8,7 @@ training.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import math
@@ -238,8 +239,7 @@ def resume_command(options: argparse.Namespace) -> int:
 
 def train_run(folder: Path, options: argparse.Namespace) -> int:
     """Train until the end, with a bar; `train` and `resume` alike."""
-    if options.nice:
-        os.nice(options.nice)
+    give_way(options.nice)
     limits = Limits(options.max_minutes, options.max_steps, options.stop_if_unwatched)
     new_end = {"epochs": options.epochs, "steps": options.steps} if options.command is resume_command else {}
     rate = options.learning_rate if options.command is resume_command else None
@@ -268,9 +268,20 @@ def train_run(folder: Path, options: argparse.Namespace) -> int:
     return 0 if outcome.signal is None else 128 + outcome.signal
 
 
+def give_way(niceness: int) -> None:
+    """Let others' processes go before this one, and before those that it will start."""
+    if not niceness:
+        return
+    os.nice(niceness)
+    if os.getsid(0) == os.getpid():
+        # Where Linux shares the cores among sessions, a process's own niceness counts within its session only
+        # (sched(7), "The autogroup feature"). A session that is not this process's own is left alone.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")
+
+
 def race_command(options: argparse.Namespace) -> int:
-    if options.nice:
-        os.nice(options.nice)
+    give_way(options.nice)
     limits = Limits(options.max_minutes, options.max_steps, options.stop_if_unwatched)
     with RaceProgress(options.quiet) as progress:
         results = race([Path(run) for run in options.run], limits=limits, on_event=progress)

@@ -105,7 +105,7 @@ class Share(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What comes back by the pipe; the gradients' values lie in the shared memory.
+    """What comes back by the line; the gradients' values lie in the shared memory.
 
     rows: of every gradient that is zero but in some rows, which these are; None: a dense one.
     """
@@ -262,8 +262,8 @@ class _Member:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=files,
-            # A session of its own: Ctrl-C is for the process that trains, which ends its members in good order.
-            start_new_session=True,
+            # A group of its own: Ctrl-C is for the process that trains, which ends its members in good order.
+            process_group=0,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
         )
         theirs.close()

@@ -404,14 +404,28 @@ def test_help_lists_every_command() -> None:
         assert name in result.stdout
 
 
-def test_a_worker_can_be_nice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("own_session", [True, False])
+def test_a_worker_can_be_nice(tmp_path: Path, own_session: bool) -> None:
     run = tiny_run(tmp_path / "run", steps=10**6)
-    process = subprocess.Popen([sys.executable, "-m", "rnn_core", "resume", str(run.folder), "--quiet", "--nice", "7"])
+    command = [sys.executable, "-m", "rnn_core", "resume", str(run.folder), "--quiet", "--nice", "7"]
+    process = subprocess.Popen(command, start_new_session=own_session)
     wait_for(lambda: run.status().step > 2)
     assert os.getpriority(os.PRIO_PROCESS, process.pid) == os.getpriority(os.PRIO_PROCESS, 0) + 7
+    if own_session:
+        assert niceness_of_session(process.pid) in (7, None)
+    else:
+        assert niceness_of_session(process.pid) == niceness_of_session(os.getpid())
     process.terminate()
     process.wait(timeout=30)
     assert not alive(process.pid)
+
+
+def niceness_of_session(pid: int) -> int | None:
+    """None where the system does not share its cores among sessions."""
+    try:
+        return int(Path(f"/proc/{pid}/autogroup").read_text(encoding="ascii").split()[-1])
+    except OSError:
+        return None
 
 
 def test_a_host_can_stop_a_run_nobody_watches(tmp_path: Path) -> None:

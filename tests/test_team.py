@@ -77,9 +77,7 @@ def assert_equal(one: tuple, other: tuple) -> None:
 
 @every_network
 @pytest.mark.parametrize("truncate", [None, 3])
-def test_sharing_a_batch_changes_nothing_but_rounding(
-    options: dict[str, Any], truncate: int | None, what: str
-) -> None:
+def test_sharing_a_batch_changes_nothing_but_rounding(options: dict[str, Any], truncate: int | None, what: str) -> None:
     alone, shared = network(**options), network(**options)
     start = [np.random.default_rng(depth).standard_normal(layer.shape) for depth, layer in enumerate(state_of(alone))]
     with Team(shared) as together:

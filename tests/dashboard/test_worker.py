@@ -36,7 +36,7 @@ def test_a_training_has_a_session_of_its_own_and_gives_way_to_the_page(new_run):
     until(lambda: run.status().state == "running")
     pid = run.status().pid
     assert os.getsid(pid) != os.getsid(0)
-    assert os.getpriority(os.PRIO_PROCESS, pid) >= worker.NICENESS
+    assert os.getpriority(os.PRIO_PROCESS, pid) == os.getpriority(os.PRIO_PROCESS, 0) + worker.NICENESS
 
 
 def test_starting_twice_starts_one_process(new_run):
