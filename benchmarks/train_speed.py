@@ -50,6 +50,8 @@ ROWS = [
     Row(8000, 100, 1, 20),
 ]
 GATED_ROWS = [ROWS[0], ROWS[1], ROWS[3]]
+SIDE_BY_SIDE = 96
+"""Sentences in a batch of the tutorial's model."""
 
 
 class Batches:
@@ -211,13 +213,14 @@ def judge(found: dict[str, list[dict[str, float]]]) -> None:
 
 def compare_with_tutorial(seconds: float, rounds: int) -> None:
     """One-hot input, no biases: the tutorial's own model and loop, one sentence at a time, beside ours: the same, and
-    with 32 sentences side by side, as one would train that model here.
+    with SIDE_BY_SIDE sentences, as one would train that model here.
     """
     row = ROWS[4]
     config = ModelConfig(cell="tanh", vocabulary_size=row.words, hidden_size=row.hidden, bias=False)
     params = LanguageModel(config, np.random.default_rng(0)).params
     print("\n**The tutorial's model, words per second**\n")
-    print("| truncation | tutorial | rnn_core, one sentence at a time | ratio | rnn_core, 32 at a time | ratio |")
+    ways = f"rnn_core, one sentence at a time | ratio | rnn_core, {SIDE_BY_SIDE} at a time"
+    print(f"| truncation | tutorial | {ways} | ratio |")
     print("|" + "---|" * 6)
     goals = []
     for name, truncate in (("full", None), ("4", 4)):
@@ -231,7 +234,7 @@ def compare_with_tutorial(seconds: float, rounds: int) -> None:
         runners = {
             "tutorial": Runner(peers.tutorial_step, theirs, row),
             "one": Runner(peers.rnn_core_step, ours, row),
-            "many": Runner(peers.rnn_core_step, ours, row._replace(batch=32)),
+            "many": Runner(peers.rnn_core_step, ours, row._replace(batch=SIDE_BY_SIDE)),
         }
         speeds = measure(runners, seconds, min(rounds, 3))
         for runner in [*checked.values(), *runners.values()]:
