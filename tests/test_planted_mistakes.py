@@ -229,7 +229,7 @@ MISTAKES = [
     Mistake(
         "the softmax forgets the weight of a position",
         "output.py",
-        "scale = weights[rows] / total",
+        "scale = common.weights[rows] / total",
         "scale = 1 / total",
         complex_step("sigmoid"),
     ),
@@ -241,10 +241,17 @@ MISTAKES = [
         complex_step("tanh"),
     ),
     Mistake(
+        "the hidden state does not hear which word was right",
+        "output.py",
+        "d_hidden -= V[common.targets[own]]",
+        "d_hidden -= 0",
+        complex_step("tanh"),
+    ),
+    Mistake(
         "the softmax takes every logit for a small one",
         "output.py",
-        "if np.all((total > 1 / SAFE_TOTAL) & (total < SAFE_TOTAL)):",
-        "if True:",
+        "return bool(np.all((total > 1 / SAFE_TOTAL) & (total < SAFE_TOTAL)))",
+        "return True",
         Witness("test_output", "test_logits_of_any_size_overflow_nowhere", (np.float32, 2)),
     ),
     Mistake(
