@@ -167,10 +167,9 @@ def shares_of(ids: Array) -> list[team.Share]:
     return team.split(network().config, 3, ids, ids, None, None, None, np.random.default_rng(1))
 
 
+@pytest.mark.parametrize("what", ["sequences and words", "words"], indirect=True)
 @pytest.mark.parametrize("sequences", [1, 2, 4])
 def test_processes_that_have_no_sequence_share_the_words(what: str, sequences: int) -> None:
-    if what == "sequences":
-        pytest.skip("fewer sequences, fewer processes")
     with Team(network(cell="lstm")) as together:
         for state in (None, [np.full((sequences, 32), 0.5)]):
             batch = batch_of(together.model, sequences)
