@@ -95,28 +95,25 @@ def state_of(model: LanguageModel) -> list[Array]:
     return model.initial_state(7)
 
 
-def test_a_batch_that_is_shared_has_the_gradients_of_the_whole() -> None:
+def assert_two_processes_agree_with_one(words: int, steps: int, hidden: int, cell: str) -> None:
     """With the limits as they are."""
+    options = {"cell": cell, "vocabulary_size": words, "hidden_size": hidden}
     rng = np.random.default_rng(0)
-    batch = rng.integers(0, 9, (40, 32)), rng.integers(0, 9, (40, 32))
+    batch = rng.integers(0, words, (steps, 32)), rng.integers(0, words, (steps, 32))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNN_CORE_THREADS", "2")
-        with Team(network(cell="gru", vocabulary_size=9, hidden_size=64)) as together:
+        with Team(network(**options)) as together:
             shared = together.training_gradients(*batch)
             assert len(together.members) == 1
-    assert_equal(network(cell="gru", vocabulary_size=9, hidden_size=64).training_gradients(*batch), shared)
+    assert_equal(network(**options).training_gradients(*batch), shared)
+
+
+def test_a_batch_that_is_shared_has_the_gradients_of_the_whole() -> None:
+    assert_two_processes_agree_with_one(words=9, steps=40, hidden=64, cell="gru")
 
 
 def test_words_that_are_shared_have_the_gradients_of_the_whole() -> None:
-    """With the limits as they are."""
-    rng = np.random.default_rng(0)
-    batch = rng.integers(0, 700, (15, 32)), rng.integers(0, 700, (15, 32))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RNN_CORE_THREADS", "2")
-        with Team(network(cell="lstm", vocabulary_size=700, hidden_size=48)) as together:
-            shared = together.training_gradients(*batch)
-            assert len(together.members) == 1
-    assert_equal(network(cell="lstm", vocabulary_size=700, hidden_size=48).training_gradients(*batch), shared)
+    assert_two_processes_agree_with_one(words=700, steps=15, hidden=48, cell="lstm")
 
 
 def test_an_update_is_seen_by_every_process(what: str, shared: Team) -> None:
