@@ -92,19 +92,8 @@ def wait_until_up(address: str) -> None:
 def training(runs: Path, corpus: Path, name: str, nice: int = 0) -> Iterator[Run]:
     """A training from the command line, far longer than it is looked at; with `nice`, as the page starts it."""
     command = [sys.executable, "-m", "rnn_core", "train", str(corpus), "--run", str(runs / name)]
-    command += [
-        "--cell",
-        "lstm",
-        "--hidden",
-        "100",
-        "--vocabulary",
-        "4000",
-        "--epochs",
-        "1000",
-        "--quiet",
-        "--nice",
-        str(nice),
-    ]
+    command += ["--cell", "lstm", "--hidden", "100", "--vocabulary", "4000", "--epochs", "1000", "--quiet"]
+    command += ["--nice", str(nice)]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )

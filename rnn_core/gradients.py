@@ -45,7 +45,7 @@ class Occurrences:
     @cached_property
     def counts(self) -> Array:
         """(R,) how often each of `words` occurs."""
-        return np.diff(self.starts, append=self.ids.size)
+        return np.append(self.starts[1:], self.ids.size) - self.starts
 
     @cached_property
     def place(self) -> Array:

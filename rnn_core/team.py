@@ -54,26 +54,29 @@ LEAST_WALKING = 1 / 30
 
 def processes_for(config: ModelConfig, steps: int, batch: int) -> int:
     """How many processes share a batch of this shape: 1 where that gains nothing."""
-    if shares_words(config, steps * batch):
+    positions = steps * batch
+    walking, multiplied = operations(config)
+    if shares_words(config, positions):
         return thread_count()
-    return max(1, min(thread_count(), batch // LEAST_SEQUENCES)) if worth_sharing(config, steps * batch) else 1
+    if worth_sharing(config, positions) and walking >= LEAST_WALKING * multiplied:
+        return max(1, min(thread_count(), batch // LEAST_SEQUENCES))
+    return 1
 
 
 def shares_words(config: ModelConfig, positions: int) -> bool:
     """Whether the softmax of so many positions is shared word by word among processes."""
-    _, multiplied = operations(config)
     return (
         1 < thread_count() <= MOST_BY_WORDS
         and config.vocabulary_size >= FEW_WORDS
         and not config.tied  # whose output matrix is the input's, too: its gradient has parts from both sides
-        and 6 * positions * multiplied >= WORTH_A_PROCESS
+        and worth_sharing(config, positions)
     )
 
 
 def worth_sharing(config: ModelConfig, positions: int) -> bool:
-    """Whether a batch of so many positions has enough to do, and enough of it in the walks."""
-    walking, multiplied = operations(config)
-    return 6 * positions * multiplied >= WORTH_A_PROCESS and walking >= LEAST_WALKING * multiplied
+    """Whether so many positions are enough to do for several processes."""
+    _, multiplied = operations(config)
+    return 6 * positions * multiplied >= WORTH_A_PROCESS
 
 
 @cache
