@@ -34,7 +34,7 @@ def rnn_core_step(config: ModelConfig, params: dict[str, np.ndarray], truncate: 
     def step(inputs: np.ndarray, targets: np.ndarray) -> float:
         with one_blas_thread():
             loss, gradients, _ = team.training_gradients(inputs, targets, truncate=truncate)
-            _, factor = clip_by_global_norm(gradients, CLIP)
+            _, factor = clip_by_global_norm(gradients, CLIP, team.squares)
             optimizer.update(model.params, gradients, LEARNING_RATE, factor)
         return loss
 

@@ -32,12 +32,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnn_core import output
-from rnn_core.gradients import Gradient, Gradients, RowGradient, add
+from rnn_core.gradients import Gradient, Gradients, RowGradient, add, squared_norm
 from rnn_core.interprocess import Hub, Line, SharedArrays, Spoke, aligned
 from rnn_core.model import LanguageModel, ModelConfig, State, layer_suffix, parameter_shapes
 from rnn_core.numerics import Array
 from rnn_core.output import FEW_WORDS, Common, Meets, OutputGradients
-from rnn_core.threads import limited_threads, one_blas_thread, thread_count
+from rnn_core.threads import equal_part, limited_threads, one_blas_thread, thread_count
 
 # Floating-point operations of a batch above which a process more gains clearly more than it costs to meet.
 WORTH_A_PROCESS = 80_000_000
@@ -87,12 +87,8 @@ def operations(config: ModelConfig) -> tuple[int, int]:
     return walking, walking + config.vocabulary_size * config.hidden_size
 
 
-class Share(NamedTuple):
-    """What a process is asked for: the arguments of `LanguageModel.training_gradients`, for its columns alone.
-
-    tokens: of the whole batch, over which the loss is the mean; threads: that the process may use; part: which of
-    `parts` this is; own_tokens: which of the tokens it shows the others; None: the softmax is not shared by words.
-    """
+class Columns(NamedTuple):
+    """Sequences of a batch: the arguments of `LanguageModel.training_gradients`."""
 
     inputs: Array
     targets: Array
@@ -100,6 +96,17 @@ class Share(NamedTuple):
     truncate: int | None
     state: State | None
     dropout_rng: np.random.Generator | None
+
+
+class Share(NamedTuple):
+    """What a process is asked for.
+
+    columns: None, where it has no sequences, but words of others' positions; tokens: of the whole batch, over which the
+    loss is the mean; threads: that the process may use; part: which of `parts` this is; own_tokens: which of the tokens
+    it shows the others; None: the softmax is not shared by words.
+    """
+
+    columns: Columns | None
     tokens: int
     threads: int
     part: int
@@ -110,12 +117,13 @@ class Share(NamedTuple):
 class Answer(NamedTuple):
     """What comes back by the line; the gradients' values lie in the shared memory.
 
-    rows: of every gradient that is zero but in some rows, which these are; None: a dense one.
+    rows: of every gradient that is zero but in some rows, which these are; None: a dense one. states: None, where there
+    were no columns.
     """
 
     loss_nats: float
     rows: dict[str, Array | None]
-    states: State
+    states: State | None
 
 
 class Team:
@@ -129,6 +137,7 @@ class Team:
         self.model = model
         self.members: list[_Member] = []
         self.board: _Board | None = None
+        self.squares: dict[str, float] = {}  # of the last batch's gradients: the sums of squares that are known
         self.alone = False  # for good: a member was lost, or none could be had
 
     def __enter__(self) -> Team:
@@ -154,6 +163,7 @@ class Team:
         omega: float = 0.0,
     ) -> tuple[float, Gradients, State]:
         """As `LanguageModel.training_gradients`, equal to it but for rounding (and for which units dropout drops)."""
+        self.squares = {}
         steps, batch = inputs.shape
         processes = processes_for(self.model.config, steps, batch)
         if processes > 1 and not omega and not self.alone:
@@ -186,7 +196,9 @@ class Team:
                     gradients[name] = add(gradients[name], member.gradient(name, rows))
         except (EOFError, OSError) as gone:
             raise _MemberLost from gone
-        return loss_nats, gradients, join_states(states)
+        if shares[0].own_tokens is not None:
+            self.squares = {"V": float(board.squares[: len(shares)].sum())}
+        return loss_nats, gradients, join_states([part for part in states if part is not None])
 
     def _board_for(self, shares: list[Share]) -> _Board:
         """Members enough, and memory for the positions that they show each other."""
@@ -227,9 +239,13 @@ class _Board:
     ) -> None:
         self.config, self.dtype, self.processes, self.positions = config, np.dtype(dtype), processes, positions
         extra = sum(aligned(size) for _, _, size in self._common_layout(positions, processes))
-        self.arrays = SharedArrays(parameter_shapes(config), dtype, processes + 1, extra, file)
+        squares = aligned(8 * processes)
+        self.arrays = SharedArrays(parameter_shapes(config), dtype, processes + 1, squares + extra, file)
         self.params = self.arrays.set(0)
         self.common_gradients = self.arrays.set(processes)
+        # Of each process's rows of V's gradient, which has just been in its cache.
+        self.squares = self.arrays.extra[: 8 * processes].view(np.float64)
+        self._for_softmax = self.arrays.extra[squares:]
 
     def gradients_of_member(self, number: int) -> dict[str, Array]:
         return self.arrays.set(number)
@@ -245,7 +261,7 @@ class _Board:
     def common(self, positions: int, parts: int) -> Common:
         arrays, start = [], 0
         for shape, dtype, size in self._common_layout(positions, parts):
-            arrays.append(self.arrays.extra[start : start + size].view(dtype).reshape(shape))
+            arrays.append(self._for_softmax[start : start + size].view(dtype).reshape(shape))
             start += aligned(size)
         d_c = self.common_gradients.get("c", np.empty(self.config.vocabulary_size, self.dtype))
         arrays += [self.common_gradients["V"], d_c]
@@ -313,31 +329,21 @@ def split(
     Or the first has all of them, and the others nothing but words.
     """
     by_words, tokens = shares_words(config, inputs.size), token_count(inputs, mask)
-    if by_words and 6 * inputs.size * operations(config)[0] < WORTH_A_WALK:
-        columns = [slice(None)] + [slice(0)] * (parts - 1)
-        generators: list[np.random.Generator | None] = [dropout_rng] * parts
-    else:
-        columns = [slice(part, None, parts) for part in range(parts)]
+    walking = 1 if by_words and 6 * inputs.size * operations(config)[0] < WORTH_A_WALK else parts
+    generators: list[np.random.Generator | None] = [dropout_rng]
+    if walking > 1:
         generators = [None] * parts if dropout_rng is None else [*dropout_rng.spawn(parts)]
     shares, start = [], 0
-    for part, own in enumerate(columns):
-        own_mask = None if mask is None else mask[:, own]
-        stop = start + token_count(inputs[:, own], own_mask)
-        shares.append(
-            Share(
-                inputs[:, own],
-                targets[:, own],
-                own_mask,
-                truncate,
-                None if state is None else [layer[own] for layer in state],
-                generators[part],
-                tokens=tokens,
-                threads=max(1, thread_count() // parts),
-                part=part,
-                parts=parts,
-                own_tokens=slice(start, stop) if by_words else None,
-            )
-        )
+    for part in range(parts):
+        columns, stop = None, start
+        if part < min(walking, inputs.shape[1]):
+            own = slice(part, None, walking)
+            own_mask = None if mask is None else mask[:, own]
+            own_state = None if state is None else [layer[own] for layer in state]
+            columns = Columns(inputs[:, own], targets[:, own], own_mask, truncate, own_state, generators[part])
+            stop += token_count(columns.inputs, own_mask)
+        own_tokens = slice(start, stop) if by_words else None
+        shares.append(Share(columns, tokens, max(1, thread_count() // parts), part, parts, own_tokens))
         start = stop
     return shares
 
@@ -353,37 +359,27 @@ def join_states(parts: list[State]) -> State:
     return joined
 
 
-def gradients_of(model: LanguageModel, share: Share, board: _Board, meeting: Meets) -> tuple[float, Gradients, State]:
+def gradients_of(
+    model: LanguageModel, share: Share, board: _Board, meeting: Meets
+) -> tuple[float, Gradients, State | None]:
     """The part of the batch's loss and gradients that is this share's, and its sequences' last states.
 
     Where the softmax is shared, the gradients of V and c are the whole batch's, once all processes have answered.
     """
-    softmax = output.losses_and_gradients
-    if share.own_tokens is not None:
-        softmax = partial(
-            _common_softmax, board.common(share.tokens, share.parts), share.part, share.own_tokens, meeting
-        )
+    softmax = (
+        output.losses_and_gradients if share.own_tokens is None else partial(_common_softmax, share, board, meeting)
+    )
     with limited_threads(share.threads), one_blas_thread():
-        if not share.inputs.size:  # No sequence to walk along, but words of others' positions.
-            nobody = np.empty((0, model.config.hidden_size), model.dtype)
-            softmax(nobody, share.targets.reshape(-1), nobody[:, 0], model.output_matrix, model.params.get("c"))
-            return 0.0, {}, model.initial_state(0)
-        return model.training_gradients(
-            share.inputs,
-            share.targets,
-            share.mask,
-            share.truncate,
-            share.state,
-            share.dropout_rng,
-            mean_over=max(1, share.tokens),
-            softmax=softmax,
-        )
+        if share.columns is not None:
+            return model.training_gradients(*share.columns, mean_over=max(1, share.tokens), softmax=softmax)
+        nobody = np.empty((0, model.config.hidden_size), model.dtype)
+        softmax(nobody, np.empty(0, int), nobody[:, 0], model.output_matrix, model.params.get("c"))
+        return 0.0, {}, None
 
 
 def _common_softmax(
-    common: Common,
-    part: int,
-    own: slice,
+    share: Share,
+    board: _Board,
     meeting: Meets,
     hidden: Array,
     targets: Array,
@@ -391,10 +387,14 @@ def _common_softmax(
     V: Array,
     c: Array | None,
 ) -> OutputGradients:
-    """In the place of `output.losses_and_gradients`: this process's positions, `own`, are shown to all."""
+    """In the place of `output.losses_and_gradients`: this process's positions are shown to all."""
+    common, own = board.common(share.tokens, share.parts), share.own_tokens
+    assert own is not None
     common.hidden[own], common.targets[own], common.weights[own] = hidden, targets, weights
     meeting.wait()
-    return output.part_of_losses_and_gradients(part, common, own, V, c, meeting)
+    result = output.part_of_losses_and_gradients(share.part, common, own, V, c, meeting)
+    board.squares[share.part] = squared_norm(common.d_V[equal_part(len(V), share.part, share.parts)])
+    return result
 
 
 def serve(number: int, line_file: int, memory_file: int) -> None:

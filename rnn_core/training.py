@@ -608,10 +608,10 @@ class _Trainer:
                 omega=settings.omega,
             )
             if settings.clip is not None and settings.clip_mode == "norm":
-                norm, factor = clip_by_global_norm(gradients, settings.clip)
+                norm, factor = clip_by_global_norm(gradients, settings.clip, self.team.squares)
                 clipped_norm = norm * factor
             else:
-                norm, factor = global_norm(gradients), 1.0
+                norm, factor = global_norm(gradients, self.team.squares), 1.0
                 clipped_norm = norm
                 if settings.clip is not None and math.isfinite(norm):
                     gradients = clip_by_value(gradients, settings.clip)

@@ -367,8 +367,15 @@ MISTAKES = [
     Mistake(
         "every process shows the others the same positions",
         "team.py",
-        "own_tokens=slice(start, stop)",
-        "own_tokens=slice(0, stop - start)",
+        "own_tokens = slice(start, stop)",
+        "own_tokens = slice(0, stop - start)",
+        Witness("test_team", "test_words_that_are_shared_have_the_gradients_of_the_whole"),
+    ),
+    Mistake(
+        "the norm counts one process's words only",
+        "team.py",
+        "float(board.squares[: len(shares)].sum())",
+        "float(board.squares[0])",
         Witness("test_team", "test_words_that_are_shared_have_the_gradients_of_the_whole"),
     ),
     # Interchange.

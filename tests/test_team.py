@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig, team
+from rnn_core.clipping import global_norm
 from rnn_core.gradcheck import small_batch
 from rnn_core.gradients import to_dense
 from rnn_core.numerics import Array
@@ -91,6 +92,16 @@ def test_sharing_a_batch_changes_nothing_but_rounding(options: dict[str, Any], t
         assert len(together.members) == 2
 
 
+def test_the_norm_of_v_is_known_where_its_words_were_shared(what: str) -> None:
+    with Team(network()) as together:
+        for sequences in (7, 6):
+            _, gradients, _ = together.training_gradients(*batch_of(together.model, sequences))
+            assert together.squares.keys() == (set() if what == "sequences" else {"V"})
+            assert global_norm(gradients, together.squares) == pytest.approx(global_norm(gradients), rel=1e-12)
+        together.training_gradients(*batch_of(together.model), omega=0.1)  # which nobody shares
+        assert not together.squares
+
+
 def state_of(model: LanguageModel) -> list[Array]:
     return model.initial_state(7)
 
@@ -105,6 +116,7 @@ def assert_two_processes_agree_with_one(words: int, steps: int, hidden: int, cel
         with Team(network(**options)) as together:
             shared = together.training_gradients(*batch)
             assert len(together.members) == 1
+            assert global_norm(shared[1], together.squares) == pytest.approx(global_norm(shared[1]), rel=1e-12)
     assert_equal(network(**options).training_gradients(*batch), shared)
 
 
@@ -154,7 +166,7 @@ def test_every_process_drops_units_of_its_own() -> None:
     one_word = np.full((4, 6), 3)
     with Team(model) as together:
         _, _, states = together.training_gradients(one_word, one_word, dropout_rng=np.random.default_rng(1))
-        generators = [share.dropout_rng for share in shares_of(one_word)]
+        generators = [share.columns.dropout_rng for share in shares_of(one_word) if share.columns is not None]
     drawn = {generator.random() for generator in generators if generator is not None}
     assert len(drawn) == 3
     assert len(states[0]) == 6
