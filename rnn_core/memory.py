@@ -9,9 +9,9 @@ optimizer, in numbers of 4 bytes (float32):
     corpus     the ids, and the batches of an epoch: 4 + 2 * 9 bytes a token, 300 a sentence
     step       T B H (kept + state + local + ...)              what the walk back needs, for every layer
                + 2 min(N, T B) G H                              rows of U's gradient (one-hot; with an embedding of E's)
-               + 2 N H                                          V's gradient, and a block's part that joins it
+               + 3 N H                                          V's gradient, a block's part that joins it, V times exp(c)
                + min(T B N, one block of 12 MB)                 logits: they never exist all at once
-    horizon    8 bytes a number: P without the table that is only looked up, 2 N H, one block, and the itemised walk
+    horizon    8 bytes a number: P without the table that is only looked up, 3 N H, one block, and the itemised walk
                back of 8 sentences of up to 40 steps, T^2 / 2 B L H (local + state)
     start      8 P, the first weights before they are rounded; or, to go on from a checkpoint, m P
 
@@ -131,7 +131,8 @@ def _output_numbers(model: ModelConfig, positions: int, block: int, parts: int =
     N, H = model.vocabulary_size, model.hidden_size
     logits = min(positions * N, max(block, N)) // parts
     shown = positions * (H * (parts + 1) + parts + 4) if parts > 1 else 0
-    return logits + shown + (2 if positions * N > block else 1) * N * H
+    matrices = 1 + (positions * N > block) + (positions > 2 * H)
+    return logits + shown + matrices * N * H
 
 
 def _horizon_numbers(model: ModelConfig, parameters: int) -> int:

@@ -23,6 +23,8 @@ from rnn_core.threads import Meeting, equal_part, run_side_by_side, threads_for
 BLOCK_BYTES = 12 * 1024 * 1024
 # Between its inverse and this, a row's sum of exponentials loses nothing to overflow or underflow, in float32 either.
 SAFE_TOTAL = 1e15
+# The bias is a factor of the exponentials up to exp of this.
+LARGEST_BIAS_OF_A_FACTOR = 20.0
 # Below so many words (characters, say) the threads share the positions: shares of the words would be thin.
 FEW_WORDS = 512
 # BLAS multiplies small matrices where they lie, and copies larger ones into a layout of its own first. For a handful of
@@ -203,13 +205,17 @@ def _part(part: int, common: Common, V: Array, c: Array | None, shift: Array | N
     """One part's words: their share of the totals, of the gradient of the hidden state, and their rows of d_V and d_c.
 
     With e = exp(o), dE/do = (e - total * onehot) / total: the division is left to the small factors of its products.
+    So is the bias, where that is less to do: exp(V s + c) = exp(V s) exp(c).
     """
     own = equal_part(len(V), part, len(common.totals))
-    own_V = V[own]
+    own_V, bias = V[own], None if c is None else c[own]
+    factor, weighted_V = np.ones(len(own_V), V.dtype), own_V
+    if bias is not None and shift is None and _does_as_a_factor(bias, common.hidden):
+        factor, bias = np.exp(bias), None
+        weighted_V = own_V * factor[:, None]
     blocks = row_blocks(len(common.hidden), len(V), V.itemsize)
     longest = max(block.stop - block.start for block in blocks)
     buffer = np.empty(len(own_V) * longest, V.dtype)
-    ones = np.ones(len(own_V), V.dtype)
     product = np.empty_like(own_V) if len(blocks) > 1 else None
     for rows in blocks:
         hidden, targets = common.hidden[rows], common.targets[rows]
@@ -219,17 +225,17 @@ def _part(part: int, common: Common, V: Array, c: Array | None, shift: Array | N
         # Words down, positions across: the product reads V as it lies, and sums run along the memory.
         block = buffer[: len(own_V) * len(hidden)].reshape(len(own_V), -1)
         np.matmul(own_V, hidden.T, out=block)
-        if c is not None:
-            block += c[own, None]
+        if bias is not None:
+            block += bias[:, None]
         if shift is not None:
             block -= shift[rows]
-        common.of_target[rows][mine] = block[target, mine]
+        common.of_target[rows][mine] = block[target, mine] + np.log(factor[target])
         np.exp(block, out=block)
-        np.matmul(ones, block, out=common.totals[part, rows])
-        _positions_by_words(block, own_V, out=common.weighted[part, rows])
+        np.matmul(factor, block, out=common.totals[part, rows])
+        _positions_by_words(block, weighted_V, out=common.weighted[part, rows])
         meeting.wait()
         total = common.totals[:, rows].sum(axis=0)
-        block[target, mine] -= total[mine]
+        block[target, mine] -= total[mine] / factor[target]
         scale = common.weights[rows] / total
         scaled = hidden * scale[:, None]
         if rows.start == 0:
@@ -238,6 +244,17 @@ def _part(part: int, common: Common, V: Array, c: Array | None, shift: Array | N
         else:
             common.d_c[own] += block @ scale
             common.d_V[own] += np.matmul(block, scaled, out=product)
+    if weighted_V is not own_V:
+        common.d_c[own] *= factor
+        common.d_V[own] *= factor[:, None]
+
+
+def _does_as_a_factor(bias: Array, hidden: Array) -> bool:
+    """Whether exp(bias) multiplies fewer numbers, V's and its gradient's, than there are logits; and is so moderate
+    that what counts in exp(o + bias) keeps its digits in exp(o).
+    """
+    positions, size = hidden.shape
+    return positions > 2 * size and bool(np.all(np.abs(bias) <= LARGEST_BIAS_OF_A_FACTOR))
 
 
 def _result(common: Common, own: slice, V: Array) -> OutputGradients:

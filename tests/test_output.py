@@ -93,6 +93,21 @@ def test_what_is_added_to_all_logits_changes_nothing(
         np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=4 * tolerance)
 
 
+@pytest.mark.parametrize("largest", [19.0, 21.0])
+def test_a_bias_that_is_a_factor_and_one_that_is_added_do_the_same(largest: float) -> None:
+    """In float32, with logits that differ by 20 and biases that make up for it or add to it."""
+    hidden, targets, weights, V, _ = problem(rows=40, words=60)
+    bias = np.linspace(-largest, largest, 60)
+    assert output._does_as_a_factor(bias, hidden) == (largest < 20)
+    assert not output._does_as_a_factor(bias, hidden[:6])
+    for sign in (1, -1):
+        V[:, 0], hidden[:, 0] = sign * np.linspace(-10, 10, 60), np.linspace(-1, 1, 40)
+        given = hidden, targets, weights, V, bias
+        single = [array if array is targets else array.astype(np.float32) for array in given]
+        for ours, theirs in zip(output.losses_and_gradients(*single), formula(*given), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=3e-5, atol=3e-5 * np.abs(theirs).max())
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("rows", [1, 2, 40])
 def test_logits_of_any_size_overflow_nowhere(dtype: type, rows: int) -> None:

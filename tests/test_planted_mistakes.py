@@ -313,6 +313,14 @@ MISTAKES = [
         "slopes[:-1].reshape(-1, size)",
         Witness("test_regularizers", "test_omega_is_the_papers", ("sigmoid",)),
     ),
+    # The softmax.
+    Mistake(
+        "a bias that is a factor is left out of V's gradient",
+        "output.py",
+        "        common.d_V[own] *= factor[:, None]\n",
+        "",
+        Witness("test_output", "test_a_bias_that_is_a_factor_and_one_that_is_added_do_the_same", (19.0,)),
+    ),
     # Optimizers and clipping.
     Mistake(
         "Adam's bias correction is missing",
