@@ -9,7 +9,7 @@ optimizer, in numbers of 4 bytes (float32):
     corpus     the ids, and the batches of an epoch: 4 + 2 * 9 bytes a token, 300 a sentence
     step       T B H (kept + state + local + ...)              what the walk back needs, for every layer
                + 2 min(N, T B) G H                              rows of U's gradient (one-hot; with an embedding of E's)
-               + 3 N H                                          V's gradient, a block's part that joins it, V times exp(c)
+               + 3 N H                                          V's gradient, a block's part of it, V times exp(c)
                + min(T B N, one block of 12 MB)                 logits: they never exist all at once
     horizon    8 bytes a number: P without the table that is only looked up, 3 N H, one block, and the itemised walk
                back of 8 sentences of up to 40 steps, T^2 / 2 B L H (local + state)
