@@ -89,7 +89,8 @@ def _matrix_gradient(delta: Array, seen: Array) -> Array:
 
 def _bias_gradient(delta: Array) -> Array:
     """delta (G, ..., H) -> its sum over the leading axes, (G*H,)."""
-    return delta.reshape(len(delta), -1, delta.shape[-1]).sum(axis=1).reshape(-1)
+    by_gate = delta.reshape(len(delta), -1, delta.shape[-1])
+    return np.matmul(np.ones(by_gate.shape[1], delta.dtype), by_gate).reshape(-1)  # a third of the time of `sum`
 
 
 class SimpleCell:

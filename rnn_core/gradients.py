@@ -64,9 +64,10 @@ class Occurrences:
         frequent = counts > often
         if frequent.any():
             chosen = self.order[np.repeat(frequent, counts)]
-            everything = len(chosen) == self.ids.size
-            columns = chosen if everything else np.arange(len(chosen))
-            indicator = np.zeros((np.count_nonzero(frequent), len(chosen)), blocks.dtype)
+            # To leave out a few positions is more work than to multiply them by zero.
+            everything = 4 * len(chosen) >= 3 * self.ids.size
+            columns, width = (chosen, self.ids.size) if everything else (np.arange(len(chosen)), len(chosen))
+            indicator = np.zeros((np.count_nonzero(frequent), width), blocks.dtype)
             indicator[np.repeat(np.arange(len(indicator)), counts[frequent]), columns] = 1
             theirs = blocks if everything else np.take(blocks, chosen, axis=1)
             values[frequent] = product(indicator, theirs).swapaxes(0, 1)
