@@ -494,7 +494,7 @@ class LanguageModel:
         if trace.top_mask is not None:
             d_hidden *= trace.top_mask
         gradients: Gradients = {"E" if self.config.tied else "V": result.V}
-        if self.config.bias:
+        if result.c is not None:
             gradients["c"] = result.c
         return float(result.loss_nats.sum() / mean_over), d_hidden, gradients
 

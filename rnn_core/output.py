@@ -34,12 +34,14 @@ SMALL_PRODUCT, LEAST_WORDS = 500_000, 64
 
 
 class OutputGradients(NamedTuple):
-    """loss_nats (R,) per position, unweighted; gradients of the weighted sum of losses: d_hidden (R, H), V and c."""
+    """loss_nats (R,) per position, unweighted; gradients of the weighted sum of losses: d_hidden (R, H), V, and c where
+    there is a c.
+    """
 
     loss_nats: Array
     d_hidden: Array
     V: Array
-    c: Array
+    c: Array | None
 
 
 # hidden, targets, weights, V, c: as `losses_and_gradients` takes them.
@@ -124,7 +126,8 @@ class Common(NamedTuple):
     """What everyone who shares the softmax of R positions over N words sees; parts write to places of their own.
 
     Given: hidden (R, H), targets (R,), weights (R,). Found: of_target (R,) the target's logit; by each of P parts, over
-    its words, totals (P, R) of e = exp(o) and weighted (P, R, H) = sum_n e_n V_n; d_V (N, H) and d_c (N,).
+    its words, totals (P, R) of e = exp(o) and weighted (P, R, H) = sum_n e_n V_n; d_V (N, H), and d_c (N,) where there
+    is a c.
     """
 
     hidden: Array
@@ -134,7 +137,7 @@ class Common(NamedTuple):
     totals: Array
     weighted: Array
     d_V: Array
-    d_c: Array
+    d_c: Array | None
 
 
 class Meets(Protocol):
@@ -162,7 +165,8 @@ def _on_threads(
     run_side_by_side(work, threads)
     totals, results = zip(*(shares[thread] for thread in range(threads)), strict=True)
     loss, d_hidden, d_V, d_c = zip(*results, strict=True)
-    return np.concatenate(totals), OutputGradients(np.concatenate(loss), np.concatenate(d_hidden), sum(d_V), sum(d_c))
+    gradients = np.concatenate(d_hidden), sum(d_V), None if c is None else sum(d_c)
+    return np.concatenate(totals), OutputGradients(np.concatenate(loss), *gradients)
 
 
 def _by_words(
@@ -178,7 +182,7 @@ def _by_words(
         totals=np.empty((threads, positions), dtype),
         weighted=np.empty((threads, *hidden.shape), dtype),
         d_V=np.empty_like(V),
-        d_c=np.empty(len(V), dtype),
+        d_c=None if c is None else np.empty_like(c),
     )
     meeting = Meeting(threads)
     run_side_by_side(lambda thread: _part(thread, common, V, c, shift, meeting), threads, meeting)
@@ -209,6 +213,10 @@ def _part(part: int, common: Common, V: Array, c: Array | None, shift: Array | N
     """
     own = equal_part(len(V), part, len(common.totals))
     own_V, bias = V[own], None if c is None else c[own]
+    d_V, d_c = common.d_V[own], None
+    if common.d_c is not None:
+        d_c = common.d_c[own]
+        d_c[...] = 0
     factor, weighted_V = np.ones(len(own_V), V.dtype), own_V
     if bias is not None and shift is None and _does_as_a_factor(bias, common.hidden):
         factor, bias = np.exp(bias), None
@@ -239,14 +247,15 @@ def _part(part: int, common: Common, V: Array, c: Array | None, shift: Array | N
         scale = common.weights[rows] / total
         scaled = hidden * scale[:, None]
         if rows.start == 0:
-            np.matmul(block, scale, out=common.d_c[own])
-            _words_by_positions(block, scaled, out=common.d_V[own])
+            _words_by_positions(block, scaled, out=d_V)
         else:
-            common.d_c[own] += block @ scale
-            common.d_V[own] += np.matmul(block, scaled, out=product)
+            d_V += np.matmul(block, scaled, out=product)
+        if d_c is not None:
+            d_c += block @ scale
     if weighted_V is not own_V:
-        common.d_c[own] *= factor
-        common.d_V[own] *= factor[:, None]
+        d_V *= factor[:, None]
+        if d_c is not None:
+            d_c *= factor
 
 
 def _does_as_a_factor(bias: Array, hidden: Array) -> bool:

@@ -263,9 +263,7 @@ class _Board:
         for shape, dtype, size in self._common_layout(positions, parts):
             arrays.append(self._for_softmax[start : start + size].view(dtype).reshape(shape))
             start += aligned(size)
-        d_c = self.common_gradients.get("c", np.empty(self.config.vocabulary_size, self.dtype))
-        arrays += [self.common_gradients["V"], d_c]
-        return Common._make(arrays)
+        return Common._make([*arrays, self.common_gradients["V"], self.common_gradients.get("c")])
 
 
 class _Member:

@@ -317,7 +317,7 @@ MISTAKES = [
     Mistake(
         "a bias that is a factor is left out of V's gradient",
         "output.py",
-        "        common.d_V[own] *= factor[:, None]\n",
+        "        d_V *= factor[:, None]\n",
         "",
         Witness("test_output", "test_a_bias_that_is_a_factor_and_one_that_is_added_do_the_same", (19.0,)),
     ),
