@@ -103,8 +103,14 @@ class Browser:
                 self.query = message.page_info_changed.query_string
             elif kind == "auto_rerun":
                 self.polls[message.auto_rerun.fragment_id] = message.auto_rerun.interval
-            elif kind == "new_session" and message.new_session.page_script_hash != "":
+            elif kind == "stop_auto_rerun":
+                for fragment in message.stop_auto_rerun.fragment_ids:
+                    self.polls.pop(fragment, None)
+            elif kind == "new_session":
                 self.buttons.clear()
+                if not message.metadata.run.fragment_ids:
+                    # The whole page is drawn anew, and says again where it wants to be asked.
+                    self.polls.clear()
             elif kind == "delta":
                 element = message.delta.new_element
                 which = element.WhichOneof("type")
@@ -147,7 +153,7 @@ class Browser:
         while (left := end - time.monotonic()) > 0:
             await asyncio.sleep(min(left, min(self.polls.values(), default=left)))
             for fragment in list(self.polls):
-                if time.monotonic() < end:
+                if time.monotonic() < end and fragment in self.polls:
                     await self._ask(self.log.polls, fragment=fragment)
 
 
