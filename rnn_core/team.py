@@ -164,12 +164,11 @@ class Team:
     ) -> tuple[float, Gradients, State]:
         """As `LanguageModel.training_gradients`, equal to it but for rounding (and for which units dropout drops)."""
         self.squares = {}
-        steps, batch = inputs.shape
-        processes = processes_for(self.model.config, steps, batch)
+        whole = Columns(inputs, targets, mask, truncate, state, dropout_rng)
+        processes = processes_for(self.model.config, *inputs.shape)
         if processes > 1 and not omega and not self.alone:
-            shares = split(self.model.config, processes, inputs, targets, mask, truncate, state, dropout_rng)
             try:
-                return self._together(shares)
+                return self._together(split(whole, self.model.config, processes))
             except _MemberLost:
                 self.alone = True
                 self.close()
@@ -177,7 +176,7 @@ class Team:
                 # The members may be waiting for this process in the middle of the batch.
                 self.close()
                 raise
-        return self.model.training_gradients(inputs, targets, mask, truncate, state, dropout_rng, omega)
+        return self.model.training_gradients(*whole, omega)
 
     def _together(self, shares: list[Share]) -> tuple[float, Gradients, State]:
         board = self._board_for(shares)
@@ -313,24 +312,14 @@ def token_count(inputs: Array, mask: Array | None) -> int:
     return inputs.size if mask is None else int(np.count_nonzero(mask))
 
 
-def split(
-    config: ModelConfig,
-    parts: int,
-    inputs: Array,
-    targets: Array,
-    mask: Array | None,
-    truncate: int | None,
-    state: State | None,
-    dropout_rng: np.random.Generator | None,
-) -> list[Share]:
+def split(whole: Columns, config: ModelConfig, parts: int) -> list[Share]:
     """Part k has the columns k, k + parts, ...: neighbours are alike in length, so all have about as much to do.
     Or the first has all of them, and the others nothing but words.
     """
+    inputs, targets, mask, truncate, state, dropout_rng = whole
     by_words, tokens = shares_words(config, inputs.size), token_count(inputs, mask)
     walking = 1 if by_words and 6 * inputs.size * operations(config)[0] < WORTH_A_WALK else parts
-    generators: list[np.random.Generator | None] = [dropout_rng]
-    if walking > 1:
-        generators = [None] * parts if dropout_rng is None else [*dropout_rng.spawn(parts)]
+    generators = [dropout_rng] * walking if dropout_rng is None or walking == 1 else dropout_rng.spawn(walking)
     shares, start = [], 0
     for part in range(parts):
         columns, stop = None, start

@@ -173,7 +173,8 @@ def test_every_process_drops_units_of_its_own() -> None:
 
 
 def shares_of(ids: Array) -> list[team.Share]:
-    return team.split(network().config, 3, ids, ids, None, None, None, np.random.default_rng(1))
+    whole = team.Columns(ids, ids, None, None, None, np.random.default_rng(1))
+    return team.split(whole, network().config, 3)
 
 
 @pytest.mark.parametrize("what", ["sequences and words", "words"], indirect=True)
