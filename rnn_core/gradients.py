@@ -65,11 +65,12 @@ class Occurrences:
         if frequent.any():
             chosen = self.order[np.repeat(frequent, counts)]
             # To leave out a few positions is more work than to multiply them by zero.
-            everything = 4 * len(chosen) >= 3 * self.ids.size
-            columns, width = (chosen, self.ids.size) if everything else (np.arange(len(chosen)), len(chosen))
-            indicator = np.zeros((np.count_nonzero(frequent), width), blocks.dtype)
+            if 4 * len(chosen) >= 3 * self.ids.size:
+                columns, theirs = chosen, blocks
+            else:
+                columns, theirs = np.arange(len(chosen)), np.take(blocks, chosen, axis=1)
+            indicator = np.zeros((np.count_nonzero(frequent), theirs.shape[1]), blocks.dtype)
             indicator[np.repeat(np.arange(len(indicator)), counts[frequent]), columns] = 1
-            theirs = blocks if everything else np.take(blocks, chosen, axis=1)
             values[frequent] = product(indicator, theirs).swapaxes(0, 1)
         # The others: a second occurrence of all that have one, a third, ...
         left = np.where(frequent, 1, counts)

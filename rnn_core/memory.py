@@ -37,7 +37,7 @@ from rnn_core.cells import make_cell
 from rnn_core.errors import SettingsError
 from rnn_core.model import ModelConfig, parameter_shapes
 from rnn_core.optimizers import OPTIMIZERS
-from rnn_core.output import BLOCK_BYTES
+from rnn_core.output import BLOCK_BYTES, factor_is_less_to_do
 from rnn_core.team import processes_for, shares_words
 from rnn_core.text import PreparedCorpus
 from rnn_core.training import PROBE_SENTENCES, PROBE_STEPS, TrainingSettings
@@ -131,7 +131,7 @@ def _output_numbers(model: ModelConfig, positions: int, block: int, parts: int =
     N, H = model.vocabulary_size, model.hidden_size
     logits = min(positions * N, max(block, N)) // parts
     shown = positions * (H * (parts + 1) + parts + 4) if parts > 1 else 0
-    matrices = 1 + (positions * N > block) + (positions > 2 * H)
+    matrices = 1 + (positions * N > block) + (model.bias and factor_is_less_to_do(positions, H))
     return logits + shown + matrices * N * H
 
 

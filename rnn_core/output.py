@@ -259,11 +259,15 @@ def _part(part: int, common: Common, V: Array, c: Array | None, shift: Array | N
 
 
 def _does_as_a_factor(bias: Array, hidden: Array) -> bool:
-    """Whether exp(bias) multiplies fewer numbers, V's and its gradient's, than there are logits; and is so moderate
-    that what counts in exp(o + bias) keeps its digits in exp(o).
+    """Whether that is less to do, and the bias so moderate that what counts in exp(o + bias) keeps its digits in
+    exp(o).
     """
-    positions, size = hidden.shape
-    return positions > 2 * size and bool(np.all(np.abs(bias) <= LARGEST_BIAS_OF_A_FACTOR))
+    return factor_is_less_to_do(*hidden.shape) and bool(np.all(np.abs(bias) <= LARGEST_BIAS_OF_A_FACTOR))
+
+
+def factor_is_less_to_do(positions: int, hidden_size: int) -> bool:
+    """Whether exp(c), as a factor, multiplies fewer numbers, V's and its gradient's, than there are logits."""
+    return positions > 2 * hidden_size
 
 
 def _result(common: Common, own: slice, V: Array) -> OutputGradients:

@@ -197,7 +197,7 @@ class Team:
             raise _MemberLost from gone
         if shares[0].own_tokens is not None:
             self.squares = {"V": float(board.squares[: len(shares)].sum())}
-        return loss_nats, gradients, join_states([part for part in states if part is not None])
+        return loss_nats, gradients, join_states(states)
 
     def _board_for(self, shares: list[Share]) -> _Board:
         """Members enough, and memory for the positions that they show each other."""
@@ -335,10 +335,10 @@ def split(whole: Columns, config: ModelConfig, parts: int) -> list[Share]:
     return shares
 
 
-def join_states(parts: list[State]) -> State:
+def join_states(parts: list[State | None]) -> State:
     """The reverse of `split` for the states: one (B, S) array per layer."""
     joined = []
-    for layers in zip(*(part for part in parts if len(part[0])), strict=True):
+    for layers in zip(*(part for part in parts if part is not None), strict=True):
         whole = np.empty((sum(map(len, layers)), layers[0].shape[1]), layers[0].dtype)
         for part, layer in enumerate(layers):
             whole[part :: len(layers)] = layer
