@@ -31,13 +31,13 @@ import machine
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from rnn_core.corpora import python_reference
-from rnn_core.runs import Run
+from rnn_core.data.corpora import python_reference
+from rnn_core.runs.store import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 NICENESS = 5
-"""As in dashboard/worker.py."""
+"""As in dashboard/services/worker.py."""
 
 WARM_UP_SECONDS = 22.0
 PAGES = {"train": "Words per second", "gradients": "Sentence"}

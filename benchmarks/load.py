@@ -39,9 +39,11 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # or dashboard.py, beside this file, hides the package of that name
 
-from dashboard import hosting, session, wording  # noqa: E402
-from rnn_core.runs import Run, list_runs, worker_alive  # noqa: E402
-from rnn_core.threads import usable_cores  # noqa: E402
+from dashboard.hosting import hosted as hosting  # noqa: E402
+from dashboard.state import session  # noqa: E402
+from dashboard.text import general as wording  # noqa: E402
+from rnn_core.parallel.threads import usable_cores  # noqa: E402
+from rnn_core.runs.store import Run, list_runs, worker_alive  # noqa: E402
 
 PAGES = ("", "train", "gradients", "generate", "runs")
 STAY_SECONDS = (4.0, 12.0)

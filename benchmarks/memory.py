@@ -1,4 +1,4 @@
-"""Peak memory of training, over N, T and B: rnn_core beside PyTorch, and beside what `rnn_core.memory` predicts.
+"""Peak memory of training, over N, T and B: rnn_core beside PyTorch, and beside what `rnn_core.runs.memory` predicts.
 
     pip install -r benchmarks/requirements.txt      # PyTorch; without it only rnn_core is measured
     python benchmarks/memory.py
@@ -21,8 +21,8 @@ import peers
 from train_speed import ROWS, Batches, Row
 
 from rnn_core import LanguageModel, ModelConfig
-from rnn_core.memory import estimate
-from rnn_core.training import TrainingSettings
+from rnn_core.runs.memory import estimate
+from rnn_core.training.loop import TrainingSettings
 
 MEGABYTE = 2**20
 BASE = ROWS[0]
@@ -45,7 +45,7 @@ def status_bytes(name: str, process: str = "self") -> int:
 
 
 def members_bytes() -> int:
-    """The most that the processes beside this one have held (`rnn_core.team`), with what they share with it."""
+    """The most that the processes beside this one have held, with what they share with it."""
     with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
         return sum(status_bytes("VmHWM", process) for process in file.read().split())
 
@@ -73,7 +73,7 @@ def measure(name: str, cell: str, row: Row) -> tuple[float, float]:
 
 
 def predicted(cell: str, row: Row) -> float:
-    """Megabytes above the imports, by the formula in `rnn_core.memory`."""
+    """Megabytes above the imports, by the formula in `rnn_core.runs.memory`."""
     settings = TrainingSettings(
         batch_size=row.batch, optimizer="sgd", sample_every_seconds=None, horizon_every_seconds=None
     )

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from rnn_core import LanguageModel, ModelConfig, to_torch_state_dict
-from rnn_core.clipping import clip_by_global_norm
-from rnn_core.optimizers import make_optimizer
-from rnn_core.team import Team
-from rnn_core.threads import one_blas_thread
-from rnn_core.tutorial import bptt, total_loss
+from rnn_core.optim.clipping import clip_by_global_norm
+from rnn_core.optim.optimizers import make_optimizer
+from rnn_core.parallel.team import Team
+from rnn_core.parallel.threads import one_blas_thread
+from rnn_core.reference.tutorial import bptt, total_loss
 
 LEARNING_RATE = 0.1
 CLIP = 5.0

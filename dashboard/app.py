@@ -4,7 +4,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import hosting, widgets, wording, worker
+from dashboard.components import widgets
+from dashboard.hosting import hosted as hosting
+from dashboard.services import worker
+from dashboard.text import general as wording
 from rnn_core.errors import UserError
 
 # A file of our own: Streamlit's named icons are fetched from the internet when they stand in the browser's tab.

@@ -28,10 +28,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from tiny_runs import differences, ending, tiny_run  # noqa: E402
 
-from rnn_core import checkpoints  # noqa: E402
-from rnn_core.errors import UserError  # noqa: E402
-from rnn_core.runs import Run  # noqa: E402
-from rnn_core.work import work  # noqa: E402
+from rnn_core.errors import UserError
+from rnn_core.runs import checkpoints
+from rnn_core.runs.store import Run
+from rnn_core.runs.worker import work
 
 CALLS = ("open", "write", "fsync", "close", "rename", "unlink")
 FAULTS = ("killed before", "killed after", "fails", "writes half")
@@ -156,7 +156,7 @@ def faults_around_every_call(room: Path, only_every: int = 1) -> int:
 
 
 def _stop_after(run: Run) -> Any:
-    from rnn_core.work import Limits
+    from rnn_core.runs.worker import Limits
 
     return Limits(steps=2 * -(-run.config.corpus.train_sentences // run.config.training.batch_size))
 

@@ -7,8 +7,8 @@ import inspect
 import numpy as np
 import pytest
 
-from rnn_core import by_hand, tutorial
-from rnn_core.by_hand import ASKED, SENTENCE, TARGETS, WORDS, Chain, Weights
+from rnn_core.reference import by_hand, tutorial
+from rnn_core.reference.by_hand import ASKED, SENTENCE, TARGETS, WORDS, Chain, Weights
 
 STEP = 1e-30
 """Of complex-step differentiation: no difference is taken, so it can be as small as one likes."""

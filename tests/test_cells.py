@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig
-from rnn_core.cells import CELL_NAMES, Weights, in_blocks, make_cell, side_by_side
-from rnn_core.gradcheck import small_model
+from rnn_core.nn.cells import CELL_NAMES, Weights, in_blocks, make_cell, side_by_side
+from rnn_core.reference.gradcheck import small_model
 
 FORMS = [
     ("tanh", "after"),

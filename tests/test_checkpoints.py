@@ -20,11 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_runs import tiny_run
 
-from rnn_core import checkpoints
-from rnn_core.checkpoints import Spec, load_newest, read_tensors, save, specs_of, write_tensors
 from rnn_core.errors import CheckpointError
-from rnn_core.runs import Run
-from rnn_core.work import work
+from rnn_core.runs import checkpoints
+from rnn_core.runs.checkpoints import Spec, load_newest, read_tensors, save, specs_of, write_tensors
+from rnn_core.runs.store import Run
+from rnn_core.runs.worker import work
 
 ARRAYS = {
     "W": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -191,8 +191,8 @@ READ_ALL_UNDER_A_LIMIT = """
 import resource, sys, time
 from pathlib import Path
 from rnn_core.errors import CheckpointError
-from rnn_core.runs import Run, checkpoint_specs
-from rnn_core import checkpoints
+from rnn_core.runs.store import Run, checkpoint_specs
+from rnn_core.runs import checkpoints
 
 folder = Path(sys.argv[1])
 specs = checkpoint_specs(Run.open(folder).config)

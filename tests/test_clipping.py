@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnn_core.clipping import clip_by_global_norm, clip_by_value, global_norm
-from rnn_core.gradients import Occurrences, RowGradient, to_dense
+from rnn_core.nn.gradients import Occurrences, RowGradient, to_dense
+from rnn_core.optim.clipping import clip_by_global_norm, clip_by_value, global_norm
 
 
 def mixed(scale: float = 1.0) -> dict:

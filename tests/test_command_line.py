@@ -17,9 +17,9 @@ import pytest
 import safetensors.numpy
 from tiny_runs import alive, differences, ending, tiny_run, wait_for
 
-from rnn_core.__main__ import main
-from rnn_core.corpora import agreement_sentences
-from rnn_core.runs import Run
+from rnn_core.cli.main import main
+from rnn_core.data.corpora import agreement_sentences
+from rnn_core.runs.store import Run
 
 SMALL = ["--hidden", "8", "--batch", "8", "--sentences", "lines"]
 
@@ -184,7 +184,7 @@ def test_ctrl_c_before_the_training_began_is_no_traceback(tmp_path: Path) -> Non
 def test_a_resumed_training_carries_neither_nltk_nor_pandas(tmp_path: Path) -> None:
     run = tiny_run(tmp_path / "run", steps=3, sample_every_seconds=0.0, horizon_every_seconds=0.0)
     program = (
-        "import sys; from rnn_core.__main__ import main\n"
+        "import sys; from rnn_core.cli.main import main\n"
         f"assert main(['resume', {str(run.folder)!r}, '--quiet']) == 0\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules} & {'nltk', 'pandas', 'scipy', 'streamlit'}))"
     )

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnn_core import corpora
-from rnn_core.corpora import (
+from rnn_core.data import corpora
+from rnn_core.data.corpora import (
     AGREEMENT,
     BUILT_IN,
     MAX_GAP,
@@ -20,8 +20,8 @@ from rnn_core.corpora import (
     nltk_corpus,
     python_reference,
 )
+from rnn_core.data.text import START_ID, TextSettings, prepare_documents, prepare_sentences
 from rnn_core.errors import CorpusError, SettingsError
-from rnn_core.text import START_ID, TextSettings, prepare_documents, prepare_sentences
 
 
 @given(st.integers(1, 40), st.integers(0, 1000))

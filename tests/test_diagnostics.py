@@ -26,8 +26,8 @@ from rnn_core.diagnostics import (
 )
 from rnn_core.diagnostics.horizon import data_bounds
 from rnn_core.diagnostics.norms import vector_norm
-from rnn_core.model import Trace
-from rnn_core.numerics import Array, orthogonal
+from rnn_core.nn.language_model import Trace
+from rnn_core.nn.numerics import Array, orthogonal
 
 RNG = np.random.default_rng(20)
 

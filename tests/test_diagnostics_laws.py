@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
-from rnn_core.cells import side_by_side
-from rnn_core.corpora import AgreementItem, agreement_items, agreement_sentences
+from rnn_core.data.corpora import AgreementItem, agreement_items, agreement_sentences
+from rnn_core.data.text import TextSettings, Vocabulary
 from rnn_core.diagnostics import (
     activation_curve,
     agreement_accuracy,
@@ -43,9 +43,9 @@ from rnn_core.diagnostics.horizon import data_bounds, step_factors
 from rnn_core.diagnostics.jacobian import Recurrence
 from rnn_core.diagnostics.norms import safe_log
 from rnn_core.errors import CorpusError
-from rnn_core.model import Trace
-from rnn_core.numerics import ACTIVATIONS, Array
-from rnn_core.text import TextSettings, Vocabulary
+from rnn_core.nn.cells import side_by_side
+from rnn_core.nn.language_model import Trace
+from rnn_core.nn.numerics import ACTIVATIONS, Array
 
 CELLS: tuple[dict[str, Any], ...] = (
     {"cell": "tanh"},

@@ -6,8 +6,8 @@ import dataclasses
 import re
 from pathlib import Path
 
-from dashboard import hosting
-from rnn_core import memory
+from dashboard.hosting import hosted as hosting
+from rnn_core.runs import memory
 
 ROOT = Path(__file__).parents[1]
 PROMISES, HOSTING = ((ROOT / "docs" / name).read_text() for name in ("promises.md", "hosting.md"))

@@ -29,15 +29,18 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import library, session, wording, worker
-from rnn_core import checkpoints, memory, runs
-from rnn_core.__main__ import main
+from dashboard.services import library, worker
+from dashboard.state import session
+from dashboard.text import general as wording
+from rnn_core.cli.main import main
+from rnn_core.data.text import TextSettings
 from rnn_core.errors import RunError, SettingsError
-from rnn_core.model import ModelConfig
-from rnn_core.runs import Run
-from rnn_core.text import TextSettings
-from rnn_core.training import TrainingSettings
-from rnn_core.work import work
+from rnn_core.nn.language_model import ModelConfig
+from rnn_core.runs import checkpoints, memory
+from rnn_core.runs import store as runs
+from rnn_core.runs.store import Run
+from rnn_core.runs.worker import work
+from rnn_core.training.loop import TrainingSettings
 from tests.tiny_runs import tiny_corpus, tiny_run
 
 APP = Path(__file__).parents[1] / "dashboard" / "app.py"
@@ -416,7 +419,7 @@ FULL = "the disk is full; free some space"
 LIMITED = """
 import resource, sys, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-from rnn_core.__main__ import main
+from rnn_core.cli.main import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.exit(main(sys.argv[2:]))
 """
@@ -475,7 +478,7 @@ def test_a_small_disk_that_is_really_full(small_disk: Path, tmp_path: Path, monk
 
 NO_PERMISSION = """
 import encodings.ascii, os, sys, tempfile
-from rnn_core.__main__ import main
+from rnn_core.cli.main import main
 # Python itself may lie where nobody may look: whatever a training imports is imported now.
 with tempfile.TemporaryDirectory() as allowed:
     main(["train", sys.argv[2], "--run", allowed + "/run", "--steps", "1", "--quiet"])

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
-from rnn_core.clipping import clip_by_global_norm, clip_by_value
-from rnn_core.gradcheck import (
+from rnn_core.nn.gradients import to_dense
+from rnn_core.optim.clipping import clip_by_global_norm, clip_by_value
+from rnn_core.optim.optimizers import make_optimizer
+from rnn_core.reference.gradcheck import (
     check_all,
     check_cell,
     check_gradients,
@@ -20,8 +22,6 @@ from rnn_core.gradcheck import (
     small_model,
     small_state,
 )
-from rnn_core.gradients import to_dense
-from rnn_core.optimizers import make_optimizer
 
 EXACT = 1e-9  # of a complex step, relative, element by element
 FORMS = [

@@ -9,8 +9,8 @@ import pytest
 
 from rnn_core import LanguageModel, ModelConfig, from_torch_state_dict, load_tutorial_model, to_torch_state_dict
 from rnn_core.errors import CheckpointError, SettingsError, UserError
-from rnn_core.gradcheck import small_batch, small_model
-from rnn_core.tutorial import total_loss
+from rnn_core.reference.gradcheck import small_batch, small_model
+from rnn_core.reference.tutorial import total_loss
 
 EXCHANGEABLE = [
     {"cell": cell, "layers": layers, **options}

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnn_core import LanguageModel, ModelConfig, gradient_flow, gradients
-from rnn_core.clipping import clip_by_global_norm, clip_by_value, global_norm
-from rnn_core.gradcheck import small_model, small_state
-from rnn_core.gradients import Occurrences, RowGradient, squared_norm, subtract, to_dense
-from rnn_core.optimizers import OPTIMIZERS, make_optimizer
-from rnn_core.tutorial import bptt, total_loss
+from rnn_core import LanguageModel, ModelConfig, gradient_flow
+from rnn_core.nn import gradients
+from rnn_core.nn.gradients import Occurrences, RowGradient, squared_norm, subtract, to_dense
+from rnn_core.optim.clipping import clip_by_global_norm, clip_by_value, global_norm
+from rnn_core.optim.optimizers import OPTIMIZERS, make_optimizer
+from rnn_core.reference.gradcheck import small_model, small_state
+from rnn_core.reference.tutorial import bptt, total_loss
 
 quick = settings(deadline=None, max_examples=40)
 FORMS = (

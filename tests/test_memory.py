@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnn_core import memory
-from rnn_core.model import ModelConfig
-from rnn_core.runs import create_run
-from rnn_core.text import PreparedCorpus, TextSettings, prepare_sentences
-from rnn_core.training import TrainingSettings
+from rnn_core.data.text import PreparedCorpus, TextSettings, prepare_sentences
+from rnn_core.nn.language_model import ModelConfig
+from rnn_core.runs import memory
+from rnn_core.runs.store import create_run
+from rnn_core.training.loop import TrainingSettings
 
 # VmHWM and not getrusage's ru_maxrss: the latter counts the parent, which is this large process, up to the exec.
 # The members of a team are measured before they end. (What they share is counted in each.)
 MEASURED = """
 import re, sys
-from rnn_core import team
-from rnn_core.work import work
+from rnn_core.parallel import team
+from rnn_core.runs.worker import work
 
 def most(process):
     return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", open(f"/proc/{process}/status").read())[1])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnn_core.ngrams import Bigram, KneserNeyTrigram, NgramModel, Uniform, Unigram, baselines, mean_nats
+from rnn_core.data.ngrams import Bigram, KneserNeyTrigram, NgramModel, Uniform, Unigram, baselines, mean_nats
 
 SIZE = 7
 

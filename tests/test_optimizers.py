@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rnn_core.errors import SettingsError, UserError
-from rnn_core.gradients import Occurrences, RowGradient
-from rnn_core.optimizers import OPTIMIZERS, make_optimizer
+from rnn_core.nn.gradients import Occurrences, RowGradient
+from rnn_core.optim.optimizers import OPTIMIZERS, make_optimizer
 
 ETA, STEPS = 0.05, 6
 

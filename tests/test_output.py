@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnn_core import LanguageModel, ModelConfig, output
-from rnn_core.gradcheck import compare, numeric_gradients, small_batch
-from rnn_core.gradients import to_dense
-from rnn_core.numerics import log_softmax
+from rnn_core import LanguageModel, ModelConfig
+from rnn_core.nn import losses as output
+from rnn_core.nn.gradients import to_dense
+from rnn_core.nn.numerics import log_softmax
+from rnn_core.reference.gradcheck import compare, numeric_gradients, small_batch
 
 
 def problem(rows: int = 7, words: int = 11, hidden: int = 3, dtype: type = np.float64, bias: bool = True):
@@ -83,7 +84,7 @@ def test_what_is_added_to_all_logits_changes_nothing(
 ) -> None:
     monkeypatch.setattr(output, "BLOCK_BYTES", block_bytes)
     monkeypatch.setenv("RNN_CORE_THREADS", threads)
-    monkeypatch.setattr("rnn_core.threads.WORTH_A_THREAD", 0)
+    monkeypatch.setattr("rnn_core.parallel.threads.WORTH_A_THREAD", 0)
     hidden, targets, weights, V, c = problem(dtype=dtype)
     expected = output.losses_and_gradients(hidden, targets, weights, V, c)
     found = output.losses_and_gradients(hidden, targets, weights, V, c + dtype(offset))

@@ -70,49 +70,49 @@ MISTAKES = [
     # The cells.
     Mistake(
         "a wrong transposition",
-        "cells.py",
+        "nn/cells.py",
         "        return weights.seen(delta @ weights.W)[None]\n",
         "        return weights.seen(delta @ weights.W_T[0])[None]\n",
         complex_step("tanh"),
     ),
     Mistake(
         "a dropped term: c does not act through h",
-        "cells.py",
+        "nn/cells.py",
         "d_c = d_h * h_by_c ",
         "d_c = np.zeros_like(d_h) ",
         complex_step("lstm"),
     ),
     Mistake(
         "a forgotten factor in the LSTM's forget gate",
-        "cells.py",
+        "nn/cells.py",
         "sigmoid_slope(forget, out[2], times=c_before)",
         "np.multiply(forget, c_before, out=out[2])",
         complex_step("lstm"),
     ),
     Mistake(
         "a forgotten factor in the GRU's reset gate",
-        "cells.py",
+        "nn/cells.py",
         "np.subtract(1, reset, out=by_reset)",
         "by_reset[...] = 1",
         complex_step("gru"),
     ),
     Mistake(
         "the reset gate taken for 1 on the original GRU's way back",
-        "cells.py",
+        "nn/cells.py",
         "weights.seen(d_inner * reset + weights",
         "weights.seen(d_inner + weights",
         complex_step("gru", "before"),
     ),
     Mistake(
         "the bias inside the GRU's reset gets the gradient of the one outside",
-        "cells.py",
+        "nn/cells.py",
         'gradients["b_n"] = q',
         'gradients["b_n"] = n',
         complex_step("gru"),
     ),
     Mistake(
         "two gates of the GRU in each other's place, forward and back alike",
-        "cells.py",
+        "nn/cells.py",
         "        np.subtract(h_before, candidate, out=h)\n        h *= update\n        h += candidate\n\n"
         "    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:\n"
         '        """Fills out (5, ..., H): d h/d a_n, a_r, a_z, q',
@@ -123,14 +123,14 @@ MISTAKES = [
     ),
     Mistake(
         "a forget bias of 1 hidden in the forward pass, where no gradient check can see it",
-        "cells.py",
+        "nn/cells.py",
         "        gates = weights.through(weights.seen(h_before))\n",
         "        gates = weights.through(weights.seen(h_before))\n        gates[2] += 1\n",
         textbook("lstm"),
     ),
     Mistake(
         "a sigmoid that is a little too steep, with the right slope for the wrong curve",
-        "numerics.py",
+        "nn/numerics.py",
         "np.multiply(pre, 0.5, out=out)",
         "np.multiply(pre, 0.6, out=out)",
         textbook("sigmoid"),
@@ -138,42 +138,42 @@ MISTAKES = [
     # The walks.
     Mistake(
         "truncation one step short",
-        "bptt.py",
+        "nn/bptt.py",
         "in rounds(stack, d_hidden, window):",
         "in rounds(stack, d_hidden, window - 1):",
         truncated_complex_step("tanh"),
     ),
     Mistake(
         "truncation one step long",
-        "bptt.py",
+        "nn/bptt.py",
         "in rounds(stack, d_hidden, window):",
         "in rounds(stack, d_hidden, window + 1):",
         truncated_complex_step("lstm"),
     ),
     Mistake(
         "the oracle's truncation one step short",
-        "tutorial.py",
+        "reference/tutorial.py",
         "max(0, t - bptt_truncate)",
         "max(0, t - bptt_truncate + 1)",
         Witness("test_tutorial", "test_its_truncated_gradients_are_complex_steps_with_the_distant_past_frozen", (4,)),
     ),
     Mistake(
         "each loss hands its gradient to its own position again",
-        "bptt.py",
+        "nn/bptt.py",
         "d_states = [gradient[:, 1:] for gradient in before]",
         "d_states = [gradient[:, :-1] for gradient in before]",
         truncated_complex_step("gru"),
     ),
     Mistake(
         "a carried state is forgotten",
-        "bptt.py",
+        "nn/bptt.py",
         "states[:, 0] = in_blocks(initial, size)",
         "states[:, 0] = 0",
         textbook("tanh"),
     ),
     Mistake(
         "the lower layer hears nothing of the upper in a truncated walk",
-        "bptt.py",
+        "nn/bptt.py",
         "+= layer.gradient_below(local, here)",
         "+= 0 * layer.gradient_below(local, here)",
         truncated_complex_step("tanh", layers=2),
@@ -181,14 +181,14 @@ MISTAKES = [
     # Padding.
     Mistake(
         "padding runs through the state",
-        "model.py",
+        "nn/language_model.py",
         "    if np.array_equal(live, np.arange(len(live))[:, None] < lengths):\n",
         "    if True:\n",
         complex_step("tanh", mask="anywhere"),
     ),
     Mistake(
         "the state that is carried on is the padding's",
-        "model.py",
+        "nn/language_model.py",
         "layer.blocks[:, lengths, columns]",
         "layer.blocks[:, -1][:, columns]",
         Witness(
@@ -199,7 +199,7 @@ MISTAKES = [
     ),
     Mistake(
         "the mean is taken over the padding, too",
-        "model.py",
+        "nn/language_model.py",
         "mean_over = max(count, 1) if mean_over",
         "mean_over = live.size if mean_over",
         complex_step("tanh", mask="behind"),
@@ -207,56 +207,56 @@ MISTAKES = [
     # Words.
     Mistake(
         "a word that occurs twice is learnt from once",
-        "gradients.py",
+        "nn/gradients.py",
         "values[having] += theirs.swapaxes(0, 1)",
         "pass",
         Witness("test_laws", "test_the_row_form_equals_the_dense_one_in_value_norm_and_update"),
     ),
     Mistake(
         "a character that occurs twice is learnt from once",
-        "gradients.py",
+        "nn/gradients.py",
         "np.repeat(np.arange(len(indicator)), counts[frequent]), columns] = 1",
         "np.repeat(np.arange(len(indicator)), counts[frequent]), 0] = 1",
         Witness("test_laws", "test_the_row_form_equals_the_dense_one_in_value_norm_and_update"),
     ),
     Mistake(
         "a tied matrix loses the gradient of one of its roles",
-        "model.py",
+        "nn/language_model.py",
         "d_E.add_to(both)",
         "pass",
         Witness("test_gradients", "test_embedding_tying_and_missing_biases", ("tanh", "after", 1)),
     ),
     Mistake(
         "the softmax forgets the weight of a position",
-        "output.py",
+        "nn/losses.py",
         "scale = common.weights[rows] / total",
         "scale = 1 / total",
         complex_step("sigmoid"),
     ),
     Mistake(
         "the softmax forgets which word was right",
-        "output.py",
+        "nn/losses.py",
         "-= total[mine]",
         "-= 0 * total[mine]",
         complex_step("tanh"),
     ),
     Mistake(
         "the hidden state does not hear which word was right",
-        "output.py",
+        "nn/losses.py",
         "d_hidden -= V[common.targets[own]]",
         "d_hidden -= 0",
         complex_step("tanh"),
     ),
     Mistake(
         "the softmax takes every logit for a small one",
-        "output.py",
+        "nn/losses.py",
         "return bool(np.all((total > 1 / SAFE_TOTAL) & (total < SAFE_TOTAL)))",
         "return True",
         Witness("test_output", "test_logits_of_any_size_overflow_nowhere", (np.float32, 2)),
     ),
     Mistake(
         "the words after the last whole piece of a product are left out",
-        "output.py",
+        "nn/losses.py",
         "np.matmul(block[cut:].T, V[cut:], out=out)",
         "out[...] = 0",
         Witness("test_output", "test_one_sentence_over_many_words_is_the_formula_too", (2500,)),
@@ -264,21 +264,21 @@ MISTAKES = [
     # Dropout.
     Mistake(
         "dropout between the layers is not dropped on the way back",
-        "bptt.py",
+        "nn/bptt.py",
         "return d_input * (mask if mask.shape[0] == 1 else mask[positions])",
         "return d_input",
         dropped_complex_step(layers=2),
     ),
     Mistake(
         "dropout below the softmax is not dropped on the way back",
-        "model.py",
+        "nn/language_model.py",
         "d_hidden *= trace.top_mask",
         "d_hidden *= 1",
         dropped_complex_step(),
     ),
     Mistake(
         "variational dropout is not dropped on the recurrent way back",
-        "cells.py",
+        "nn/cells.py",
         "        return weights.seen(delta @ weights.W)[None]\n",
         "        return (delta @ weights.W)[None]\n",
         dropped_complex_step(variational=True),
@@ -286,14 +286,14 @@ MISTAKES = [
     # Omega.
     Mistake(
         "Omega with the wrong sign",
-        "regularizers.py",
+        "optim/regularizers.py",
         "4 * (ratios - 1)",
         "4 * (1 - ratios)",
         Witness("test_regularizers", "test_omega_is_the_papers", ("tanh",)),
     ),
     Mistake(
         "Omega looks at dE/ds before the step's own loss has joined",
-        "bptt.py",
+        "nn/bptt.py",
         "                d_state[0] += d_hidden[t, own]\n"
         "                if d_states is not None:\n"
         "                    d_states[t, own] = side_by_side(d_state)\n",
@@ -308,7 +308,7 @@ MISTAKES = [
     ),
     Mistake(
         "Omega pairs a step's error with the slope of the step before",
-        "regularizers.py",
+        "optim/regularizers.py",
         "slopes[1:].reshape(-1, size)",
         "slopes[:-1].reshape(-1, size)",
         Witness("test_regularizers", "test_omega_is_the_papers", ("sigmoid",)),
@@ -316,7 +316,7 @@ MISTAKES = [
     # The softmax.
     Mistake(
         "a bias that is a factor is left out of V's gradient",
-        "output.py",
+        "nn/losses.py",
         "        d_V *= factor[:, None]\n",
         "",
         Witness("test_output", "test_a_bias_that_is_a_factor_and_one_that_is_added_do_the_same", (19.0,)),
@@ -324,28 +324,28 @@ MISTAKES = [
     # Optimizers and clipping.
     Mistake(
         "Adam's bias correction is missing",
-        "optimizers.py",
+        "optim/optimizers.py",
         "learning_rate * root / (1 - self.beta_mean**updates)",
         "learning_rate * root",
         published_rule("adam"),
     ),
     Mistake(
         "Nesterov looks too far ahead",
-        "optimizers.py",
+        "optim/optimizers.py",
         "super()._drift(parameter, moments, self.mu * learning_rate)",
         "parameter -= learning_rate * moments[0] - learning_rate * self.mu * moments[0] / 2",
         published_rule("nesterov"),
     ),
     Mistake(
         "AdamW decays by lambda instead of eta lambda",
-        "optimizers.py",
+        "optim/optimizers.py",
         "            parameter *= 1 - learning_rate * self.weight_decay\n",
         "            parameter *= 1 - self.weight_decay\n",
         published_rule("adamw", 0.3),
     ),
     Mistake(
         "clipping lengthens short gradients",
-        "clipping.py",
+        "optim/clipping.py",
         "min(1.0, limit / (norm + 1e-6))",
         "limit / (norm + 1e-6)",
         Witness("test_clipping", "test_a_gradient_within_the_limit_is_left_as_it_is"),
@@ -353,35 +353,35 @@ MISTAKES = [
     # Processes.
     Mistake(
         "the gradients of another process are forgotten",
-        "team.py",
+        "parallel/team.py",
         "gradients[name] = add(gradients[name], member.gradient(name, rows))",
         "pass",
         Witness("test_team", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
     ),
     Mistake(
         "every process takes the mean over its own tokens",
-        "team.py",
+        "parallel/team.py",
         "mean_over=max(1, share.tokens)",
         "mean_over=None",
         Witness("test_team", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
     ),
     Mistake(
         "the states of a shared batch come back in another order",
-        "team.py",
+        "parallel/team.py",
         "whole[part :: len(layers)] = layer",
         "whole[part * len(layer) : (part + 1) * len(layer)] = layer",
         Witness("test_team", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
     ),
     Mistake(
         "every process shows the others the same positions",
-        "team.py",
+        "parallel/team.py",
         "own_tokens = slice(start, stop)",
         "own_tokens = slice(0, stop - start)",
         Witness("test_team", "test_words_that_are_shared_have_the_gradients_of_the_whole"),
     ),
     Mistake(
         "the norm counts one process's words only",
-        "team.py",
+        "parallel/team.py",
         "float(board.squares[: len(shares)].sum())",
         "float(board.squares[0])",
         Witness("test_team", "test_words_that_are_shared_have_the_gradients_of_the_whole"),
@@ -389,14 +389,14 @@ MISTAKES = [
     # Interchange.
     Mistake(
         "two gates of PyTorch's LSTM exchanged",
-        "interchange.py",
+        "interop/pytorch.py",
         '_TORCH_GATES = {"lstm": (1, 2, 3, 0)}',
         '_TORCH_GATES = {"lstm": (1, 2, 0, 3)}',
         Witness("test_pytorch", "test_loss_and_gradients_are_pytorchs", ("lstm-1",)),
     ),
     Mistake(
         "one of PyTorch's two biases is lost",
-        "interchange.py",
+        "interop/pytorch.py",
         "_reordered(of_input + of_state, order)",
         "_reordered(of_input, order)",
         Witness("test_pytorch", "test_predictions_and_states_are_pytorchs", ("tanh-2",)),
@@ -417,7 +417,8 @@ class _MistakenLoader(importlib.machinery.SourceFileLoader):
 
 class _Mistaken(importlib.abc.MetaPathFinder):
     def __init__(self, path: Path, source: str) -> None:
-        self.name, self.path, self.source = f"rnn_core.{path.stem}", path, source
+        module = path.relative_to(PACKAGE.parent).with_suffix("")
+        self.name, self.path, self.source = ".".join(module.parts), path, source
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         if fullname != self.name:
@@ -475,18 +476,18 @@ def test_without_a_mistake_the_same_tests_pass_in_the_same_way() -> None:
 
 
 def test_the_real_package_comes_back_untouched() -> None:
-    before = sys.modules["rnn_core.cells"]
+    before = sys.modules["rnn_core.nn.cells"]
     mistake = MISTAKES[0]
     with fresh_package(mistake.file, mistake.right, mistake.wrong):
-        import rnn_core.cells
+        import rnn_core.nn.cells
 
-        assert sys.modules["rnn_core.cells"] is not before
-        assert "weights.W_T[0])" in rnn_core.cells.__loader__.source
-    assert sys.modules["rnn_core.cells"] is before
+        assert sys.modules["rnn_core.nn.cells"] is not before
+        assert "weights.W_T[0])" in rnn_core.nn.cells.__loader__.source
+    assert sys.modules["rnn_core.nn.cells"] is before
     assert mistake.right in Path(before.__file__).read_text(encoding="utf-8")
 
 
 def test_a_line_that_is_gone_is_reported() -> None:
-    nowhere = fresh_package("cells.py", "a line that nobody ever wrote", "")
+    nowhere = fresh_package("nn/cells.py", "a line that nobody ever wrote", "")
     with pytest.raises(pytest.fail.Exception, match="bring the table up to date"), nowhere:
         pass

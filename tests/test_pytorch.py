@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig, from_torch_state_dict, gradient_flow, to_torch_state_dict
-from rnn_core.clipping import clip_by_global_norm, clip_by_value
-from rnn_core.optimizers import OPTIMIZERS, make_optimizer
+from rnn_core.optim.clipping import clip_by_global_norm, clip_by_value
+from rnn_core.optim.optimizers import OPTIMIZERS, make_optimizer
 
 RECORDED = Path(__file__).parent / "recorded"
 CASES = sorted(path.stem for path in RECORDED.glob("*.npz"))

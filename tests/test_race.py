@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 from tiny_runs import differences, ending, tiny_corpus, tiny_run, wait_for
 
-from rnn_core import race as races
-from rnn_core import training
-from rnn_core.__main__ import main
-from rnn_core.corpora import agreement_items, agreement_sentences
+from rnn_core.cli.main import main
+from rnn_core.data.corpora import agreement_items, agreement_sentences
+from rnn_core.data.text import TextSettings, prepare_sentences
 from rnn_core.diagnostics import agreement_accuracy
 from rnn_core.errors import RunError, SettingsError, UserError
-from rnn_core.race import agreement_items_of, race
-from rnn_core.runs import Run
-from rnn_core.text import TextSettings, prepare_sentences
-from rnn_core.training import StepDone
-from rnn_core.work import Outcome, work
+from rnn_core.runs import race as races
+from rnn_core.runs.race import agreement_items_of, race
+from rnn_core.runs.store import Run
+from rnn_core.runs.worker import Outcome, work
+from rnn_core.training import loop as training
+from rnn_core.training.loop import StepDone
 
 NETWORKS = (
     {"cell": "tanh"},

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnn_core.data.reading import clean, columns, decode, read
 from rnn_core.errors import CorpusError, EncodingError
-from rnn_core.reading import clean, columns, decode, read
 
 GERMAN = "Der Müller fährt über die Brücke.\nDie Straße ist schön und grün."
 RUSSIAN = "Съешь ещё этих мягких французских булок, да выпей чаю."

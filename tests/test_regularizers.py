@@ -7,9 +7,9 @@ import pytest
 
 from rnn_core import LanguageModel, ModelConfig
 from rnn_core.errors import SettingsError
-from rnn_core.gradcheck import compare, numeric_gradients, small_batch, small_model
-from rnn_core.gradients import to_dense
-from rnn_core.regularizers import omega, omega_gradient
+from rnn_core.nn.gradients import to_dense
+from rnn_core.optim.regularizers import omega, omega_gradient
+from rnn_core.reference.gradcheck import compare, numeric_gradients, small_batch, small_model
 
 PHI = {
     "tanh": (np.tanh, lambda s: 1 - s**2),

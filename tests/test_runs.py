@@ -28,13 +28,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tiny_runs import Workers, alive, differences, ending, tiny_corpus, tiny_run, wait_for
 
-from rnn_core import checkpoints, runs
+from rnn_core.data.text import TextSettings
 from rnn_core.errors import RunError, SettingsError, UserError
-from rnn_core.model import LanguageModel, ModelConfig
-from rnn_core.runs import Run, create_run, delete_run, list_runs, new_run_id, rename_run, run_folder, zip_run
-from rnn_core.text import TextSettings
-from rnn_core.training import Event, StepDone, TrainingSettings, new_model
-from rnn_core.work import Limits, work
+from rnn_core.nn.language_model import LanguageModel, ModelConfig
+from rnn_core.runs import checkpoints
+from rnn_core.runs import store as runs
+from rnn_core.runs.store import Run, create_run, delete_run, list_runs, new_run_id, rename_run, run_folder, zip_run
+from rnn_core.runs.worker import Limits, work
+from rnn_core.training.loop import Event, StepDone, TrainingSettings, new_model
 
 
 @pytest.fixture(scope="module")
@@ -577,7 +578,7 @@ def test_another_number_of_threads_is_told_since_it_changes_the_last_bits(
 
 LIMITED = """
 import os, resource, sys
-import rnn_core.__main__ as command
+import rnn_core.cli.main as command
 command.Run.open(sys.argv[2])
 exec(sys.argv[1])
 sys.exit(command.main(["resume", sys.argv[2], "--quiet"]))
@@ -863,7 +864,7 @@ def test_a_short_form_of_the_kill_harness() -> None:
 def test_the_kill_harness_notices_a_history_that_is_not_taken_back(forgetful: bool, code: int) -> None:
     program = (
         "import tempfile; from pathlib import Path; from kill_harness import *\n"
-        "from rnn_core import work as module\n"
+        "from rnn_core.runs import worker as module\n"
         f"if {forgetful}: module._Recorder.roll_back = lambda *arguments: None\n"
         "def listen(event):\n"
         "    if event.step == 1: time.sleep(0.5)  # what has happened so far is then written down\n"

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnn_core import LanguageModel, ModelConfig, team
-from rnn_core.clipping import global_norm
-from rnn_core.gradcheck import small_batch
-from rnn_core.gradients import to_dense
-from rnn_core.numerics import Array
-from rnn_core.team import Team
-from rnn_core.text import TextSettings, prepare_sentences
-from rnn_core.training import TrainingSettings, new_model, train
+from rnn_core import LanguageModel, ModelConfig
+from rnn_core.data.text import TextSettings, prepare_sentences
+from rnn_core.nn.gradients import to_dense
+from rnn_core.nn.numerics import Array
+from rnn_core.optim.clipping import global_norm
+from rnn_core.parallel import team
+from rnn_core.parallel.team import Team
+from rnn_core.reference.gradcheck import small_batch
+from rnn_core.training.loop import TrainingSettings, new_model, train
 
 NETWORKS = [
     {"cell": "tanh"},
@@ -327,7 +328,7 @@ KILLED = """
 import os, signal
 import numpy as np
 from rnn_core import LanguageModel, ModelConfig
-from rnn_core.team import Team
+from rnn_core.parallel.team import Team
 
 team = Team(LanguageModel(ModelConfig(cell="gru", vocabulary_size=9, hidden_size=64)))
 ids = np.zeros((100, 24), int)

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
-from rnn_core.text import (
+from rnn_core.data.text import (
     END_ID,
     START_ID,
     UNKNOWN_ID,
@@ -32,6 +31,7 @@ from rnn_core.text import (
     tokenize,
     tokenize_sentences,
 )
+from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 
 STORY = (
     "Mr. Fox met Dr. Crow in the old wood. 'What a voice!' said the fox. The crow dropped the cheese, i.e. its dinner. "
@@ -392,7 +392,7 @@ def test_random_bytes_give_a_prepared_corpus_or_an_explanation(
 
 
 def test_a_worker_that_loads_a_corpus_imports_no_nltk() -> None:
-    code = "import sys, rnn_core.text, rnn_core.corpora; sys.exit(bool({'nltk', 'pandas'} & set(sys.modules)))"
+    code = "import sys, rnn_core.data.corpora; sys.exit(bool({'nltk', 'pandas'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from rnn_core import LanguageModel, ModelConfig, bptt, output, threads
-from rnn_core.clipping import clip_by_global_norm
-from rnn_core.gradcheck import small_batch
-from rnn_core.gradients import to_dense
-from rnn_core.optimizers import OPTIMIZERS, make_optimizer
+from rnn_core import LanguageModel, ModelConfig
+from rnn_core.nn import bptt
+from rnn_core.nn import losses as output
+from rnn_core.nn.gradients import to_dense
+from rnn_core.optim.clipping import clip_by_global_norm
+from rnn_core.optim.optimizers import OPTIMIZERS, make_optimizer
+from rnn_core.parallel import threads
+from rnn_core.reference.gradcheck import small_batch
 
 NETWORKS = [
     {"cell": "tanh"},
@@ -110,10 +113,10 @@ _TEN_STEPS = """
 import hashlib, sys
 import numpy as np
 from rnn_core import LanguageModel, ModelConfig
-from rnn_core.clipping import clip_by_global_norm
-from rnn_core.gradcheck import small_batch
-from rnn_core.gradients import to_dense
-from rnn_core.optimizers import make_optimizer
+from rnn_core.optim.clipping import clip_by_global_norm
+from rnn_core.reference.gradcheck import small_batch
+from rnn_core.nn.gradients import to_dense
+from rnn_core.optim.optimizers import make_optimizer
 from rnn_core.randomness import stream
 
 config = ModelConfig(cell="lstm", vocabulary_size=500, hidden_size=40, embedding_size=30, layers=2, dropout=0.2)
@@ -167,7 +170,7 @@ def test_the_number_of_threads_follows_the_environment_and_else_the_cores(monkey
 def test_a_process_that_may_use_one_core_counts_one() -> None:
     program = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
-        "from rnn_core.threads import thread_count; print(thread_count())"
+        "from rnn_core.parallel.threads import thread_count; print(thread_count())"
     )
     environment = {name: value for name, value in os.environ.items() if name != "RNN_CORE_THREADS"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)

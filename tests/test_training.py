@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_runs import tiny_corpus
 
+from rnn_core.data.text import Batch, PreparedCorpus, TextSettings, prepare_sentences
 from rnn_core.errors import CorpusError, SettingsError
-from rnn_core.evaluation import evaluate
-from rnn_core.model import LanguageModel, ModelConfig
-from rnn_core.text import Batch, PreparedCorpus, TextSettings, prepare_sentences
-from rnn_core.training import (
+from rnn_core.nn.language_model import LanguageModel, ModelConfig
+from rnn_core.training.evaluation import evaluate
+from rnn_core.training.loop import (
     Diverged,
     EpochDone,
     Event,
@@ -368,7 +368,7 @@ def test_a_corpus_without_training_sentences_is_refused() -> None:
 def test_a_batch_without_a_token_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     ids = np.zeros((3, 2), np.int32)
     empty = Batch(ids, ids, np.zeros((3, 2), bool), np.arange(2))
-    monkeypatch.setattr("rnn_core.training.epoch_batches", lambda *arguments: [empty] * 99)
+    monkeypatch.setattr("rnn_core.training.loop.epoch_batches", lambda *arguments: [empty] * 99)
     training = quiet(steps=2)
     network, events = trained(training)
     assert same_weights(network, new_model(config(), training))
@@ -500,7 +500,7 @@ def test_a_measured_horizon_comes_back_from_its_json_with_the_blocks_of_W_that_i
 def test_an_explosion_is_told_as_such_even_if_the_horizon_is_measured_before_every_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rnn_core.training.HORIZON_SHARE", np.inf)
+    monkeypatch.setattr("rnn_core.training.loop.HORIZON_SHARE", np.inf)
     wild = quiet(epochs=40, horizon_every_seconds=0.0, optimizer="sgd", learning_rate=1e30, clip=None)
     _, events = trained(wild, cell="relu")
     assert isinstance(events[-1], Diverged)

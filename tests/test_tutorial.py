@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
-from rnn_core.gradcheck import compare, mean_loss, numeric_gradients
-from rnn_core.tutorial import bptt, forward_propagation, total_loss
+from rnn_core.reference.gradcheck import compare, mean_loss, numeric_gradients
+from rnn_core.reference.tutorial import bptt, forward_propagation, total_loss
 
 
 def network(words: int = 6, hidden: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

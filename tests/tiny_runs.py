@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from rnn_core import checkpoints
-from rnn_core.corpora import agreement_sentences
-from rnn_core.model import ModelConfig
-from rnn_core.runs import Run, checkpoint_specs, create_run
-from rnn_core.text import PreparedCorpus, TextSettings, prepare_sentences
-from rnn_core.training import TrainingSettings
-from rnn_core.work import work
+from rnn_core.data.corpora import agreement_sentences
+from rnn_core.data.text import PreparedCorpus, TextSettings, prepare_sentences
+from rnn_core.nn.language_model import ModelConfig
+from rnn_core.runs import checkpoints
+from rnn_core.runs.store import Run, checkpoint_specs, create_run
+from rnn_core.runs.worker import work
+from rnn_core.training.loop import TrainingSettings
 
 # Events that the settings alone decide; the others come by the clock, or from people.
 OF_THE_TRAINING = ("validated", "epoch_done", "learning_rate_changed", "finished")

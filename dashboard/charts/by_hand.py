@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rnn_core import by_hand, tutorial
-from rnn_core.by_hand import Chain, Step, Unrolled
+from rnn_core.reference import by_hand, tutorial
+from rnn_core.reference.by_hand import Chain, Step, Unrolled
 
 # `light-dark` follows the color-scheme that Streamlit sets with its theme.
 _STYLE = """

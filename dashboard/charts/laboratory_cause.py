@@ -23,7 +23,7 @@ from dashboard.charts.laboratory import (
     specification_over_words,
     stacked,
 )
-from dashboard.thinning import thin
+from dashboard.charts.thinning import thin
 from rnn_core.diagnostics import (
     HISTOGRAM_EDGES,
     Blame,
@@ -34,7 +34,7 @@ from rnn_core.diagnostics import (
     TwoPaths,
     activation_curve,
 )
-from rnn_core.training import HorizonMeasured
+from rnn_core.training.loop import HorizonMeasured
 
 WIDTH_OF_LABELS = 62
 """Pixels for the labels of a vertical axis, so that pictures over the same words stand exactly below each other."""

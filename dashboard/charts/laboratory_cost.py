@@ -20,9 +20,9 @@ from dashboard.charts.laboratory import (
     stacked,
 )
 from dashboard.charts.laboratory_cause import aligned, words_below
+from dashboard.charts.thinning import thin
 from dashboard.charts.training import AFTER, BEFORE, LIMIT
-from dashboard.history import Series
-from dashboard.thinning import thin
+from dashboard.state.history import Series
 from rnn_core.diagnostics import ClipForensics, LagLedger, WhoMattered
 
 # --- lag ledger -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dashboard.charts.common import FAINT, counted, layered, logarithmic, smooth
-from dashboard.story import Example
+from dashboard.services.story import Example
 
 FADED = 1e-6
 """A share of the gradient whose bar has no height any more."""

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from dashboard.charts.common import counted, layered, logarithmic, smooth
-from dashboard.thinning import thin
-from rnn_core.training import TrainingSettings
+from dashboard.charts.thinning import thin
+from rnn_core.training.loop import TrainingSettings
 
 TRAINING, VALIDATION, UNIGRAM, UNIFORM = "training", "validation", "unigram", "ln(vocabulary)"
 BEFORE, AFTER, LIMIT = "before clipping", "after clipping", "limit"

@@ -7,14 +7,14 @@ from typing import TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import wording_laboratory as wording
 from dashboard.charts import laboratory_cause as charts
 from dashboard.charts.common import numbered
 from dashboard.charts.laboratory import tidy_reach
-from dashboard.history import History
 from dashboard.laboratory import frames, readings
 from dashboard.laboratory import subject as subjects
 from dashboard.laboratory.looking import Looking
+from dashboard.state.history import History
+from dashboard.text import laboratory as wording
 from rnn_core.diagnostics import activation_curve
 
 T = TypeVar("T")

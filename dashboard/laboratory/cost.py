@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard import pictures, session, widgets
-from dashboard import wording_laboratory as wording
 from dashboard.charts import laboratory_cost as charts
 from dashboard.charts.common import numbered
 from dashboard.charts.laboratory import tidy_reach
 from dashboard.charts.training import threshold
-from dashboard.history import History
+from dashboard.components import pictures, widgets
 from dashboard.laboratory import frames, pace, readings
 from dashboard.laboratory.looking import Looking
 from dashboard.laboratory.subject import batch_of, forensics, lags_of_sentence
-from rnn_core.runs import Run
-from rnn_core.text import Vocabulary, detokenize
+from dashboard.state import session
+from dashboard.state.history import History
+from dashboard.text import laboratory as wording
+from rnn_core.data.text import Vocabulary, detokenize
+from rnn_core.runs.store import Run
 
 SPIKE = frames.key("spike")
 SPIKES = 6

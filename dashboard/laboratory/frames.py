@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from dashboard import pictures, session
-from dashboard import wording_laboratory as wording
 from dashboard.charts.laboratory import Specification
+from dashboard.components import pictures
+from dashboard.state import session
+from dashboard.text import laboratory as wording
 
 PAGE = "gradients"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dashboard import session
 from dashboard.laboratory import frames, pace
 from dashboard.laboratory.subject import Subject
-from rnn_core.runs import Run
+from dashboard.state import session
+from rnn_core.runs.store import Run
 
 ASKED, ASKED_OF, MOMENT = frames.key("asked"), frames.key("asked of"), frames.key("moment")
 

@@ -8,9 +8,10 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from dashboard import network
-from dashboard.network import Loaded
+from dashboard.services import network
+from dashboard.services.network import Loaded
 from rnn_core import diagnostics
+from rnn_core.data.text import END, START, Batch, PreparedCorpus
 from rnn_core.diagnostics import (
     Blame,
     BlockSpectrum,
@@ -25,11 +26,10 @@ from rnn_core.diagnostics import (
     TwoPaths,
     WhoMattered,
 )
-from rnn_core.numerics import Array
+from rnn_core.nn.numerics import Array
 from rnn_core.randomness import stream
-from rnn_core.runs import Run
-from rnn_core.text import END, START, Batch, PreparedCorpus
-from rnn_core.training import HorizonMeasured, batch_of_step, probe_batch
+from rnn_core.runs.store import Run
+from rnn_core.training.loop import HorizonMeasured, batch_of_step, probe_batch
 
 EXPONENTS = 12
 STREAM_WORDS = 300

@@ -7,12 +7,12 @@ import streamlit as st
 
 from dashboard.charts import laboratory_vanish as charts
 from dashboard.charts.laboratory import highest_decade
-from dashboard.history import History
 from dashboard.laboratory import frames, readings
 from dashboard.laboratory.looking import Looking
 from dashboard.laboratory.subject import probe_horizon
+from dashboard.state.history import History
 from rnn_core import diagnostics
-from rnn_core.training import HorizonMeasured
+from rnn_core.training.loop import HorizonMeasured
 
 
 def group(looking: Looking, history: History) -> None:

@@ -8,13 +8,14 @@ import math
 import numpy as np
 import streamlit as st
 
-from dashboard import session, widgets
-from dashboard import wording_stories as wording
 from dashboard.charts import by_hand as charts
 from dashboard.charts.by_hand import factor, fraction, row
-from rnn_core import by_hand
-from rnn_core.by_hand import ASKED, SENTENCE, TARGETS, WORDS, Chain, Step, Unrolled, Weights
-from rnn_core.numerics import Array
+from dashboard.components import widgets
+from dashboard.state import session
+from dashboard.text import stories as wording
+from rnn_core.nn.numerics import Array
+from rnn_core.reference import by_hand
+from rnn_core.reference.by_hand import ASKED, SENTENCE, TARGETS, WORDS, Chain, Step, Unrolled, Weights
 
 PAGE = "by hand"
 STEP = session.key(PAGE, "step")

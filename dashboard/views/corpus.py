@@ -7,13 +7,18 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from dashboard import hosting, session, sources, widgets, wording, wording_stories, worker
-from dashboard.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
-from rnn_core import corpora, text
+from dashboard.components import widgets
+from dashboard.hosting import hosted as hosting
+from dashboard.services import sources, worker
+from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
+from dashboard.state import session
+from dashboard.text import general as wording
+from dashboard.text import stories as wording_stories
+from rnn_core.data import corpora, text
+from rnn_core.data.text import UNKNOWN, PreparedCorpus, TextSettings
 from rnn_core.errors import EncodingError, UserError
-from rnn_core.model import ModelConfig
-from rnn_core.text import UNKNOWN, PreparedCorpus, TextSettings
-from rnn_core.training import TrainingSettings
+from rnn_core.nn.language_model import ModelConfig
+from rnn_core.training.loop import TrainingSettings
 
 PAGE = "corpus"
 EXTENSIONS = ["txt", "text", "md", "csv", "tsv", "jsonl", "ndjson", "json"]

@@ -6,11 +6,14 @@ from itertools import groupby
 
 import streamlit as st
 
-from dashboard import network, session, widgets, wording
 from dashboard.charts import generation as charts
+from dashboard.components import widgets
+from dashboard.services import network
+from dashboard.state import session
+from dashboard.text import general as wording
+from rnn_core.data.text import detokenize
 from rnn_core.errors import UserError
-from rnn_core.sampling import SampledToken, SamplingSettings, generate, read_prompt
-from rnn_core.text import detokenize
+from rnn_core.training.sampling import SampledToken, SamplingSettings, generate, read_prompt
 
 PAGE = "generate"
 MOST_SENTENCES = 20

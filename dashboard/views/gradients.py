@@ -10,18 +10,20 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from dashboard import library, network, session, widgets, worker
-from dashboard import wording as wording_common
-from dashboard import wording_laboratory as wording
 from dashboard.charts.common import numbered
-from dashboard.history import History
+from dashboard.components import widgets
 from dashboard.laboratory import cause, cost, frames, looking, pace, vanish
 from dashboard.laboratory.looking import Looking
 from dashboard.laboratory.subject import Subject, subject
-from dashboard.network import Loaded
+from dashboard.services import library, network, worker
+from dashboard.services.network import Loaded
+from dashboard.state import session
+from dashboard.state.history import History
+from dashboard.text import general as wording_common
+from dashboard.text import laboratory as wording
 from rnn_core.errors import RunError, UserError
-from rnn_core.runs import Run, RunStatus
-from rnn_core.sampling import read_prompt
+from rnn_core.runs.store import Run, RunStatus
+from rnn_core.training.sampling import read_prompt
 
 MOST_WORDS = 60
 

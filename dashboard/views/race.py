@@ -9,17 +9,20 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import hosting, library, racing, session, settings_form, widgets, worker
-from dashboard import wording as common_wording
-from dashboard import wording_stories as wording
 from dashboard.charts import race as charts
-from dashboard.racing import LaneHistory
+from dashboard.components import settings_form, widgets
+from dashboard.hosting import hosted as hosting
+from dashboard.services import library, racing, worker
+from dashboard.services.racing import LaneHistory
+from dashboard.state import session
+from dashboard.text import general as common_wording
+from dashboard.text import stories as wording
+from rnn_core.data.text import PreparedCorpus, TextSettings
 from rnn_core.errors import UserError
-from rnn_core.model import ModelConfig, parameter_shapes
-from rnn_core.race import MOST, AgreementMeasured
-from rnn_core.runs import Run, RunStatus
-from rnn_core.text import PreparedCorpus, TextSettings
-from rnn_core.training import HorizonMeasured, TrainingSettings
+from rnn_core.nn.language_model import ModelConfig, parameter_shapes
+from rnn_core.runs.race import MOST, AgreementMeasured
+from rnn_core.runs.store import Run, RunStatus
+from rnn_core.training.loop import HorizonMeasured, TrainingSettings
 
 PAGE = "race"
 POLL_SECONDS = 1.0

@@ -8,14 +8,16 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from dashboard import library, racing, session, story, widgets, worker
-from dashboard import wording as common_wording
-from dashboard import wording_stories as wording
 from dashboard.charts import story as charts
-from dashboard.racing import LaneHistory
-from dashboard.story import Setting
+from dashboard.components import widgets
+from dashboard.services import library, racing, story, worker
+from dashboard.services.racing import LaneHistory
+from dashboard.services.story import Setting
+from dashboard.state import session
+from dashboard.text import general as common_wording
+from dashboard.text import stories as wording
 from rnn_core.errors import UserError
-from rnn_core.runs import Run, RunStatus
+from rnn_core.runs.store import Run, RunStatus
 
 PAGE = "story"
 CHAPTER = session.key(PAGE, "chapter")

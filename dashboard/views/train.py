@@ -7,15 +7,19 @@ import time
 
 import streamlit as st
 
-from dashboard import hosting, library, racing, session, settings_form, widgets, wording, worker
 from dashboard.charts import training as charts
-from dashboard.history import History
-from rnn_core import memory
+from dashboard.components import settings_form, widgets
+from dashboard.hosting import hosted as hosting
+from dashboard.services import library, racing, worker
+from dashboard.state import session
+from dashboard.state.history import History
+from dashboard.text import general as wording
 from rnn_core.errors import UserError
-from rnn_core.evaluation import perplexity
-from rnn_core.model import ModelConfig, parameter_shapes
-from rnn_core.runs import Run, RunStatus
-from rnn_core.training import Plan, TrainingSettings, check_together, goes_on_exactly
+from rnn_core.nn.language_model import ModelConfig, parameter_shapes
+from rnn_core.runs import memory
+from rnn_core.runs.store import Run, RunStatus
+from rnn_core.training.evaluation import perplexity
+from rnn_core.training.loop import Plan, TrainingSettings, check_together, goes_on_exactly
 
 PAGE = "train"
 YOUNG_SECONDS = 20.0

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnn_core import output
-from rnn_core.corpora import AgreementItem
+from rnn_core.data.corpora import AgreementItem
+from rnn_core.data.text import UNKNOWN_ID, Vocabulary
 from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.errors import CorpusError
-from rnn_core.model import LanguageModel
-from rnn_core.numerics import Array, log_softmax
-from rnn_core.text import UNKNOWN_ID, Vocabulary
+from rnn_core.nn import losses as output
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.numerics import Array, log_softmax
 
 
 @dataclass(frozen=True, eq=False)

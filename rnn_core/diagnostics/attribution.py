@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnn_core import output
-from rnn_core.cells import side_by_side
+from rnn_core.data.text import UNKNOWN_ID
 from rnn_core.diagnostics.flow import GradientFlow, in_double
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
-from rnn_core.model import LanguageModel
-from rnn_core.numerics import Array
-from rnn_core.text import UNKNOWN_ID
+from rnn_core.nn import losses as output
+from rnn_core.nn.cells import side_by_side
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.numerics import Array
 
 
 @arithmetic()

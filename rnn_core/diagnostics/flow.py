@@ -12,14 +12,15 @@ from functools import cached_property
 
 import numpy as np
 
-from rnn_core import bptt, output
-from rnn_core.bptt import Round
-from rnn_core.cells import side_by_side
 from rnn_core.diagnostics.jacobian import delta_step_norms, step_norms
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
-from rnn_core.gradients import Gradients, to_dense
-from rnn_core.model import LanguageModel, Trace, layer_suffix
-from rnn_core.numerics import Array
+from rnn_core.nn import bptt
+from rnn_core.nn import losses as output
+from rnn_core.nn.bptt import Round
+from rnn_core.nn.cells import side_by_side
+from rnn_core.nn.gradients import Gradients, to_dense
+from rnn_core.nn.language_model import LanguageModel, Trace, layer_suffix
+from rnn_core.nn.numerics import Array
 
 
 def in_double(model: LanguageModel) -> LanguageModel:

@@ -12,20 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnn_core import bptt
-from rnn_core.bptt import Round
-from rnn_core.cells import SimpleCell
-from rnn_core.diagnostics.flow import (
-    GradientFlow,
-    as_columns,
-    half_life,
-    in_double,
-    round_delta_norms,
-)
+from rnn_core.diagnostics.flow import GradientFlow, as_columns, half_life, in_double, round_delta_norms
 from rnn_core.diagnostics.jacobian import delta_step_norms, step_norms
 from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
-from rnn_core.model import LanguageModel, Trace, layer_suffix
-from rnn_core.numerics import Array
+from rnn_core.nn import bptt
+from rnn_core.nn.bptt import Round
+from rnn_core.nn.cells import SimpleCell
+from rnn_core.nn.language_model import LanguageModel, Trace, layer_suffix
+from rnn_core.nn.numerics import Array
 
 QUANTILES = (0.1, 0.5, 0.9)
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from rnn_core.bptt import LayerTrace
-from rnn_core.cells import ALL, Cell, GRUCell, LSTMCell, SimpleCell, Weights, in_blocks, side_by_side
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
-from rnn_core.model import Trace
-from rnn_core.numerics import Array
+from rnn_core.nn.bptt import LayerTrace
+from rnn_core.nn.cells import ALL, Cell, GRUCell, LSTMCell, SimpleCell, Weights, in_blocks, side_by_side
+from rnn_core.nn.language_model import Trace
+from rnn_core.nn.numerics import Array
 
 # The (H, H) blocks of W from the first row down, and the blocks of `kept` that hold their values (see cells).
 GATE_NAMES: dict[str, tuple[str, ...]] = {

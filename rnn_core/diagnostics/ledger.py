@@ -13,7 +13,7 @@ import numpy as np
 
 from rnn_core.diagnostics.flow import GradientFlow
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
-from rnn_core.numerics import Array
+from rnn_core.nn.numerics import Array
 
 
 @dataclass(frozen=True, eq=False)

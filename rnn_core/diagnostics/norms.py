@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from rnn_core.numerics import Array
-from rnn_core.threads import one_blas_thread
+from rnn_core.nn.numerics import Array
+from rnn_core.parallel.threads import one_blas_thread
 
 
 @contextmanager

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnn_core.bptt import LayerTrace
-from rnn_core.cells import GRUCell, LSTMCell, SimpleCell, in_blocks, side_by_side
 from rnn_core.diagnostics.flow import GradientFlow, median_by_lag, relative_decay
 from rnn_core.diagnostics.jacobian import GATE_NAMES
 from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
-from rnn_core.numerics import Array
+from rnn_core.nn.bptt import LayerTrace
+from rnn_core.nn.cells import GRUCell, LSTMCell, SimpleCell, in_blocks, side_by_side
+from rnn_core.nn.numerics import Array
 
 
 @arithmetic()

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from dashboard import library, story, wording, wording_stories
 from dashboard.charts.by_hand import figures
-from rnn_core import by_hand, corpora, tutorial
-from rnn_core.runs import Run
+from dashboard.services import library, story
+from dashboard.text import general as wording
+from dashboard.text import stories as wording_stories
+from rnn_core.data import corpora
+from rnn_core.reference import by_hand, tutorial
+from rnn_core.runs.store import Run
 from tests.dashboard.conftest import Server, stop_trainings
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dashboard import pictures
 from dashboard.charts import corpus, generation, training
 from dashboard.charts.common import numbered, smooth
-from dashboard.thinning import POINTS, thin
+from dashboard.charts.thinning import POINTS, thin
+from dashboard.components import pictures
 
-DASHBOARD = Path(pictures.__file__).parent
+DASHBOARD = Path(pictures.__file__).parents[1]
 SERIES = hnp.arrays(float, st.integers(0, 5000), elements=st.floats(-1e6, 1e6))
 
 

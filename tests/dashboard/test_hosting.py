@@ -19,16 +19,21 @@ from typing import Any
 
 import pytest
 
-from dashboard import hosting, library, session, sources, wording, wording_laboratory, worker
-from dashboard.hosting import Caps
-from rnn_core import memory, runs
+from dashboard.hosting import hosted as hosting
+from dashboard.hosting.hosted import Caps
+from dashboard.services import library, sources, worker
+from dashboard.state import session
+from dashboard.text import general as wording
+from dashboard.text import laboratory as wording_laboratory
+from rnn_core.data.text import TextSettings
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
-from rnn_core.model import ModelConfig
-from rnn_core.runs import Run, worker_alive
-from rnn_core.text import TextSettings
-from rnn_core.threads import limited_threads
-from rnn_core.training import TrainingSettings
-from rnn_core.work import work
+from rnn_core.nn.language_model import ModelConfig
+from rnn_core.parallel.threads import limited_threads
+from rnn_core.runs import memory
+from rnn_core.runs import store as runs
+from rnn_core.runs.store import Run, worker_alive
+from rnn_core.runs.worker import work
+from rnn_core.training.loop import TrainingSettings
 from tests.dashboard.conftest import APP, running_server
 from tests.dashboard.test_pages import button, texts
 
@@ -168,7 +173,7 @@ def test_a_hosted_server_offers_nothing_that_needs_the_internet(hosted, open_pag
 
 CONNECTIONS = """
 import socket, threading, time, urllib.request
-from dashboard import hosting
+from dashboard.hosting import hosted as hosting
 hosting.stay_offline()
 for attempt in (
     lambda: socket.create_connection(("192.0.2.1", 80), timeout=30),
@@ -440,7 +445,8 @@ def test_a_slot_is_free_the_moment_its_process_is_killed(wait_in_line, runs_fold
 
 SERVER = """
 import sys, time
-from dashboard import hosting, worker
+from dashboard.hosting import hosted as hosting
+from dashboard.services import worker
 worker.attend()
 print("attending", flush=True)
 time.sleep(120)

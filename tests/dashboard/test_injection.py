@@ -19,13 +19,13 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from dashboard import library
-from rnn_core import runs
-from rnn_core.model import ModelConfig
-from rnn_core.runs import Run
-from rnn_core.text import TextSettings, prepare_sentences
-from rnn_core.training import TrainingSettings
-from rnn_core.work import work
+from dashboard.services import library
+from rnn_core.data.text import TextSettings, prepare_sentences
+from rnn_core.nn.language_model import ModelConfig
+from rnn_core.runs import store as runs
+from rnn_core.runs.store import Run
+from rnn_core.runs.worker import work
+from rnn_core.training.loop import TrainingSettings
 from tests.dashboard.conftest import Server, stop_trainings
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image, ImageColor
 from playwright.sync_api import Download, Locator, Page, TimeoutError, expect
 
-from dashboard import library, worker
 from dashboard.laboratory import pace
-from rnn_core import snapshots
-from rnn_core.runs import Run
+from dashboard.services import library, worker
+from rnn_core.runs import snapshots
+from rnn_core.runs.store import Run
 from tests.dashboard.conftest import Server, stop_trainings
 from tests.dashboard.test_laboratory import make, train
 

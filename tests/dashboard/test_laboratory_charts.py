@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import export
-from dashboard import wording_laboratory as wording
 from dashboard.charts import laboratory, laboratory_cause, laboratory_cost, laboratory_vanish
 from dashboard.charts.common import numbered
-from dashboard.history import Series
+from dashboard.components import export
 from dashboard.laboratory import pace, readings
+from dashboard.state.history import Series
+from dashboard.text import laboratory as wording
 from rnn_core import LanguageModel, ModelConfig, diagnostics, gradient_flow
-from rnn_core.training import HorizonMeasured
+from rnn_core.training.loop import HorizonMeasured
 
 WORDS = ["the", "queen", "who", "=SUM(A1)", "lost", "her", "crown"]
 SOURCES, TARGETS = ["<s>", *WORDS], [*WORDS, "</s>"]

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import session, wording, worker
-from rnn_core import runs
-from rnn_core.runs import Run
-from rnn_core.work import work
+from dashboard.services import worker
+from dashboard.state import session
+from dashboard.text import general as wording
+from rnn_core.runs import store as runs
+from rnn_core.runs.store import Run
+from rnn_core.runs.worker import work
 
 PAGES = ["corpus", "train", "gradients", "generate", "runs"]
 SENTENCES = "\n".join(
@@ -139,7 +141,7 @@ def test_letters_of_an_unknown_encoding_are_asked_for_with_a_preview(open_page):
 
 
 def test_an_nltk_corpus_is_fetched_by_a_click_only_and_its_absence_breaks_nothing(open_page, monkeypatch):
-    from rnn_core import corpora
+    from rnn_core.data import corpora
     from rnn_core.errors import CorpusError
 
     asked: list[str] = []

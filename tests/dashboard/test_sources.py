@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dashboard import sources
-from rnn_core.text import TextSettings
+from dashboard.services import sources
+from rnn_core.data.text import TextSettings
 
 TEXT = "\n".join(
     f"the {animal} saw a {thing} and the {thing} ran"

@@ -16,20 +16,23 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import racing, session, story, worker
-from dashboard import wording_stories as wording
 from dashboard.charts import by_hand as charts
 from dashboard.charts import race as race_charts
 from dashboard.charts import story as story_charts
-from rnn_core import by_hand, runs, training
-from rnn_core.by_hand import ASKED, SENTENCE, TARGETS, WORDS
-from rnn_core.corpora import agreement_items
+from dashboard.services import racing, story, worker
+from dashboard.state import session
+from dashboard.text import stories as wording
+from rnn_core.data.corpora import agreement_items
 from rnn_core.diagnostics import agreement_accuracy, gradient_flow
-from rnn_core.model import ModelConfig
-from rnn_core.race import AgreementMeasured
-from rnn_core.runs import Run
-from rnn_core.training import TrainingSettings
-from rnn_core.work import work
+from rnn_core.nn.language_model import ModelConfig
+from rnn_core.reference import by_hand
+from rnn_core.reference.by_hand import ASKED, SENTENCE, TARGETS, WORDS
+from rnn_core.runs import store as runs
+from rnn_core.runs.race import AgreementMeasured
+from rnn_core.runs.store import Run
+from rnn_core.runs.worker import work
+from rnn_core.training import loop as training
+from rnn_core.training.loop import TrainingSettings
 from tests.dashboard.conftest import HOSTILE
 
 # --- BPTT by hand -----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block, Element, Node
 
-from dashboard import session
+from dashboard.state import session
 from tests.dashboard.conftest import HOSTILE
 
 PLAIN = {

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from dashboard import worker
+from dashboard.services import worker
 from rnn_core.errors import RunError
 
 
@@ -48,7 +48,10 @@ def test_starting_twice_starts_one_process(new_run):
 
 def test_a_training_outlives_the_server_that_started_it(new_run):
     run = new_run(epochs=100_000)
-    server = f"from dashboard import worker; from rnn_core.runs import Run; worker.start(Run.open({str(run.folder)!r}))"
+    server = (
+        "from dashboard.services import worker; from rnn_core.runs.store import Run; "
+        f"worker.start(Run.open({str(run.folder)!r}))"
+    )
     subprocess.run([sys.executable, "-c", server], check=True, timeout=60)
     until(lambda: run.status().state == "running")
     run.request("stop")

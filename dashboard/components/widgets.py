@@ -1,0 +1,254 @@
+"""Pieces of a page that several pages draw, each safe for text that came from a user.
+
+Streamlit reads Markdown in most of what it shows (labels, errors, toasts, metrics, captions, tabs, options of pills and
+of sliders), and an image in it is fetched. `st.text`, `st.code`, `st.dataframe`, text inputs, charts and the options of
+`st.selectbox` show their text as it is; so a user's words go there and nowhere else.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Literal
+
+import streamlit as st
+
+from dashboard.components import pictures
+from dashboard.hosting import hosted as hosting
+from dashboard.services import library, worker
+from dashboard.state import session
+from dashboard.text import general as wording
+from rnn_core.data.text import PreparedCorpus
+from rnn_core.errors import UserError
+from rnn_core.runs.store import Run, RunConfig
+
+if TYPE_CHECKING:
+    # Charts and tables take a second to import: the first page can be read before anyone needs them.
+    import altair as alt
+    import pandas as pd
+
+Color = Literal["green", "blue", "orange", "red", "gray"]
+_STATE_LOOKS: dict[str, tuple[Color, str]] = {
+    "created": ("gray", "radio_button_unchecked"),
+    "queued": ("blue", "hourglass_top"),
+    "running": ("green", "play_circle"),
+    "paused": ("orange", "pause_circle"),
+    "stopped": ("gray", "stop_circle"),
+    "finished": ("blue", "check_circle"),
+    "failed": ("red", "error"),
+    "diverged": ("red", "trending_up"),
+    "dead": ("red", "power_off"),
+}
+
+
+def problem(headline: str, explanation: UserError | str) -> None:
+    """What went wrong: our `headline`, and under it the explanation, which may quote a user's text."""
+    st.error(headline, icon=":material/error:")
+    if str(explanation):
+        st.text(str(explanation))
+
+
+def guarded(draw: Callable[..., None]) -> Callable[..., None]:
+    """`draw`, with an explanation in place of what it could not draw: of what is damaged, or of a mistake of ours."""
+
+    @wraps(draw)
+    def drawn(*arguments: Any, **options: Any) -> None:
+        try:
+            draw(*arguments, **options)
+        except UserError as error:
+            problem(wording.NOT_SHOWN, error)
+        except Exception as error:
+            mishap(error)
+
+    return drawn
+
+
+def mishap(error: Exception) -> None:
+    """A mistake of ours. The traceback goes to the server's log; on one's own machine it is shown too."""
+    number = secrets.token_hex(3)
+    logging.getLogger(__name__).error("mishap %s", number, exc_info=error)
+    st.error(f"{wording.MISHAP} (mishap {number})", icon=":material/error:")
+    if not session.is_hosted():
+        st.exception(error)
+
+
+def remember_visitor() -> None:
+    """On a hosted server: let the browser keep the secret that makes this visitor the owner of their runs."""
+    if session.cookie() is None:
+        # Both are ours, and plain: the name a constant, the secret hexadecimal digits.
+        attributes = "path=/; max-age=31536000; SameSite=Strict"
+        st.html(
+            f"<script>document.cookie = '{session.COOKIE}={session.secret()}; {attributes}'"
+            " + (location.protocol === 'https:' ? '; Secure' : '');</script>",
+            unsafe_allow_javascript=True,
+        )
+
+
+def notice() -> None:
+    """Say once what the page before left to be said."""
+    text = session.take_notice()
+    if text is not None:
+        st.success(text, icon=":material/check:")
+
+
+def chart(drawing: alt.Chart | alt.LayerChart, *, alt_text: str, key: str) -> None:
+    """Draw a chart over the width of its container.
+
+    Its table travels beside the specification, not inside it: a live chart then keeps its canvas and swaps its numbers,
+    where a changed specification would tear it down and build it anew.
+    """
+    from pandas import DataFrame
+
+    table = drawing.data
+    assert isinstance(table, DataFrame)
+    pictures.chart(_specification(drawing), table, key=key, alt_text=alt_text)
+
+
+def live_chart(
+    draw: Callable[..., alt.Chart | alt.LayerChart], table: pd.DataFrame, *options: str, alt_text: str, key: str
+) -> None:
+    """`chart(draw(table, *options))` for one that is drawn again every few seconds, and whose specification depends on
+    no number in the table: it is made once, which takes twenty times as long as the rest.
+    """
+    made = (draw, *options)
+    if made not in _specifications:
+        _specifications[made] = _specification(draw(table, *options))
+    pictures.chart(deepcopy(_specifications[made]), table, key=key, alt_text=alt_text)
+
+
+_specifications: dict[tuple[object, ...], dict[str, Any]] = {}
+
+
+def _specification(drawing: alt.Chart | alt.LayerChart) -> dict[str, Any]:
+    """Without the table."""
+    from altair import Undefined
+
+    bare = drawing.copy(deep=False)
+    bare.data = Undefined
+    specification: dict[str, Any] = bare.to_dict(validate=False)
+    return specification
+
+
+def frame(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """Columns of a table; the names are ours."""
+    from pandas import DataFrame
+
+    return DataFrame(dict(columns))
+
+
+def table(columns: Mapping[str, Sequence[Any]], **options: Any) -> None:
+    """A table whose cells show a user's text as it is."""
+    st.dataframe(frame(columns), hide_index=True, **options)
+
+
+def settings(config: RunConfig) -> None:
+    """Every setting of a run, by the names that the command line and config.json use."""
+    parts = {
+        "network": config.model.to_json(),
+        "training": config.training.to_json(),
+        "text": config.text.to_json(),
+    }
+    rows = [(part, name, value) for part, values in parts.items() for name, value in values.items()]
+    rows = [("corpus", "name", config.corpus.name), *rows]
+    places, names, values = zip(*rows, strict=True)
+    table({"part": places, "setting": names, "value": ["" if value is None else str(value) for value in values]})
+
+
+def number(label: str, value: float | None, form: str, help: str | None = None) -> None:
+    """A number with its name; a dash where it is not known yet."""
+    st.metric(label, "–" if value is None else form.format(value), help=help, width="content")
+
+
+def state_badge(state: str) -> None:
+    color, icon = _STATE_LOOKS[state]
+    st.badge(wording.STATES[state], color=color, icon=f":material/{icon}:", help=wording.STATE_HELP.get(state))
+
+
+def count(number: int, what: str) -> str:
+    """1, "epoch" -> "1 epoch"; 2, "epoch" -> "2 epochs"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """42 -> "42 s", 100 -> "1 min 40 s", 9000 -> "2 h 30 min"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def unit(name: str) -> str:
+    """What one token is called on the screen."""
+    return "character" if name == "char" else "word"
+
+
+def at_work(run: Run) -> bool:
+    """Whether something about this run moves, so that a page should look at it again; such a look is noted."""
+    moving = run.status().state in ("queued", "running", "paused") or worker.working(run)
+    if moving and hosting.caps() is not None:
+        hosting.looked(run)
+    return moving
+
+
+def poll_seconds(run: Run, usual: float) -> float | None:
+    """Seconds between two looks at a run: only what moves is worth looking at again, and on a hosted server, where
+    every look is at the cost of others, those who wait or only look on do so less often.
+    """
+    if not at_work(run):
+        return None
+    if hosting.caps() is None:
+        return usual
+    waits = run.status().state == "queued"
+    return 3.0 if waits or not library.mine(run) else max(usual, 2.0)
+
+
+def opened_run() -> Run | None:
+    """The run that this visitor looks at; says so where the link's run cannot be opened."""
+    run_id = session.run_id()
+    if run_id is None:
+        return None
+    try:
+        return library.open_run(run_id)
+    except UserError as error:
+        session.close_run()
+        problem("This training cannot be opened", error)
+        return None
+
+
+def opened_run_box() -> None:
+    """In the sidebar: which training the pages are about."""
+    run_id = session.run_id()
+    if run_id is None:
+        return
+    try:
+        run = library.open_run(run_id)
+    except UserError:
+        return  # the page itself says what is wrong
+    with st.sidebar.container(border=True):
+        st.caption("Open training")
+        st.text(run.config.name)
+
+
+def no_run() -> None:
+    """What a page about a run shows where none is open."""
+    st.info(wording.NO_RUN, icon=":material/model_training:")
+    with st.container(horizontal=True):
+        st.page_link("views/train.py", label="Start a training", icon=":material/play_arrow:")
+        st.page_link("views/runs.py", label="Open an earlier one", icon=":material/folder_open:")
+
+
+def corpus_line(corpus: PreparedCorpus) -> None:
+    """The corpus in one line: its name as it is, and its size."""
+    report = corpus.report
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(":material/menu_book: **Corpus**")
+        st.text(corpus.name)
+        st.caption(
+            f"{report.sentences:,} sentences · {report.tokens:,} {unit(corpus.vocabulary.unit)}s · "
+            f"vocabulary of {len(corpus.vocabulary):,}"
+        )

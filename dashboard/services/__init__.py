@@ -1,0 +1,1 @@
+"""Worker processes, the library of runs, and where texts come from; no Streamlit pages."""

@@ -1,0 +1,63 @@
+"""The network of a run as its newest checkpoint has it, read again only when there is a newer one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rnn_core.data.text import UNKNOWN_ID, Vocabulary, detokenize, tokenize
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.runs import checkpoints
+from rnn_core.runs.store import Run
+
+WELL_KNOWN = 0.6
+"""Share of a sentence's words that a network should know for its gradients to be worth looking at."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network with its words, and the training step that its weights are of."""
+
+    model: LanguageModel
+    vocabulary: Vocabulary
+    step: int
+
+
+def newest(run: Run) -> Loaded | None:
+    """The newest weights; None where there are none yet. RunError where they are damaged."""
+    steps = run.checkpoint_steps()
+    if not steps and checkpoints.candidates(run.folder):
+        run.load_model()  # There are files, and none of them can be read: this says why.
+    return _load(str(run.folder), steps[-1]) if steps else None
+
+
+@lru_cache(maxsize=4)
+def _load(folder: str, newest_step: int) -> Loaded:
+    """Kept by folder and newest step, shared by all visitors: nobody may change what is returned."""
+    run = Run.open(folder)
+    model, step = run.load_model_and_step()
+    return Loaded(model, run.vocabulary(), step)
+
+
+@lru_cache(maxsize=6)
+def at(folder: str, step: int) -> Loaded:
+    """The weights as they were after `step` steps, one of `Run.moments()`. RunError where they are gone.
+
+    Shared by all visitors: nobody may change what is returned.
+    """
+    run = Run.open(folder)
+    return Loaded(run.load_model(step), run.vocabulary(), step)
+
+
+@lru_cache(maxsize=16)
+def example_sentence(folder: str, usual: str) -> str:
+    """`usual`, if the network of this run knows most of its words; else a sentence kept aside from its training."""
+    run = Run.open(folder)
+    vocabulary = run.vocabulary()
+    ids = vocabulary.encode(tokenize(usual, vocabulary.unit, vocabulary.lowercase))
+    if (ids != UNKNOWN_ID).mean() >= WELL_KNOWN:
+        return usual
+    kept_aside = run.corpus().valid
+    # One of ordinary length, known throughout if there is such a one.
+    best = min(kept_aside, key=lambda ids: ((ids == UNKNOWN_ID).mean() > 0, abs(len(ids) - 14)))
+    return detokenize(vocabulary.decode(best[1:-1]), vocabulary.unit)

@@ -1,0 +1,104 @@
+"""Where a text can come from, and what becomes of it for a vocabulary of any size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from dashboard.hosting import hosted as hosting
+from rnn_core.data import corpora, text
+from rnn_core.data.text import PreparedCorpus, TextSettings
+from rnn_core.errors import CorpusError
+
+EVERY_WORD = 1_000_000
+"""A vocabulary that no text fills: what TextSettings allows at most."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that a visitor chose. The name is theirs."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Paste:
+    """A text that a visitor typed or pasted."""
+
+    content: str
+    name: str = "pasted text"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Sentences of the agreement grammar with `gap` words between the two that must agree."""
+
+    gap: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        return f"agreement, gap {self.gap}"
+
+
+@dataclass(frozen=True)
+class PythonReference:
+    """The language reference that ships with CPython."""
+
+    name: str = "Python reference"
+
+
+@dataclass(frozen=True)
+class Nltk:
+    """One of NLTK's corpora, by its key in `corpora.BUILT_IN`."""
+
+    key: str
+
+    @property
+    def name(self) -> str:
+        return corpora.BUILT_IN[self.key].title
+
+
+Source = Upload | Paste | Agreement | PythonReference | Nltk
+
+
+def prepare(source: Source, settings: TextSettings) -> PreparedCorpus:
+    """What a network sees of the source. Raises CorpusError (EncodingError to be asked) and SettingsError.
+
+    A text is read and split once; another vocabulary size is then a matter of milliseconds.
+    """
+    settings.validate()
+    caps = hosting.caps()
+    if caps is not None:
+        _check_source(source, caps)
+    whole = _prepare(source, replace(settings, vocabulary_size=EVERY_WORD))
+    if caps is not None:
+        hosting.check_corpus(whole, caps)
+    return text.narrow(whole, settings.vocabulary_size)
+
+
+def _check_source(source: Source, caps: hosting.Caps) -> None:
+    """Raises CorpusError for a source that a hosted server does not read."""
+    match source:
+        case Upload(_, data):
+            hosting.check_upload(len(data), caps)
+        case Paste(content, _):
+            hosting.check_upload(len(content.encode("utf-8", errors="replace")), caps)
+        case Nltk():
+            raise CorpusError("this server has no access to the internet; choose another corpus.")
+
+
+@lru_cache(maxsize=4)
+def _prepare(source: Source, settings: TextSettings) -> PreparedCorpus:
+    match source:
+        case Upload(name, data):
+            return text.prepare(data, name, settings)
+        case Paste(content, name):
+            return text.prepare_documents([content], name, settings)
+        case Agreement(gap, count):
+            return text.prepare_sentences(corpora.agreement_sentences(gap, count, settings.seed), source.name, settings)
+        case PythonReference(name):
+            return text.prepare_documents(corpora.python_reference(), name, settings)
+        case Nltk(key):
+            return text.prepare_documents(corpora.nltk_corpus(key), source.name, settings)

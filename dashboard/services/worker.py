@@ -1,0 +1,247 @@
+"""Starts training processes and waits for the ones that ended. A training outlives the page, the tab and the server.
+
+The process is the command line's own `resume`: it takes the run's lock, so that two can never write one run, and reads
+the requests (pause, step, stop, …) that the page leaves in the run's folder. On a hosted server it may have to wait for
+its turn (`hosting.serve`), and is told how long it may train.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from dashboard.hosting import hosted as hosting
+from dashboard.hosting.hosted import Caps
+from dashboard.services import library, racing
+from rnn_core.data.text import PreparedCorpus, TextSettings
+from rnn_core.errors import RunError, UserError
+from rnn_core.nn.language_model import ModelConfig
+from rnn_core.runs import store as runs
+from rnn_core.runs.store import Run
+from rnn_core.training.loop import TrainingSettings
+
+LOG = "worker.log"
+NICENESS = 5
+"""How far the page goes before the training: it stays quick, and a training alone still gets the whole machine."""
+
+ATTEND_SECONDS = 1.0
+SWEEP_SECONDS = 60.0
+
+_children: dict[Path, subprocess.Popen[bytes]] = {}
+_ended: list[Path] = []
+_lock = threading.Lock()
+_attendant: threading.Thread | None = None
+
+
+def begin(name: str, corpus: PreparedCorpus, text: TextSettings, model: ModelConfig, training: TrainingSettings) -> str:
+    """Make a run of these settings and start its training -> its id. UserError with the reason where that fails."""
+    run = _make(runs.new_run_id(), name, corpus, text, model, training)
+    start(run)
+    return run.id
+
+
+def begin_race(
+    entrants: Mapping[str, ModelConfig], corpus: PreparedCorpus, text: TextSettings, training: TrainingSettings
+) -> str:
+    """Make a run for each of these networks, by name, and start them side by side -> the id of the race."""
+    race_id = racing.new_race_id()
+    made: list[Run] = []
+    try:
+        for place, (name, model) in enumerate(entrants.items(), 1):
+            lane = racing.lane_id(race_id, place)
+            made.append(_make(lane, name, corpus, text, model, training, len(entrants)))
+    except UserError:
+        for run in made:
+            runs.delete_run(run.folder)
+        raise
+    start(*made)
+    return race_id
+
+
+def go_further(more: int, *together: Run) -> None:
+    """Train finished runs for so many epochs more, or steps if that is what their length is counted in. UserError with
+    the reason where that is not possible.
+    """
+    caps = hosting.caps()
+    for run in together:
+        library.check_mine(run)
+        if caps is not None:
+            longer = longer_by(run.config.training, more)
+            hosting.check_training(run.corpus(), run.config.model, longer, caps, len(together))
+    start(*(runs.lengthen_run(run.folder, longer_by(run.config.training, more)) for run in together))
+
+
+def longer_by(training: TrainingSettings, more: int) -> TrainingSettings:
+    """The settings of a training with its end so many epochs, or steps, later."""
+    if training.steps is not None:
+        return dataclasses.replace(training, steps=training.steps + more)
+    assert training.epochs is not None  # one of the two is the end
+    return dataclasses.replace(training, epochs=training.epochs + more)
+
+
+def _make(
+    run_id: str,
+    name: str,
+    corpus: PreparedCorpus,
+    text: TextSettings,
+    model: ModelConfig,
+    training: TrainingSettings,
+    together: int = 1,
+) -> Run:
+    """A new run, which shares its process with `together` in all, if this server's caps allow it."""
+    caps, root = hosting.caps(), library.root()
+    if caps is not None:
+        hosting.check_training(corpus, model, training, caps, together)
+        hosting.check_one_more(root, library.visitor(), caps)
+        hosting.check_room(root, library.visitor(), caps)
+    run = runs.create_run(root / run_id, name, corpus, model, training, text)
+    if caps is not None:
+        hosting.give(run.folder, library.visitor())
+    return run
+
+
+def start(*together: Run) -> None:
+    """Begin or go on with a run's training, or with several of one race, in one process; on a hosted server when it is
+    its turn. RunError if none can be started.
+
+    Does nothing for those that this server already has a process at work on.
+    """
+    for run in together:
+        library.check_mine(run)
+    idle = [run for run in together if not working(run)]
+    if not idle:
+        return
+    caps, first = hosting.caps(), idle[0]
+    for run in idle:
+        run.queue()
+    if caps is None:
+        _launch(first)
+        return
+    try:
+        hosting.join(first.folder.parent, first.id, library.visitor(), caps)
+    except UserError as error:
+        for run in idle:
+            run.unqueue(str(error))
+        raise
+    _serve(first.folder.parent, caps)
+
+
+def stop_waiting(run: Run) -> None:
+    """Give up the place in line of a run that waits."""
+    library.check_mine(run)
+    hosting.leave(run.folder.parent, run.id)
+    run.unqueue("it left the line.")
+
+
+def working(run: Run) -> bool:
+    """Whether a process that this server started is still at work on the run (it may not have taken the lock yet)."""
+    with _lock:
+        _reap()
+        return run.folder in _children
+
+
+def last_words(run: Run, limit: int = 2000) -> str:
+    """The end of what the run's process wrote to standard error: why it ended, if it could not say so in the run."""
+    try:
+        with open(run.folder / LOG, "rb") as log:
+            log.seek(0, os.SEEK_END)
+            log.seek(max(0, log.tell() - limit))
+            return log.read().decode("utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def attend() -> None:
+    """Keep the line moving and the folder swept, for as long as this server lives and is a hosted one."""
+    global _attendant
+    with _lock:
+        if _attendant is None or not _attendant.is_alive():
+            _attendant = threading.Thread(target=_attend, name="attendant", daemon=True)
+            _attendant.start()
+
+
+def _attend() -> None:
+    swept = -SWEEP_SECONDS
+    kept: set[Path] = set()
+    while (caps := hosting.caps()) is not None:
+        root = library.root()
+        try:
+            if root not in kept:
+                hosting.keep_all(root)
+                kept.add(root)
+            _serve(root, caps)
+            if time.monotonic() - swept >= SWEEP_SECONDS:
+                hosting.sweep(root, caps)
+                swept = time.monotonic()
+        except Exception:
+            # The line must move on whatever happened to one of those who stand in it.
+            logging.getLogger(__name__).exception("the line of trainings could not be served")
+        time.sleep(ATTEND_SECONDS)
+
+
+def _serve(root: Path, caps: Caps) -> None:
+    with _lock:
+        _reap()
+        ended, _ended[:] = _ended[:], []
+    for folder in ended:
+        hosting.leave(folder.parent, folder.name)
+    hosting.serve(root, caps, lambda folder, slot: _launch(Run.open(folder), caps, slot))
+
+
+def _launch(run: Run, caps: Caps | None = None, slot: int | None = None) -> None:
+    """Start the run's process, which inherits the file descriptor `slot`, and which also trains every other run of its
+    race that waits to be started.
+    """
+    together = racing.waiting_with(run)
+    folder = run.folder
+    command = [sys.executable, "-m", "rnn_core", "resume" if racing.race_of(run.id) is None else "race"]
+    command += [*(str(member.folder) for member in together), "--nice", str(NICENESS)]
+    environment = dict(os.environ)
+    if caps is not None:
+        command += ["--quiet", "--max-minutes", str(caps.minutes), "--max-steps", str(caps.steps)]
+        command += ["--stop-if-unwatched", str(caps.unwatched_minutes)]
+        environment["RNN_CORE_THREADS"] = str(caps.threads_each)
+    with _lock:
+        if folder in _children:
+            return
+        try:
+            with open(folder / LOG, "wb") as log:
+                child = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=log,
+                    # A session of its own: Ctrl-C in the server's terminal ends the server, not the training.
+                    start_new_session=True,
+                    pass_fds=[] if slot is None else [slot],
+                    env=environment,
+                )
+        except OSError as error:
+            message = (
+                f"no training process could be started ({error.strerror or error}). "
+                "Check that the folder of runs can be written and that the machine has memory left, then try again."
+            )
+            for member in together:
+                member.fail(message)
+            raise RunError(message) from error
+        _children.update({member.folder: child for member in together})
+
+
+def _reap() -> None:
+    """Collect the children that ended, so that none stays a zombie, and say so of one that never got to work."""
+    for folder in [folder for folder, child in _children.items() if child.poll() is not None]:
+        code = _children.pop(folder).returncode
+        _ended.append(folder)
+        with contextlib.suppress(UserError):  # deleted meanwhile: there is nothing left to tell it of
+            run = Run.open(folder)
+            if run.status().state == "queued":
+                end = f"its process ended with code {code} before it began"
+                run.fail(last_words(run) or f"{end}; resume it to try again.")

@@ -1,0 +1,102 @@
+"""The outline of a run's history, grown by what is new: bounded memory however long the training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dashboard.charts.thinning import thin
+from rnn_core.runs.store import Run
+from rnn_core.training.loop import HorizonMeasured
+
+ROWS_A_READ = 50_000
+MOST = 20_000
+"""Points kept of a series before its outline is thinned to half of that; charts thin further."""
+
+SAMPLES = 50
+HORIZONS = 800
+"""Measured horizons kept before every second one is given up."""
+
+
+@dataclass
+class Series:
+    """values (n,) over steps (n,); spikes survive the thinning."""
+
+    steps: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    values: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    def append(self, steps: npt.NDArray[Any], values: npt.NDArray[Any]) -> None:
+        self.steps = np.concatenate([self.steps, steps.astype(float)])
+        self.values = np.concatenate([self.values, values.astype(float)])
+        if len(self.steps) > MOST:
+            kept = thin(self.values, MOST // 2)
+            self.steps, self.values = self.steps[kept], self.values[kept]
+
+
+@dataclass
+class History:
+    """What one visitor has read of one run so far. `update` reads only the rows that are new."""
+
+    run: Run
+    loss: Series = field(default_factory=Series)
+    norm_before: Series = field(default_factory=Series)
+    norm_after: Series = field(default_factory=Series)
+    clock: Series = field(default_factory=Series)
+    validation: dict[int, float] = field(default_factory=dict)
+    samples: list[tuple[int, str]] = field(default_factory=list)
+    changes: list[tuple[int, str, str]] = field(default_factory=list)
+    horizons: dict[int, HorizonMeasured] = field(default_factory=dict)
+    latest: dict[str, float] = field(default_factory=dict)
+    _last_step: int = 0
+    _last_event: int = 0
+
+    def update(self) -> None:
+        """Read on from where the last reading ended. Raises RunError where the run is gone or damaged."""
+        events = self.run.events(after_id=self._last_event)
+        if any(event["kind"] == "started" and event["step"] < self._last_step for event in events):
+            # A killed training went on from its checkpoint: what came after that was taken back.
+            vars(self).update(vars(type(self)(self.run)))
+            events = self.run.events()
+        for event in events:
+            self._last_event = event["id"]
+            self._note(event)
+        while True:
+            rows = self.run.metrics(after_step=self._last_step, limit=ROWS_A_READ)
+            steps = rows["step"]
+            if len(steps):
+                self.loss.append(steps, rows["loss_nats"])
+                self.norm_before.append(steps, rows["gradient_norm"])
+                self.norm_after.append(steps, rows["clipped_norm"])
+                self.clock.append(steps, rows["elapsed_seconds"])
+                self.latest = {name: float(column[-1]) for name, column in rows.items()}
+                self._last_step = int(steps[-1])
+            if len(steps) < ROWS_A_READ:
+                break
+
+    def recent_loss(self) -> float | None:
+        """Mean training loss in nats over the last 2 % of what is kept, at least 10 steps; None before the first."""
+        recent = self.loss.values[-max(10, len(self.loss.values) // 50) :]
+        return float(recent.mean()) if len(recent) else None
+
+    def seconds_left(self, total_steps: int) -> float | None:
+        """Time until `total_steps` at the pace of the last steps; None while that is unknown."""
+        steps, seconds = self.clock.steps[-200:], self.clock.values[-200:]
+        if len(steps) < 2 or steps[-1] <= steps[0] or seconds[-1] <= seconds[0]:
+            return None
+        return float((total_steps - steps[-1]) * (seconds[-1] - seconds[0]) / (steps[-1] - steps[0]))
+
+    def _note(self, event: dict[str, Any]) -> None:
+        kind, step = event["kind"], int(event["step"])
+        if kind == "validated":
+            self.validation[step] = float(event["loss_nats"])
+        elif kind == "sampled":
+            self.samples = [*self.samples[1 - SAMPLES :], (step, str(event["text"]))]
+        elif kind == "horizon_measured":
+            if len(self.horizons) >= HORIZONS:
+                self.horizons = dict(list(self.horizons.items())[::2])
+            self.horizons[step] = HorizonMeasured.from_json(event)
+        elif kind == "learning_rate_changed":
+            self.changes.append((step, f"{event['old']:.4g} → {event['new']:.4g}", str(event["why"])))

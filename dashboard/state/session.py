@@ -1,0 +1,234 @@
+"""The only owner of session-state keys and of the link's parameters.
+
+What one visitor has chosen lives here, and only as long as the visit: a run's home is its folder. Widgets keep their
+own values under keys made by `key`, so that no two of them meet.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import streamlit as st
+
+from dashboard.hosting import hosted as hosting
+from dashboard.services import racing
+from dashboard.services.racing import LaneHistory
+from dashboard.services.sources import Nltk, Upload
+from dashboard.state.history import History
+from rnn_core.data.text import PreparedCorpus, TextSettings
+from rnn_core.errors import UserError
+from rnn_core.runs.store import RUN_ID, Run
+
+_CORPUS, _NOTICE, _HISTORY = "prepared corpus", "notice", "history"
+_UPLOAD, _ENCODING, _ASKED_FOR = "kept upload", "chosen encoding", "asked for"
+_PROBLEM, _LANES = "problem", "histories of a race"
+_SECRET, COOKIE = "visitor's secret", "see_bptt_visitor"
+
+
+@dataclass(frozen=True)
+class ChosenCorpus:
+    """The corpus a new network will learn, with the settings that made it."""
+
+    corpus: PreparedCorpus
+    settings: TextSettings
+
+
+def key(page: str, name: str) -> str:
+    """The session-state key of the widget `name` on `page`."""
+    return f"{page}: {name}"
+
+
+def kept(page: str, name: str, help: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """Options of a widget that sets something: its key, a value that survives a change of page, its word of help."""
+    return {"key": key(page, name), "help": help.get(name), "persist_state": "session"}
+
+
+def is_hosted() -> bool:
+    """Whether strangers share this server; a server that is set up wrongly counts as one."""
+    try:
+        return hosting.caps() is not None
+    except UserError:
+        return True
+
+
+def secret() -> str:
+    """What makes this visitor the owner of their runs on a hosted server: the cookie's, or a new one for this visit."""
+    kept: str | None = st.session_state.get(_SECRET)
+    if kept is None:
+        kept = cookie() or secrets.token_hex(32)
+        st.session_state[_SECRET] = kept
+    return kept
+
+
+def cookie() -> str | None:
+    """The secret that the browser brought along from an earlier visit; anything else in its place counts as none."""
+    brought: object = st.context.cookies.get(COOKIE)
+    return brought if isinstance(brought, str) and hosting.SECRET.fullmatch(brought) else None
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What this visitor looks at: what the link's `parameter` names, else what was opened last."""
+
+    parameter: str
+    key: str
+    is_id: Callable[[str], object]
+
+    def get(self) -> str | None:
+        """Its id; anything in the link that is none counts as none.
+
+        Keeps the link right, so that a refresh or a shared link opens the same on the same page.
+        """
+        linked = st.query_params.get(self.parameter)
+        if linked is not None and self.is_id(linked):
+            st.session_state[self.key] = linked
+        elif linked is not None:
+            del st.query_params[self.parameter]
+        opened: str | None = st.session_state.get(self.key)
+        if opened is not None and linked != opened:
+            st.query_params[self.parameter] = opened
+        return opened
+
+    def open(self, identifier: str) -> None:
+        st.session_state[self.key] = identifier
+        st.query_params[self.parameter] = identifier
+
+    def close(self) -> None:
+        st.session_state.pop(self.key, None)
+        st.query_params.pop(self.parameter, None)
+
+
+_opened_run = _Opened("run", "opened run", RUN_ID.fullmatch)
+_opened_race = _Opened("race", "opened race", racing.is_race_id)
+
+
+def run_id() -> str | None:
+    """The run this visitor looks at, on every page."""
+    return _opened_run.get()
+
+
+def open_run(identifier: str) -> None:
+    """Look at this run from now on."""
+    _opened_run.open(identifier)
+
+
+def close_run() -> None:
+    """Look at no run."""
+    _opened_run.close()
+
+
+def race_id() -> str | None:
+    """The race this visitor looks at."""
+    return _opened_race.get()
+
+
+def open_race(identifier: str) -> None:
+    """Look at this race from now on."""
+    _opened_race.open(identifier)
+
+
+def close_race() -> None:
+    """Look at no race."""
+    _opened_race.close()
+
+
+def lane_history(run: Run) -> LaneHistory:
+    """What this visitor has read of one run of a race; the runs of one race at a time are kept."""
+    kept: dict[str, LaneHistory] = st.session_state.setdefault(_LANES, {})
+    if run.id not in kept:
+        of_this_race = racing.race_of(run.id)
+        for other in [other for other in kept if racing.race_of(other) != of_this_race]:
+            del kept[other]
+        kept[run.id] = LaneHistory(run)
+    return kept[run.id]
+
+
+def corpus() -> ChosenCorpus | None:
+    """The corpus chosen on the Corpus page, if any."""
+    return st.session_state.get(_CORPUS)
+
+
+def choose_corpus(prepared: PreparedCorpus, settings: TextSettings) -> None:
+    """Train the next network on this."""
+    st.session_state[_CORPUS] = ChosenCorpus(prepared, settings)
+
+
+def upload() -> Upload | None:
+    """The file uploaded last; a page's own uploader forgets it when one leaves the page."""
+    return st.session_state.get(_UPLOAD)
+
+
+def keep_upload(file: Upload) -> None:
+    """Remember this file for the visit. What was said of another file's encoding does not hold for it."""
+    if file != upload():
+        st.session_state[_UPLOAD] = file
+        st.session_state.pop(_ENCODING, None)
+
+
+def encoding() -> str | None:
+    """The encoding chosen for the uploaded file, where it had to be asked for."""
+    return st.session_state.get(_ENCODING)
+
+
+def choose_encoding(name: str) -> None:
+    """Read the uploaded file in this encoding."""
+    st.session_state[_ENCODING] = name
+
+
+def asked_for() -> Nltk | None:
+    """The NLTK corpus that was asked for by a click."""
+    return st.session_state.get(_ASKED_FOR)
+
+
+def ask_for(source: Nltk) -> None:
+    """Remember the click."""
+    st.session_state[_ASKED_FOR] = source
+
+
+def leave_notice(text: str) -> None:
+    """Say `text` (ours, never a user's) once, on the page that is drawn next."""
+    st.session_state[_NOTICE] = text
+
+
+def take_notice() -> str | None:
+    """The notice left by the page before, once."""
+    return st.session_state.pop(_NOTICE, None)
+
+
+def leave_problem(problem: UserError) -> None:
+    """Explain this once, in what is drawn next."""
+    st.session_state[_PROBLEM] = problem
+
+
+def take_problem() -> UserError | None:
+    """The problem left by a click, once."""
+    return st.session_state.pop(_PROBLEM, None)
+
+
+def history(run: Run) -> History:
+    """What this visitor has read of the run so far; one run at a time is kept."""
+    kept: History | None = st.session_state.get(_HISTORY)
+    if kept is None or kept.run.folder != run.folder:
+        kept = st.session_state[_HISTORY] = History(run)
+    return kept
+
+
+def suggest(widget: str, value: Any) -> None:
+    """Put `value` into the field with this key, unless the visitor has written something of their own there."""
+    last = f"{widget} (suggested)"
+    if st.session_state.get(widget, st.session_state.get(last)) == st.session_state.get(last):
+        st.session_state[widget] = st.session_state[last] = value
+
+
+def value(widget: str, otherwise: Any) -> Any:
+    """What the widget with this key says, before it is drawn; `otherwise` where it has not been drawn yet."""
+    return st.session_state.get(widget, otherwise)
+
+
+def put(widget: str, value: Any) -> None:
+    """Set the widget with this key, from another widget's `on_click` or `on_change`."""
+    st.session_state[widget] = value

@@ -1,0 +1,1 @@
+"""What the pages say: names, help and equations as data."""

@@ -1,0 +1,1 @@
+"""From a text to batches of ids: readers, tokenizer, vocabulary, corpora, n-gram baselines."""

@@ -1,0 +1,1 @@
+"""Recurrent networks: cells, back-propagation through time, the loss, and the language model made of them."""

@@ -1,0 +1,160 @@
+"""Two forms of a gradient: dense, and a few rows.
+
+The gradient of an input matrix has as many non-zero rows as there are different words in the batch, a few hundred of
+many thousand. Training keeps it as it comes; whoever wants plain arrays calls `to_dense`. Both forms answer the same
+questions: how long are you, what are you in full, and take yourself off this parameter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rnn_core.nn.numerics import Array
+from rnn_core.parallel.threads import in_row_blocks, product
+
+# The gradients of a word that occurs more often than this are added up by a product with zeros and ones, those of a
+# rarer one occurrence by occurrence. The product takes the most frequent words only: with many it would be large.
+OFTEN, MOST_BY_PRODUCT = 4, 128
+
+
+@dataclass(eq=False)
+class Occurrences:
+    """Where each word of a batch stands. ids of any shape: its P elements, row by row, are the positions."""
+
+    ids: Array
+
+    @cached_property
+    def order(self) -> Array:
+        """(P,) positions sorted by word; those of the same word one after the other, as they come."""
+        return np.argsort(self.ids, axis=None, kind="stable")
+
+    @cached_property
+    def starts(self) -> Array:
+        """(R,) where in `order` each of the R different words begins."""
+        in_order = self.ids.reshape(-1)[self.order]
+        return np.flatnonzero(np.concatenate([[True], in_order[1:] != in_order[:-1]])[: len(in_order)])
+
+    @cached_property
+    def words(self) -> Array:
+        """(R,) ids, ascending and different."""
+        return self.ids.reshape(-1)[self.order[self.starts]]
+
+    @cached_property
+    def counts(self) -> Array:
+        """(R,) how often each of `words` occurs."""
+        return np.append(self.starts[1:], self.ids.size) - self.starts
+
+    @cached_property
+    def place(self) -> Array:
+        """(P,) for every position, where its word stands in `words`."""
+        place = np.empty(self.ids.size, np.intp)
+        place[self.order] = np.repeat(np.arange(len(self.words)), self.counts)
+        return place
+
+    def summed(self, blocks: Array) -> Array:
+        """blocks (K, P, M) -> (R, K * M): what belongs to the positions of a word, added up."""
+        counts = self.counts
+        values = np.ascontiguousarray(np.take(blocks, self.order[self.starts], axis=1).swapaxes(0, 1))
+        often = OFTEN
+        if len(counts) > MOST_BY_PRODUCT:
+            often = max(OFTEN, np.partition(counts, -MOST_BY_PRODUCT - 1)[-MOST_BY_PRODUCT - 1])
+        frequent = counts > often
+        if frequent.any():
+            chosen = self.order[np.repeat(frequent, counts)]
+            # To leave out a few positions is more work than to multiply them by zero.
+            if 4 * len(chosen) >= 3 * self.ids.size:
+                columns, theirs = chosen, blocks
+            else:
+                columns, theirs = np.arange(len(chosen)), np.take(blocks, chosen, axis=1)
+            indicator = np.zeros((np.count_nonzero(frequent), theirs.shape[1]), blocks.dtype)
+            indicator[np.repeat(np.arange(len(indicator)), counts[frequent]), columns] = 1
+            values[frequent] = product(indicator, theirs).swapaxes(0, 1)
+        # The others: a second occurrence of all that have one, a third, ...
+        left = np.where(frequent, 1, counts)
+        for occurrence in range(1, left.max(initial=1)):
+            (having,) = np.nonzero(left > occurrence)
+            theirs = np.take(blocks, self.order[self.starts[having] + occurrence], axis=1)
+            values[having] += theirs.swapaxes(0, 1)
+        return values.reshape(len(counts), -1)
+
+
+@dataclass(eq=False)
+class RowGradient:
+    """Zero but in some rows: rows (R,) ascending and different, values (R, M), of a parameter with shape `shape`."""
+
+    rows: Array
+    values: Array
+    shape: tuple[int, ...]
+
+    @classmethod
+    def from_positions(cls, words: Occurrences, blocks: Array, shape: tuple[int, ...]) -> RowGradient:
+        """words of P positions, blocks (K, P, M / K) of the columns: what belongs to the same word adds up."""
+        return cls(words.words, words.summed(blocks), shape)
+
+    def squared_norm(self) -> float:
+        return float(np.vdot(self.values, self.values).real)
+
+    def to_dense(self) -> Array:
+        dense = np.zeros(self.shape, self.values.dtype)
+        dense[self.rows] = self.values
+        return dense
+
+    def subtract_from(self, parameter: Array, scale: float) -> None:
+        parameter[self.rows] -= self.values * self.values.dtype.type(scale)
+
+    def add_to(self, dense: Array) -> None:
+        dense[self.rows] += self.values
+
+    def plus(self, other: RowGradient) -> RowGradient:
+        rows = np.union1d(self.rows, other.rows)
+        values = np.zeros((len(rows), self.values.shape[1]), self.values.dtype)
+        for part in (self, other):
+            values[np.searchsorted(rows, part.rows)] += part.values
+        return RowGradient(rows, values, self.shape)
+
+
+Gradient = Array | RowGradient
+Gradients = dict[str, Gradient]
+
+
+def squared_norm(gradient: Gradient) -> float:
+    """Sum of squares; non-finite values come out as inf or nan, never as a warning."""
+    if isinstance(gradient, np.ndarray):
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.vdot(gradient, gradient).real)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return gradient.squared_norm()
+
+
+def to_dense(gradient: Gradient) -> Array:
+    return gradient if isinstance(gradient, np.ndarray) else gradient.to_dense()
+
+
+def add(one: Gradient, other: Gradient) -> Gradient:
+    """one + other, in the form that both have; a dense `one` is overwritten."""
+    if isinstance(one, RowGradient):
+        assert isinstance(other, RowGradient)
+        return one.plus(other)
+    assert isinstance(other, np.ndarray)
+
+    def add_block(rows: slice) -> None:
+        one[rows] += other[rows]
+
+    in_row_blocks(one, add_block)
+    return one
+
+
+def subtract(parameter: Array, gradient: Gradient, scale: float) -> None:
+    """parameter -= scale * gradient, in place and in the cheapest way that the gradient's form allows."""
+    if isinstance(gradient, np.ndarray):
+        factor = gradient.dtype.type(scale)
+
+        def subtract_block(rows: slice) -> None:
+            parameter[rows] -= gradient[rows] * factor
+
+        in_row_blocks(parameter, subtract_block)
+    else:
+        gradient.subtract_from(parameter, scale)

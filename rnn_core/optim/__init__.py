@@ -1,0 +1,1 @@
+"""What turns a gradient into a change of the weights: clipping, optimizers, schedules, regularizers."""

@@ -1,0 +1,40 @@
+"""Gradient clipping: the cure for explosion (Mikolov 2012 per value; Pascanu, Mikolov & Bengio 2013, Algorithm 1, by
+norm).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from rnn_core.nn.gradients import Gradients, squared_norm, to_dense
+
+
+def global_norm(gradients: Gradients, squares: Mapping[str, float] | None = None) -> float:
+    """Euclidean norm of all gradients taken as one vector; inf or nan where any of them is not finite.
+
+    squares: the sum of squares of those gradients for which it is known already.
+    """
+    known = {} if squares is None else squares
+    total = sum(known[name] if name in known else squared_norm(gradient) for name, gradient in gradients.items())
+    return math.sqrt(total) if total >= 0 else math.nan
+
+
+def clip_by_global_norm(
+    gradients: Gradients, limit: float, squares: Mapping[str, float] | None = None
+) -> tuple[float, float]:
+    """Norm before clipping, and the factor min(1, limit / (norm + 1e-6)) that PyTorch's `clip_grad_norm_` multiplies
+    by.
+
+    The gradients are left alone: the factor goes to the optimizer, which is touching every number anyway. `squares` as
+    in `global_norm`.
+    """
+    norm = global_norm(gradients, squares)
+    return norm, min(1.0, limit / (norm + 1e-6))
+
+
+def clip_by_value(gradients: Gradients, limit: float) -> Gradients:
+    """Every component cut to [-limit, limit] (PyTorch's `clip_grad_value_`)."""
+    return {name: np.clip(to_dense(gradient), -limit, limit) for name, gradient in gradients.items()}

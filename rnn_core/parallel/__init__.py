@@ -1,0 +1,1 @@
+"""Data parallelism: threads and processes that share one batch."""

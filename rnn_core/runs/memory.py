@@ -1,0 +1,166 @@
+"""How much memory a training will take, before it takes it.
+
+With N words, H units, L layers, G gates, T steps, B sequences side by side, P parameters and m moments of the
+optimizer, in numbers of 4 bytes (float32):
+
+    total = process + corpus + (1 + m) P + max(step, horizon, start)
+
+    process    the interpreter, NumPy, its threads' buffers: PROCESS_BYTES
+    corpus     the ids, and the batches of an epoch: 4 + 2 * 9 bytes a token, 300 a sentence
+    step       T B H (kept + state + local + ...)              what the walk back needs, for every layer
+               + 2 min(N, T B) G H                              rows of U's gradient (one-hot; with an embedding of E's)
+               + 3 N H                                          V's gradient, a block's part of it, V times exp(c)
+               + min(T B N, one block of 12 MB)                 logits: they never exist all at once
+    horizon    8 bytes a number: P without the table that is only looked up, 3 N H, one block, and the itemised walk
+               back of 8 sentences of up to 40 steps, T^2 / 2 B L H (local + state)
+    start      8 P, the first weights before they are rounded; or, to go on from a checkpoint, m P
+
+Where several processes share a batch, each takes a step for its part of the B sequences, and every one but the first
+adds
+
+    member     the interpreter and NumPy once more (MEMBER_BYTES), its step, and P for the gradients that it hands over
+
+Where they share the words too, each has its part of a block of logits, and all see the T B (H (processes + 1) + ...)
+numbers that they show each other.
+
+So it grows with N H + T B H, and not with T B N. The numbers of blocks come from the cells themselves. Tests compare
+the estimate with what processes really took: within a factor FACTOR of it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+
+from rnn_core.data.text import PreparedCorpus
+from rnn_core.errors import SettingsError
+from rnn_core.nn.cells import make_cell
+from rnn_core.nn.language_model import ModelConfig, parameter_shapes
+from rnn_core.nn.losses import BLOCK_BYTES, factor_is_less_to_do
+from rnn_core.optim.optimizers import OPTIMIZERS
+from rnn_core.parallel.team import processes_for, shares_words
+from rnn_core.training.loop import PROBE_SENTENCES, PROBE_STEPS, TrainingSettings
+
+PROCESS_BYTES = 55 * 2**20
+MEMBER_BYTES = 40 * 2**20
+FACTOR = 1.5
+"""Measured / estimated, and estimated / measured, stay below this."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes, by what they are for. Only the largest of step, horizon and start is taken at a time."""
+
+    process_bytes: int
+    corpus_bytes: int
+    weights_bytes: int  # parameters and the optimizer's moments
+    step_bytes: int
+    horizon_bytes: int
+    start_bytes: int
+    members_bytes: int  # of all processes but the first
+
+    @property
+    def total_bytes(self) -> int:
+        """The most that the processes will take at a time."""
+        passing = max(self.step_bytes, self.horizon_bytes, self.start_bytes)
+        return self.process_bytes + self.corpus_bytes + self.weights_bytes + passing + self.members_bytes
+
+
+def estimate(
+    model: ModelConfig, training: TrainingSettings, longest_sentence: int, tokens: int = 0, sentences: int = 0
+) -> Estimate:
+    """Memory of a training of these settings; see the top of this file.
+
+    longest_sentence in steps; tokens, sentences of the whole training corpus.
+    """
+    parameters = sum(math.prod(shape) for shape in parameter_shapes(model).values())
+    moments = len(OPTIMIZERS[training.optimizer].moments)
+    steps = training.sequence_length if training.batching == "stream" else longest_sentence
+    processes = 1 if training.omega else processes_for(model, steps, training.batch_size)
+    parts = processes if processes > 1 and shares_words(model, steps * training.batch_size) else 1
+    step_bytes = 4 * _step_numbers(model, training, steps, -(-training.batch_size // processes), parts)
+    return Estimate(
+        process_bytes=PROCESS_BYTES,
+        corpus_bytes=22 * tokens + 300 * sentences,
+        weights_bytes=4 * (1 + moments) * parameters,
+        step_bytes=step_bytes,
+        horizon_bytes=8 * _horizon_numbers(model, parameters) if training.horizon_every_seconds is not None else 0,
+        start_bytes=max(8, 4 * moments) * parameters,
+        members_bytes=(processes - 1) * (MEMBER_BYTES + step_bytes + 4 * parameters),
+    )
+
+
+def estimate_for(corpus: PreparedCorpus, model: ModelConfig, training: TrainingSettings) -> Estimate:
+    """The same for a corpus."""
+    longest = max((len(ids) for ids in (*corpus.train, *corpus.valid)), default=1) - 1
+    tokens = sum(map(len, corpus.train)) - len(corpus.train)
+    return estimate(model, training, longest, tokens, len(corpus.train))
+
+
+def check(corpus: PreparedCorpus, model: ModelConfig, training: TrainingSettings) -> None:
+    """Raises SettingsError, with the numbers, for a training that cannot fit into the memory that is free: better
+    refused than killed by the system.
+    """
+    needed, free = estimate_for(corpus, model, training).total_bytes, available_bytes()
+    if needed > FACTOR * free:
+        raise SettingsError(
+            f"this training would take about {needed / 2**30:,.1f} GiB of memory, and {free / 2**30:.1f} GiB are free; "
+            "choose a smaller vocabulary, fewer hidden units or smaller batches."
+        )
+
+
+def _step_numbers(model: ModelConfig, training: TrainingSettings, steps: int, sequences: int, parts: int) -> int:
+    cell = make_cell(model.cell, model.gru_reset)
+    N, H, G = model.vocabulary_size, model.hidden_size, cell.gates
+    positions = steps * sequences
+    blocks = cell.kept_blocks + cell.state_blocks + cell.local_blocks + cell.state_blocks
+    if training.truncate is not None or training.omega:
+        blocks += cell.slope_blocks  # full BPTT alone takes them a few steps at a time
+    if training.truncate is not None:
+        blocks += 2 * (cell.local_blocks + cell.state_blocks)  # all losses walk back at once
+    if model.dropout:
+        blocks += 6  # random numbers in float64, and the masks
+    walk = positions * H * (blocks * model.layers + 3)
+    inputs = min(N, positions) * (G * H if model.embedding_size is None else model.embedding_size)
+    return walk + 2 * inputs + _output_numbers(model, positions * parts, BLOCK_BYTES // 4, parts)
+
+
+def _output_numbers(model: ModelConfig, positions: int, block: int, parts: int = 1) -> int:
+    """Of one of `parts` processes that share the words."""
+    N, H = model.vocabulary_size, model.hidden_size
+    logits = min(positions * N, max(block, N)) // parts
+    shown = positions * (H * (parts + 1) + parts + 4) if parts > 1 else 0
+    matrices = 1 + (positions * N > block) + (model.bias and factor_is_less_to_do(positions, H))
+    return logits + shown + matrices * N * H
+
+
+def _horizon_numbers(model: ModelConfig, parameters: int) -> int:
+    cell = make_cell(model.cell, model.gru_reset)
+    H, positions = model.hidden_size, PROBE_SENTENCES * PROBE_STEPS
+    table = 0
+    if not model.tied:
+        table = math.prod(parameter_shapes(model)["U" if model.embedding_size is None else "E"])
+    pairs = PROBE_SENTENCES * PROBE_STEPS * (PROBE_STEPS + 1) // 2
+    walk = pairs * H * (cell.local_blocks + cell.state_blocks) * model.layers
+    return parameters - table + walk + _output_numbers(model, positions, BLOCK_BYTES // 8)
+
+
+def available_bytes() -> int:
+    """Memory that this process may still take: what the machine has free, or its container's limit leaves."""
+    free = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            free += [1024 * int(line.split()[1]) for line in file if line.startswith("MemAvailable:")]
+    except (OSError, ValueError, IndexError):
+        pass  # Not Linux: what is built in has to do.
+    try:
+        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
+            limit = int(file.read())
+        with open("/sys/fs/cgroup/memory.stat", encoding="ascii") as file:
+            kept = dict(line.split() for line in file)
+        # Pages of files are given back when memory is short; the rest is not.
+        free.append(limit - int(kept["anon"]) - int(kept.get("kernel", 0)))
+    except (OSError, ValueError, KeyError):
+        pass  # No cgroup v2, or no limit ("max").
+    return max(0, min(free))

@@ -1,0 +1,208 @@
+"""A race: one process trains up to four runs in turn, one step each, on the same batches.
+
+Each run is an ordinary one, worked on by an ordinary `work.Worker` under its own lock, so it ends with the bits it
+would have had alone; and it can be paused, stopped, resumed, opened and compared like any other. What the race adds is
+the common clock: nobody is ever more than a step ahead, and the horizon and the agreement are measured in all of them
+after the same step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnn_core.data.corpora import AGREEMENT, AgreementItem
+from rnn_core.data.text import PreparedCorpus
+from rnn_core.diagnostics import agreement_accuracy
+from rnn_core.errors import SettingsError, UserError
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.runs.store import Run, locked
+from rnn_core.runs.worker import Limits, Outcome, StopSignals, Worker
+from rnn_core.training.loop import Event, measured_horizon
+
+MOST = 4
+MEASURE_SECONDS = 0.8
+MEASURE_SHARE = 0.15  # Pictures may cost so much of the race's time; they are what it is run for.
+MEASURE_PARTS = 25  # A short race is measured so often on its way, whatever that costs.
+MOST_ITEMS = 1000
+SAME = ("batch_size", "batching", "sequence_length", "seed", "epochs", "steps")
+"""Settings in which runs must agree for each of their steps to see the same batch, up to the same end."""
+
+
+@dataclass(frozen=True)
+class AgreementMeasured(Event):
+    """Share of sentences in which the right word is likelier than its competitor, by the words between the two."""
+
+    gaps: tuple[int, ...]
+    items: tuple[int, ...]
+    accuracy: tuple[float, ...]
+
+    @classmethod
+    def from_json(cls, event: Mapping[str, Any]) -> AgreementMeasured:
+        """The event as `Run.events` gives it."""
+        gaps, items = (tuple(int(value) for value in event.get(name, ())) for name in ("gaps", "items"))
+        return cls(int(event["step"]), gaps, items, tuple(float(value) for value in event.get("accuracy", ())))
+
+
+def race(
+    folders: Sequence[str | Path], *, limits: Limits | None = None, on_event: Callable[[int, Event], None] | None = None
+) -> list[Outcome | UserError]:
+    """Train these runs side by side, each from its newest checkpoint to its end -> how each ended.
+
+    One that lags behind (it was stopped earlier than the others) catches up first; while one is paused, all wait. One
+    that fails or diverges drops out, and the others go on. `on_event` also gets the run's place among `folders`.
+    Raises SettingsError where the runs would not see the same batches, RunError where one of them is in use.
+    """
+    runs = [Run.open(folder) for folder in folders]
+    check_alike(runs)
+    with contextlib.ExitStack() as held:
+        for run in runs:
+            held.enter_context(locked(run.folder))
+        signals = held.enter_context(StopSignals())
+        lanes = []
+        for place, run in enumerate(runs):
+            listener = None if on_event is None else _listener(on_event, place)
+            # Opened again, now that nobody else can write it.
+            lanes.append(_Lane(Worker(Run.open(run.folder), signals, limits or Limits(), listener)))
+        return _Race(lanes).run()
+
+
+def _listener(on_event: Callable[[int, Event], None], place: int) -> Callable[[Event], None]:
+    return lambda event: on_event(place, event)
+
+
+def check_alike(runs: Sequence[Run]) -> None:
+    """Raises SettingsError where these runs cannot race, with the reason."""
+    if not 1 <= len(runs) <= MOST:
+        raise SettingsError(f"a race has from 1 to {MOST} networks, not {len(runs)}.")
+    if len({run.folder.resolve() for run in runs}) < len(runs):
+        raise SettingsError("a network cannot race against itself; name each run once.")
+    first = runs[0]
+    for run in runs[1:]:
+        for setting in SAME:
+            ours, theirs = (getattr(of.config.training, setting) for of in (first, run))
+            if ours != theirs:
+                raise SettingsError(
+                    f"these trainings would not see the same batches: {setting} is {ours} in one and {theirs} in "
+                    "another. Start them with the same settings of batches, length and seed."
+                )
+        corpora = [[(of.folder / name).read_bytes() for name in CORPUS_FILES] for of in (first, run)]
+        if corpora[0] != corpora[1]:
+            raise SettingsError("these trainings learn different texts; only networks on the same corpus can race.")
+
+
+CORPUS_FILES = ("vocabulary.json", "corpus.safetensors")
+
+
+class _Lane:
+    """One run of the race."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.turns = worker.turns()
+        self.started = False
+        self.result: Outcome | UserError | None = None
+
+    def turn(self, hold: bool = False) -> None:
+        """One step; with `hold`, or while it is paused, only a look at its requests."""
+        try:
+            self.turns.send(hold if self.started else None)
+            self.started = True
+        except StopIteration as last:
+            self.result = last.value
+        except UserError as error:
+            self.result = error  # Its run says why it failed; the others have no part in it.
+
+    @property
+    def step(self) -> int:
+        return self.worker.state.step
+
+
+class _Race:
+    def __init__(self, lanes: list[_Lane]) -> None:
+        self.lanes = lanes
+        self.next_time = 0.0
+        self.next_step = 0
+        self.measured = -1
+
+    def run(self) -> list[Outcome | UserError]:
+        try:
+            for lane in self.lanes:
+                lane.turn()  # to its starting line
+            self.items = self._items()
+            while living := [lane for lane in self.lanes if lane.result is None]:
+                self.round(living)
+        except BaseException as error:
+            for lane in self.lanes:
+                if lane.started and lane.result is None:
+                    with contextlib.suppress(BaseException):
+                        lane.turns.throw(error)
+            raise
+        return [lane.result for lane in self.lanes if lane.result is not None]
+
+    def round(self, living: list[_Lane]) -> None:
+        last, first = min(lane.step for lane in living), max(lane.step for lane in living)
+        waiting = any(lane.worker.paused for lane in living)
+        if last == first and not waiting:
+            self.measure(living)
+        for lane in living:
+            ahead = lane.step > last
+            lane.turn(hold=ahead or (waiting and not lane.worker.paused))
+
+    def measure(self, living: list[_Lane]) -> None:
+        """Horizon and agreement of all, after the same step: before the first one, now and then, after the last."""
+        started, step, total = time.monotonic(), living[0].step, living[0].worker.total_steps
+        due = started >= self.next_time or step >= min(self.next_step, total)
+        if step == self.measured or not due:
+            return
+        self.measured = step
+        for lane in living:
+            worker = lane.worker
+            worker.tell(measured_horizon(worker.model, worker.corpus, step))
+            if self.items:
+                worker.tell(measured_agreement(worker.model, worker.corpus, self.items, step))
+        ended = time.monotonic()
+        self.next_time = ended + max(MEASURE_SECONDS, (ended - started) / MEASURE_SHARE)
+        self.next_step = step + math.ceil(total / MEASURE_PARTS)
+
+    def _items(self) -> list[AgreementItem]:
+        """Sentences to measure the agreement on; none where the corpus is no agreement corpus."""
+        ready = [lane for lane in self.lanes if lane.result is None]
+        return agreement_items_of(ready[0].worker.corpus) if ready else []
+
+
+def agreement_items_of(corpus: PreparedCorpus, most: int = MOST_ITEMS) -> list[AgreementItem]:
+    """The first `most` sentences kept aside from training, as `corpora.agreement_items` would have made them. [] for
+    any other corpus: every sentence must be of the grammar's form, or none counts.
+    """
+    if not set(AGREEMENT.values()) <= set(corpus.vocabulary.words):
+        return []
+    items = [_agreement_item(tuple(corpus.vocabulary.decode(ids[1:-1]))) for ids in corpus.valid]
+    known = [item for item in items if item is not None]
+    return known[:most] if len(known) == len(items) else []
+
+
+def _agreement_item(tokens: tuple[str, ...]) -> AgreementItem | None:
+    """ "the" ("queen" | "king") FILLER ("her" | "his") THING ".": where the agreement is; None for other sentences."""
+    if len(tokens) < 6 or tokens[0] != "the" or tokens[-1] != "." or tokens[1] not in AGREEMENT:
+        return None
+    target = len(tokens) - 3
+    (competitor,) = set(AGREEMENT.values()) - {AGREEMENT[tokens[1]]}
+    agreeing = [place for place, token in enumerate(tokens) if token in AGREEMENT.values()]
+    if agreeing != [target] or tokens[target] == competitor:
+        return None
+    return AgreementItem(tokens, 1, target, competitor)
+
+
+def measured_agreement(
+    model: LanguageModel, corpus: PreparedCorpus, items: Sequence[AgreementItem], step: int
+) -> AgreementMeasured:
+    """Accuracy by gap of these weights, which are of step `step`."""
+    found = agreement_accuracy(model, corpus.vocabulary, items)
+    accuracy = tuple(round(float(share), 4) for share in found.accuracy)
+    return AgreementMeasured(step, tuple(map(int, found.gaps)), tuple(map(int, found.items)), accuracy)

@@ -1,0 +1,95 @@
+"""Weights alone, kept along a training, so that its pictures can go back to the moments at which it was measured.
+
+    runs/<id>/weights-<step>.safetensors   the parameters as they were after `step` steps
+
+A snapshot is light: no optimizer, no fsync. It is a memory and nothing continues from it; one that a power cut spoilt
+is found by its checksum. Of a long training at most `KEEP` are kept, and at most `LIMIT_BYTES` in all, so thinned that
+they lie evenly on the square root of the step: dense where a training begins and everything moves, never far apart.
+The first and the newest always stay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_core.errors import CheckpointError
+from rnn_core.runs import checkpoints
+from rnn_core.runs.checkpoints import Specs
+
+FILE = re.compile(r"weights-(\d{1,18})\.safetensors")
+KEEP = 40
+LIMIT_BYTES = 64 * 2**20
+SHARE = 0.01  # of the time that a training may spend on them
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps of which there is a snapshot, ascending."""
+    found = (FILE.fullmatch(path.name) for path in folder.glob("weights-*.safetensors"))
+    return sorted(int(match[1]) for match in found if match)
+
+
+def load(folder: Path, step: int, specs: Specs) -> dict[str, NDArray[Any]]:
+    """The arrays of one snapshot, which must be exactly `specs`. Raises CheckpointError."""
+    return checkpoints.read_tensors(path_of(folder, step), specs)[0]
+
+
+def path_of(folder: Path, step: int) -> Path:
+    return folder / f"weights-{step}.safetensors"
+
+
+def superfluous(present: Sequence[int], keep: int) -> list[int]:
+    """Which of these steps (ascending) to give up so that `keep` stay, the first and the last among them."""
+    left, given_up = list(present), []
+    while len(left) > max(keep, 2):
+        places = np.sqrt(np.array(left, dtype=float))
+        # The one whose neighbours are closest together is missed least.
+        given_up.append(left.pop(1 + int(np.argmin(places[2:] - places[:-2]))))
+    return given_up
+
+
+class Album:
+    """The worker's end: takes snapshots, thins them, and never stops a training for their sake."""
+
+    def __init__(self, folder: Path, nbytes: int) -> None:
+        """`nbytes`: of one snapshot. Where not even two have room, none is taken."""
+        self.folder = folder
+        self.keep = min(KEEP, LIMIT_BYTES // max(nbytes, 1))
+        self.next_time = time.monotonic()
+
+    def forget_after(self, step: int) -> None:
+        """Drop what a training that went on from `step` has taken back."""
+        for later in [taken for taken in steps(self.folder) if taken > step]:
+            self._drop(later)
+
+    def take(self, step: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep these weights, if it is not too soon. A full disk or weights that are not finite leave no snapshot."""
+        started = time.monotonic()
+        if self.keep < 2 or started < self.next_time:
+            return
+        path = path_of(self.folder, step)
+        temporary = path.with_name(path.name + ".tmp")
+        try:
+            checkpoints.check_finite(path.name, arrays)
+            with open(temporary, "wb") as file:
+                file.writelines(checkpoints.encode_tensors(arrays, {"step": str(step)}))
+            os.replace(temporary, path)
+        except (OSError, CheckpointError):
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        for given_up in superfluous(steps(self.folder), self.keep):
+            self._drop(given_up)
+        ended = time.monotonic()
+        self.next_time = ended + (ended - started) / SHARE
+
+    def _drop(self, step: int) -> None:
+        with contextlib.suppress(OSError):
+            path_of(self.folder, step).unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""The training loop as a stream of events, evaluation and generation."""
