@@ -24,7 +24,7 @@ import peers
 from peers import Step
 
 from rnn_core import LanguageModel, ModelConfig
-from rnn_core.parallel.threads import run_side_by_side, thread_count
+from rnn_core.parallel.threads import run_parallel, thread_count
 
 AGREEMENT_NATS = 1e-4
 SPAWN = get_context("spawn")
@@ -159,7 +159,7 @@ def matrix_products_alone(config: ModelConfig, row: Row) -> Step:
             drive[rows].T @ hidden[rows]
 
     def step(inputs: np.ndarray, targets: np.ndarray) -> float:
-        run_side_by_side(share, threads)
+        run_parallel(share, threads)
         for _ in range(row.steps):
             product = state @ W_T
         for _ in range(row.steps):

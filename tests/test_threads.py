@@ -185,7 +185,7 @@ def test_jobs_run_at_the_same_time_each_once() -> None:
         barrier.wait()
         done.append(number)
 
-    threads.run_side_by_side(work, 4)
+    threads.run_parallel(work, 4)
     assert sorted(done) == [0, 1, 2, 3]
 
 
@@ -200,7 +200,7 @@ def test_an_error_in_any_thread_is_raised_and_leaves_no_thread_waiting(failing: 
             meeting.wait()
 
     with pytest.raises(ZeroDivisionError, match="on purpose"):
-        threads.run_side_by_side(work, 3, meeting)
+        threads.run_parallel(work, 3, meeting)
     # The pool is as good as new.
     test_jobs_run_at_the_same_time_each_once()
 
@@ -215,7 +215,7 @@ def test_nobody_passes_a_meeting_before_all_have_come() -> None:
             meeting.wait()
             assert arrivals[turn].all()
 
-    threads.run_side_by_side(work, count, meeting)
+    threads.run_parallel(work, count, meeting)
 
 
 def test_a_product_shared_among_threads_is_the_product(eager: pytest.MonkeyPatch) -> None:
@@ -224,7 +224,7 @@ def test_a_product_shared_among_threads_is_the_product(eager: pytest.MonkeyPatch
         eager.setenv("RNN_CORE_THREADS", str(count))
         for rows in (1, 2, 3, 17):
             left, right = rng.standard_normal((rows, 4)), rng.standard_normal((4, 6))
-            np.testing.assert_allclose(threads.product(left, right), np.einsum("rk,kc->rc", left, right), rtol=1e-12)
+            np.testing.assert_allclose(threads.matmul(left, right), np.einsum("rk,kc->rc", left, right), rtol=1e-12)
 
 
 def test_blocks_of_rows_cover_every_row_once(eager: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,7 @@ def test_blocks_of_rows_cover_every_row_once(eager: pytest.MonkeyPatch) -> None:
             def visit(rows: slice, visits: np.ndarray = visits) -> None:
                 visits[rows] += 1
 
-            threads.in_row_blocks(visits, visit)
+            threads.for_row_blocks(visits, visit)
             np.testing.assert_array_equal(visits, 1)
 
 
@@ -275,7 +275,7 @@ def test_two_who_share_the_pool_never_wait_for_each_others_threads(monkeypatch: 
 
     def call() -> None:
         meeting = threads.Meeting(3)
-        threads.run_side_by_side(lambda number: meeting.wait(), 3, meeting)
+        threads.run_parallel(lambda number: meeting.wait(), 3, meeting)
 
     callers = [threading.Thread(target=call, daemon=True) for _ in range(2)]
     for caller in callers:

@@ -24,7 +24,7 @@ import numpy as np
 
 from rnn_core.nn.cells import ALL, Cell, Weights, in_blocks, side_by_side
 from rnn_core.nn.numerics import Array
-from rnn_core.parallel.threads import CACHED_NUMBERS, equal_part, product, run_side_by_side, thread_count
+from rnn_core.parallel.threads import CACHED_NUMBERS, even_slice, matmul, run_parallel, thread_count
 
 # Floating-point operations of one step's recurrent product above which two threads, each with half of the sequences,
 # gain more on the way back than they lose by waiting for each other at Python's lock. (Forward, with more and shorter
@@ -85,7 +85,7 @@ class LayerTrace:
         assert self.from_below is not None
         d_drive = self.cell.drive_part(local)
         by_gate = in_blocks(self.from_below, self.hidden_size).swapaxes(1, 2)
-        d_input = product(d_drive.reshape(len(d_drive), -1, self.hidden_size), by_gate).sum(axis=0)
+        d_input = matmul(d_drive.reshape(len(d_drive), -1, self.hidden_size), by_gate).sum(axis=0)
         d_input = d_input.reshape(*d_drive.shape[1:-1], -1)
         if self.mask_below is None:
             return d_input
@@ -132,7 +132,7 @@ def _walk_back(layer: LayerTrace, d_hidden: Array, local: Array, d_states: Array
     threads = min(thread_count(), batch) if worth_it else 1
 
     def walk(thread: int) -> None:
-        own = equal_part(batch, thread, threads)
+        own = even_slice(batch, thread, threads)
         weights = layer.weights.of_sequences(own)
         d_state = np.zeros_like(layer.blocks[:, 0, own])
         for end in range(steps, 0, -stretch):
@@ -144,7 +144,7 @@ def _walk_back(layer: LayerTrace, d_hidden: Array, local: Array, d_states: Array
                     d_states[t, own] = side_by_side(d_state)
                 d_state = layer.cell.step_back(d_state, slopes[:, t - start], weights, local[:, t, own])
 
-    run_side_by_side(walk, threads)
+    run_parallel(walk, threads)
 
 
 @dataclass(eq=False)

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnn_core.nn.numerics import ACTIVATIONS, Array, sigmoid, sigmoid_slope, tanh_slope
-from rnn_core.parallel.threads import product
+from rnn_core.parallel.threads import matmul
 
 ALL = slice(None)
 
@@ -84,7 +84,7 @@ def _flat(array: Array) -> Array:
 def _matrix_gradient(delta: Array, seen: Array) -> Array:
     """delta (G, ..., H), seen (..., H) -> sum over the leading axes of delta^T seen, (G*H, H)."""
     by_gate = delta.reshape(len(delta), -1, delta.shape[-1]).swapaxes(1, 2)
-    return _flat(product(by_gate, _flat(seen)))
+    return _flat(matmul(by_gate, _flat(seen)))
 
 
 def _bias_gradient(delta: Array) -> Array:

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from rnn_core.nn.numerics import Array
-from rnn_core.parallel.threads import in_row_blocks, product
+from rnn_core.parallel.threads import for_row_blocks, matmul
 
 # The gradients of a word that occurs more often than this are added up by a product with zeros and ones, those of a
 # rarer one occurrence by occurrence. The product takes the most frequent words only: with many it would be large.
@@ -71,7 +71,7 @@ class Occurrences:
                 columns, theirs = np.arange(len(chosen)), np.take(blocks, chosen, axis=1)
             indicator = np.zeros((np.count_nonzero(frequent), theirs.shape[1]), blocks.dtype)
             indicator[np.repeat(np.arange(len(indicator)), counts[frequent]), columns] = 1
-            values[frequent] = product(indicator, theirs).swapaxes(0, 1)
+            values[frequent] = matmul(indicator, theirs).swapaxes(0, 1)
         # The others: a second occurrence of all that have one, a third, ...
         left = np.where(frequent, 1, counts)
         for occurrence in range(1, left.max(initial=1)):
@@ -143,7 +143,7 @@ def add(one: Gradient, other: Gradient) -> Gradient:
     def add_block(rows: slice) -> None:
         one[rows] += other[rows]
 
-    in_row_blocks(one, add_block)
+    for_row_blocks(one, add_block)
     return one
 
 
@@ -155,6 +155,6 @@ def subtract(parameter: Array, gradient: Gradient, scale: float) -> None:
         def subtract_block(rows: slice) -> None:
             parameter[rows] -= gradient[rows] * factor
 
-        in_row_blocks(parameter, subtract_block)
+        for_row_blocks(parameter, subtract_block)
     else:
         gradient.subtract_from(parameter, scale)

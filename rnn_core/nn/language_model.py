@@ -27,7 +27,7 @@ from rnn_core.nn.cells import CELL_NAMES, Weights, in_blocks, make_cell, side_by
 from rnn_core.nn.gradients import Gradient, Gradients, Occurrences, RowGradient, to_dense
 from rnn_core.nn.numerics import ACTIVATIONS, Array, log_softmax, recurrent_block, uniform
 from rnn_core.optim.regularizers import omega_gradient
-from rnn_core.parallel.threads import one_blas_thread, product
+from rnn_core.parallel.threads import matmul, one_blas_thread
 
 INITIALISATIONS = ("uniform", "glorot", "orthogonal", "identity", "spectral")
 MOST_LAYERS = 3
@@ -327,7 +327,7 @@ class LanguageModel:
             if depth:
                 mask = self._dropout_mask(dropout_rng, steps, batch, H)
                 seen = _masked(layers[-1].hidden, mask)
-                product(seen.reshape(steps * batch, -1), in_blocks(U, H), out=drive)
+                matmul(seen.reshape(steps * batch, -1), in_blocks(U, H), out=drive)
             elif config.embedding_size is None:
                 drive[...] = in_blocks(U[inputs.reshape(-1)], H)
             else:
@@ -349,9 +349,9 @@ class LanguageModel:
         if mask is None:
             # A word that occurs often is multiplied once.
             # (mode="clip" lets NumPy write where it is told to; every place is in range.)
-            np.take(product(E[words.words], U), words.place, axis=1, out=drive, mode="clip")
+            np.take(matmul(E[words.words], U), words.place, axis=1, out=drive, mode="clip")
         else:
-            product(_masked_vectors(E, words, mask), U, out=drive)
+            matmul(_masked_vectors(E, words, mask), U, out=drive)
 
     def _dropout_mask(self, rng: np.random.Generator | None, steps: int, batch: int, width: int) -> Array | None:
         """(T, B, width), or (1, B, width) where it stays the same over time; kept units are scaled by 1 / (1 -
@@ -510,7 +510,7 @@ class LanguageModel:
             U = self.params["U" + suffix]
             if depth:
                 seen = _masked(trace.layers[depth - 1].hidden, layer.mask_below)
-                gradients["U" + suffix] = side_by_side(product(seen.reshape(-1, seen.shape[-1]).T, d_drive))
+                gradients["U" + suffix] = side_by_side(matmul(seen.reshape(-1, seen.shape[-1]).T, d_drive))
             elif self.config.embedding_size is None:
                 gradients["U"] = RowGradient.from_positions(trace.words, d_drive, U.shape)
             else:
@@ -523,12 +523,12 @@ class LanguageModel:
         E, U = self.params["E"], self.params["U"]
         if mask is None:
             by_word = RowGradient.from_positions(words, d_drive, (len(E), U.shape[1]))
-            gradients["U"] = product(E[by_word.rows].T, by_word.values)
-            d_E = RowGradient(by_word.rows, product(by_word.values, U.T), E.shape)
+            gradients["U"] = matmul(E[by_word.rows].T, by_word.values)
+            d_E = RowGradient(by_word.rows, matmul(by_word.values, U.T), E.shape)
         else:
             d_rows = side_by_side(d_drive)
-            gradients["U"] = product(_masked_vectors(E, words, mask).T, d_rows)
-            d_vectors = product(d_rows, U.T).reshape(*words.ids.shape, -1) * mask
+            gradients["U"] = matmul(_masked_vectors(E, words, mask).T, d_rows)
+            d_vectors = matmul(d_rows, U.T).reshape(*words.ids.shape, -1) * mask
             d_E = RowGradient.from_positions(words, d_vectors.reshape(1, words.ids.size, -1), E.shape)
         if self.config.tied:
             # Tied: the matrix is read as input and written as output, and its gradient is the sum of both roles.

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from rnn_core.nn.numerics import Array, log_softmax
-from rnn_core.parallel.threads import Meeting, equal_part, run_side_by_side, threads_for
+from rnn_core.parallel.threads import Meeting, even_slice, run_parallel, threads_for
 
 # Bytes of logits that exist at a time. Smaller blocks make thin matrix products, and a larger share of adding up dV.
 BLOCK_BYTES = 12 * 1024 * 1024
@@ -58,7 +58,7 @@ def row_blocks(positions: int, words: int, itemsize: int) -> list[slice]:
     """Equal blocks of rows, each with at most BLOCK_BYTES of logits (or one row)."""
     blocks = max(1, -(-positions * words * itemsize // BLOCK_BYTES))
     blocks = min(blocks, max(1, positions))
-    return [equal_part(positions, block, blocks) for block in range(blocks)]
+    return [even_slice(positions, block, blocks) for block in range(blocks)]
 
 
 def losses(hidden: Array, targets: Array, V: Array, c: Array | None) -> Array:
@@ -158,11 +158,11 @@ def _on_threads(
     shares: dict[int, tuple[Array, OutputGradients]] = {}
 
     def work(thread: int) -> None:
-        own = equal_part(positions, thread, threads)
+        own = even_slice(positions, thread, threads)
         own_shift = None if shift is None else shift[own]
         shares[thread] = _by_words(hidden[own], targets[own], weights[own], V, c, own_shift, 1)
 
-    run_side_by_side(work, threads)
+    run_parallel(work, threads)
     totals, results = zip(*(shares[thread] for thread in range(threads)), strict=True)
     loss, d_hidden, d_V, d_c = zip(*results, strict=True)
     gradients = np.concatenate(d_hidden), sum(d_V), None if c is None else sum(d_c)
@@ -185,7 +185,7 @@ def _by_words(
         d_c=None if c is None else np.empty_like(c),
     )
     meeting = Meeting(threads)
-    run_side_by_side(lambda thread: _part(thread, common, V, c, shift, meeting), threads, meeting)
+    run_parallel(lambda thread: _part(thread, common, V, c, shift, meeting), threads, meeting)
     return common.totals.sum(axis=0), _result(common, slice(None), V)
 
 
@@ -211,7 +211,7 @@ def _part(part: int, common: Common, V: Array, c: Array | None, shift: Array | N
     With e = exp(o), dE/do = (e - total * onehot) / total: the division is left to the small factors of its products.
     So is the bias, where that is less to do: exp(V s + c) = exp(V s) exp(c).
     """
-    own = equal_part(len(V), part, len(common.totals))
+    own = even_slice(len(V), part, len(common.totals))
     own_V, bias = V[own], None if c is None else c[own]
     d_V, d_c = common.d_V[own], None
     if common.d_c is not None:

@@ -16,7 +16,7 @@ import numpy as np
 from rnn_core.errors import SettingsError
 from rnn_core.nn.gradients import Gradient, Gradients, RowGradient, subtract, to_dense
 from rnn_core.nn.numerics import Array
-from rnn_core.parallel.threads import in_row_blocks
+from rnn_core.parallel.threads import for_row_blocks
 
 # So many updates apart, moments that have faded to next to nothing are set to zero. A word that is not seen for long
 # would otherwise leave numbers just above 0, below the smallest that has all its digits (and 0.9 of the very smallest
@@ -87,7 +87,7 @@ class Optimizer:
                 self._learn(here, part, moments_here, learning_rate)
             self._drift(here, moments_here, learning_rate)
 
-        in_row_blocks(parameter, update_block, passes=2 ** len(moments))
+        for_row_blocks(parameter, update_block, passes=2 ** len(moments))
 
     def _learn(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
         """What the gradient does to the rows that have one, in place; `gradient` may be overwritten."""

@@ -37,7 +37,7 @@ from rnn_core.nn.language_model import LanguageModel, ModelConfig, State, layer_
 from rnn_core.nn.losses import FEW_WORDS, Common, Meets, OutputGradients
 from rnn_core.nn.numerics import Array
 from rnn_core.parallel.interprocess import Hub, Line, SharedArrays, Spoke, aligned
-from rnn_core.parallel.threads import equal_part, limited_threads, one_blas_thread, thread_count
+from rnn_core.parallel.threads import even_slice, limited_threads, one_blas_thread, thread_count
 
 # Floating-point operations of a batch above which a process more gains clearly more than it costs to meet.
 WORTH_A_PROCESS = 80_000_000
@@ -380,7 +380,7 @@ def _common_softmax(
     common.hidden[own], common.targets[own], common.weights[own] = hidden, targets, weights
     meeting.wait()
     result = output.part_of_losses_and_gradients(share.part, common, own, V, c, meeting)
-    board.squares[share.part] = squared_norm(common.d_V[equal_part(len(V), share.part, share.parts)])
+    board.squares[share.part] = squared_norm(common.d_V[even_slice(len(V), share.part, share.parts)])
     return result
 
 

@@ -206,7 +206,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_new_crew)
 
 
-def run_side_by_side(work: Callable[[int], None], threads: int, meeting: Meeting | None = None) -> None:
+def run_parallel(work: Callable[[int], None], threads: int, meeting: Meeting | None = None) -> None:
     """Call work(0), …, work(threads - 1) at the same time, the first on the calling thread, one BLAS thread in each.
 
     An exception in any of them is raised here, once all have ended. Work must not call this again.
@@ -245,12 +245,12 @@ def run_side_by_side(work: Callable[[int], None], threads: int, meeting: Meeting
         raise failures[0]
 
 
-def equal_part(count: int, number: int, parts: int) -> slice:
+def even_slice(count: int, number: int, parts: int) -> slice:
     """The `number`-th, from 0, of `parts` parts of 0 .. count - 1 that are as equal as can be."""
     return slice(count * number // parts, count * (number + 1) // parts)
 
 
-def product(left: Array, right: Array, out: Array | None = None) -> Array:
+def matmul(left: Array, right: Array, out: Array | None = None) -> Array:
     """left (..., M, K) @ right (..., K, P) -> (..., M, P), as `numpy.matmul` has it; the threads share the M rows of a
     large product.
     """
@@ -261,14 +261,14 @@ def product(left: Array, right: Array, out: Array | None = None) -> Array:
     threads = min(threads_for(2 * math.prod(shape) * columns), max(1, count))
 
     def work(thread: int) -> None:
-        rows = equal_part(count, thread, threads)
+        rows = even_slice(count, thread, threads)
         np.matmul(left[..., rows, :], right, out=out[..., rows, :])
 
-    run_side_by_side(work, threads)
+    run_parallel(work, threads)
     return out
 
 
-def in_row_blocks(array: Array, work: Callable[[slice], None], passes: int = 1) -> None:
+def for_row_blocks(array: Array, work: Callable[[slice], None], passes: int = 1) -> None:
     """Call work(rows) for blocks of rows of `array` small enough to stay in the cache, shared among the threads.
 
     For updates that wait for memory; `passes` says about how often the work touches each number.
@@ -279,8 +279,8 @@ def in_row_blocks(array: Array, work: Callable[[slice], None], passes: int = 1) 
     threads = min(thread_count() if passes * array.size >= NUMBERS_WORTH_A_THREAD else 1, max(1, blocks))
 
     def share(thread: int) -> None:
-        own = equal_part(blocks, thread, threads)
+        own = even_slice(blocks, thread, threads)
         for block in range(own.start, own.stop):
             work(slice(block * rows_per_block, (block + 1) * rows_per_block))
 
-    run_side_by_side(share, threads)
+    run_parallel(share, threads)
