@@ -485,7 +485,7 @@ def test_the_horizon_begins_at_one_and_its_band_holds_the_median() -> None:
         assert all(low <= median <= high for low, median, high in curves)
 
 
-def test_a_measured_horizon_comes_back_from_its_json_with_the_blocks_of_W_that_it_saw() -> None:
+def test_a_measured_horizon_comes_back_from_its_json_with_the_blocks_of_w_that_it_saw() -> None:
     network, events = trained(quiet(epochs=1, horizon_every_seconds=0.0))
     measured = next(event for event in events if isinstance(event, HorizonMeasured))
     assert HorizonMeasured.from_json(json.loads(json.dumps(measured.to_json()))) == measured

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
+import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.charts import laboratory_cause as charts
 from dashboard.charts.common import numbered
-from dashboard.charts.laboratory import tidy_reach
+from dashboard.charts.laboratory import Specification, tidy_reach
 from dashboard.laboratory import frames, readings
 from dashboard.laboratory import subject as subjects
 from dashboard.laboratory.looking import Looking
@@ -115,7 +117,7 @@ def saturation(looking: Looking, layer: int) -> None:
     bounds = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (None, None)}[signal.phi]
     steepest = float(activation_curve(signal.phi).slope.max())
     # Only what is looked at is worked out and drawn: six charts at once are more than one can read.
-    drawings = {
+    drawings: dict[str, Callable[[], tuple[Specification, pd.DataFrame, str]]] = {
         "Curve": lambda: (
             charts.curve(signal.phi),
             charts.curve_table(signal.phi, signal.histogram),

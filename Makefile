@@ -1,0 +1,35 @@
+# The commands of this project. `make` alone lists them.
+PYTHON ?= .venv/bin/python
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+install: ## make .venv with everything that a contributor needs
+	python3 -m venv .venv
+	.venv/bin/pip install -r requirements.txt -e '.[test,dev]'
+
+app: ## open the dashboard
+	$(PYTHON) -m streamlit run dashboard/app.py
+
+test-fast: ## the tests to run often: no browser, no processes, under a minute
+	$(PYTHON) -m pytest -q -n auto -m "not browser and not process and not slow"
+
+test: ## all tests
+	$(PYTHON) -m pytest -q -n auto
+
+check: ## formatting, linting, types and import contracts, as CI has them
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy rnn_core dashboard
+	PYTHONPATH=. $(dir $(PYTHON))lint-imports
+
+coverage: ## the fast tests with branch coverage
+	$(PYTHON) -m pytest -q -n auto -m "not browser and not process and not slow" --cov --cov-report=term
+
+docs: ## the API reference, from the docstrings, into build/api
+	$(PYTHON) -m pdoc -o build/api rnn_core dashboard.charts '!rnn_core.__main__'
+
+wheel: ## build the wheel and the source distribution into dist/
+	$(PYTHON) -m build
+
+.PHONY: help install app test-fast test check coverage docs wheel
