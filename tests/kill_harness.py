@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tiny_runs import differences, ending, tiny_run  # noqa: E402
 
 from rnn_core.errors import UserError
-from rnn_core.runs import checkpoints
+from rnn_core.runs import files
 from rnn_core.runs.store import Run
 from rnn_core.runs.worker import work
 
@@ -38,11 +38,11 @@ FAULTS = ("killed before", "killed after", "fails", "writes half")
 
 
 class Faulty:
-    """`checkpoints.system` with one thing wrong: the call number `number` (from 0), counted over all kinds."""
+    """`files.system` with one thing wrong: the call number `number` (from 0), counted over all kinds."""
 
     def __init__(self, number: int = -1, fault: str = "") -> None:
         self.number, self.fault, self.count = number, fault, 0
-        self.real = checkpoints.SystemCalls()
+        self.real = files.SystemCalls()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -130,7 +130,7 @@ def faults_around_every_call(room: Path, only_every: int = 1) -> int:
     reference = ending(Run.open(reference_folder))
 
     def work_with(folder: Path, faulty: Faulty) -> None:
-        checkpoints.system = faulty  # type: ignore[assignment]
+        files.system = faulty  # type: ignore[assignment]
         # Stop after the second epoch: the first checkpoint is the one before the first step, the last that of the stop.
         work(folder, limits=_stop_after(run))
 
@@ -138,9 +138,9 @@ def faults_around_every_call(room: Path, only_every: int = 1) -> int:
     counter = Faulty()
     counted = room / "counted"
     shutil.copytree(template, counted)
-    before = checkpoints.system
+    before = files.system
     work_with(counted, counter)
-    checkpoints.system = before
+    files.system = before
     faults = [(number, fault) for number in range(counter.count) for fault in FAULTS][::only_every]
     for number, fault in faults:
         folder = room / "faulty"

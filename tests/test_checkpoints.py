@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from tiny_runs import tiny_run
 
 from rnn_core.errors import CheckpointError
-from rnn_core.runs import checkpoints
-from rnn_core.runs.checkpoints import Spec, load_newest, read_tensors, save, specs_of, write_tensors
+from rnn_core.runs import checkpoints, files
+from rnn_core.runs.checkpoints import load_newest, save
 from rnn_core.runs.store import Run
+from rnn_core.runs.tensors import Spec, encode_tensors, read_tensors, specs_of, write_tensors
 from rnn_core.runs.worker import work
 
 ARRAYS = {
@@ -95,7 +96,7 @@ def test_numbers_that_are_not_finite_are_neither_written_nor_read(tmp_path: Path
     with pytest.raises(CheckpointError, match="not finite"):
         write_tensors(tmp_path / "file", bad, {})
     assert not list(tmp_path.iterdir())
-    (tmp_path / "file").write_bytes(b"".join(checkpoints.encode_tensors(bad, {})))
+    (tmp_path / "file").write_bytes(b"".join(encode_tensors(bad, {})))
     with pytest.raises(CheckpointError, match="not finite"):
         read_tensors(tmp_path / "file", SPECS)
 
@@ -106,7 +107,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
 ) -> None:
     write_tensors(tmp_path / "file", ARRAYS, {})
 
-    class Full(checkpoints.SystemCalls):
+    class Full(files.SystemCalls):
         pass
 
     def fail(*arguments: Any) -> Any:
@@ -115,7 +116,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     setattr(Full, call, staticmethod(fail))
-    monkeypatch.setattr(checkpoints, "system", Full())
+    monkeypatch.setattr(files, "system", Full())
     with pytest.raises(OSError, match="No space"):
         write_tensors(tmp_path / "file", {**ARRAYS, "count": np.array(8)}, {})
     monkeypatch.undo()

@@ -36,7 +36,7 @@ from rnn_core.cli.main import main
 from rnn_core.data.text import TextSettings
 from rnn_core.errors import RunError, SettingsError
 from rnn_core.nn.language_model import ModelConfig
-from rnn_core.runs import checkpoints, memory
+from rnn_core.runs import checkpoints, memory, tensors
 from rnn_core.runs import store as runs
 from rnn_core.runs.store import Run
 from rnn_core.runs.worker import work
@@ -519,7 +519,7 @@ def test_a_failing_disk_is_explained_on_the_page_where_a_training_is_started(num
         raise OSError(getattr(errno, number), os.strerror(getattr(errno, number)))
 
     app = page()
-    monkeypatch.setattr(checkpoints, "write_tensors", fail)
+    monkeypatch.setattr(tensors, "write_tensors", fail)
     next(button for button in app.button if button.label == wording.FIRST_VISIT_BUTTON).click().run()
     assert sentence in said(app)
 

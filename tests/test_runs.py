@@ -31,7 +31,7 @@ from tiny_runs import Workers, alive, differences, ending, tiny_corpus, tiny_run
 from rnn_core.data.text import TextSettings
 from rnn_core.errors import RunError, SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel, ModelConfig
-from rnn_core.runs import checkpoints
+from rnn_core.runs import checkpoints, files
 from rnn_core.runs import store as runs
 from rnn_core.runs.store import Run, create_run, delete_run, list_runs, new_run_id, rename_run, run_folder, zip_run
 from rnn_core.runs.worker import Limits, work
@@ -116,7 +116,7 @@ def test_a_run_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path, monkeyp
     def full(*arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints.SystemCalls, "fsync", staticmethod(full))
+    monkeypatch.setattr(files.SystemCalls, "fsync", staticmethod(full))
     with pytest.raises(RunError, match="disk is full"):
         tiny_run(tmp_path / "deep" / "run")
     assert list((tmp_path / "deep").iterdir()) == []
@@ -640,7 +640,7 @@ def test_a_failing_disk_leaves_the_run_failed_with_a_message(tmp_path: Path, mon
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.SystemCalls, "fsync", staticmethod(broken))
+        patch.setattr(files.SystemCalls, "fsync", staticmethod(broken))
         with pytest.raises(RunError, match="Input/output error"):
             work(run.folder)
     assert run.status().state == "failed"

@@ -42,7 +42,7 @@ from rnn_core.nn.cells import CELL_NAMES
 from rnn_core.nn.language_model import INITIALISATIONS, LanguageModel, ModelConfig
 from rnn_core.optim.optimizers import OPTIMIZERS
 from rnn_core.optim.schedules import SCHEDULES
-from rnn_core.runs import checkpoints, memory
+from rnn_core.runs import memory, tensors
 from rnn_core.runs.race import race
 from rnn_core.runs.store import Run, create_run, disk_error
 from rnn_core.runs.worker import Limits, Outcome, work
@@ -496,7 +496,7 @@ def export_command(options: argparse.Namespace) -> int:
     if not target.absolute().parent.is_dir():
         raise SettingsError(f"there is no folder {target.parent}; make it first, or choose another place.")
     try:
-        checkpoints.write_tensors(target, arrays, {"format": "pt"})
+        tensors.write_tensors(target, arrays, {"format": "pt"})
     except OSError as error:
         raise disk_error(error, target) from None
     tell(f"wrote {len(arrays)} arrays to {target}; PyTorch reads them with safetensors.torch.load_file.")

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_core.errors import CheckpointError
-from rnn_core.runs import checkpoints
-from rnn_core.runs.checkpoints import Specs
+from rnn_core.runs import tensors
+from rnn_core.runs.tensors import Specs
 
 FILE = re.compile(r"weights-(\d{1,18})\.safetensors")
 KEEP = 40
@@ -39,7 +39,7 @@ def steps(folder: Path) -> list[int]:
 
 def load(folder: Path, step: int, specs: Specs) -> dict[str, NDArray[Any]]:
     """The arrays of one snapshot, which must be exactly `specs`. Raises CheckpointError."""
-    return checkpoints.read_tensors(path_of(folder, step), specs)[0]
+    return tensors.read_tensors(path_of(folder, step), specs)[0]
 
 
 def path_of(folder: Path, step: int) -> Path:
@@ -78,9 +78,9 @@ class Album:
         path = path_of(self.folder, step)
         temporary = path.with_name(path.name + ".tmp")
         try:
-            checkpoints.check_finite(path.name, arrays)
+            tensors.check_finite(path.name, arrays)
             with open(temporary, "wb") as file:
-                file.writelines(checkpoints.encode_tensors(arrays, {"step": str(step)}))
+                file.writelines(tensors.encode_tensors(arrays, {"step": str(step)}))
             os.replace(temporary, path)
         except (OSError, CheckpointError):
             with contextlib.suppress(OSError):

@@ -43,8 +43,9 @@ from rnn_core.data.text import CorpusReport, PreparedCorpus, TextSettings, Vocab
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel, ModelConfig, parameter_shapes
 from rnn_core.parallel.threads import thread_count
-from rnn_core.runs import checkpoints, snapshots
-from rnn_core.runs.checkpoints import Spec, Specs
+from rnn_core.runs import checkpoints, files, snapshots, tensors
+from rnn_core.runs.strict_json import parse_json
+from rnn_core.runs.tensors import Spec, Specs
 from rnn_core.training.loop import Plan, TrainingSettings, TrainingState, check_together, state_arrays
 
 SCHEMA = 1
@@ -215,7 +216,7 @@ class Run:
         """The sentences as the network sees them. Needs neither the original text nor a tokenizer."""
         facts = self.config.corpus
         vocabulary = self.vocabulary()
-        arrays, _ = checkpoints.read_tensors(self.folder / "corpus.safetensors", _corpus_specs(facts))
+        arrays, _ = tensors.read_tensors(self.folder / "corpus.safetensors", _corpus_specs(facts))
         train = _sentences(arrays["train_ids"], arrays["train_offsets"], len(vocabulary))
         valid = _sentences(arrays["valid_ids"], arrays["valid_offsets"], len(vocabulary))
         report = CorpusReport.from_json(facts.report)
@@ -436,16 +437,16 @@ def create_run(
         try:
             staging.chmod(0o777 & ~_umask())
             write_config(staging, config)
-            checkpoints.write_whole(staging / "vocabulary.json", _to_bytes(corpus.vocabulary.to_json()))
+            files.atomic_write(staging / "vocabulary.json", [_to_bytes(corpus.vocabulary.to_json())])
             arrays = {**_flattened("train", corpus.train), **_flattened("valid", corpus.valid)}
-            checkpoints.write_tensors(staging / "corpus.safetensors", arrays, {"schema": str(SCHEMA)})
+            tensors.write_tensors(staging / "corpus.safetensors", arrays, {"schema": str(SCHEMA)})
             if weights is not None:
                 _write_first_checkpoint(staging, config, weights)
             (staging / "lock").touch()
             with contextlib.closing(connect(staging, "rwc")) as database:
                 create_tables(database)
             os.replace(staging, folder)
-            checkpoints.sync_folder(folder.absolute().parent)
+            files.fsync_folder(folder.absolute().parent)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             raise
@@ -539,7 +540,7 @@ def write_config(folder: Path, config: RunConfig) -> None:
         "text": config.text.to_json(),
         "corpus": dataclasses.asdict(config.corpus),
     }
-    checkpoints.write_whole(folder / "config.json", _to_bytes(values))
+    files.atomic_write(folder / "config.json", [_to_bytes(values)])
 
 
 def migrated(values: Any) -> dict[str, Any]:
@@ -599,7 +600,7 @@ def _read_json(path: Path) -> Any:
             data = file.read(JSON_LIMIT_BYTES + 1)
         if len(data) > JSON_LIMIT_BYTES:
             raise RunError(f"{path.name} is larger than {JSON_LIMIT_BYTES} bytes; it is none of ours.")
-        return checkpoints.parse_json(data)
+        return parse_json(data)
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
