@@ -29,8 +29,7 @@ from typing import Any, NamedTuple
 import machine
 import numpy as np
 
-from rnn_core.data.corpora import agreement_items, agreement_sentences
-from rnn_core.data.text import TextSettings, batches, prepare_sentences
+from rnn_core.data import TextSettings, agreement_items, agreement_sentences, batches, prepare_sentences
 from rnn_core.diagnostics import agreement_accuracy, gradient_flow, lag_ledger
 from rnn_core.nn.language_model import ModelConfig
 from rnn_core.training.loop import Diverged, StepDone, TrainingSettings, new_model, train

@@ -31,7 +31,7 @@ import machine
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from rnn_core.data.corpora import python_reference
+from rnn_core.data import python_reference
 from rnn_core.runs.store import Run
 
 ROOT = Path(__file__).resolve().parent.parent

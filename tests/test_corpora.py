@@ -10,17 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnn_core.data import corpora
-from rnn_core.data.corpora import (
+from rnn_core.data import (
     AGREEMENT,
     BUILT_IN,
     MAX_GAP,
+    START_ID,
+    TextSettings,
     agreement_items,
     agreement_sentences,
+    nltk_corpora,
     nltk_corpus,
+    prepare_documents,
+    prepare_sentences,
     python_reference,
 )
-from rnn_core.data.text import START_ID, TextSettings, prepare_documents, prepare_sentences
 from rnn_core.errors import CorpusError, SettingsError
 
 
@@ -130,19 +133,19 @@ def empty_nltk_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_offline_an_nltk_corpus_is_refused_quickly(empty_nltk_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpora, "NLTK_INDEX", "http://127.0.0.1:9/index.xml")
+    monkeypatch.setattr(nltk_corpora, "NLTK_INDEX", "http://127.0.0.1:9/index.xml")
     began = time.monotonic()
     with pytest.raises(CorpusError, match="server cannot be reached. Choose another corpus"):
         nltk_corpus("inaugural")
-    assert time.monotonic() - began < corpora.PATIENCE_SECONDS + 2
+    assert time.monotonic() - began < nltk_corpora.PATIENCE_SECONDS + 2
 
 
 def test_a_server_that_never_answers_is_given_up_on(monkeypatch: pytest.MonkeyPatch, empty_nltk_folder: Path) -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(corpora, "NLTK_INDEX", f"http://127.0.0.1:{silent.getsockname()[1]}/index.xml")
-        monkeypatch.setattr(corpora, "PATIENCE_SECONDS", 0.3)
+        monkeypatch.setattr(nltk_corpora, "NLTK_INDEX", f"http://127.0.0.1:{silent.getsockname()[1]}/index.xml")
+        monkeypatch.setattr(nltk_corpora, "PATIENCE_SECONDS", 0.3)
         with pytest.raises(CorpusError, match="cannot be reached"):
             nltk_corpus("webtext")
 
@@ -153,7 +156,7 @@ def test_where_nothing_may_be_downloaded_nothing_is_asked_for(
     def fail(address: str) -> bool:
         raise AssertionError("the network was used")
 
-    monkeypatch.setattr(corpora, "_reachable", fail)
+    monkeypatch.setattr(nltk_corpora, "_reachable", fail)
     with pytest.raises(CorpusError, match="nothing is downloaded here"):
         nltk_corpus("state_union", download=False)
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
-from rnn_core.data.corpora import AgreementItem, agreement_items, agreement_sentences
-from rnn_core.data.text import TextSettings, Vocabulary
+from rnn_core.data import AgreementItem, TextSettings, Vocabulary, agreement_items, agreement_sentences
 from rnn_core.diagnostics import (
     activation_curve,
     agreement_accuracy,

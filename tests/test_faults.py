@@ -33,7 +33,7 @@ from dashboard.services import library, worker
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.cli.main import main
-from rnn_core.data.text import TextSettings
+from rnn_core.data import TextSettings
 from rnn_core.errors import RunError, SettingsError
 from rnn_core.nn.language_model import ModelConfig
 from rnn_core.runs import checkpoints, memory, tensors

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnn_core.data.text import PreparedCorpus, TextSettings, prepare_sentences
+from rnn_core.data import PreparedCorpus, TextSettings, prepare_sentences
 from rnn_core.nn.language_model import ModelConfig
 from rnn_core.runs import memory
 from rnn_core.runs.store import create_run

@@ -16,7 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnn_core.data.reading import clean, columns, decode, read
+from rnn_core.data.characters import clean
+from rnn_core.data.documents import columns, read
+from rnn_core.data.encodings import decode
 from rnn_core.errors import CorpusError, EncodingError
 
 GERMAN = "Der Müller fährt über die Brücke.\nDie Straße ist schön und grün."

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tiny_runs import Workers, alive, differences, ending, tiny_corpus, tiny_run, wait_for
 
-from rnn_core.data.text import TextSettings
+from rnn_core.data import TextSettings
 from rnn_core.errors import RunError, SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel, ModelConfig
 from rnn_core.runs import checkpoints, files

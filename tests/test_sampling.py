@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_runs import tiny_corpus
 
-from rnn_core.data.text import END_ID, START_ID, UNKNOWN_ID, TextSettings, prepare_sentences
+from rnn_core.data import END_ID, START_ID, UNKNOWN_ID, TextSettings, prepare_sentences
 from rnn_core.errors import SettingsError
 from rnn_core.nn.language_model import LanguageModel, ModelConfig
 from rnn_core.training.sampling import (

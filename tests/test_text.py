@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnn_core.data.text import (
+from rnn_core.data import (
     END_ID,
     START_ID,
     UNKNOWN_ID,
@@ -23,13 +23,13 @@ from rnn_core.data.text import (
     batches,
     cut_sentences,
     detokenize,
-    narrow,
     prepare,
     prepare_documents,
     prepare_sentences,
     stream_batches,
     tokenize,
     tokenize_sentences,
+    truncate_vocabulary,
 )
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 
@@ -255,7 +255,7 @@ def test_coverage_is_the_share_of_tokens_that_the_network_knows() -> None:
 @pytest.mark.parametrize("unit", ["word", "char"])
 @pytest.mark.parametrize("size", [4, 5, 8, 12, 100])
 def test_narrowing_a_corpus_gives_what_reading_it_for_that_vocabulary_gives(size: int, unit: str) -> None:
-    narrowed = narrow(prepared(3 * STORY, unit=unit, vocabulary_size=1_000_000), size)
+    narrowed = truncate_vocabulary(prepared(3 * STORY, unit=unit, vocabulary_size=1_000_000), size)
     direct = prepared(3 * STORY, unit=unit, vocabulary_size=size)
     assert narrowed.vocabulary == direct.vocabulary
     assert narrowed.vocabulary.counts == direct.vocabulary.counts
@@ -392,7 +392,7 @@ def test_random_bytes_give_a_prepared_corpus_or_an_explanation(
 
 
 def test_a_worker_that_loads_a_corpus_imports_no_nltk() -> None:
-    code = "import sys, rnn_core.data.corpora; sys.exit(bool({'nltk', 'pandas'} & set(sys.modules)))"
+    code = "import sys, rnn_core.data; sys.exit(bool({'nltk', 'pandas'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

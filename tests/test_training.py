@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_runs import tiny_corpus
 
-from rnn_core.data.text import Batch, PreparedCorpus, TextSettings, prepare_sentences
+from rnn_core.data import Batch, PreparedCorpus, TextSettings, prepare_sentences
 from rnn_core.errors import CorpusError, SettingsError
 from rnn_core.nn.language_model import LanguageModel, ModelConfig
 from rnn_core.training.evaluation import evaluate

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_core.data.corpora import agreement_sentences
-from rnn_core.data.text import PreparedCorpus, TextSettings, prepare_sentences
+from rnn_core.data import PreparedCorpus, TextSettings, agreement_sentences, prepare_sentences
 from rnn_core.nn.language_model import ModelConfig
 from rnn_core.runs import checkpoints
 from rnn_core.runs.store import Run, checkpoint_specs, create_run

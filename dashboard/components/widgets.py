@@ -21,7 +21,7 @@ from dashboard.hosting import hosted as hosting
 from dashboard.services import library, worker
 from dashboard.state import session
 from dashboard.text import general as wording
-from rnn_core.data.text import PreparedCorpus
+from rnn_core.data import PreparedCorpus
 from rnn_core.errors import UserError
 from rnn_core.runs.store import Run, RunConfig
 

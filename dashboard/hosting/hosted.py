@@ -35,7 +35,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rnn_core.data.text import PreparedCorpus
+from rnn_core.data import PreparedCorpus
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 from rnn_core.nn.language_model import ModelConfig
 from rnn_core.parallel.threads import limited_threads, usable_cores

@@ -16,7 +16,7 @@ from dashboard.laboratory.subject import batch_of, forensics, lags_of_sentence
 from dashboard.state import session
 from dashboard.state.history import History
 from dashboard.text import laboratory as wording
-from rnn_core.data.text import Vocabulary, detokenize
+from rnn_core.data import Vocabulary, detokenize
 from rnn_core.runs.store import Run
 
 SPIKE = frames.key("spike")

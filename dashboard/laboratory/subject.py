@@ -11,7 +11,7 @@ import numpy as np
 from dashboard.services import network
 from dashboard.services.network import Loaded
 from rnn_core import diagnostics
-from rnn_core.data.text import END, START, Batch, PreparedCorpus
+from rnn_core.data import END, START, Batch, PreparedCorpus
 from rnn_core.diagnostics import (
     Blame,
     BlockSpectrum,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rnn_core.data.text import UNKNOWN_ID, Vocabulary, detokenize, tokenize
+from rnn_core.data import UNKNOWN_ID, Vocabulary, detokenize, tokenize
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import checkpoints
 from rnn_core.runs.store import Run

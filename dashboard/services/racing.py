@@ -14,8 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dashboard.state.history import HORIZONS, History
-from rnn_core.data import corpora, text
-from rnn_core.data.text import PreparedCorpus, TextSettings
+from rnn_core.data import PreparedCorpus, TextSettings, agreement_sentences, prepare_sentences
 from rnn_core.errors import UserError
 from rnn_core.runs.race import MOST, AgreementMeasured
 from rnn_core.runs.store import Run, RunConfig, new_run_id
@@ -86,9 +85,9 @@ def waiting_with(run: Run) -> list[Run]:
 @lru_cache(maxsize=4)
 def agreement_corpus(low: int, high: int) -> PreparedCorpus:
     """Sentences in which `low` to `high` words stand between the two that must agree."""
-    sentences = corpora.agreement_sentences((low, high), COUNT, TEXT.seed)
+    sentences = agreement_sentences((low, high), COUNT, TEXT.seed)
     gap = f"{low}" if low == high else f"{low} to {high}"
-    return text.prepare_sentences(sentences, f"agreement, gap {gap}", TEXT)
+    return prepare_sentences(sentences, f"agreement, gap {gap}", TEXT)
 
 
 def settings_of(network: str, corpus: PreparedCorpus, hidden_size: int) -> dict[str, Any]:

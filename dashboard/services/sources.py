@@ -6,8 +6,18 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from dashboard.hosting import hosted as hosting
-from rnn_core.data import corpora, text
-from rnn_core.data.text import PreparedCorpus, TextSettings
+from rnn_core.data import (
+    BUILT_IN,
+    PreparedCorpus,
+    TextSettings,
+    agreement_sentences,
+    nltk_corpus,
+    prepare_documents,
+    prepare_sentences,
+    python_reference,
+    truncate_vocabulary,
+)
+from rnn_core.data import prepare as prepare_file
 from rnn_core.errors import CorpusError
 
 EVERY_WORD = 1_000_000
@@ -51,13 +61,13 @@ class PythonReference:
 
 @dataclass(frozen=True)
 class Nltk:
-    """One of NLTK's corpora, by its key in `corpora.BUILT_IN`."""
+    """One of NLTK's corpora, by its key in `BUILT_IN`."""
 
     key: str
 
     @property
     def name(self) -> str:
-        return corpora.BUILT_IN[self.key].title
+        return BUILT_IN[self.key].title
 
 
 Source = Upload | Paste | Agreement | PythonReference | Nltk
@@ -75,7 +85,7 @@ def prepare(source: Source, settings: TextSettings) -> PreparedCorpus:
     whole = _prepare(source, replace(settings, vocabulary_size=EVERY_WORD))
     if caps is not None:
         hosting.check_corpus(whole, caps)
-    return text.narrow(whole, settings.vocabulary_size)
+    return truncate_vocabulary(whole, settings.vocabulary_size)
 
 
 def _check_source(source: Source, caps: hosting.Caps) -> None:
@@ -93,12 +103,12 @@ def _check_source(source: Source, caps: hosting.Caps) -> None:
 def _prepare(source: Source, settings: TextSettings) -> PreparedCorpus:
     match source:
         case Upload(name, data):
-            return text.prepare(data, name, settings)
+            return prepare_file(data, name, settings)
         case Paste(content, name):
-            return text.prepare_documents([content], name, settings)
+            return prepare_documents([content], name, settings)
         case Agreement(gap, count):
-            return text.prepare_sentences(corpora.agreement_sentences(gap, count, settings.seed), source.name, settings)
+            return prepare_sentences(agreement_sentences(gap, count, settings.seed), source.name, settings)
         case PythonReference(name):
-            return text.prepare_documents(corpora.python_reference(), name, settings)
+            return prepare_documents(python_reference(), name, settings)
         case Nltk(key):
-            return text.prepare_documents(corpora.nltk_corpus(key), source.name, settings)
+            return prepare_documents(nltk_corpus(key), source.name, settings)

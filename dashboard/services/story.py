@@ -15,9 +15,15 @@ from typing import NamedTuple
 import numpy as np
 
 from dashboard.services import racing
-from rnn_core.data import text
-from rnn_core.data.corpora import agreement_items, agreement_sentences
-from rnn_core.data.text import PreparedCorpus, TextSettings, batches
+from rnn_core.data import (
+    START,
+    PreparedCorpus,
+    TextSettings,
+    agreement_items,
+    agreement_sentences,
+    batches,
+    prepare_sentences,
+)
 from rnn_core.diagnostics import agreement_accuracy, gradient_flow, lag_ledger
 from rnn_core.nn.language_model import ModelConfig
 from rnn_core.nn.numerics import Array
@@ -86,7 +92,7 @@ class Setting:
 
 @lru_cache(maxsize=len(GAPS))
 def _corpus(gap: int) -> PreparedCorpus:
-    return text.prepare_sentences(agreement_sentences(gap, SENTENCES), f"agreement, gap {gap}", TEXT)
+    return prepare_sentences(agreement_sentences(gap, SENTENCES), f"agreement, gap {gap}", TEXT)
 
 
 def recognise(config: RunConfig) -> Setting | None:
@@ -176,7 +182,7 @@ def example(folder: str, step: int) -> Example:
     used = lags <= (len(norms) if reach is None else reach)
     shares = np.where(used, norms / norms[-1], 0.0) if norms[-1] > 0 else np.zeros(len(norms))
     # Positions of an item count the tokens without <s>.
-    return Example((text.START, *item.tokens[: item.target]), item.tokens[item.target], item.controller + 1, shares)
+    return Example((START, *item.tokens[: item.target]), item.tokens[item.target], item.controller + 1, shares)
 
 
 @lru_cache(maxsize=16)

@@ -21,7 +21,7 @@ from pathlib import Path
 from dashboard.hosting import hosted as hosting
 from dashboard.hosting.hosted import Caps
 from dashboard.services import library, racing
-from rnn_core.data.text import PreparedCorpus, TextSettings
+from rnn_core.data import PreparedCorpus, TextSettings
 from rnn_core.errors import RunError, UserError
 from rnn_core.nn.language_model import ModelConfig
 from rnn_core.runs import store as runs

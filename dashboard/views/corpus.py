@@ -14,8 +14,7 @@ from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, 
 from dashboard.state import session
 from dashboard.text import general as wording
 from dashboard.text import stories as wording_stories
-from rnn_core.data import corpora, text
-from rnn_core.data.text import UNKNOWN, PreparedCorpus, TextSettings
+from rnn_core.data import BUILT_IN, UNKNOWN, UNKNOWN_ID, PreparedCorpus, TextSettings, columns, truncate_vocabulary
 from rnn_core.errors import EncodingError, UserError
 from rnn_core.nn.language_model import ModelConfig
 from rnn_core.training.loop import TrainingSettings
@@ -141,11 +140,9 @@ def choose_agreement() -> Agreement:
 
 
 def choose_nltk() -> Nltk | None:
-    keys = [key for key, entry in corpora.BUILT_IN.items() if entry.needs_internet]
-    chosen = st.selectbox(
-        "Which", keys, format_func=lambda key: corpora.BUILT_IN[key].title, **session.kept(PAGE, "nltk")
-    )
-    st.caption(corpora.BUILT_IN[chosen].description)
+    keys = [key for key, entry in BUILT_IN.items() if entry.needs_internet]
+    chosen = st.selectbox("Which", keys, format_func=lambda key: BUILT_IN[key].title, **session.kept(PAGE, "nltk"))
+    st.caption(BUILT_IN[chosen].description)
     # Only a click goes to the network; a look at the page never does.
     if st.button("Get it", icon=":material/download:"):
         session.ask_for(Nltk(chosen))
@@ -173,14 +170,14 @@ def read_source(source: Source) -> tuple[PreparedCorpus, TextSettings] | None:
         return None
     with place:
         settings = replace(settings, vocabulary_size=choose_vocabulary(whole))
-    return text.narrow(whole, settings.vocabulary_size), settings
+    return truncate_vocabulary(whole, settings.vocabulary_size), settings
 
 
 def choose_settings(source: Source, encoding: str | None) -> TextSettings:
     """How the source is cut into sentences and words. Raises CorpusError where it is no text."""
     if isinstance(source, Agreement):
         return TextSettings(sentences="lines")
-    names = text.columns(source.data, source.name, encoding) if isinstance(source, Upload) else []
+    names = columns(source.data, source.name, encoding) if isinstance(source, Upload) else []
     first, second, third = st.columns(3)
     unit = first.segmented_control(
         "Unit",
@@ -324,7 +321,7 @@ def show(corpus: PreparedCorpus, settings: TextSettings) -> None:
         {
             "sentence": [joint.join(corpus.vocabulary.decode(ids)) for ids in sentences],
             f"{unit}s": [len(ids) - 2 for ids in sentences],
-            "unknown": [int(np.count_nonzero(ids == text.UNKNOWN_ID)) for ids in sentences],
+            "unknown": [int(np.count_nonzero(ids == UNKNOWN_ID)) for ids in sentences],
         },
         column_config={"sentence": st.column_config.TextColumn(width="large")},
     )

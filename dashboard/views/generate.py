@@ -11,7 +11,7 @@ from dashboard.components import widgets
 from dashboard.services import network
 from dashboard.state import session
 from dashboard.text import general as wording
-from rnn_core.data.text import detokenize
+from rnn_core.data import detokenize
 from rnn_core.errors import UserError
 from rnn_core.training.sampling import SampledToken, SamplingSettings, generate, read_prompt
 

@@ -17,7 +17,7 @@ from dashboard.services.racing import LaneHistory
 from dashboard.state import session
 from dashboard.text import general as common_wording
 from dashboard.text import stories as wording
-from rnn_core.data.text import PreparedCorpus, TextSettings
+from rnn_core.data import PreparedCorpus, TextSettings
 from rnn_core.errors import UserError
 from rnn_core.nn.language_model import ModelConfig, parameter_shapes
 from rnn_core.runs.race import MOST, AgreementMeasured

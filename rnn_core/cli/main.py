@@ -23,14 +23,14 @@ from typing import Any, NoReturn
 import numpy as np
 from tqdm import tqdm
 
-from rnn_core.data import ngrams
-from rnn_core.data.text import (
+from rnn_core.data import (
     END_ID,
     START,
     START_ID,
     PreparedCorpus,
     TextSettings,
     cut_sentences,
+    ngrams,
     prepare,
     read_documents,
     tokenize_sentences,

@@ -1,1 +1,57 @@
-"""From a text to batches of ids: readers, tokenizer, vocabulary, corpora, n-gram baselines."""
+"""From a text to batches of ids: readers, tokenizer, vocabulary, built-in corpora, n-gram baselines.
+
+A file's way: `documents` (bytes -> texts), `sentences` and `tokenizer` (texts -> tokens), `vocabulary` (tokens -> ids),
+`preparation` (all of these, with a validation part held out), `batching`. NLTK is imported only where a text is split,
+so whoever loads a prepared corpus stays lean.
+"""
+
+from rnn_core.data.agreement import AGREEMENT, MAX_GAP, AgreementItem, agreement_items, agreement_sentences
+from rnn_core.data.batching import Batch, batches, stream_batches
+from rnn_core.data.built_in import BUILT_IN, BuiltIn, python_reference
+from rnn_core.data.corpus import CorpusReport, PreparedCorpus, truncate_vocabulary
+from rnn_core.data.detokenizer import detokenize
+from rnn_core.data.documents import columns, read_documents
+from rnn_core.data.encodings import decode
+from rnn_core.data.nltk_corpora import nltk_corpus
+from rnn_core.data.preparation import MIN_TOKENS, prepare, prepare_documents, prepare_sentences
+from rnn_core.data.sentences import cut_sentences, tokenize_sentences
+from rnn_core.data.text import TextSettings
+from rnn_core.data.tokenizer import tokenize
+from rnn_core.data.vocabulary import END, END_ID, START, START_ID, UNKNOWN, UNKNOWN_ID, Vocabulary
+
+__all__ = [
+    "AGREEMENT",
+    "BUILT_IN",
+    "END",
+    "END_ID",
+    "MAX_GAP",
+    "MIN_TOKENS",
+    "START",
+    "START_ID",
+    "UNKNOWN",
+    "UNKNOWN_ID",
+    "AgreementItem",
+    "Batch",
+    "BuiltIn",
+    "CorpusReport",
+    "PreparedCorpus",
+    "TextSettings",
+    "Vocabulary",
+    "agreement_items",
+    "agreement_sentences",
+    "batches",
+    "columns",
+    "cut_sentences",
+    "decode",
+    "detokenize",
+    "nltk_corpus",
+    "prepare",
+    "prepare_documents",
+    "prepare_sentences",
+    "python_reference",
+    "read_documents",
+    "stream_batches",
+    "tokenize",
+    "tokenize_sentences",
+    "truncate_vocabulary",
+]

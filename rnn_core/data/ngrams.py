@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from rnn_core.data.text import START_ID
+from rnn_core.data.vocabulary import START_ID
 
 
 class NgramModel(Protocol):

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnn_core.data.corpora import AgreementItem
-from rnn_core.data.text import UNKNOWN_ID, Vocabulary
+from rnn_core.data import UNKNOWN_ID, AgreementItem, Vocabulary
 from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.errors import CorpusError
 from rnn_core.nn import losses as output
@@ -41,7 +40,7 @@ class Agreement:
 
 
 def agreement_accuracy(model: LanguageModel, vocabulary: Vocabulary, items: Sequence[AgreementItem]) -> Agreement:
-    """Sentences of `corpora.agreement_items` (not those trained on) -> accuracy by gap, in the network's own precision.
+    """Sentences of `agreement_items` (not those trained on) -> accuracy by gap, in the network's own precision.
 
     A tie counts half. Raises CorpusError where the vocabulary lacks one of the agreeing words.
     """

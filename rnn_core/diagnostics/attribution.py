@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnn_core.data.text import UNKNOWN_ID
+from rnn_core.data import UNKNOWN_ID
 from rnn_core.diagnostics.flow import GradientFlow, in_double
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
 from rnn_core.nn import losses as output

@@ -33,7 +33,7 @@ import math
 import os
 from dataclasses import dataclass
 
-from rnn_core.data.text import PreparedCorpus
+from rnn_core.data import PreparedCorpus
 from rnn_core.errors import SettingsError
 from rnn_core.nn.cells import make_cell
 from rnn_core.nn.language_model import ModelConfig, parameter_shapes

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnn_core.data.corpora import AGREEMENT, AgreementItem
-from rnn_core.data.text import PreparedCorpus
+from rnn_core.data import AGREEMENT, AgreementItem, PreparedCorpus
 from rnn_core.diagnostics import agreement_accuracy
 from rnn_core.errors import SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel
@@ -177,7 +176,7 @@ class _Race:
 
 
 def agreement_items_of(corpus: PreparedCorpus, most: int = MOST_ITEMS) -> list[AgreementItem]:
-    """The first `most` sentences kept aside from training, as `corpora.agreement_items` would have made them. [] for
+    """The first `most` sentences kept aside from training, as `agreement_items` would have made them. [] for
     any other corpus: every sentence must be of the grammar's form, or none counts.
     """
     if not set(AGREEMENT.values()) <= set(corpus.vocabulary.words):

@@ -38,8 +38,7 @@ from typing import IO, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_core.data import ngrams
-from rnn_core.data.text import CorpusReport, PreparedCorpus, TextSettings, Vocabulary
+from rnn_core.data import CorpusReport, PreparedCorpus, TextSettings, Vocabulary, ngrams
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel, ModelConfig, parameter_shapes
 from rnn_core.parallel.threads import thread_count

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnn_core.data.text import UNKNOWN_ID, batches
+from rnn_core.data import UNKNOWN_ID, batches
 from rnn_core.errors import CorpusError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.nn.numerics import Array

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rnn_core.data.text import Batch, PreparedCorpus, batches, stream_batches
+from rnn_core.data import Batch, PreparedCorpus, batches, stream_batches
 from rnn_core.diagnostics import horizon, recurrent_spectrum
 from rnn_core.errors import CheckpointError, CorpusError, SettingsError
 from rnn_core.nn.cells import make_cell

@@ -12,7 +12,7 @@ from itertools import groupby
 
 import numpy as np
 
-from rnn_core.data.text import END_ID, START_ID, UNKNOWN_ID, Vocabulary, detokenize, tokenize
+from rnn_core.data import END_ID, START_ID, UNKNOWN_ID, Vocabulary, detokenize, tokenize
 from rnn_core.errors import SettingsError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.nn.numerics import Array

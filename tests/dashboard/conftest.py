@@ -18,7 +18,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.services import library, sources, worker
-from rnn_core.data.text import TextSettings
+from rnn_core.data import TextSettings
 from rnn_core.nn.language_model import ModelConfig
 from rnn_core.runs import store as runs
 from rnn_core.runs.store import Run

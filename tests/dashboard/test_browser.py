@@ -13,7 +13,7 @@ from dashboard.charts.by_hand import figures
 from dashboard.services import library, story
 from dashboard.text import general as wording
 from dashboard.text import stories as wording_stories
-from rnn_core.data import corpora
+from rnn_core.data import agreement_sentences
 from rnn_core.reference import by_hand, tutorial
 from rnn_core.runs.store import Run
 from tests.dashboard.conftest import Server, stop_trainings
@@ -70,7 +70,7 @@ def number(visitor: Page, label: str) -> float:
 
 def test_from_a_text_to_sentences(visitor, runs_folder, tmp_path):
     book = tmp_path / "Agreement's book.txt"
-    book.write_text("\n".join(" ".join(sentence) for sentence in corpora.agreement_sentences(3, 1500)))
+    book.write_text("\n".join(" ".join(sentence) for sentence in agreement_sentences(3, 1500)))
 
     visitor.locator("input[type=file]").set_input_files(book)
     expect(visitor.get_by_text("As the network sees it")).to_be_visible()

@@ -25,7 +25,7 @@ from dashboard.services import library, sources, worker
 from dashboard.state import session
 from dashboard.text import general as wording
 from dashboard.text import laboratory as wording_laboratory
-from rnn_core.data.text import TextSettings
+from rnn_core.data import TextSettings
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 from rnn_core.nn.language_model import ModelConfig
 from rnn_core.parallel.threads import limited_threads

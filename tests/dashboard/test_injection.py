@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from dashboard.services import library
-from rnn_core.data.text import TextSettings, prepare_sentences
+from rnn_core.data import TextSettings, prepare_sentences
 from rnn_core.nn.language_model import ModelConfig
 from rnn_core.runs import store as runs
 from rnn_core.runs.store import Run

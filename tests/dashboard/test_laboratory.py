@@ -14,7 +14,7 @@ from dashboard.laboratory import cost, frames, looking
 from dashboard.services import sources, worker
 from dashboard.state import session
 from dashboard.text import laboratory as wording
-from rnn_core.data.text import TextSettings
+from rnn_core.data import TextSettings
 from rnn_core.nn.language_model import ModelConfig
 from rnn_core.runs import snapshots
 from rnn_core.runs import store as runs

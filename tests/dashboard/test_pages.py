@@ -141,7 +141,7 @@ def test_letters_of_an_unknown_encoding_are_asked_for_with_a_preview(open_page):
 
 
 def test_an_nltk_corpus_is_fetched_by_a_click_only_and_its_absence_breaks_nothing(open_page, monkeypatch):
-    from rnn_core.data import corpora
+    from dashboard.services import sources
     from rnn_core.errors import CorpusError
 
     asked: list[str] = []
@@ -150,7 +150,7 @@ def test_an_nltk_corpus_is_fetched_by_a_click_only_and_its_absence_breaks_nothin
         asked.append(name)
         raise CorpusError("NLTK's server cannot be reached. Choose another corpus.")
 
-    monkeypatch.setattr(corpora, "nltk_corpus", offline)
+    monkeypatch.setattr(sources, "nltk_corpus", offline)
     app = open_page("corpus")
     app.segmented_control(key=session.key("corpus", "source")).set_value("nltk").run()
     assert not asked

@@ -22,7 +22,7 @@ from dashboard.charts import story as story_charts
 from dashboard.services import racing, story, worker
 from dashboard.state import session
 from dashboard.text import stories as wording
-from rnn_core.data.corpora import agreement_items
+from rnn_core.data import agreement_items
 from rnn_core.diagnostics import agreement_accuracy, gradient_flow
 from rnn_core.nn.language_model import ModelConfig
 from rnn_core.reference import by_hand

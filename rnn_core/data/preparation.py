@@ -1,0 +1,173 @@
+"""From the bytes of a file, or texts, or sentences, to what a network sees: vocabulary, split, ids."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+
+import numpy as np
+
+from rnn_core.data.characters import clean
+from rnn_core.data.corpus import CorpusReport, PreparedCorpus, coverage_note, hardly_repeats
+from rnn_core.data.documents import Reading, read
+from rnn_core.data.sentences import Progress, cut_sentences, tokenize_sentences
+from rnn_core.data.text import TextSettings
+from rnn_core.data.vocabulary import END_ID, SPECIALS, START_ID, UNKNOWN, Vocabulary
+from rnn_core.errors import CorpusError
+from rnn_core.randomness import stream
+
+# Fewer tokens than this teach nothing.
+MIN_TOKENS = 20
+
+
+def prepare(data: bytes, name: str, settings: TextSettings, progress: Progress | None = None) -> PreparedCorpus:
+    """Bytes of a file -> what a network sees. Raises CorpusError (EncodingError to be asked) and
+    SettingsError."""
+    settings.validate()
+    found = read(data, name, settings.column, settings.encoding)
+    return _prepare(found, name, settings, progress)
+
+
+def prepare_documents(
+    documents: list[str], name: str, settings: TextSettings, progress: Progress | None = None
+) -> PreparedCorpus:
+    """Texts that are at hand (pasted, or built in) -> what a network sees. Raises CorpusError,
+    SettingsError."""
+    settings.validate()
+    dropped: Counter[str] = Counter()
+    cleaned = [text for document in documents if (text := clean(document, dropped)).strip()]
+    return _prepare(Reading(cleaned, "text", "", None, dropped), name, settings, progress)
+
+
+def _prepare(found: Reading, name: str, settings: TextSettings, progress: Progress | None) -> PreparedCorpus:
+    dropped = Counter(found.dropped)
+    sentences = tokenize_sentences(found.documents, settings, progress, dropped)
+    if progress:
+        progress(0.92, "counting words")
+    corpus = _assemble(sentences, name, settings, found, dropped)
+    if progress:
+        progress(1.0, "done")
+    return corpus
+
+
+def prepare_sentences(sentences: list[list[str]], name: str, settings: TextSettings) -> PreparedCorpus:
+    """Sentences that are tokens already (a generated corpus) -> what a network sees. Raises CorpusError,
+    SettingsError."""
+    settings.validate()
+    if settings.lowercase:
+        sentences = [[token.lower() for token in sentence] for sentence in sentences]
+    sentences = [sentence for sentence in sentences if sentence]
+    return _assemble(sentences, name, settings, Reading([], "sentences", ""), Counter())
+
+
+def _assemble(
+    sentences: list[list[str]],
+    name: str,
+    settings: TextSettings,
+    found: Reading,
+    dropped: Counter[str],
+) -> PreparedCorpus:
+    limit = settings.max_sentence_length
+    longest = max(map(len, sentences), default=0)
+    too_long = sum(len(sentence) > limit for sentence in sentences)
+    pieces = cut_sentences(sentences, limit, settings.unit) if too_long else sentences
+    tokens = sum(map(len, pieces))
+    _check_enough(tokens, len(pieces), settings, dropped)
+
+    # The vocabulary comes from the training part alone: a word that only the validation part has is unknown to
+    # the network.
+    is_valid = _split(len(pieces), settings)
+    train = [piece for piece, held_out in zip(pieces, is_valid, strict=True) if not held_out]
+    valid = [piece for piece, held_out in zip(pieces, is_valid, strict=True) if held_out]
+    vocabulary = Vocabulary.build(train, settings)
+    if len(vocabulary) == len(SPECIALS):
+        raise CorpusError(f"The corpus has no words but {UNKNOWN}. Choose another text.")
+    frequencies = Counter(chain.from_iterable(pieces))
+    covered = sum(count for word, count in frequencies.items() if word in vocabulary)
+    report = CorpusReport(
+        format=found.format,
+        encoding=found.encoding,
+        column=found.column,
+        documents=len(found.documents),
+        sentences=len(pieces),
+        train_sentences=len(train),
+        valid_sentences=len(valid),
+        tokens=tokens,
+        distinct_words=len(frequencies),
+        vocabulary_size=len(vocabulary),
+        coverage=covered / tokens,
+        longest_sentence=longest,
+        cut_sentences=too_long,
+        dropped=dict(dropped),
+        notes=found.notes + _notes(tokens, len(frequencies), covered, too_long, settings, dropped),
+        frequencies=np.array(sorted(frequencies.values(), reverse=True), dtype=np.int64),
+    )
+    return PreparedCorpus(vocabulary, _encode_all(train, vocabulary), _encode_all(valid, vocabulary), name, report)
+
+
+def _check_enough(tokens: int, sentences: int, settings: TextSettings, dropped: Counter[str]) -> None:
+    runs = dropped["characters in runs without a space"]
+    if tokens < MIN_TOKENS and runs:
+        raise CorpusError(
+            f"The text is {runs:,} characters without a space between them, so it has no words. Choose characters "
+            "as the unit, or another text."
+        )
+    if tokens < MIN_TOKENS:
+        raise CorpusError(
+            f"The corpus has {_counted(tokens, 'character' if settings.unit == 'char' else 'token')}; training needs "
+            f"at least {MIN_TOKENS}. Choose a longer text."
+        )
+    if sentences < 2:
+        raise CorpusError(
+            "The corpus is one sentence; training needs at least two, one to learn from and one to check on. Choose a "
+            "longer text, or put each sentence on a line of its own and choose one sentence per line."
+        )
+
+
+def _split(count: int, settings: TextSettings) -> np.ndarray:
+    """(count,) bool, True for the sentences held out: the given share of them, but at least one on each
+    side."""
+    held_out = min(count - 1, max(1, round(count * settings.validation_fraction)))
+    chosen = np.zeros(count, dtype=bool)
+    chosen[stream(settings.seed, "split").permutation(count)[:held_out]] = True
+    return chosen
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")
+
+
+def _notes(
+    tokens: int, distinct: int, covered: int, too_long: int, settings: TextSettings, dropped: Counter[str]
+) -> tuple[str, ...]:
+    things = "characters" if settings.unit == "char" else "words"
+    notes = []
+    if too_long:
+        notes.append(
+            f"{_counted(too_long, 'sentence')} longer than {settings.max_sentence_length:,} {things} "
+            f"{'was' if too_long == 1 else 'were'} cut into pieces."
+        )
+    if dropped:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(dropped.items()))
+        notes.append(f"Left out of the text: {kinds}.")
+    if hardly_repeats(settings.unit, distinct, tokens):
+        notes.append(
+            f"{distinct:,} of {tokens:,} words are different, so hardly any word can be learnt from a second example. "
+            "Choose a longer text, or characters as the unit."
+        )
+    elif covered < 0.7 * tokens:
+        notes.append(coverage_note(covered / tokens))
+    return tuple(notes)
+
+
+def _encode_all(sentences: list[list[str]], vocabulary: Vocabulary) -> list[np.ndarray]:
+    """Each sentence a view into one array, which takes a fraction of the memory of many small ones."""
+    lengths = np.fromiter((len(sentence) + 2 for sentence in sentences), dtype=np.int64, count=len(sentences))
+    ends = np.cumsum(lengths)
+    flat = np.empty(int(ends[-1]), dtype=np.int32)
+    is_token = np.ones(len(flat), dtype=bool)
+    starts = ends - lengths
+    flat[starts], flat[ends - 1] = START_ID, END_ID
+    is_token[starts] = is_token[ends - 1] = False
+    flat[is_token] = vocabulary.encode(chain.from_iterable(sentences))
+    return [flat[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
