@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig
-from rnn_core.nn.cells import CELL_NAMES, Weights, in_blocks, make_cell, side_by_side
+from rnn_core.nn.cells import CELL_NAMES, Weights, make_cell, merge_gates, split_gates
 from rnn_core.reference.gradcheck import small_model
 
 FORMS = [
@@ -103,18 +103,18 @@ def test_the_reverse_of_a_step_is_its_transposed_jacobian(cell: str, gru_reset: 
     def step(drive, before):
         dtype = np.result_type(drive, before)
         kept = np.zeros((unit.kept_blocks, *lead, H), dtype)
-        kept[: unit.gates] = in_blocks(drive, H)
+        kept[: unit.gates] = split_gates(drive, H)
         after = np.empty((unit.state_blocks, *lead, H), dtype)
-        unit.step(kept, in_blocks(before, H).astype(dtype), weights, after)
-        return kept, side_by_side(after)
+        unit.step(kept, split_gates(before, H).astype(dtype), weights, after)
+        return kept, merge_gates(after)
 
     kept, after = step(drive, before)
     d_after = rng.standard_normal(after.shape)
     local = np.empty((unit.local_blocks, *lead, H))
     slopes = np.empty((unit.slope_blocks, *kept.shape[1:]))
-    unit.slopes(kept, in_blocks(before, H), in_blocks(after, H), weights, slopes)
-    d_before = side_by_side(unit.step_back(in_blocks(d_after, H), slopes, weights, local))
-    for analytic, moved in ((side_by_side(unit.drive_part(local)), 0), (d_before, 1)):
+    unit.slopes(kept, split_gates(before, H), split_gates(after, H), weights, slopes)
+    d_before = merge_gates(unit.step_back(split_gates(d_after, H), slopes, weights, local))
+    for analytic, moved in ((merge_gates(unit.drive_part(local)), 0), (d_before, 1)):
         for column in range(analytic.shape[-1]):
             nudge = np.zeros_like((drive, before)[moved], complex)
             nudge[..., column] = 1e-30j

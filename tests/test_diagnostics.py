@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
+from rnn_core.arrays import Array
 from rnn_core.diagnostics import (
     WhoMattered,
     autonomous_trace,
@@ -26,8 +27,8 @@ from rnn_core.diagnostics import (
 )
 from rnn_core.diagnostics.horizon import data_bounds
 from rnn_core.diagnostics.norms import vector_norm
+from rnn_core.nn.initialisation import orthogonal
 from rnn_core.nn.language_model import Trace
-from rnn_core.nn.numerics import Array, orthogonal
 
 RNG = np.random.default_rng(20)
 

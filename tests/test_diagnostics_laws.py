@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
+from rnn_core.arrays import Array
 from rnn_core.data import AgreementItem, TextSettings, Vocabulary, agreement_items, agreement_sentences
 from rnn_core.diagnostics import (
     activation_curve,
@@ -42,9 +43,9 @@ from rnn_core.diagnostics.horizon import data_bounds, step_factors
 from rnn_core.diagnostics.jacobian import Recurrence
 from rnn_core.diagnostics.norms import safe_log
 from rnn_core.errors import CorpusError
-from rnn_core.nn.cells import side_by_side
+from rnn_core.nn.activations import ACTIVATIONS
+from rnn_core.nn.cells import merge_gates
 from rnn_core.nn.language_model import Trace
-from rnn_core.nn.numerics import ACTIVATIONS, Array
 
 CELLS: tuple[dict[str, Any], ...] = (
     {"cell": "tanh"},
@@ -175,7 +176,7 @@ def test_delta_norms_are_the_derivatives_of_one_loss_by_one_words_drive(form: di
             derivative[:, k] += (losses[:, 0].imag / 1e-30) ** 2
     first_layer = np.zeros((5, 5))
     for item in flow.rounds:
-        delta = side_by_side(model.cell.drive_part(item.local[0]))[:, 0]
+        delta = merge_gates(model.cell.drive_part(item.local[0]))[:, 0]
         t = np.arange(item.lag, 5)
         first_layer[t, t - item.lag] = (delta**2).sum(axis=1)
     np.testing.assert_allclose(first_layer, derivative, rtol=1e-10, atol=1e-20)
@@ -213,8 +214,8 @@ def test_the_bounds_lie_above_the_truth_and_the_fixed_one_above_that_of_the_data
     for lag in (1, 5, 11):
         item = flow.rounds[lag]
         if model.cell.gates == 1:
-            walked = [side_by_side(model.cell.drive_part(local)) for local in item.local]
-            start = [side_by_side(model.cell.drive_part(local))[lag:] for local in flow.rounds[0].local]
+            walked = [merge_gates(model.cell.drive_part(local)) for local in item.local]
+            start = [merge_gates(model.cell.drive_part(local))[lag:] for local in flow.rounds[0].local]
         else:
             walked, start = item.d_state, [d_state[lag:] for d_state in flow.rounds[0].d_state]
         lengths, own = (np.linalg.norm(np.concatenate(parts, -1), axis=-1) for parts in (walked, start))

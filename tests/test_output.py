@@ -7,8 +7,8 @@ import pytest
 
 from rnn_core import LanguageModel, ModelConfig
 from rnn_core.nn import losses as output
+from rnn_core.nn.activations import log_softmax
 from rnn_core.nn.gradients import to_dense
-from rnn_core.nn.numerics import log_softmax
 from rnn_core.reference.gradcheck import compare, numeric_gradients, small_batch
 
 

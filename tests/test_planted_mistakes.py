@@ -130,7 +130,7 @@ MISTAKES = [
     ),
     Mistake(
         "a sigmoid that is a little too steep, with the right slope for the wrong curve",
-        "nn/numerics.py",
+        "nn/activations.py",
         "np.multiply(pre, 0.5, out=out)",
         "np.multiply(pre, 0.6, out=out)",
         textbook("sigmoid"),
@@ -167,7 +167,7 @@ MISTAKES = [
     Mistake(
         "a carried state is forgotten",
         "nn/bptt.py",
-        "states[:, 0] = in_blocks(initial, size)",
+        "states[:, 0] = split_gates(initial, size)",
         "states[:, 0] = 0",
         textbook("tanh"),
     ),
@@ -296,9 +296,9 @@ MISTAKES = [
         "nn/bptt.py",
         "                d_state[0] += d_hidden[t, own]\n"
         "                if d_states is not None:\n"
-        "                    d_states[t, own] = side_by_side(d_state)\n",
+        "                    d_states[t, own] = merge_gates(d_state)\n",
         "                if d_states is not None:\n"
-        "                    d_states[t, own] = side_by_side(d_state)\n"
+        "                    d_states[t, own] = merge_gates(d_state)\n"
         "                d_state[0] += d_hidden[t, own]\n",
         Witness(
             "test_regularizers",

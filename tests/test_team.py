@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig
+from rnn_core.arrays import Array
 from rnn_core.data import TextSettings, prepare_sentences
 from rnn_core.nn.gradients import to_dense
-from rnn_core.nn.numerics import Array
 from rnn_core.optim.clipping import global_norm
 from rnn_core.parallel import team
 from rnn_core.parallel.team import Team

@@ -11,6 +11,7 @@ import numpy as np
 from dashboard.services import network
 from dashboard.services.network import Loaded
 from rnn_core import diagnostics
+from rnn_core.arrays import Array
 from rnn_core.data import END, START, Batch, PreparedCorpus
 from rnn_core.diagnostics import (
     Blame,
@@ -26,7 +27,6 @@ from rnn_core.diagnostics import (
     TwoPaths,
     WhoMattered,
 )
-from rnn_core.nn.numerics import Array
 from rnn_core.randomness import stream
 from rnn_core.runs.store import Run
 from rnn_core.training.loop import HorizonMeasured, batch_of_step, probe_batch

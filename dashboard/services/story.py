@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dashboard.services import racing
+from rnn_core.arrays import Array
 from rnn_core.data import (
     START,
     PreparedCorpus,
@@ -26,7 +27,6 @@ from rnn_core.data import (
 )
 from rnn_core.diagnostics import agreement_accuracy, gradient_flow, lag_ledger
 from rnn_core.nn.language_model import ModelConfig
-from rnn_core.nn.numerics import Array
 from rnn_core.runs.race import agreement_items_of
 from rnn_core.runs.store import Run, RunConfig
 from rnn_core.training.loop import TrainingSettings

@@ -13,7 +13,7 @@ from dashboard.charts.by_hand import factor, fraction, row
 from dashboard.components import widgets
 from dashboard.state import session
 from dashboard.text import stories as wording
-from rnn_core.nn.numerics import Array
+from rnn_core.arrays import Array
 from rnn_core.reference import by_hand
 from rnn_core.reference.by_hand import ASKED, SENTENCE, TARGETS, WORDS, Chain, Step, Unrolled, Weights
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.data import UNKNOWN_ID, AgreementItem, Vocabulary
 from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.errors import CorpusError
 from rnn_core.nn import losses as output
+from rnn_core.nn.activations import log_softmax
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.nn.numerics import Array, log_softmax
 
 
 @dataclass(frozen=True, eq=False)

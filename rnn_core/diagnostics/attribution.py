@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.data import UNKNOWN_ID
 from rnn_core.diagnostics.flow import GradientFlow, in_double
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
 from rnn_core.nn import losses as output
-from rnn_core.nn.cells import side_by_side
+from rnn_core.nn.cells import merge_gates
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.nn.numerics import Array
 
 
 @arithmetic()
@@ -33,7 +33,7 @@ def influence(model: LanguageModel, flow: GradientFlow, sequence: int = 0) -> Ar
 
 def _word_gradient(model: LanguageModel, flow: GradientFlow, lag: int, positions: slice, sequence: int) -> Array:
     """dE_{k+lag}/dx_k for the positions k that have such a loss, (·, D)."""
-    d_drive = side_by_side(flow.trace.layers[0].cell.drive_part(flow.rounds[lag].local[0][:, positions, sequence]))
+    d_drive = merge_gates(flow.trace.layers[0].cell.drive_part(flow.rounds[lag].local[0][:, positions, sequence]))
     if model.config.embedding_size is None:
         return d_drive
     return d_drive @ model.params["U"].T.astype(np.float64)

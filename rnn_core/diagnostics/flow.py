@@ -12,15 +12,15 @@ from functools import cached_property
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.diagnostics.jacobian import delta_step_norms, step_norms
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
 from rnn_core.nn import bptt
 from rnn_core.nn import losses as output
 from rnn_core.nn.bptt import Round
-from rnn_core.nn.cells import side_by_side
+from rnn_core.nn.cells import merge_gates
 from rnn_core.nn.gradients import Gradients, to_dense
 from rnn_core.nn.language_model import LanguageModel, Trace, layer_suffix
-from rnn_core.nn.numerics import Array
 
 
 def in_double(model: LanguageModel) -> LanguageModel:
@@ -87,7 +87,7 @@ class LagGradients(Mapping[str, Array]):
         kind = name.rstrip("0123456789")
         if kind != "U":
             return layer.weight_gradients(local, here)[kind] / self._tokens
-        d_drive = side_by_side(layer.cell.drive_part(local))
+        d_drive = merge_gates(layer.cell.drive_part(local))
         if depth:
             seen = self._trace.layers[depth - 1].hidden[here]
         elif self._model.config.embedding_size is not None:

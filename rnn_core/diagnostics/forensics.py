@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.diagnostics.flow import as_columns, gradient_flow, in_double
 from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.nn import bptt
 from rnn_core.nn.gradients import Gradient, Gradients, Occurrences, RowGradient, squared_norm, to_dense
 from rnn_core.nn.language_model import LanguageModel, Trace
-from rnn_core.nn.numerics import Array
 
 
 @dataclass(frozen=True, eq=False)

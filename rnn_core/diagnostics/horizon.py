@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.diagnostics.flow import GradientFlow, as_columns, half_life, in_double, round_delta_norms
 from rnn_core.diagnostics.jacobian import delta_step_norms, step_norms
 from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
@@ -19,7 +20,6 @@ from rnn_core.nn import bptt
 from rnn_core.nn.bptt import Round
 from rnn_core.nn.cells import SimpleCell
 from rnn_core.nn.language_model import LanguageModel, Trace, layer_suffix
-from rnn_core.nn.numerics import Array
 
 QUANTILES = (0.1, 0.5, 0.9)
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
 from rnn_core.nn.bptt import LayerTrace
-from rnn_core.nn.cells import ALL, Cell, GRUCell, LSTMCell, SimpleCell, Weights, in_blocks, side_by_side
+from rnn_core.nn.cells import ALL, Cell, GRUCell, LSTMCell, SimpleCell, Weights, merge_gates, split_gates
 from rnn_core.nn.language_model import Trace
-from rnn_core.nn.numerics import Array
 
 # The (H, H) blocks of W from the first row down, and the blocks of `kept` that hold their values (see cells).
 GATE_NAMES: dict[str, tuple[str, ...]] = {
@@ -56,8 +56,8 @@ class Recurrence:
         for depth in range(len(self.layers) - 1, -1, -1):
             layer = self.layers[depth]
             local = np.empty((layer.cell.local_blocks, *lead, layer.hidden_size), d_state.dtype)
-            blocks = in_blocks(parts[depth], layer.hidden_size)
-            parts[depth] = side_by_side(layer.cell.step_back(blocks, slopes[depth], layer.weights, local))
+            blocks = split_gates(parts[depth], layer.hidden_size)
+            parts[depth] = merge_gates(layer.cell.step_back(blocks, slopes[depth], layer.weights, local))
             locals_.insert(0, local)
             if depth:
                 parts[depth - 1][..., : layer.hidden_size] += layer.gradient_below(local)
@@ -91,7 +91,7 @@ def _slopes_at(layer: LayerTrace, where: Any, axes: int) -> Array:
 def _tangent(cell: Cell, weights: Weights, slopes: Array, d_before: Array, d_drive: Array | None) -> Array:
     """Forward mode of one cell's step, from the slopes that its `step_back` uses."""
     size = slopes.shape[-1]
-    driven = np.zeros((cell.gates, 1)) if d_drive is None else in_blocks(d_drive, size)
+    driven = np.zeros((cell.gates, 1)) if d_drive is None else split_gates(d_drive, size)
     if isinstance(cell, SimpleCell):
         return slopes[0] * (weights.through(d_before)[0] + driven[0])
     if isinstance(cell, LSTMCell):

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.diagnostics.flow import GradientFlow
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
-from rnn_core.nn.numerics import Array
 
 
 @dataclass(frozen=True, eq=False)

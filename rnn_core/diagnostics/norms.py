@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from rnn_core.nn.numerics import Array
+from rnn_core.arrays import Array
 from rnn_core.parallel.threads import one_blas_thread
 
 

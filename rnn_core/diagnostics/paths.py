@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.diagnostics.flow import GradientFlow, median_by_lag, relative_decay
 from rnn_core.diagnostics.jacobian import GATE_NAMES
 from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
 from rnn_core.nn.bptt import LayerTrace
-from rnn_core.nn.cells import GRUCell, LSTMCell, SimpleCell, in_blocks, side_by_side
-from rnn_core.nn.numerics import Array
+from rnn_core.nn.cells import GRUCell, LSTMCell, SimpleCell, merge_gates, split_gates
 
 
 @arithmetic()
@@ -26,7 +26,7 @@ def path_contributions(layer: LayerTrace, d_state: Array, positions: slice, sequ
     cell, weights, size = layer.cell, layer.weights, layer.hidden_size
     slopes, kept = layer.slopes[:, positions, sequence], layer.kept[:, positions, sequence]
     delta = np.empty((cell.local_blocks, len(d_state), size))
-    before = side_by_side(cell.step_back(in_blocks(d_state, size), slopes, weights, delta))
+    before = merge_gates(cell.step_back(split_gates(d_state, size), slopes, weights, delta))
     if isinstance(cell, SimpleCell):
         return {"hidden": before}
     W = weights.W.reshape(cell.gates, size, size)

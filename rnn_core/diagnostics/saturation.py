@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.diagnostics.jacobian import GATE_NAMES
+from rnn_core.nn.activations import ACTIVATIONS
 from rnn_core.nn.cells import LSTMCell, SimpleCell
 from rnn_core.nn.language_model import Trace
-from rnn_core.nn.numerics import ACTIVATIONS, Array
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # A gate is saturated beyond these (Karpathy, Johnson & Fei-Fei 2015, section 4.2); a tanh beyond -0.9 and 0.9.

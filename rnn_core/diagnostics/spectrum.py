@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.diagnostics.flow import in_double
 from rnn_core.diagnostics.jacobian import GATE_NAMES, Recurrence
 from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
 from rnn_core.nn.language_model import LanguageModel, State, Trace, layer_suffix
-from rnn_core.nn.numerics import Array
 
 
 @dataclass(frozen=True, eq=False)

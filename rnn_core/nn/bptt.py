@@ -22,8 +22,8 @@ from functools import cached_property
 
 import numpy as np
 
-from rnn_core.nn.cells import ALL, Cell, Weights, in_blocks, side_by_side
-from rnn_core.nn.numerics import Array
+from rnn_core.arrays import Array
+from rnn_core.nn.cells import ALL, Cell, Weights, merge_gates, split_gates
 from rnn_core.parallel.threads import CACHED_NUMBERS, even_slice, matmul, run_parallel, thread_count
 
 # Floating-point operations of one step's recurrent product above which two threads, each with half of the sequences,
@@ -60,7 +60,7 @@ class LayerTrace:
     @cached_property
     def states(self) -> Array:
         """(T+1, B, S), S = state_blocks * H: the state as one vector, [h | c] for LSTM."""
-        return side_by_side(self.blocks)
+        return merge_gates(self.blocks)
 
     @cached_property
     def slopes(self) -> Array:
@@ -84,7 +84,7 @@ class LayerTrace:
         """Gradient with respect to the hidden state of the layer below at these positions."""
         assert self.from_below is not None
         d_drive = self.cell.drive_part(local)
-        by_gate = in_blocks(self.from_below, self.hidden_size).swapaxes(1, 2)
+        by_gate = split_gates(self.from_below, self.hidden_size).swapaxes(1, 2)
         d_input = matmul(d_drive.reshape(len(d_drive), -1, self.hidden_size), by_gate).sum(axis=0)
         d_input = d_input.reshape(*d_drive.shape[1:-1], -1)
         if self.mask_below is None:
@@ -99,7 +99,7 @@ def forward(cell: Cell, weights: Weights, kept: Array, initial: Array) -> Array:
     """
     _, steps, batch, size = kept.shape
     states = np.empty((cell.state_blocks, steps + 1, batch, size), kept.dtype)
-    states[:, 0] = in_blocks(initial, size)
+    states[:, 0] = split_gates(initial, size)
     for t in range(steps):
         cell.step(kept[:, t], states[:, t], weights, states[:, t + 1])
     return states
@@ -141,7 +141,7 @@ def _walk_back(layer: LayerTrace, d_hidden: Array, local: Array, d_states: Array
             for t in range(end - 1, start - 1, -1):
                 d_state[0] += d_hidden[t, own]
                 if d_states is not None:
-                    d_states[t, own] = side_by_side(d_state)
+                    d_states[t, own] = merge_gates(d_state)
                 d_state = layer.cell.step_back(d_state, slopes[:, t - start], weights, local[:, t, own])
 
     run_parallel(walk, threads)
@@ -163,7 +163,7 @@ class Round:
     @cached_property
     def d_state(self) -> list[Array]:
         """(T-j, B, S) for every layer: the same with the state as one vector."""
-        return [side_by_side(blocks) for blocks in self.d_blocks]
+        return [merge_gates(blocks) for blocks in self.d_blocks]
 
 
 def rounds(stack: list[LayerTrace], d_hidden: Array, last: int | None = None) -> Iterator[Round]:

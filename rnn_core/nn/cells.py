@@ -25,19 +25,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnn_core.nn.numerics import ACTIVATIONS, Array, sigmoid, sigmoid_slope, tanh_slope
+from rnn_core.arrays import Array
+from rnn_core.nn.activations import ACTIVATIONS, sigmoid, sigmoid_slope, tanh_slope
 from rnn_core.parallel.threads import matmul
 
 ALL = slice(None)
 
 
-def in_blocks(array: Array, size: int) -> Array:
+def split_gates(array: Array, size: int) -> Array:
     """(..., K*H), H = `size` -> (K, ..., H), a view."""
     return np.moveaxis(array.reshape(*array.shape[:-1], array.shape[-1] // size, size), -2, 0)
 
 
-def side_by_side(blocks: Array) -> Array:
-    """(K, ..., H) -> (..., K*H): the reverse of `in_blocks`."""
+def merge_gates(blocks: Array) -> Array:
+    """(K, ..., H) -> (..., K*H): the reverse of `split_gates`."""
     return np.moveaxis(blocks, 0, -2).reshape(*blocks.shape[1:-1], len(blocks) * blocks.shape[-1])
 
 
@@ -55,7 +56,7 @@ class Weights(NamedTuple):
 
     @classmethod
     def of(cls, W: Array, b_n: Array | None = None, mask: Array | None = None) -> Weights:
-        return cls(W, np.ascontiguousarray(in_blocks(W.T, W.shape[1])), b_n, mask)
+        return cls(W, np.ascontiguousarray(split_gates(W.T, W.shape[1])), b_n, mask)
 
     def of_sequences(self, columns: slice) -> Weights:
         """The same for some of the B sequences."""

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rnn_core.nn.numerics import Array
+from rnn_core.arrays import Array
 from rnn_core.parallel.threads import for_row_blocks, matmul
 
 # The gradients of a word that occurs more often than this are added up by a product with zeros and ones, those of a

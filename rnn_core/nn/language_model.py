@@ -18,14 +18,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from rnn_core.arrays import Array
 from rnn_core.errors import SettingsError
 from rnn_core.nn import bptt
 from rnn_core.nn import losses as output
+from rnn_core.nn.activations import ACTIVATIONS, log_softmax
 from rnn_core.nn.allocation import keep_freed_memory
 from rnn_core.nn.bptt import LayerTrace
-from rnn_core.nn.cells import CELL_NAMES, Weights, in_blocks, make_cell, side_by_side
+from rnn_core.nn.cells import CELL_NAMES, Weights, make_cell, merge_gates, split_gates
 from rnn_core.nn.gradients import Gradient, Gradients, Occurrences, RowGradient, to_dense
-from rnn_core.nn.numerics import ACTIVATIONS, Array, log_softmax, recurrent_block, uniform
+from rnn_core.nn.initialisation import recurrent_block, uniform
 from rnn_core.optim.regularizers import omega_gradient
 from rnn_core.parallel.threads import matmul, one_blas_thread
 
@@ -327,9 +329,9 @@ class LanguageModel:
             if depth:
                 mask = self._dropout_mask(dropout_rng, steps, batch, H)
                 seen = _masked(layers[-1].hidden, mask)
-                matmul(seen.reshape(steps * batch, -1), in_blocks(U, H), out=drive)
+                matmul(seen.reshape(steps * batch, -1), split_gates(U, H), out=drive)
             elif config.embedding_size is None:
-                drive[...] = in_blocks(U[inputs.reshape(-1)], H)
+                drive[...] = split_gates(U[inputs.reshape(-1)], H)
             else:
                 mask = self._dropout_mask(dropout_rng, steps, batch, config.embedding_size)
                 self._drive_of_word_vectors(words, mask, drive)
@@ -345,7 +347,7 @@ class LanguageModel:
 
     def _drive_of_word_vectors(self, words: Occurrences, mask: Array | None, drive: Array) -> None:
         """Fill drive (G, T*B, H) with E[w_t] U."""
-        E, U = self.params["E"], in_blocks(self.params["U"], self.config.hidden_size)
+        E, U = self.params["E"], split_gates(self.params["U"], self.config.hidden_size)
         if mask is None:
             # A word that occurs often is multiplied once.
             # (mode="clip" lets NumPy write where it is told to; every place is in range.)
@@ -510,7 +512,7 @@ class LanguageModel:
             U = self.params["U" + suffix]
             if depth:
                 seen = _masked(trace.layers[depth - 1].hidden, layer.mask_below)
-                gradients["U" + suffix] = side_by_side(matmul(seen.reshape(-1, seen.shape[-1]).T, d_drive))
+                gradients["U" + suffix] = merge_gates(matmul(seen.reshape(-1, seen.shape[-1]).T, d_drive))
             elif self.config.embedding_size is None:
                 gradients["U"] = RowGradient.from_positions(trace.words, d_drive, U.shape)
             else:
@@ -526,7 +528,7 @@ class LanguageModel:
             gradients["U"] = matmul(E[by_word.rows].T, by_word.values)
             d_E = RowGradient(by_word.rows, matmul(by_word.values, U.T), E.shape)
         else:
-            d_rows = side_by_side(d_drive)
+            d_rows = merge_gates(d_drive)
             gradients["U"] = matmul(_masked_vectors(E, words, mask).T, d_rows)
             d_vectors = matmul(d_rows, U.T).reshape(*words.ids.shape, -1) * mask
             d_E = RowGradient.from_positions(words, d_vectors.reshape(1, words.ids.size, -1), E.shape)
@@ -559,9 +561,9 @@ def _masked(values: Array, mask: Array | None) -> Array:
 def last_states(trace: Trace, lengths: Array | None = None) -> State:
     """State of every layer after each sequence's last real token, (B, S); `lengths` (B,) in steps, default all T."""
     if lengths is None:
-        return [side_by_side(layer.blocks[:, -1]).copy() for layer in trace.layers]
+        return [merge_gates(layer.blocks[:, -1]).copy() for layer in trace.layers]
     columns = np.arange(len(lengths))
-    return [side_by_side(layer.blocks[:, lengths, columns]) for layer in trace.layers]
+    return [merge_gates(layer.blocks[:, lengths, columns]) for layer in trace.layers]
 
 
 class _CompactBatch(NamedTuple):

@@ -16,7 +16,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rnn_core.nn.numerics import Array, log_softmax
+from rnn_core.arrays import Array
+from rnn_core.nn.activations import log_softmax
 from rnn_core.parallel.threads import Meeting, even_slice, run_parallel, threads_for
 
 # Bytes of logits that exist at a time. Smaller blocks make thin matrix products, and a larger share of adding up dV.

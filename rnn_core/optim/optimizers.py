@@ -13,9 +13,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.errors import SettingsError
 from rnn_core.nn.gradients import Gradient, Gradients, RowGradient, subtract, to_dense
-from rnn_core.nn.numerics import Array
 from rnn_core.parallel.threads import for_row_blocks
 
 # So many updates apart, moments that have faded to next to nothing are set to zero. A word that is not seen for long

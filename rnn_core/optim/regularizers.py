@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnn_core.nn.numerics import Array
+from rnn_core.arrays import Array
 
 
 def omega(d_state: Array, slopes: Array, W: Array) -> complex | float:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_core.nn.numerics import Array
+from rnn_core.arrays import Array
 
 ALIGNMENT = 64  # bytes: a cache line
 

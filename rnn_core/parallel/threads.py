@@ -17,7 +17,7 @@ from threading import Lock, Thread, local
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from rnn_core.nn.numerics import Array
+from rnn_core.arrays import Array
 
 # Floating-point operations below which waking another thread costs more than it saves. (It comes 0.02 ms late where its
 # core is awake, and up to 0.4 ms in a virtual machine whose idle core must be woken first.)

@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.nn.language_model import LanguageModel, ModelConfig
-from rnn_core.nn.numerics import Array
 from rnn_core.reference.tutorial import bptt, forward_propagation
 
 

@@ -23,9 +23,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from rnn_core.arrays import Array
+from rnn_core.nn.activations import log_softmax
 from rnn_core.nn.cells import CELL_NAMES
 from rnn_core.nn.language_model import LanguageModel, ModelConfig, State, dense, last_states
-from rnn_core.nn.numerics import Array, log_softmax
 
 Method = Literal["complex", "central"]
 

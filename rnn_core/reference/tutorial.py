@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnn_core.nn.numerics import Array
+from rnn_core.arrays import Array
 
 
 class TutorialGradients(NamedTuple):

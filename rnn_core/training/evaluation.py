@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.data import UNKNOWN_ID, batches
 from rnn_core.errors import CorpusError
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.nn.numerics import Array
 
 # Sentences side by side. Nothing is learnt here, so this is a matter of speed alone.
 BATCH_SIZE = 64

@@ -21,12 +21,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.data import Batch, PreparedCorpus, batches, stream_batches
 from rnn_core.diagnostics import horizon, recurrent_spectrum
 from rnn_core.errors import CheckpointError, CorpusError, SettingsError
 from rnn_core.nn.cells import make_cell
 from rnn_core.nn.language_model import LanguageModel, ModelConfig, check_json_fields, check_omega, parameter_shapes
-from rnn_core.nn.numerics import Array
 from rnn_core.optim.clipping import clip_by_global_norm, clip_by_value, global_norm
 from rnn_core.optim.optimizers import OPTIMIZERS, Optimizer, make_optimizer
 from rnn_core.optim.schedules import SCHEDULES, Constant, make_schedule

@@ -12,10 +12,10 @@ from itertools import groupby
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.data import END_ID, START_ID, UNKNOWN_ID, Vocabulary, detokenize, tokenize
 from rnn_core.errors import SettingsError
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.nn.numerics import Array
 from rnn_core.randomness import stream
 
 LONGEST_PROMPT = 1000

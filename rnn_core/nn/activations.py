@@ -1,0 +1,68 @@
+"""Activations with their derivatives, and a stable log-softmax.
+
+Everything here is analytic where its mathematics is: it also takes complex arrays, so that a gradient can be checked by
+the complex-step method (Squire & Trapp 1998), which needs the forward pass to carry an imaginary part of 1e-30
+unharmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnn_core.arrays import Array
+
+
+def tanh(pre: Array, out: Array | None = None) -> Array:
+    return np.tanh(pre, out=out)
+
+
+def sigmoid(pre: Array, out: Array | None = None) -> Array:
+    """1 / (1 + exp(-a)), written as (1 + tanh(a / 2)) / 2: the same function, and no exponential can overflow."""
+    out = np.multiply(pre, 0.5, out=out)
+    np.tanh(out, out=out)
+    out += 1.0
+    out *= 0.5
+    return out
+
+
+def relu(pre: Array, out: Array | None = None) -> Array:
+    return np.multiply(pre, np.real(pre) > 0, out=out)
+
+
+def tanh_slope(value: Array, out: Array, times: Array) -> None:
+    """out = (1 - value^2) times: the slope of tanh where it has this value, times another factor."""
+    np.multiply(value, value, out=out)
+    np.subtract(1, out, out=out)
+    out *= times
+
+
+def sigmoid_slope(value: Array, out: Array, times: Array) -> None:
+    """out = value (1 - value) times: the same for the sigmoid."""
+    np.subtract(1, value, out=out)
+    out *= value
+    out *= times
+
+
+@dataclass(frozen=True)
+class Activation:
+    """phi, its derivative written in terms of phi's own value, and the largest value that derivative takes."""
+
+    function: Callable[..., Array]
+    slope_from_value: Callable[[Array], Array]
+    steepest_slope: float
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "tanh": Activation(tanh, lambda value: 1 - value * value, 1.0),
+    "relu": Activation(relu, lambda value: (np.real(value) > 0).astype(value.dtype), 1.0),
+    "sigmoid": Activation(sigmoid, lambda value: value * (1 - value), 0.25),
+}
+
+
+def log_softmax(logits: Array) -> Array:
+    """log p along the last axis; the largest logit is taken out first, so that nothing overflows."""
+    shifted = logits - np.max(np.real(logits), axis=-1, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))

@@ -1,0 +1,52 @@
+"""How a matrix starts: the initialisers of the literature, each a function of a size and a random generator."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnn_core.arrays import Array
+
+
+def uniform(shape: tuple[int, ...], inputs: int, rng: np.random.Generator) -> Array:
+    """Uniform in +-1/sqrt(inputs), the tutorial's rule; `inputs` is the number of incoming connections."""
+    bound = 1 / np.sqrt(inputs)
+    return rng.uniform(-bound, bound, shape)
+
+
+def glorot(size: int, rng: np.random.Generator) -> Array:
+    """Uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16), square matrix (size, size)."""
+    bound = np.sqrt(6 / (size + size))
+    return rng.uniform(-bound, bound, (size, size))
+
+
+def orthogonal(size: int, gain: float, rng: np.random.Generator) -> Array:
+    """gain * Q with Q uniform over the orthogonal matrices (Saxe et al. 2014; sign convention of Mezzadri 2007)."""
+    q, r = np.linalg.qr(rng.standard_normal((size, size)))
+    # QR alone favours some rotations; the signs of R's diagonal make Q uniform.
+    return gain * (q * np.sign(np.diagonal(r)))
+
+
+def identity(size: int, scale: float) -> Array:
+    """scale * I, the IRNN's start (Le, Jaitly & Hinton 2015)."""
+    return scale * np.eye(size)
+
+
+def with_spectral_radius(size: int, radius: float, rng: np.random.Generator) -> Array:
+    """Gaussian matrix rescaled so that its largest |eigenvalue| is `radius` (echo-state practice, Jaeger 2001)."""
+    matrix = rng.standard_normal((size, size)) / np.sqrt(size)
+    return matrix * (radius / np.max(np.abs(np.linalg.eigvals(matrix))))
+
+
+def recurrent_block(kind: str, size: int, scale: float, rng: np.random.Generator) -> Array:
+    """One (size, size) block of W. `kind` is a value of `ModelConfig.init`; `scale` is its gain, scale or radius."""
+    if kind == "uniform":
+        return uniform((size, size), size, rng)
+    if kind == "glorot":
+        return glorot(size, rng)
+    if kind == "orthogonal":
+        return orthogonal(size, scale, rng)
+    if kind == "identity":
+        return identity(size, scale)
+    if kind == "spectral":
+        return with_spectral_radius(size, scale, rng)
+    raise ValueError(f"unknown initialisation {kind!r}")
