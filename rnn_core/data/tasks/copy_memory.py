@@ -1,0 +1,62 @@
+"""Copy memory: say again, after a long silence, what was heard before it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from rnn_core.data.tasks.base import Array, Task, TaskBatch, require
+
+
+@dataclass(frozen=True)
+class CopyMemory(Task):
+    """`length` symbols of `alphabet`, `delay` - 1 blanks, a delimiter, `length` blanks, during which they come back.
+
+    The target is the blank before that; every step counts (Arjovsky, Shah & Bengio 2016; after Hochreiter &
+    Schmidhuber 1997). Ids: symbols 0 .. K-1, blank K, delimiter K+1. T = delay + 2 length.
+    """
+
+    delay: int = 50
+    length: int = 10
+    alphabet: int = 8
+
+    name: ClassVar[str] = "copy_memory"
+    label: ClassVar[str] = "Copy memory"
+    source: ClassVar[str] = "Arjovsky, Shah & Bengio 2016"
+
+    def __post_init__(self) -> None:
+        require(self.delay >= 1, "Copy memory needs a delay of at least 1 step, for the delimiter.")
+        require(self.length >= 1, "Copy memory needs at least 1 symbol to copy.")
+        require(self.alphabet >= 2, "Copy memory needs an alphabet of at least 2 symbols.")
+
+    @property
+    def symbols(self) -> int:
+        return self.alphabet + 2
+
+    @property
+    def outputs(self) -> int:
+        return self.alphabet + 1
+
+    @property
+    def baseline(self) -> float:
+        """Blanks where they are due, and a guess for each symbol: wrong in length (1 - 1/K) of T steps."""
+        return self.length * (1 - 1 / self.alphabet) / (self.delay + 2 * self.length)
+
+    @property
+    def baseline_loss_nats(self) -> float:
+        """Cross-entropy of the same answer, in nats a step: length ln K / T."""
+        return self.length * math.log(self.alphabet) / (self.delay + 2 * self.length)
+
+    def draw(self, batch_size: int, rng: np.random.Generator) -> TaskBatch:
+        blank, delimiter = self.alphabet, self.alphabet + 1
+        T = self.delay + 2 * self.length
+        symbols: Array = rng.integers(0, self.alphabet, (self.length, batch_size), dtype=np.int32)
+        inputs = np.full((T, batch_size), blank, np.int32)
+        inputs[: self.length] = symbols
+        inputs[self.length + self.delay - 1] = delimiter
+        targets = np.full((T, batch_size), blank, np.int32)
+        targets[-self.length :] = symbols
+        return TaskBatch(inputs, targets, np.ones(inputs.shape, bool), np.ones(inputs.shape))

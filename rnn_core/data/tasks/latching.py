@@ -1,0 +1,54 @@
+"""Latching: hold one bit, given at the start, against noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from rnn_core.data.tasks.base import Task, TaskBatch, asked_at_end, require
+
+
+@dataclass(frozen=True)
+class Latching(Task):
+    """The first `signal_steps` inputs are +1 or -1, all equal, the others Gaussian noise; the sign is asked at the end.
+
+    After Bengio, Simard & Frasconi 1994, whose signal was itself learnt. Class 1 is +1.
+    """
+
+    steps: int = 50
+    signal_steps: int = 3
+    noise: float = 0.2
+
+    name: ClassVar[str] = "latching"
+    label: ClassVar[str] = "Latching"
+    source: ClassVar[str] = "Bengio, Simard & Frasconi 1994"
+
+    def __post_init__(self) -> None:
+        require(1 <= self.signal_steps <= self.steps, "The signal of the latching task is from 1 step to all of them.")
+        require(np.isfinite(self.noise) and self.noise >= 0, "The noise of the latching task is a number from 0 up.")
+
+    @property
+    def symbols(self) -> None:
+        return None
+
+    @property
+    def input_size(self) -> int:
+        return 1
+
+    @property
+    def outputs(self) -> int:
+        return 2
+
+    @property
+    def baseline(self) -> float:
+        return 1 / 2
+
+    def draw(self, batch_size: int, rng: np.random.Generator) -> TaskBatch:
+        classes = rng.integers(0, 2, batch_size, dtype=np.int32)
+        inputs = self.noise * rng.standard_normal((self.steps, batch_size, 1))
+        inputs[: self.signal_steps] = (2 * classes - 1)[:, None]
+        targets = np.zeros((self.steps, batch_size), np.int32)
+        targets[-1] = classes
+        return TaskBatch(inputs, targets, np.ones(targets.shape, bool), asked_at_end(self.steps, batch_size))
