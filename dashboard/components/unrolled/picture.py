@@ -1,0 +1,93 @@
+"""The unrolled network as a component of the page: what it is given, and what comes back of a click."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import streamlit as st
+
+from rnn_core.nn.numerics import Array
+
+_FILES = Path(__file__).parent
+_component = st.components.v2.component(
+    "unrolled_network",
+    html=(_FILES / "unrolled.html").read_text(encoding="utf-8"),
+    css=(_FILES / "unrolled.css").read_text(encoding="utf-8"),
+    js=(_FILES / "unrolled.js").read_text(encoding="utf-8"),
+)
+
+Size = Literal["usual", "compact", "large"]
+
+
+def unrolled_network(
+    words: Sequence[str],
+    norms: Array,
+    *,
+    key: str,
+    chosen: int | None = None,
+    listener: int | None = None,
+    bound: float | None = None,
+    truncate: int | None = None,
+    before: Array | None = None,
+    before_name: str = "before",
+    unknown: Sequence[bool] | None = None,
+    unit: str = "word",
+    size: Size = "usual",
+    on_choose: Callable[[], None] | None = None,
+) -> int:
+    """Draw the sentence with arcs from one loss back to every earlier word, as thick as the gradient that arrives.
+
+    It follows the pointer in the browser, without a round trip; a click or the arrow keys keep a word chosen. Under
+    the words stand bars on a logarithmic scale and their numbers, all relative to the norm at the loss itself (1);
+    what is above 1 grows, has another colour and an arrow. Under the picture one sentence says what arrives and why,
+    from the same numbers: below 0.1 it vanishes, above 2 it explodes.
+
+    words      T + 1 of them, as the network reads them: words[t] is read at step t, and the loss of words[t + 1] is
+               taken there. For a sentence: `[START, *words, END]`. A user's words are safe: they enter as text.
+    norms      (T, T) `GradientFlow.delta_norms` of one sequence: row t the loss, column k <= t the source, any unit.
+    chosen     row t that is followed back at first; default the last.
+    listener   position of the word that matters (the one the sentence below speaks of); default the first word.
+    bound      max phi' ||W||_2, what one step back can multiply by at most (`fixed_step_bound`); None where there is
+               none, as for gated cells.
+    truncate   K: arcs that reach back further are drawn as discarded. None: all the way.
+    before     (T, T) a second matrix of the same sentence, drawn pale behind the first, and called `before_name`.
+    unknown    for each word, whether the network reads it as <unk>.
+    unit       what one step reads, "word" or "character".
+    size       "compact" beside other things, "large" for a projector.
+    on_choose  called before the page is drawn again after a word was chosen; without it nothing is sent back.
+
+    Returns the chosen t, in the range 0 .. T - 1. Raises ValueError where the shapes do not fit.
+    """
+    steps = len(words) - 1
+    for matrix in (norms, before):
+        if matrix is not None and matrix.shape != (steps, steps):
+            raise ValueError(f"{steps + 1} words need norms of shape {(steps, steps)}, not {matrix.shape}")
+    data: dict[str, Any] = {
+        "words": list(words),
+        "unknown": [False] * len(words) if unknown is None else [bool(flag) for flag in unknown],
+        "norms": _rows(norms),
+        "before": None if before is None else _rows(before),
+        "before_name": before_name,
+        "bound": None if bound is None or not np.isfinite(bound) else float(bound),
+        "truncate": truncate,
+        "chosen": steps - 1 if chosen is None else int(np.clip(chosen, 0, steps - 1)),
+        "listener": listener,
+        "unit": unit,
+        "size": size,
+        "reports": on_choose is not None,
+    }
+    callbacks: dict[str, Any] = {} if on_choose is None else {"on_chosen_change": on_choose}
+    result = _component(key=key, data=data, **callbacks)
+    picked = result.get("chosen")
+    return data["chosen"] if picked is None else int(np.clip(int(picked), 0, steps - 1))
+
+
+def _rows(norms: Array) -> list[list[float | None]]:
+    """The triangle as JSON knows it: row t has t + 1 numbers; what is not finite is None. Four digits are enough."""
+    return [
+        [float(f"{value:.4g}") if np.isfinite(value) else None for value in norms[t, : t + 1]]
+        for t in range(len(norms))
+    ]
