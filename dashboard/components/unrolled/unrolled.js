@@ -283,8 +283,8 @@ class Unrolled {
     const lines = ["its loss is", "taken where", `“${read}” is read`]
     this.told.forEach((text, row) => {
       text.textContent = lines[row]
-      text.setAttribute("x", from)
-      text.setAttribute("x", Math.min(from, this.edges.at(-1) + RIGHT - text.getComputedTextLength() / 2))
+      const over = this.edges.at(-1) + RIGHT - text.getComputedTextLength()
+      text.setAttribute("x", Math.min(this.edges[chosen + 1] + 3, over))
     })
   }
 
