@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import streamlit as st
 
-from rnn_core.nn.numerics import Array
+from rnn_core.arrays import Array
 
 _FILES = Path(__file__).parent
 _component = st.components.v2.component(
