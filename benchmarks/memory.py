@@ -21,8 +21,8 @@ import peers
 from train_speed import ROWS, Batches, Row
 
 from rnn_core import LanguageModel, ModelConfig
+from rnn_core.config import TrainingSettings
 from rnn_core.runs.memory import estimate
-from rnn_core.training.loop import TrainingSettings
 
 MEGABYTE = 2**20
 BASE = ROWS[0]

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnn_core.config import TextSettings
 from rnn_core.data import (
     AGREEMENT,
     BUILT_IN,
     MAX_GAP,
     START_ID,
-    TextSettings,
     agreement_items,
     agreement_sentences,
     nltk_corpora,

@@ -9,7 +9,8 @@ import pytest
 
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
 from rnn_core.arrays import Array
-from rnn_core.data import AgreementItem, TextSettings, Vocabulary, agreement_items, agreement_sentences
+from rnn_core.config import TextSettings
+from rnn_core.data import AgreementItem, Vocabulary, agreement_items, agreement_sentences
 from rnn_core.diagnostics import (
     activation_curve,
     agreement_accuracy,

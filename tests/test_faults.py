@@ -33,14 +33,12 @@ from dashboard.services import library, worker
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.cli.main import main
-from rnn_core.data import TextSettings
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.errors import RunError, SettingsError
-from rnn_core.nn.language_model import ModelConfig
 from rnn_core.runs import checkpoints, memory, tensors
 from rnn_core.runs import store as runs
 from rnn_core.runs.store import Run
 from rnn_core.runs.worker import work
-from rnn_core.training.loop import TrainingSettings
 from tests.tiny_runs import tiny_corpus, tiny_run
 
 APP = Path(__file__).parents[1] / "dashboard" / "app.py"

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig
+from rnn_core.config import INITIALISATIONS
+from rnn_core.config.fields import check_json_fields
 from rnn_core.errors import SettingsError
 from rnn_core.nn.initialisation import recurrent_block
-from rnn_core.nn.language_model import INITIALISATIONS, check_json_fields, parameter_shapes
+from rnn_core.nn.language_model import parameter_shapes
 from rnn_core.randomness import stream
 
 H = 24

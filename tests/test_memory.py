@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnn_core.data import PreparedCorpus, TextSettings, prepare_sentences
-from rnn_core.nn.language_model import ModelConfig
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.data import PreparedCorpus, prepare_sentences
 from rnn_core.runs import memory
 from rnn_core.runs.store import create_run
-from rnn_core.training.loop import TrainingSettings
 
 # VmHWM and not getrusage's ru_maxrss: the latter counts the parent, which is this large process, up to the exec.
 # The members of a team are measured before they end. (What they share is counted in each.)

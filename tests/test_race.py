@@ -15,7 +15,8 @@ import pytest
 from tiny_runs import differences, ending, tiny_corpus, tiny_run, wait_for
 
 from rnn_core.cli.main import main
-from rnn_core.data import TextSettings, agreement_items, agreement_sentences, prepare_sentences
+from rnn_core.config import TextSettings
+from rnn_core.data import agreement_items, agreement_sentences, prepare_sentences
 from rnn_core.diagnostics import agreement_accuracy
 from rnn_core.errors import RunError, SettingsError, UserError
 from rnn_core.runs import race as races

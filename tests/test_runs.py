@@ -28,14 +28,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tiny_runs import Workers, alive, differences, ending, tiny_corpus, tiny_run, wait_for
 
-from rnn_core.data import TextSettings
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.errors import RunError, SettingsError, UserError
-from rnn_core.nn.language_model import LanguageModel, ModelConfig
+from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import checkpoints, files
 from rnn_core.runs import store as runs
 from rnn_core.runs.store import Run, create_run, delete_run, list_runs, new_run_id, rename_run, run_folder, zip_run
 from rnn_core.runs.worker import Limits, work
-from rnn_core.training.loop import Event, StepDone, TrainingSettings, new_model
+from rnn_core.training.loop import Event, StepDone, new_model
 
 
 @pytest.fixture(scope="module")

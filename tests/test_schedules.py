@@ -6,8 +6,9 @@ import math
 
 import pytest
 
+from rnn_core.config import SCHEDULES
 from rnn_core.errors import SettingsError
-from rnn_core.optim.schedules import SCHEDULES, make_schedule
+from rnn_core.optim.schedules import make_schedule
 
 
 def test_constant_is_the_same_for_ever_whatever_the_losses() -> None:

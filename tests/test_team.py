@@ -17,13 +17,14 @@ import pytest
 
 from rnn_core import LanguageModel, ModelConfig
 from rnn_core.arrays import Array
-from rnn_core.data import TextSettings, prepare_sentences
+from rnn_core.config import TextSettings, TrainingSettings
+from rnn_core.data import prepare_sentences
 from rnn_core.nn.gradients import to_dense
 from rnn_core.optim.clipping import global_norm
 from rnn_core.parallel import team
 from rnn_core.parallel.team import Team
 from rnn_core.reference.gradcheck import small_batch
-from rnn_core.training.loop import TrainingSettings, new_model, train
+from rnn_core.training.loop import new_model, train
 
 NETWORKS = [
     {"cell": "tanh"},

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rnn_core.config import TextSettings
 from rnn_core.data import (
     END_ID,
     START_ID,
     UNKNOWN_ID,
     CorpusReport,
     PreparedCorpus,
-    TextSettings,
     Vocabulary,
     batches,
     cut_sentences,

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_runs import tiny_corpus
 
-from rnn_core.data import Batch, PreparedCorpus, TextSettings, prepare_sentences
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings, check_together
+from rnn_core.data import Batch, PreparedCorpus, prepare_sentences
 from rnn_core.errors import CorpusError, SettingsError
-from rnn_core.nn.language_model import LanguageModel, ModelConfig
+from rnn_core.nn.language_model import LanguageModel
 from rnn_core.training.evaluation import evaluate
 from rnn_core.training.loop import (
     Diverged,
@@ -28,12 +29,10 @@ from rnn_core.training.loop import (
     Sampled,
     Started,
     StepDone,
-    TrainingSettings,
     TrainingState,
     Validated,
     Validating,
     batch_of_step,
-    check_together,
     epoch_batches,
     goes_on_exactly,
     new_model,

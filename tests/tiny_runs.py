@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from rnn_core.data import PreparedCorpus, TextSettings, agreement_sentences, prepare_sentences
-from rnn_core.nn.language_model import ModelConfig
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.data import PreparedCorpus, agreement_sentences, prepare_sentences
 from rnn_core.runs import checkpoints
 from rnn_core.runs.store import Run, checkpoint_specs, create_run
 from rnn_core.runs.worker import work
-from rnn_core.training.loop import TrainingSettings
 
 # Events that the settings alone decide; the others come by the clock, or from people.
 OF_THE_TRAINING = ("validated", "epoch_done", "learning_rate_changed", "finished")

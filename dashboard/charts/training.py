@@ -11,7 +11,7 @@ import pandas as pd
 
 from dashboard.charts.common import counted, layered, logarithmic, smooth
 from dashboard.charts.thinning import thin
-from rnn_core.training.loop import TrainingSettings
+from rnn_core.config import TrainingSettings
 
 TRAINING, VALIDATION, UNIGRAM, UNIFORM = "training", "validation", "unigram", "ln(vocabulary)"
 BEFORE, AFTER, LIMIT = "before clipping", "after clipping", "limit"

@@ -14,8 +14,7 @@ import streamlit as st
 
 from dashboard.state import session
 from dashboard.text import general as wording
-from rnn_core.nn.language_model import ModelConfig
-from rnn_core.training.loop import TrainingSettings
+from rnn_core.config import ModelConfig, TrainingSettings
 
 FRESH_SECONDS = 5.0
 """Between checkpoints: a picture of the gradient is as fresh as the newest weights."""

@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 from dashboard.state.history import HORIZONS, History
-from rnn_core.data import PreparedCorpus, TextSettings, agreement_sentences, prepare_sentences
+from rnn_core.config import TextSettings
+from rnn_core.data import PreparedCorpus, agreement_sentences, prepare_sentences
 from rnn_core.errors import UserError
 from rnn_core.runs.race import MOST, AgreementMeasured
 from rnn_core.runs.store import Run, RunConfig, new_run_id

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from dashboard.hosting import hosted as hosting
+from rnn_core.config import TextSettings
 from rnn_core.data import (
     BUILT_IN,
     PreparedCorpus,
-    TextSettings,
     agreement_sentences,
     nltk_corpus,
     prepare_documents,

@@ -16,20 +16,11 @@ import numpy as np
 
 from dashboard.services import racing
 from rnn_core.arrays import Array
-from rnn_core.data import (
-    START,
-    PreparedCorpus,
-    TextSettings,
-    agreement_items,
-    agreement_sentences,
-    batches,
-    prepare_sentences,
-)
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.data import START, PreparedCorpus, agreement_items, agreement_sentences, batches, prepare_sentences
 from rnn_core.diagnostics import agreement_accuracy, gradient_flow, lag_ledger
-from rnn_core.nn.language_model import ModelConfig
 from rnn_core.runs.race import agreement_items_of
 from rnn_core.runs.store import Run, RunConfig
-from rnn_core.training.loop import TrainingSettings
 
 TEXT = TextSettings()
 SENTENCES = 2000

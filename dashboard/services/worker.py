@@ -21,12 +21,11 @@ from pathlib import Path
 from dashboard.hosting import hosted as hosting
 from dashboard.hosting.hosted import Caps
 from dashboard.services import library, racing
-from rnn_core.data import PreparedCorpus, TextSettings
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.data import PreparedCorpus
 from rnn_core.errors import RunError, UserError
-from rnn_core.nn.language_model import ModelConfig
 from rnn_core.runs import store as runs
 from rnn_core.runs.store import Run
-from rnn_core.training.loop import TrainingSettings
 
 LOG = "worker.log"
 NICENESS = 5

@@ -19,7 +19,8 @@ from dashboard.services import racing
 from dashboard.services.racing import LaneHistory
 from dashboard.services.sources import Nltk, Upload
 from dashboard.state.history import History
-from rnn_core.data import PreparedCorpus, TextSettings
+from rnn_core.config import TextSettings
+from rnn_core.data import PreparedCorpus
 from rnn_core.errors import UserError
 from rnn_core.runs.store import RUN_ID, Run
 

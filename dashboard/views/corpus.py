@@ -14,10 +14,9 @@ from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, 
 from dashboard.state import session
 from dashboard.text import general as wording
 from dashboard.text import stories as wording_stories
-from rnn_core.data import BUILT_IN, UNKNOWN, UNKNOWN_ID, PreparedCorpus, TextSettings, columns, truncate_vocabulary
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.data import BUILT_IN, UNKNOWN, UNKNOWN_ID, PreparedCorpus, columns, truncate_vocabulary
 from rnn_core.errors import EncodingError, UserError
-from rnn_core.nn.language_model import ModelConfig
-from rnn_core.training.loop import TrainingSettings
 
 PAGE = "corpus"
 EXTENSIONS = ["txt", "text", "md", "csv", "tsv", "jsonl", "ndjson", "json"]

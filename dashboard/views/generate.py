@@ -11,9 +11,10 @@ from dashboard.components import widgets
 from dashboard.services import network
 from dashboard.state import session
 from dashboard.text import general as wording
+from rnn_core.config import SamplingSettings
 from rnn_core.data import detokenize
 from rnn_core.errors import UserError
-from rnn_core.training.sampling import SampledToken, SamplingSettings, generate, read_prompt
+from rnn_core.training.sampling import SampledToken, generate, read_prompt
 
 PAGE = "generate"
 MOST_SENTENCES = 20

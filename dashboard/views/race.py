@@ -17,12 +17,13 @@ from dashboard.services.racing import LaneHistory
 from dashboard.state import session
 from dashboard.text import general as common_wording
 from dashboard.text import stories as wording
-from rnn_core.data import PreparedCorpus, TextSettings
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.data import PreparedCorpus
 from rnn_core.errors import UserError
-from rnn_core.nn.language_model import ModelConfig, parameter_shapes
+from rnn_core.nn.language_model import parameter_shapes
 from rnn_core.runs.race import MOST, AgreementMeasured
 from rnn_core.runs.store import Run, RunStatus
-from rnn_core.training.loop import HorizonMeasured, TrainingSettings
+from rnn_core.training.loop import HorizonMeasured
 
 PAGE = "race"
 POLL_SECONDS = 1.0

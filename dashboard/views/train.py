@@ -14,12 +14,13 @@ from dashboard.services import library, racing, worker
 from dashboard.state import session
 from dashboard.state.history import History
 from dashboard.text import general as wording
+from rnn_core.config import ModelConfig, TrainingSettings, check_together
 from rnn_core.errors import UserError
-from rnn_core.nn.language_model import ModelConfig, parameter_shapes
+from rnn_core.nn.language_model import parameter_shapes
 from rnn_core.runs import memory
 from rnn_core.runs.store import Run, RunStatus
 from rnn_core.training.evaluation import perplexity
-from rnn_core.training.loop import Plan, TrainingSettings, check_together, goes_on_exactly
+from rnn_core.training.loop import Plan, goes_on_exactly
 
 PAGE = "train"
 YOUNG_SECONDS = 20.0

@@ -23,12 +23,23 @@ from typing import Any, NoReturn
 import numpy as np
 from tqdm import tqdm
 
+from rnn_core.config import (
+    BATCHINGS,
+    CELLS,
+    CLIP_MODES,
+    INITIALISATIONS,
+    OPTIMIZERS,
+    SCHEDULES,
+    ModelConfig,
+    SamplingSettings,
+    TextSettings,
+    TrainingSettings,
+)
 from rnn_core.data import (
     END_ID,
     START,
     START_ID,
     PreparedCorpus,
-    TextSettings,
     cut_sentences,
     ngrams,
     prepare,
@@ -38,26 +49,14 @@ from rnn_core.data import (
 from rnn_core.diagnostics import gradient_flow
 from rnn_core.errors import CorpusError, DivergenceError, EncodingError, RunError, SettingsError, UserError
 from rnn_core.interop.pytorch import load_tutorial_model, to_torch_state_dict
-from rnn_core.nn.cells import CELL_NAMES
-from rnn_core.nn.language_model import INITIALISATIONS, LanguageModel, ModelConfig
-from rnn_core.optim.optimizers import OPTIMIZERS
-from rnn_core.optim.schedules import SCHEDULES
+from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import memory, tensors
 from rnn_core.runs.race import race
 from rnn_core.runs.store import Run, create_run, disk_error
 from rnn_core.runs.worker import Limits, Outcome, work
 from rnn_core.training.evaluation import evaluate, perplexity
-from rnn_core.training.loop import (
-    BATCHINGS,
-    CLIP_MODES,
-    Event,
-    LearningRateChanged,
-    Started,
-    StepDone,
-    TrainingSettings,
-    Validated,
-)
-from rnn_core.training.sampling import SamplingSettings, generate, read_prompt, sentences_of
+from rnn_core.training.loop import Event, LearningRateChanged, Started, StepDone, Validated
+from rnn_core.training.sampling import generate, read_prompt, sentences_of
 
 # A picture of every pair of steps: memory grows with the square of the text's length.
 LONGEST_GRADIENT_TEXT = 200
@@ -480,7 +479,7 @@ def gradients_command(options: argparse.Namespace) -> int:
 def gradcheck_command(options: argparse.Namespace) -> int:
     from rnn_core.reference.gradcheck import check_all
 
-    worst = check_all(CELL_NAMES if options.cell is None else (options.cell,))
+    worst = check_all(tuple(CELLS) if options.cell is None else (options.cell,))
     lines = [f"{cell:8s} {error:.2g}" for cell, error in worst.items()]
     show(options, {"worst_relative_error": worst}, lines)
     return 0
@@ -549,13 +548,13 @@ def make_parser() -> Parser:
     group.add_argument("--encoding", help="of the file (UTF-8, or as its byte order mark says)")
 
     group = made.add_argument_group("the network")
-    group.add_argument("--cell", choices=CELL_NAMES, default=defaults.cell)
+    group.add_argument("--cell", choices=tuple(CELLS), default=defaults.cell)
     group.add_argument("--hidden", type=int, default=defaults.hidden_size, metavar="N", help="units in a layer")
     group.add_argument("--embedding", type=int, metavar="N", help="size of the word vectors (one-hot input)")
     group.add_argument("--layers", type=int, default=defaults.layers, metavar="N")
     group.add_argument("--tied", action="store_true", help="the embedding is the output matrix too")
     group.add_argument("--no-bias", dest="bias", action="store_false", help="as in the tutorial")
-    group.add_argument("--init", choices=INITIALISATIONS, default=defaults.init, help="of W")
+    group.add_argument("--init", choices=tuple(INITIALISATIONS), default=defaults.init, help="of W")
     group.add_argument("--init-scale", type=float, default=1.0, metavar="X", help="gain, scale or spectral radius")
     group.add_argument("--forget-bias", type=float, default=defaults.forget_bias, metavar="X", help="of an LSTM")
     group.add_argument("--chrono", type=int, metavar="T", help="longest dependency that gates should start with")
@@ -576,7 +575,7 @@ def make_parser() -> Parser:
     )
     group.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default=training.optimizer)
     group.add_argument("--learning-rate", type=float, metavar="X", help="(the optimizer's default)")
-    group.add_argument("--schedule", choices=SCHEDULES, default=training.schedule, help="of the learning rate")
+    group.add_argument("--schedule", choices=tuple(SCHEDULES), default=training.schedule, help="of the learning rate")
     group.add_argument("--warmup-steps", type=int, default=0, metavar="N", help="of the cosine")
     group.add_argument("--clip", type=number_or("none", float), default=training.clip, metavar="X|none")
     group.add_argument("--clip-mode", choices=CLIP_MODES, default=training.clip_mode)
@@ -622,7 +621,7 @@ def make_parser() -> Parser:
     made.add_argument("--text", required=True, metavar="TEXT")
 
     made = command("gradcheck", gradcheck_command, "every gradient against central differences, in float64")
-    made.add_argument("--cell", choices=CELL_NAMES, help="(all)")
+    made.add_argument("--cell", choices=tuple(CELLS), help="(all)")
 
     made = command("export", export_command, "write a network's weights for another program", json=False)
     made.add_argument("run", metavar="DIR", help="a run, or the tutorial's .npz")

@@ -15,7 +15,6 @@ from rnn_core.data.encodings import decode
 from rnn_core.data.nltk_corpora import nltk_corpus
 from rnn_core.data.preparation import MIN_TOKENS, prepare, prepare_documents, prepare_sentences
 from rnn_core.data.sentences import cut_sentences, tokenize_sentences
-from rnn_core.data.text import TextSettings
 from rnn_core.data.tokenizer import tokenize
 from rnn_core.data.vocabulary import END, END_ID, START, START_ID, UNKNOWN, UNKNOWN_ID, Vocabulary
 
@@ -35,7 +34,6 @@ __all__ = [
     "BuiltIn",
     "CorpusReport",
     "PreparedCorpus",
-    "TextSettings",
     "Vocabulary",
     "agreement_items",
     "agreement_sentences",

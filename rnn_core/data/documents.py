@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from rnn_core.config import TextSettings
 from rnn_core.data.characters import clean, shown
 from rnn_core.data.encodings import characters
 from rnn_core.data.tables import Table, open_table
-from rnn_core.data.text import TextSettings
 from rnn_core.errors import CorpusError
 
 

@@ -7,11 +7,11 @@ from itertools import chain
 
 import numpy as np
 
+from rnn_core.config import TextSettings
 from rnn_core.data.characters import clean
 from rnn_core.data.corpus import CorpusReport, PreparedCorpus, coverage_note, hardly_repeats
 from rnn_core.data.documents import Reading, read
 from rnn_core.data.sentences import Progress, cut_sentences, tokenize_sentences
-from rnn_core.data.text import TextSettings
 from rnn_core.data.vocabulary import END_ID, SPECIALS, START_ID, UNKNOWN, Vocabulary
 from rnn_core.errors import CorpusError
 from rnn_core.randomness import stream

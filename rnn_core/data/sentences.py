@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from rnn_core.data.text import TextSettings
+from rnn_core.config import TextSettings
 from rnn_core.data.tokenizer import BLOCK, blocks, tokenize
 
 # A run of characters without a space longer than this is no word but data (base64, a minified script): left

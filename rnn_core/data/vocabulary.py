@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_core.data.text import TextSettings
+from rnn_core.config import TextSettings
 from rnn_core.errors import RunError
 
 UNKNOWN, START, END = "<unk>", "<s>", "</s>"  # ids 0, 1, 2 in every vocabulary

@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from rnn_core.arrays import Array
+from rnn_core.config import ModelConfig
 from rnn_core.errors import CheckpointError, SettingsError
-from rnn_core.nn.language_model import LanguageModel, ModelConfig, layer_suffix, parameter_shapes
+from rnn_core.nn.language_model import LanguageModel, layer_suffix, parameter_shapes
 
 # Row blocks of PyTorch's matrices, as positions among ours.
 _TORCH_GATES = {"lstm": (1, 2, 3, 0)}

@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnn_core.arrays import Array
+from rnn_core.config.choices import CELLS, Choice
 from rnn_core.nn.activations import ACTIVATIONS, sigmoid, sigmoid_slope, tanh_slope
 from rnn_core.parallel.threads import matmul
 
@@ -327,11 +328,15 @@ class ResetBeforeGRUCell:
 
 Cell = SimpleCell | LSTMCell | GRUCell | ResetBeforeGRUCell
 
-CELL_NAMES = ("tanh", "relu", "sigmoid", "lstm", "gru")
+CELLS.offer("tanh", Choice("tanh RNN", {"omega": ""}))
+CELLS.offer("relu", Choice("ReLU RNN", {"omega": ""}))
+CELLS.offer("sigmoid", Choice("sigmoid RNN", {"omega": ""}))
+CELLS.offer("lstm", Choice("LSTM", {"forget_bias": "", "chrono": ""}))
+CELLS.offer("gru", Choice("GRU", {"gru_reset": "", "chrono": ""}))
 
 
 def make_cell(name: str, gru_reset: str = "after") -> Cell:
-    """The cell called `name` (one of CELL_NAMES); `gru_reset` is "after" (PyTorch) or "before" (the 2014 paper)."""
+    """The cell called `name` (a key of CELLS); `gru_reset` is "after" (PyTorch) or "before" (the 2014 paper)."""
     if name in ACTIVATIONS:
         return SimpleCell(name)
     if name == "lstm":

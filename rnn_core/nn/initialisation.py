@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnn_core.arrays import Array
+from rnn_core.config.choices import INITIALISATIONS, Choice
 
 
 def uniform(shape: tuple[int, ...], inputs: int, rng: np.random.Generator) -> Array:
@@ -35,6 +36,13 @@ def with_spectral_radius(size: int, radius: float, rng: np.random.Generator) -> 
     """Gaussian matrix rescaled so that its largest |eigenvalue| is `radius` (echo-state practice, Jaeger 2001)."""
     matrix = rng.standard_normal((size, size)) / np.sqrt(size)
     return matrix * (radius / np.max(np.abs(np.linalg.eigvals(matrix))))
+
+
+INITIALISATIONS.offer("uniform", Choice("uniform ±1/√H"))
+INITIALISATIONS.offer("glorot", Choice("Glorot"))
+INITIALISATIONS.offer("orthogonal", Choice("orthogonal", {"init_scale": "Gain"}))
+INITIALISATIONS.offer("identity", Choice("identity (IRNN)", {"init_scale": "Scale"}))
+INITIALISATIONS.offer("spectral", Choice("given spectral radius", {"init_scale": "Spectral radius"}))
 
 
 def recurrent_block(kind: str, size: int, scale: float, rng: np.random.Generator) -> Array:

@@ -9,173 +9,26 @@ Arrays are time-major: ids (T, B), states (T, B, H). The loss is the mean over t
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from rnn_core.arrays import Array
+from rnn_core.config import ModelConfig, check_omega
 from rnn_core.errors import SettingsError
 from rnn_core.nn import bptt
 from rnn_core.nn import losses as output
-from rnn_core.nn.activations import ACTIVATIONS, log_softmax
+from rnn_core.nn.activations import log_softmax
 from rnn_core.nn.allocation import keep_freed_memory
 from rnn_core.nn.bptt import LayerTrace
-from rnn_core.nn.cells import CELL_NAMES, Weights, make_cell, merge_gates, split_gates
+from rnn_core.nn.cells import Weights, make_cell, merge_gates, split_gates
 from rnn_core.nn.gradients import Gradient, Gradients, Occurrences, RowGradient, to_dense
 from rnn_core.nn.initialisation import recurrent_block, uniform
 from rnn_core.optim.regularizers import omega_gradient
 from rnn_core.parallel.threads import matmul, one_blas_thread
-
-INITIALISATIONS = ("uniform", "glorot", "orthogonal", "identity", "spectral")
-MOST_LAYERS = 3
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The shape of a network and how it starts. `validate` refuses what makes no sense, with the reason.
-
-    cell            tanh | relu | sigmoid | lstm | gru
-    vocabulary_size N, words incl. the special ones
-    hidden_size     H, units per layer
-    embedding_size  D of the word vectors; None: one-hot input, the tutorial's U[:, x]
-    layers          1 to 3
-    tied            V is the embedding matrix (Press & Wolf 2017; Inan et al. 2017); needs embedding_size == hidden_size
-    bias            b and c; the tutorial has none
-    init            of W: uniform +-1/sqrt(H) (the tutorial's) | glorot | orthogonal | identity (IRNN) | spectral (given
-                    radius)
-    init_scale      gain of orthogonal, scale of identity, radius of spectral
-    forget_bias     LSTM: start of the forget gate's bias, stored in b (Jozefowicz et al. 2015: 1)
-    chrono          longest dependency T_max in steps; gates' biases start so that memories last 1 .. T_max steps
-                    (Tallec & Ollivier 2018); None: off
-    gru_reset       "after" the matrix product (PyTorch, cuDNN) | "before" it (Cho et al. 2014)
-    dropout         probability of dropping a unit on the non-recurrent connections (Zaremba et al. 2014)
-    variational     one dropout mask for all steps of a sequence, on h_{t-1} too (Gal & Ghahramani 2016)
-    """
-
-    cell: str = "tanh"
-    vocabulary_size: int = 8000
-    hidden_size: int = 100
-    embedding_size: int | None = None
-    layers: int = 1
-    tied: bool = False
-    bias: bool = True
-    init: str = "uniform"
-    init_scale: float = 1.0
-    forget_bias: float = 1.0
-    chrono: int | None = None
-    gru_reset: str = "after"
-    dropout: float = 0.0
-    variational: bool = False
-
-    def validate(self) -> None:
-        """Raises SettingsError with the reason and the way out."""
-        _require(self.cell in CELL_NAMES, f"cell {self.cell!r} is not known; choose one of {', '.join(CELL_NAMES)}.")
-        _require(self.vocabulary_size >= 2, "the vocabulary needs at least 2 entries.")
-        _require(self.hidden_size >= 1, "the network needs at least 1 hidden unit.")
-        _require(
-            self.embedding_size is None or self.embedding_size >= 1,
-            "an embedding needs at least 1 dimension; or choose one-hot input.",
-        )
-        _require(1 <= self.layers <= MOST_LAYERS, f"the network can have 1 to {MOST_LAYERS} layers, not {self.layers}.")
-        _require(
-            not self.tied or self.embedding_size == self.hidden_size,
-            "tied weights use the embedding as output matrix, so the embedding size must equal the hidden size "
-            f"({self.hidden_size}); set it, or untie them.",
-        )
-        _require(
-            self.init in INITIALISATIONS,
-            f"initialisation {self.init!r} is not known; choose one of {', '.join(INITIALISATIONS)}.",
-        )
-        _require(
-            np.isfinite(self.init_scale) and self.init_scale > 0,
-            "the scale of the initialisation must be a positive number.",
-        )
-        _require(
-            self.init_scale == 1.0 or self.init in ("orthogonal", "identity", "spectral"),
-            f"the {self.init} initialisation has no scale to set; leave it at 1, or choose orthogonal, identity "
-            "or spectral.",
-        )
-        _require(np.isfinite(self.forget_bias), "the forget bias must be a finite number.")
-        _require(
-            self.chrono is None or self.cell in ("lstm", "gru"),
-            "chrono initialisation sets the biases of gates; choose an LSTM or GRU, or switch it off.",
-        )
-        _require(
-            self.chrono is None or self.chrono >= 3,
-            "chrono initialisation needs a longest dependency of at least 3 steps.",
-        )
-        _require(
-            self.chrono is None or self.bias,
-            "chrono initialisation sets biases, and this network has none; switch biases on.",
-        )
-        _require(
-            self.gru_reset in ("after", "before"),
-            "the reset gate of a GRU acts 'after' or 'before' the matrix product.",
-        )
-        _require(
-            self.gru_reset == "after" or self.cell == "gru",
-            "only a GRU has a reset gate to place; choose the GRU, or leave the gate 'after'.",
-        )
-        _require(0 <= self.dropout < 1, "dropout is a probability from 0 up to, not including, 1.")
-        _require(
-            not self.variational or self.dropout > 0,
-            "variational dropout needs a dropout probability above 0; set one, or switch it off.",
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> ModelConfig:
-        """Strict: unknown keys and wrong types raise SettingsError; missing keys take their defaults."""
-        config = cls(**check_json_fields(cls, values))
-        config.validate()
-        return config
-
-
-def check_omega(config: ModelConfig, truncate: int | None) -> None:
-    """Raises SettingsError where the regulariser Omega is not defined, with the reason."""
-    _require(
-        config.cell in ACTIVATIONS,
-        "Omega is defined for the plain recurrent network, whose Jacobian is diag(phi') W; an LSTM or GRU has gates.",
-    )
-    _require(
-        truncate is None, "Omega needs the whole error signal dE/ds; use full back-propagation instead of truncation."
-    )
-    _require(not config.variational, "Omega does not know of dropped recurrent units; use ordinary dropout with it.")
-
-
-def _require(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise SettingsError(otherwise)
-
-
-_JSON_TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "bool": (bool,),
-    "int | None": (int, type(None)),
-    "float | None": (int, float, type(None)),
-    "str | None": (str, type(None)),
-}
-
-
-def check_json_fields(settings_class: type, values: Any) -> dict[str, Any]:
-    """Keyword arguments of a settings dataclass from parsed JSON; SettingsError names the field that does not fit."""
-    _require(isinstance(values, dict), f"the {settings_class.__name__} of this run is not a JSON object.")
-    kinds = {field.name: str(field.type) for field in dataclasses.fields(settings_class)}
-    for name, value in values.items():
-        _require(name in kinds, f"{settings_class.__name__} has no setting called {name!r}.")
-        allowed = _JSON_TYPES[kinds[name]]
-        fits = isinstance(value, allowed) and (bool in allowed or not isinstance(value, bool))
-        _require(fits, f"the setting {name!r} should be of type {kinds[name]}, not {type(value).__name__}.")
-    return values
 
 
 def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -612,4 +465,4 @@ def dense(gradients: Gradients) -> dict[str, Array]:
     return {name: to_dense(gradient) for name, gradient in gradients.items()}
 
 
-__all__ = ["Gradient", "LanguageModel", "ModelConfig", "State", "Trace", "dense", "parameter_shapes"]
+__all__ = ["Gradient", "LanguageModel", "State", "Trace", "dense", "parameter_shapes"]

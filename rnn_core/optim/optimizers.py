@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnn_core.arrays import Array
+from rnn_core.config import Choice, choices
 from rnn_core.errors import SettingsError
 from rnn_core.nn.gradients import Gradient, Gradients, RowGradient, subtract, to_dense
 from rnn_core.parallel.threads import for_row_blocks
@@ -201,6 +202,10 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adam": Adam,
     "adamw": AdamW,
 }
+for _name, _optimizer in OPTIMIZERS.items():
+    choices.OPTIMIZERS.offer(
+        _name, Choice(_optimizer.__name__, defaults={"learning_rate": _optimizer.default_learning_rate})
+    )
 
 
 def make_optimizer(name: str, params: dict[str, Array], weight_decay: float = 0.0) -> Optimizer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from rnn_core.config import SCHEDULES, Choice
 from rnn_core.errors import SettingsError
 
 State = dict[str, float | None]
@@ -78,7 +79,9 @@ class CosineWithWarmup(Constant):
         return self.rate * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
 
-SCHEDULES = ("constant", "halve", "cosine")
+SCHEDULES.offer("constant", Choice("constant"))
+SCHEDULES.offer("halve", Choice("halve when validation gets worse"))
+SCHEDULES.offer("cosine", Choice("cosine", {"warmup_steps": ""}))
 
 
 def make_schedule(name: str, rate: float, total_steps: int, warmup_steps: int = 0) -> Constant:

@@ -32,9 +32,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnn_core.arrays import Array
+from rnn_core.config import ModelConfig
 from rnn_core.nn import losses as output
 from rnn_core.nn.gradients import Gradient, Gradients, RowGradient, add, squared_norm
-from rnn_core.nn.language_model import LanguageModel, ModelConfig, State, layer_suffix, parameter_shapes
+from rnn_core.nn.language_model import LanguageModel, State, layer_suffix, parameter_shapes
 from rnn_core.nn.losses import FEW_WORDS, Common, Meets, OutputGradients
 from rnn_core.parallel.interprocess import Hub, Line, SharedArrays, Spoke, aligned
 from rnn_core.parallel.threads import even_slice, limited_threads, one_blas_thread, thread_count

@@ -15,7 +15,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.nn.language_model import LanguageModel, ModelConfig
+from rnn_core.config import ModelConfig
+from rnn_core.nn.language_model import LanguageModel
 from rnn_core.reference.tutorial import bptt, forward_propagation
 
 

@@ -33,14 +33,15 @@ import math
 import os
 from dataclasses import dataclass
 
+from rnn_core.config import ModelConfig, TrainingSettings
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import SettingsError
 from rnn_core.nn.cells import make_cell
-from rnn_core.nn.language_model import ModelConfig, parameter_shapes
+from rnn_core.nn.language_model import parameter_shapes
 from rnn_core.nn.losses import BLOCK_BYTES, factor_is_less_to_do
 from rnn_core.optim.optimizers import OPTIMIZERS
 from rnn_core.parallel.team import processes_for, shares_words
-from rnn_core.training.loop import PROBE_SENTENCES, PROBE_STEPS, TrainingSettings
+from rnn_core.training.loop import PROBE_SENTENCES, PROBE_STEPS
 
 PROCESS_BYTES = 55 * 2**20
 MEMBER_BYTES = 40 * 2**20

@@ -38,14 +38,15 @@ from typing import IO, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_core.data import CorpusReport, PreparedCorpus, TextSettings, Vocabulary, ngrams
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings, check_together
+from rnn_core.data import CorpusReport, PreparedCorpus, Vocabulary, ngrams
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
-from rnn_core.nn.language_model import LanguageModel, ModelConfig, parameter_shapes
+from rnn_core.nn.language_model import LanguageModel, parameter_shapes
 from rnn_core.parallel.threads import thread_count
 from rnn_core.runs import checkpoints, files, snapshots, tensors
 from rnn_core.runs.strict_json import parse_json
 from rnn_core.runs.tensors import Spec, Specs
-from rnn_core.training.loop import Plan, TrainingSettings, TrainingState, check_together, state_arrays
+from rnn_core.training.loop import Plan, TrainingState, state_arrays
 
 SCHEMA = 1
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{2,63}")

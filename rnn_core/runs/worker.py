@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from rnn_core.config import TrainingSettings, check_together
 from rnn_core.errors import CheckpointError, RunError, SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.parallel.threads import thread_count
@@ -54,10 +55,8 @@ from rnn_core.training.loop import (
     Plan,
     Started,
     StepDone,
-    TrainingSettings,
     TrainingState,
     Validating,
-    check_together,
     new_model,
     train,
 )

@@ -18,12 +18,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.services import library, sources, worker
-from rnn_core.data import TextSettings
-from rnn_core.nn.language_model import ModelConfig
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.runs import store as runs
 from rnn_core.runs.store import Run
 from rnn_core.runs.worker import work
-from rnn_core.training.loop import TrainingSettings
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 HOSTILE = "![x](http://127.0.0.1:9/leak.png) <img src=x> **bold** [a](b) :red[c] $d$"

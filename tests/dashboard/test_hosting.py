@@ -25,15 +25,13 @@ from dashboard.services import library, sources, worker
 from dashboard.state import session
 from dashboard.text import general as wording
 from dashboard.text import laboratory as wording_laboratory
-from rnn_core.data import TextSettings
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
-from rnn_core.nn.language_model import ModelConfig
 from rnn_core.parallel.threads import limited_threads
 from rnn_core.runs import memory
 from rnn_core.runs import store as runs
 from rnn_core.runs.store import Run, worker_alive
 from rnn_core.runs.worker import work
-from rnn_core.training.loop import TrainingSettings
 from tests.dashboard.conftest import APP, running_server
 from tests.dashboard.test_pages import button, texts
 

@@ -20,12 +20,11 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from dashboard.services import library
-from rnn_core.data import TextSettings, prepare_sentences
-from rnn_core.nn.language_model import ModelConfig
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.data import prepare_sentences
 from rnn_core.runs import store as runs
 from rnn_core.runs.store import Run
 from rnn_core.runs.worker import work
-from rnn_core.training.loop import TrainingSettings
 from tests.dashboard.conftest import Server, stop_trainings
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]

@@ -14,14 +14,12 @@ from dashboard.laboratory import cost, frames, looking
 from dashboard.services import sources, worker
 from dashboard.state import session
 from dashboard.text import laboratory as wording
-from rnn_core.data import TextSettings
-from rnn_core.nn.language_model import ModelConfig
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.runs import snapshots
 from rnn_core.runs import store as runs
 from rnn_core.runs.store import Run
 from rnn_core.runs.worker import work
 from rnn_core.training import loop as training
-from rnn_core.training.loop import TrainingSettings
 from tests.dashboard.conftest import HOSTILE
 from tests.dashboard.test_user_text import assert_only_plain_elements_show_it
 

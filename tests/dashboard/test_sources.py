@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.services import sources
-from rnn_core.data import TextSettings
+from rnn_core.config import TextSettings
 
 TEXT = "\n".join(
     f"the {animal} saw a {thing} and the {thing} ran"

@@ -1,4 +1,4 @@
-"""How a text becomes ids: the settings."""
+"""How a text becomes ids."""
 
 from __future__ import annotations
 

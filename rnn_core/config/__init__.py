@@ -1,0 +1,24 @@
+"""Every setting, declared once: of the text, the network, its training, and of drawing words from it."""
+
+from rnn_core.config.choices import CELLS, INITIALISATIONS, OPTIMIZERS, SCHEDULES, Choice, Choices
+from rnn_core.config.model import ModelConfig
+from rnn_core.config.sampling import SamplingSettings
+from rnn_core.config.text import TextSettings
+from rnn_core.config.training import BATCHINGS, CLIP_MODES, TrainingSettings, check_omega, check_together
+
+__all__ = [
+    "BATCHINGS",
+    "CELLS",
+    "CLIP_MODES",
+    "INITIALISATIONS",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "Choice",
+    "Choices",
+    "ModelConfig",
+    "SamplingSettings",
+    "TextSettings",
+    "TrainingSettings",
+    "check_omega",
+    "check_together",
+]
