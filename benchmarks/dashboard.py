@@ -32,7 +32,7 @@ import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from rnn_core.data import python_reference
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")

@@ -43,7 +43,7 @@ from dashboard.hosting import hosted as hosting  # noqa: E402
 from dashboard.state import session  # noqa: E402
 from dashboard.text import general as wording  # noqa: E402
 from rnn_core.parallel.threads import usable_cores  # noqa: E402
-from rnn_core.runs.store import Run, list_runs, worker_alive  # noqa: E402
+from rnn_core.runs import Run, list_runs, worker_alive  # noqa: E402
 
 PAGES = ("", "train", "gradients", "generate", "runs")
 STAY_SECONDS = (4.0, 12.0)

@@ -29,8 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tiny_runs import differences, ending, tiny_run  # noqa: E402
 
 from rnn_core.errors import UserError
-from rnn_core.runs import files
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run, files
 from rnn_core.runs.worker import work
 
 CALLS = ("open", "write", "fsync", "close", "rename", "unlink")

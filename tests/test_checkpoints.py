@@ -21,9 +21,8 @@ from hypothesis import strategies as st
 from tiny_runs import tiny_run
 
 from rnn_core.errors import CheckpointError
-from rnn_core.runs import checkpoints, files
+from rnn_core.runs import Run, checkpoints, files
 from rnn_core.runs.checkpoints import load_newest, save
-from rnn_core.runs.store import Run
 from rnn_core.runs.tensors import Spec, encode_tensors, read_tensors, specs_of, write_tensors
 from rnn_core.runs.worker import work
 
@@ -192,7 +191,8 @@ READ_ALL_UNDER_A_LIMIT = """
 import resource, sys, time
 from pathlib import Path
 from rnn_core.errors import CheckpointError
-from rnn_core.runs.store import Run, checkpoint_specs
+from rnn_core.runs import Run
+from rnn_core.runs.layout import checkpoint_specs
 from rnn_core.runs import checkpoints
 
 folder = Path(sys.argv[1])

@@ -19,7 +19,7 @@ from tiny_runs import alive, differences, ending, tiny_run, wait_for
 
 from rnn_core.cli.main import main
 from rnn_core.data import agreement_sentences
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run
 
 SMALL = ["--hidden", "8", "--batch", "8", "--sentences", "lines"]
 

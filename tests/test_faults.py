@@ -32,12 +32,12 @@ from streamlit.testing.v1 import AppTest
 from dashboard.services import library, worker
 from dashboard.state import session
 from dashboard.text import general as wording
+from rnn_core import runs
 from rnn_core.cli.main import main
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.errors import RunError, SettingsError
-from rnn_core.runs import checkpoints, memory, tensors
-from rnn_core.runs import store as runs
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run, checkpoints, memory, tensors
+from rnn_core.runs.creation import STAGING
 from rnn_core.runs.worker import work
 from tests.tiny_runs import tiny_corpus, tiny_run
 
@@ -438,7 +438,7 @@ def test_a_full_disk_while_a_run_is_made_leaves_a_sentence_and_nothing_else(size
     assert result.returncode == 2, result.stderr
     assert FULL in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
-    assert not [path for path in place.rglob("*") if path.name.startswith(runs.tempfile.template)]
+    assert not [path for path in place.rglob("*") if path.name.startswith(STAGING)]
     if (place / "run").exists():  # It was made whole; its training stopped, and goes on when there is space.
         assert main(["resume", str(place / "run"), "--steps", "1", "--quiet"]) == 0
 

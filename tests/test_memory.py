@@ -13,8 +13,7 @@ import pytest
 
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus, prepare_sentences
-from rnn_core.runs import memory
-from rnn_core.runs.store import create_run
+from rnn_core.runs import create_run, memory
 
 # VmHWM and not getrusage's ru_maxrss: the latter counts the parent, which is this large process, up to the exec.
 # The members of a team are measured before they end. (What they share is counted in each.)

@@ -19,9 +19,9 @@ from rnn_core.config import TextSettings
 from rnn_core.data import agreement_items, agreement_sentences, prepare_sentences
 from rnn_core.diagnostics import agreement_accuracy
 from rnn_core.errors import RunError, SettingsError, UserError
+from rnn_core.runs import Run
 from rnn_core.runs import race as races
 from rnn_core.runs.race import agreement_items_of, race
-from rnn_core.runs.store import Run
 from rnn_core.runs.worker import Outcome, work
 from rnn_core.training import loop as training
 from rnn_core.training.loop import StepDone

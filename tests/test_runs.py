@@ -28,12 +28,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tiny_runs import Workers, alive, differences, ending, tiny_corpus, tiny_run, wait_for
 
+from rnn_core import runs
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.errors import RunError, SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.runs import checkpoints, files
-from rnn_core.runs import store as runs
-from rnn_core.runs.store import Run, create_run, delete_run, list_runs, new_run_id, rename_run, run_folder, zip_run
+from rnn_core.runs import (
+    Run,
+    checkpoints,
+    create_run,
+    delete_run,
+    files,
+    list_runs,
+    new_run_id,
+    rename_run,
+    run_config,
+    run_folder,
+    zip_run,
+)
 from rnn_core.runs.worker import Limits, work
 from rnn_core.training.loop import Event, StepDone, new_model
 
@@ -208,8 +219,8 @@ def test_a_run_of_an_older_schema_is_migrated_step_by_step(tmp_path: Path, monke
     def to_three(values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "name": values["label"]}
 
-    monkeypatch.setattr(runs, "SCHEMA", 3)
-    monkeypatch.setattr(runs, "MIGRATIONS", {1: to_two, 2: to_three})
+    monkeypatch.setattr(run_config, "SCHEMA", 3)
+    monkeypatch.setattr(run_config, "MIGRATIONS", {1: to_two, 2: to_three})
     assert Run.open(tmp_path / "run").config.name == made.config.name
     work(tmp_path / "run", steps=1)
     assert json.loads(path.read_text())["schema"] == 3

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from tiny_runs import differences, ending, tiny_run
 
 from rnn_core.errors import CheckpointError
-from rnn_core.runs import snapshots
-from rnn_core.runs.store import delete_run
+from rnn_core.runs import delete_run, snapshots
 from rnn_core.runs.worker import work
 from rnn_core.training import loop as training
 from rnn_core.training.loop import HorizonMeasured

@@ -16,8 +16,8 @@ import numpy as np
 
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus, agreement_sentences, prepare_sentences
-from rnn_core.runs import checkpoints
-from rnn_core.runs.store import Run, checkpoint_specs, create_run
+from rnn_core.runs import Run, checkpoints, create_run
+from rnn_core.runs.layout import checkpoint_specs
 from rnn_core.runs.worker import work
 
 # Events that the settings alone decide; the others come by the clock, or from people.

@@ -23,7 +23,7 @@ from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import UserError
-from rnn_core.runs.store import Run, RunConfig
+from rnn_core.runs import Run, RunConfig
 
 if TYPE_CHECKING:
     # Charts and tables take a second to import: the first page can be read before anyone needs them.

@@ -39,8 +39,7 @@ from rnn_core.config import ModelConfig, TrainingSettings
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 from rnn_core.parallel.threads import limited_threads, usable_cores
-from rnn_core.runs import memory
-from rnn_core.runs.store import RUN_ID, Run, delete_run, disk_error, worker_alive
+from rnn_core.runs import RUN_ID, Run, delete_run, disk_error, memory, worker_alive
 from rnn_core.training.loop import Plan
 
 VARIABLE = "SEE_BPTT_HOSTED"

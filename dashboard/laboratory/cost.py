@@ -17,7 +17,7 @@ from dashboard.state import session
 from dashboard.state.history import History
 from dashboard.text import laboratory as wording
 from rnn_core.data import Vocabulary, detokenize
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run
 
 SPIKE = frames.key("spike")
 SPIKES = 6

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dashboard.laboratory import frames, pace
 from dashboard.laboratory.subject import Subject
 from dashboard.state import session
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run
 
 ASKED, ASKED_OF, MOMENT = frames.key("asked"), frames.key("asked of"), frames.key("moment")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run
 
 LOOK_SECONDS = 4.0
 SHARE = 0.01

@@ -28,7 +28,7 @@ from rnn_core.diagnostics import (
     WhoMattered,
 )
 from rnn_core.randomness import stream
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run
 from rnn_core.training.loop import HorizonMeasured, batch_of_step, probe_batch
 
 EXPONENTS = 12

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from dashboard.hosting import hosted as hosting
 from dashboard.state import session
+from rnn_core import runs
 from rnn_core.errors import RunError
-from rnn_core.runs import store as runs
-from rnn_core.runs.store import Run, RunSummary
+from rnn_core.runs import Run, RunSummary
 
 ROOT_VARIABLE = "SEE_BPTT_RUNS"
 

@@ -7,8 +7,7 @@ from functools import lru_cache
 
 from rnn_core.data import UNKNOWN_ID, Vocabulary, detokenize, tokenize
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.runs import checkpoints
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run, checkpoints
 
 WELL_KNOWN = 0.6
 """Share of a sentence's words that a network should know for its gradients to be worth looking at."""

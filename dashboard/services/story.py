@@ -19,8 +19,8 @@ from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import START, PreparedCorpus, agreement_items, agreement_sentences, batches, prepare_sentences
 from rnn_core.diagnostics import agreement_accuracy, gradient_flow, lag_ledger
+from rnn_core.runs import Run, RunConfig
 from rnn_core.runs.race import agreement_items_of
-from rnn_core.runs.store import Run, RunConfig
 
 TEXT = TextSettings()
 SENTENCES = 2000

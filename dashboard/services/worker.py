@@ -21,11 +21,11 @@ from pathlib import Path
 from dashboard.hosting import hosted as hosting
 from dashboard.hosting.hosted import Caps
 from dashboard.services import library, racing
+from rnn_core import runs
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import RunError, UserError
-from rnn_core.runs import store as runs
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run
 
 LOG = "worker.log"
 NICENESS = 5

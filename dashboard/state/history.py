@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dashboard.charts.thinning import thin
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run
 from rnn_core.training.loop import HorizonMeasured
 
 ROWS_A_READ = 50_000

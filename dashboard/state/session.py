@@ -22,7 +22,7 @@ from dashboard.state.history import History
 from rnn_core.config import TextSettings
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import UserError
-from rnn_core.runs.store import RUN_ID, Run
+from rnn_core.runs import RUN_ID, Run
 
 _CORPUS, _NOTICE, _HISTORY = "prepared corpus", "notice", "history"
 _UPLOAD, _ENCODING, _ASKED_FOR = "kept upload", "chosen encoding", "asked for"

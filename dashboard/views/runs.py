@@ -14,9 +14,9 @@ from dashboard.hosting import hosted as hosting
 from dashboard.services import library
 from dashboard.state import session
 from dashboard.text import general as wording
+from rnn_core import runs
 from rnn_core.errors import UserError
-from rnn_core.runs import store as runs
-from rnn_core.runs.store import Run, RunStatus, RunSummary
+from rnn_core.runs import Run, RunStatus, RunSummary
 from rnn_core.training.evaluation import perplexity
 
 PAGE = "runs"

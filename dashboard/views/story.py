@@ -17,7 +17,7 @@ from dashboard.state import session
 from dashboard.text import general as common_wording
 from dashboard.text import stories as wording
 from rnn_core.errors import UserError
-from rnn_core.runs.store import Run, RunStatus
+from rnn_core.runs import Run, RunStatus
 
 PAGE = "story"
 CHAPTER = session.key(PAGE, "chapter")

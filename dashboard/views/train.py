@@ -17,8 +17,7 @@ from dashboard.text import general as wording
 from rnn_core.config import ModelConfig, TrainingSettings, check_together
 from rnn_core.errors import UserError
 from rnn_core.nn.language_model import parameter_shapes
-from rnn_core.runs import memory
-from rnn_core.runs.store import Run, RunStatus
+from rnn_core.runs import Run, RunStatus, memory
 from rnn_core.training.evaluation import perplexity
 from rnn_core.training.loop import Plan, goes_on_exactly
 

@@ -50,9 +50,8 @@ from rnn_core.diagnostics import gradient_flow
 from rnn_core.errors import CorpusError, DivergenceError, EncodingError, RunError, SettingsError, UserError
 from rnn_core.interop.pytorch import load_tutorial_model, to_torch_state_dict
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.runs import memory, tensors
+from rnn_core.runs import Run, create_run, disk_error, memory, tensors
 from rnn_core.runs.race import race
-from rnn_core.runs.store import Run, create_run, disk_error
 from rnn_core.runs.worker import Limits, Outcome, work
 from rnn_core.training.evaluation import evaluate, perplexity
 from rnn_core.training.loop import Event, LearningRateChanged, Started, StepDone, Validated

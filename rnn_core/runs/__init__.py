@@ -1,1 +1,50 @@
-"""A run is a folder: its store, its checkpoints, and the process that trains it."""
+"""A run is a folder: settings, vocabulary, corpus, weights and history of one training.
+
+    runs/<id>/  config.json         schema, name, settings, facts about the corpus
+                vocabulary.json     the words, in the order of their ids
+                corpus.safetensors  train_ids, train_offsets, valid_ids, valid_offsets
+                model.safetensors   the newest checkpoint; model-<step>.safetensors are the two before it
+                weights-<step>.safetensors  weights alone, at moments along the way (see `snapshots`)
+                events.sqlite       metrics, events, requests, status (WAL: one writer, many readers)
+                lock                flock'ed by the one worker that may write
+
+Training is a process of its own (`worker.work`, behind `see-bptt resume DIR`). Everybody else opens the folder as a
+`Run`, reads what is new, and leaves requests. So whoever looks can come, go, and crash without touching the training.
+
+A worker that dies leaves its lock free: that, and not a silent heartbeat, is what `RunStatus.state == "dead"` means.
+"""
+
+from rnn_core.runs.archive import zip_run
+from rnn_core.runs.changes import delete_run, lengthen_run, rename_run
+from rnn_core.runs.creation import create_run
+from rnn_core.runs.database import METRICS
+from rnn_core.runs.listing import RunSummary, list_runs
+from rnn_core.runs.lock import locked, worker_alive
+from rnn_core.runs.paths import RUN_ID, new_run_id, run_folder
+from rnn_core.runs.reading import disk_error
+from rnn_core.runs.run import REQUESTS, Run
+from rnn_core.runs.run_config import CorpusFacts, RunConfig
+from rnn_core.runs.status import RunStatus, State
+
+__all__ = [
+    "METRICS",
+    "REQUESTS",
+    "RUN_ID",
+    "CorpusFacts",
+    "Run",
+    "RunConfig",
+    "RunStatus",
+    "RunSummary",
+    "State",
+    "create_run",
+    "delete_run",
+    "disk_error",
+    "lengthen_run",
+    "list_runs",
+    "locked",
+    "new_run_id",
+    "rename_run",
+    "run_folder",
+    "worker_alive",
+    "zip_run",
+]

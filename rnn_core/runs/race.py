@@ -20,7 +20,7 @@ from rnn_core.data import AGREEMENT, AgreementItem, PreparedCorpus
 from rnn_core.diagnostics import agreement_accuracy
 from rnn_core.errors import SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.runs.store import Run, locked
+from rnn_core.runs import Run, locked
 from rnn_core.runs.worker import Limits, Outcome, StopSignals, Worker
 from rnn_core.training.loop import Event, measured_horizon
 

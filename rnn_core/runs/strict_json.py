@@ -22,3 +22,7 @@ def parse_json(data: bytes) -> Any:
         return json.loads(data.decode("utf-8"), object_pairs_hook=no_duplicates, parse_constant=no_constants)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def json_bytes(values: Any) -> bytes:
+    return (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")

@@ -28,24 +28,20 @@ from rnn_core.errors import CheckpointError, RunError, SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.parallel.threads import thread_count
 from rnn_core.runs import checkpoints, snapshots
-from rnn_core.runs.store import (
-    METRICS,
-    Run,
-    State,
+from rnn_core.runs.database import METRICS, connect, create_tables, drop_old_requests, explained
+from rnn_core.runs.layout import (
     checkpoint_arrays,
     checkpoint_specs,
     checkpoint_state,
-    connect,
-    create_tables,
-    disk_error,
-    drop_old_requests,
-    explained,
-    locked,
     named_parameters,
     parameter_specs,
     parameters_of,
-    write_config,
 )
+from rnn_core.runs.lock import locked
+from rnn_core.runs.reading import disk_error
+from rnn_core.runs.run import Run
+from rnn_core.runs.run_config import write_config
+from rnn_core.runs.status import State
 from rnn_core.training.evaluation import perplexity
 from rnn_core.training.loop import (
     Diverged,

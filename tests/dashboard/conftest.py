@@ -18,9 +18,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.services import library, sources, worker
+from rnn_core import runs
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
-from rnn_core.runs import store as runs
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run
 from rnn_core.runs.worker import work
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"

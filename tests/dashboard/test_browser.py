@@ -15,7 +15,7 @@ from dashboard.text import general as wording
 from dashboard.text import stories as wording_stories
 from rnn_core.data import agreement_sentences
 from rnn_core.reference import by_hand, tutorial
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run
 from tests.dashboard.conftest import Server, stop_trainings
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]

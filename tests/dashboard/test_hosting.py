@@ -25,12 +25,11 @@ from dashboard.services import library, sources, worker
 from dashboard.state import session
 from dashboard.text import general as wording
 from dashboard.text import laboratory as wording_laboratory
+from rnn_core import runs
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 from rnn_core.parallel.threads import limited_threads
-from rnn_core.runs import memory
-from rnn_core.runs import store as runs
-from rnn_core.runs.store import Run, worker_alive
+from rnn_core.runs import Run, memory, worker_alive
 from rnn_core.runs.worker import work
 from tests.dashboard.conftest import APP, running_server
 from tests.dashboard.test_pages import button, texts

@@ -20,10 +20,10 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from dashboard.services import library
+from rnn_core import runs
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import prepare_sentences
-from rnn_core.runs import store as runs
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run
 from rnn_core.runs.worker import work
 from tests.dashboard.conftest import Server, stop_trainings
 

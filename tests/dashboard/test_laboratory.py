@@ -14,10 +14,9 @@ from dashboard.laboratory import cost, frames, looking
 from dashboard.services import sources, worker
 from dashboard.state import session
 from dashboard.text import laboratory as wording
+from rnn_core import runs
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
-from rnn_core.runs import snapshots
-from rnn_core.runs import store as runs
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run, snapshots
 from rnn_core.runs.worker import work
 from rnn_core.training import loop as training
 from tests.dashboard.conftest import HOSTILE

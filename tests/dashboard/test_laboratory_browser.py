@@ -16,8 +16,7 @@ from playwright.sync_api import Download, Locator, Page, TimeoutError, expect
 
 from dashboard.laboratory import pace
 from dashboard.services import library, worker
-from rnn_core.runs import snapshots
-from rnn_core.runs.store import Run
+from rnn_core.runs import Run, snapshots
 from tests.dashboard.conftest import Server, stop_trainings
 from tests.dashboard.test_laboratory import make, train
 

@@ -12,8 +12,8 @@ from streamlit.testing.v1 import AppTest
 from dashboard.services import worker
 from dashboard.state import session
 from dashboard.text import general as wording
-from rnn_core.runs import store as runs
-from rnn_core.runs.store import Run
+from rnn_core import runs
+from rnn_core.runs import Run
 from rnn_core.runs.worker import work
 
 PAGES = ["corpus", "train", "gradients", "generate", "runs"]

@@ -22,14 +22,14 @@ from dashboard.charts import story as story_charts
 from dashboard.services import racing, story, worker
 from dashboard.state import session
 from dashboard.text import stories as wording
+from rnn_core import runs
 from rnn_core.config import ModelConfig, TrainingSettings
 from rnn_core.data import agreement_items
 from rnn_core.diagnostics import agreement_accuracy, gradient_flow
 from rnn_core.reference import by_hand
 from rnn_core.reference.by_hand import ASKED, SENTENCE, TARGETS, WORDS
-from rnn_core.runs import store as runs
+from rnn_core.runs import Run
 from rnn_core.runs.race import AgreementMeasured
-from rnn_core.runs.store import Run
 from rnn_core.runs.worker import work
 from rnn_core.training import loop as training
 from tests.dashboard.conftest import HOSTILE

@@ -49,7 +49,7 @@ def test_starting_twice_starts_one_process(new_run):
 def test_a_training_outlives_the_server_that_started_it(new_run):
     run = new_run(epochs=100_000)
     server = (
-        "from dashboard.services import worker; from rnn_core.runs.store import Run; "
+        "from dashboard.services import worker; from rnn_core.runs import Run; "
         f"worker.start(Run.open({str(run.folder)!r}))"
     )
     subprocess.run([sys.executable, "-c", server], check=True, timeout=60)

@@ -46,7 +46,7 @@ sys.path.insert(0, str(HERE.parent.parent))
 
 from rnn_core import LanguageModel, ModelConfig, from_torch_state_dict, to_torch_state_dict  # noqa: E402
 from rnn_core.cli.main import main as command_line  # noqa: E402
-from rnn_core.runs.store import Run  # noqa: E402
+from rnn_core.runs import Run  # noqa: E402
 
 WORDS, HIDDEN, EMBEDDING, STEPS, BATCH = 6, 3, 2, 5, 3
 LENGTHS = torch.tensor([3, 5, 1])

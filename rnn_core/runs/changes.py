@@ -1,0 +1,54 @@
+"""Renaming, lengthening and deleting a run."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+from rnn_core.config import TrainingSettings, check_together
+from rnn_core.errors import RunError
+from rnn_core.runs.lock import locked
+from rnn_core.runs.paths import OWN_FILES
+from rnn_core.runs.reading import disk_error
+from rnn_core.runs.run import Run
+from rnn_core.runs.run_config import clean_name, write_config
+
+
+def rename_run(folder: str | Path, name: str) -> None:
+    """Give a run another name; its id, and links to it, stay."""
+    run = Run.open(folder)
+    try:
+        write_config(run.folder, dataclasses.replace(run.config, name=clean_name(name)))
+    except OSError as error:
+        raise disk_error(error, run.folder) from error
+
+
+def lengthen_run(folder: str | Path, training: TrainingSettings) -> Run:
+    """Give a run that nobody trains these settings, which have a later end; whoever resumes it trains until then."""
+    run = Run.open(folder)
+    check_together(run.config.model, training)
+    with locked(run.folder):
+        longer = dataclasses.replace(run.config, training=training)
+        try:
+            write_config(run.folder, longer)
+        except OSError as error:
+            raise disk_error(error, run.folder) from error
+    return Run(run.folder, longer)
+
+
+def delete_run(folder: str | Path) -> None:
+    """Delete a run's own files, and its folder if nothing else is in it. Raises RunError while a worker is at work."""
+    folder = Path(folder)
+    if folder.is_symlink() or not (folder / "config.json").exists():
+        raise RunError("there is no such run; it may have been deleted already.")
+    with locked(folder):
+        try:
+            # First what makes it a run: whatever happens next, nobody sees half of one.
+            for path in [folder / "config.json", *folder.iterdir()]:
+                if OWN_FILES.fullmatch(path.name) and (path.is_file() or path.is_symlink()):
+                    path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        except OSError as error:
+            raise disk_error(error, folder) from error

@@ -1,0 +1,123 @@
+"""Making a run's folder, which appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings, check_together
+from rnn_core.data import PreparedCorpus, ngrams
+from rnn_core.errors import CorpusError, RunError, SettingsError
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.runs import checkpoints, files, layout, tensors
+from rnn_core.runs.database import connect, create_tables
+from rnn_core.runs.reading import disk_error
+from rnn_core.runs.run import Run
+from rnn_core.runs.run_config import SCHEMA, CorpusFacts, RunConfig, clean_name, write_config
+from rnn_core.runs.strict_json import json_bytes
+from rnn_core.training.loop import Plan, TrainingState
+
+STAGING = ".new-run-"  # how the name of a folder begins that is being filled
+
+
+def create_run(
+    folder: str | Path,
+    name: str,
+    corpus: PreparedCorpus,
+    model: ModelConfig,
+    training: TrainingSettings,
+    text: TextSettings,
+    weights: dict[str, NDArray[Any]] | None = None,
+) -> Run:
+    """Make a run's folder; it appears whole or not at all. Training begins with `work`.
+
+    `weights` to begin from, instead of fresh ones: `LanguageModel.params` of a network with these settings. Raises
+    SettingsError for settings that make no sense, RunError where the folder is in use or cannot be written.
+    """
+    folder = Path(folder)
+    check_together(model, training)
+    text.validate()
+    if model.vocabulary_size != len(corpus.vocabulary):
+        raise SettingsError(
+            f"the network has {model.vocabulary_size} words and the corpus {len(corpus.vocabulary)}; "
+            "set the network's vocabulary size to the corpus's."
+        )
+    if not corpus.train:
+        raise CorpusError("the corpus has no sentence to train on; give a longer text.")
+    config = RunConfig(SCHEMA, clean_name(name or corpus.name), time.time(), model, training, text, _facts_of(corpus))
+    _check_free(folder)
+    try:
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder.absolute().parent))
+        try:
+            _fill(staging, config, corpus, weights)
+            os.replace(staging, folder)
+            files.fsync_folder(folder.absolute().parent)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise disk_error(error, folder) from error
+    return Run(folder, config)
+
+
+def _facts_of(corpus: PreparedCorpus) -> CorpusFacts:
+    size = len(corpus.vocabulary)
+    return CorpusFacts(
+        name=corpus.name,
+        train_sentences=len(corpus.train),
+        train_tokens=sum(map(len, corpus.train)) - len(corpus.train),
+        valid_sentences=len(corpus.valid),
+        valid_tokens=sum(map(len, corpus.valid)) - len(corpus.valid),
+        uniform_nats=math.log(size),
+        unigram_nats=ngrams.mean_nats(ngrams.Unigram(corpus.train, size), corpus.valid or corpus.train),
+        report=corpus.report.to_json(),
+    )
+
+
+def _check_free(folder: Path) -> None:
+    """Raises RunError for a folder that has something in it."""
+    if folder.is_dir() and any(folder.iterdir()):
+        if (folder / "config.json").exists():
+            raise RunError(
+                f"{folder} holds a run already; `resume {folder}` goes on with it, or choose another folder."
+            )
+        raise RunError(f"{folder} is not empty; choose a new folder for the run.")
+
+
+def _fill(folder: Path, config: RunConfig, corpus: PreparedCorpus, weights: dict[str, NDArray[Any]] | None) -> None:
+    """Write every file of a new run."""
+    folder.chmod(0o777 & ~_umask())
+    write_config(folder, config)
+    files.atomic_write(folder / "vocabulary.json", [json_bytes(corpus.vocabulary.to_json())])
+    arrays = {**layout.flattened("train", corpus.train), **layout.flattened("valid", corpus.valid)}
+    tensors.write_tensors(folder / "corpus.safetensors", arrays, {"schema": str(SCHEMA)})
+    if weights is not None:
+        _write_first_checkpoint(folder, config, weights)
+    (folder / "lock").touch()
+    with contextlib.closing(connect(folder, "rwc")) as history:
+        create_tables(history)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _write_first_checkpoint(folder: Path, config: RunConfig, weights: dict[str, NDArray[Any]]) -> None:
+    params = {name: value.astype(np.float32) for name, value in weights.items()}
+    plan = Plan.of(config.training, config.corpus.train_sentences, config.corpus.train_tokens)
+    state = TrainingState.fresh(LanguageModel(config.model, params=params), config.training, plan)
+    checkpoints.save(
+        folder, 0, layout.checkpoint_arrays(params, state), layout.checkpoint_state(state, last_event=0), None
+    )

@@ -1,0 +1,75 @@
+"""The arrays of a run's safetensors files: which there must be, and how they are taken apart again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_core.config import ModelConfig
+from rnn_core.errors import RunError
+from rnn_core.nn.language_model import parameter_shapes
+from rnn_core.parallel.threads import thread_count
+from rnn_core.runs.run_config import CorpusFacts, RunConfig
+from rnn_core.runs.tensors import Spec, Specs
+from rnn_core.training.loop import Plan, TrainingState, state_arrays
+
+
+def flattened(part: str, sentences: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    ids = np.concatenate(sentences) if sentences else np.zeros(0, np.int32)
+    offsets = np.cumsum([0, *map(len, sentences)])
+    return {f"{part}_ids": ids.astype("<i4"), f"{part}_offsets": offsets.astype("<i8")}
+
+
+def corpus_specs(facts: CorpusFacts) -> dict[str, Spec]:
+    specs = {}
+    for part, sentences, tokens in (
+        ("train", facts.train_sentences, facts.train_tokens),
+        ("valid", facts.valid_sentences, facts.valid_tokens),
+    ):
+        specs[f"{part}_ids"] = Spec(np.dtype("<i4"), (tokens + sentences,))
+        specs[f"{part}_offsets"] = Spec(np.dtype("<i8"), (sentences + 1,))
+    return specs
+
+
+def sentences_of(ids: NDArray[Any], offsets: NDArray[Any], vocabulary_size: int) -> list[NDArray[Any]]:
+    whole = offsets[0] == 0 and offsets[-1] == len(ids) and (np.diff(offsets) >= 2).all()
+    if not whole or (len(ids) and not (ids.min() >= 0 and ids.max() < vocabulary_size)):
+        raise RunError("corpus.safetensors is damaged: its sentences make no sense.")
+    return [ids[start:stop] for start, stop in zip(offsets[:-1], offsets[1:], strict=True)]
+
+
+def checkpoint_specs(config: RunConfig) -> Specs:
+    """Every array that a checkpoint of this run must hold, with type and shape."""
+    plan = Plan.of(config.training, config.corpus.train_sentences, config.corpus.train_tokens)
+    specs = parameter_specs(config.model)
+    for name, (kind, shape) in state_arrays(config.model, config.training, plan).items():
+        specs[name] = Spec(np.dtype(kind), shape)
+    return specs
+
+
+def parameter_specs(model: ModelConfig) -> dict[str, Spec]:
+    """The weights among them."""
+    return {f"model/{name}": Spec(np.dtype("<f4"), shape) for name, shape in parameter_shapes(model).items()}
+
+
+def named_parameters(params: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The network's parameters under the names that files have for them; the way back is `parameters_of`."""
+    return {f"model/{name}": value for name, value in params.items()}
+
+
+def checkpoint_arrays(params: Mapping[str, NDArray[Any]], state: TrainingState) -> dict[str, NDArray[Any]]:
+    """The arrays of a checkpoint, as `checkpoint_specs` lists them."""
+    return named_parameters(params) | state.arrays()
+
+
+def checkpoint_state(state: TrainingState, last_event: int) -> dict[str, Any]:
+    """The counters of a checkpoint; the last event that happened before it; the threads whose bits it has."""
+    return {"training": state.to_json(), "history": {"event_id": last_event}, "threads": thread_count()}
+
+
+def parameters_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The network's parameters among a checkpoint's arrays."""
+    return {name.removeprefix("model/"): value for name, value in arrays.items() if name.startswith("model/")}

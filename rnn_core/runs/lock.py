@@ -1,0 +1,51 @@
+"""The lock of a run: held by the one process that may write it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rnn_core.errors import RunError
+from rnn_core.runs.reading import disk_error
+
+
+def worker_alive(folder: Path) -> bool:
+    """Whether a process holds the run's lock. Exact at once after a kill: the kernel frees a dead process's locks."""
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run's lock. Raises RunError where another process has it."""
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        raise disk_error(error, folder) from error
+    try:
+        for attempt in range(40):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            # Whoever asks `worker_alive` holds it for microseconds; a worker, for as long as it lives.
+            time.sleep(0.005 * (attempt > 0))
+        else:
+            raise RunError("a training is at work on this run already; watch it, or stop it first.")
+        yield
+    finally:
+        os.close(descriptor)

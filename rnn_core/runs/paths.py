@@ -1,0 +1,34 @@
+"""Names: of runs, and of the files that belong to one."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from pathlib import Path
+
+from rnn_core.errors import RunError
+
+RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{2,63}")
+
+
+# Files that belong to a run; whatever else lies in its folder is somebody's own.
+OWN_FILES = re.compile(
+    r"(config\.json|vocabulary\.json|corpus\.safetensors|(model(-\d{1,18})?|weights-\d{1,18})\.safetensors)(\.tmp)?"
+    r"|events\.sqlite(-wal|-shm|-journal)?|lock|worker\.log|owner"
+)
+
+
+def new_run_id() -> str:
+    """A name for a folder that nobody can guess: 80 random bits, after the day, so that folders sort by age."""
+    return f"{time.strftime('%Y%m%d')}-{secrets.token_hex(10)}"
+
+
+def run_folder(root: str | Path, run_id: str) -> Path:
+    """The folder of the run `run_id`, which may come from a link: nothing but an id of ours gets to the file system."""
+    if not RUN_ID.fullmatch(run_id):
+        raise RunError("this is not the name of a run; it has 3 to 64 small letters, digits and hyphens.")
+    folder = Path(root) / run_id
+    if folder.is_symlink() or not folder.is_dir():
+        raise RunError("there is no such run; it may have been deleted.")
+    return folder

@@ -1,0 +1,195 @@
+"""A run's folder, as everybody but its worker sees it."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnn_core.data import CorpusReport, PreparedCorpus, Vocabulary
+from rnn_core.errors import RunError
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.runs import checkpoints, database, layout, run_config, snapshots
+from rnn_core.runs.database import METRICS, STATUS_COLUMNS
+from rnn_core.runs.lock import worker_alive
+from rnn_core.runs.reading import read_json
+from rnn_core.runs.run_config import RunConfig
+from rnn_core.runs.status import RunStatus, State
+from rnn_core.runs.tensors import read_tensors
+
+REQUESTS = ("pause", "resume", "step", "stop", "learning_rate")
+
+
+class Run:
+    """A run's folder, as everybody but its worker sees it. Cheap to open; holds no file open between calls.
+
+    Reading goes on while a worker writes. Every method raises RunError where the folder is damaged.
+    """
+
+    def __init__(self, folder: Path, config: RunConfig) -> None:
+        self.folder, self.config = folder, config
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """Raises RunError where there is no run, it is damaged, or a newer version of this program made it."""
+        folder = Path(folder)
+        try:
+            (folder / "config.json").lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise RunError(
+                f"{folder} is not a run: it has no config.json. Begin one with `train CORPUS --run {folder}`."
+            ) from None
+        except OSError as error:
+            raise RunError(f"{folder} cannot be read: {error.strerror}.") from None
+        return cls(folder, run_config.config_from_json(read_json(folder / "config.json")))
+
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary.from_json(read_json(self.folder / "vocabulary.json"))
+
+    def corpus(self) -> PreparedCorpus:
+        """The sentences as the network sees them. Needs neither the original text nor a tokenizer."""
+        facts = self.config.corpus
+        vocabulary = self.vocabulary()
+        arrays, _ = read_tensors(self.folder / "corpus.safetensors", layout.corpus_specs(facts))
+        train = layout.sentences_of(arrays["train_ids"], arrays["train_offsets"], len(vocabulary))
+        valid = layout.sentences_of(arrays["valid_ids"], arrays["valid_offsets"], len(vocabulary))
+        report = CorpusReport.from_json(facts.report)
+        return PreparedCorpus(vocabulary=vocabulary, train=train, valid=valid, name=facts.name, report=report)
+
+    def load_model(self, step: int | None = None) -> LanguageModel:
+        """The network at its newest checkpoint, or at one of `moments()`. Raises RunError if there is none yet."""
+        return self.load_model_and_step(step)[0]
+
+    def load_model_and_step(self, step: int | None = None) -> tuple[LanguageModel, int]:
+        """As `load_model`, and the step that the weights are of."""
+        specs = layout.checkpoint_specs(self.config)
+        if step is not None and step in snapshots.steps(self.folder):
+            arrays = snapshots.load(self.folder, step, layout.parameter_specs(self.config.model))
+            return LanguageModel(self.config.model, params=layout.parameters_of(arrays)), step
+        if step is None:
+            checkpoint = checkpoints.load_newest(self.folder, specs)
+        else:
+            paths = [path for path in checkpoints.candidates(self.folder) if checkpoints.step_of(path) == step]
+            checkpoint = checkpoints.load(paths[0], specs) if paths else None
+        if checkpoint is None:
+            which = "no weights yet" if step is None else f"no weights of step {step}"
+            raise RunError(f"this run has {which}; start its training, or wait for the first checkpoint.")
+        return LanguageModel(self.config.model, params=layout.parameters_of(checkpoint.arrays)), checkpoint.step
+
+    def checkpoint_steps(self) -> list[int]:
+        """The steps whose weights are in the folder, ascending."""
+        steps = {checkpoints.step_of(path) for path in checkpoints.candidates(self.folder)}
+        return sorted(step for step in steps if step is not None)
+
+    def moments(self) -> list[int]:
+        """The steps whose weights can be looked at, ascending: checkpoints and the lighter snapshots."""
+        return sorted({*self.checkpoint_steps(), *snapshots.steps(self.folder)})
+
+    def metrics(self, after_step: int = 0, limit: int | None = None, stride: int = 1) -> dict[str, NDArray[Any]]:
+        """One row for each training step above `after_step`, ascending, as arrays (rows,) under the names in METRICS.
+
+        `stride=k` keeps the steps that k divides; `limit` the first so many rows.
+        """
+        query = f"SELECT {', '.join(METRICS)} FROM metrics WHERE step > ? AND step % ? = 0 ORDER BY step LIMIT ?"
+        with database.reading(self.folder) as history:
+            rows = history.execute(query, (after_step, stride, -1 if limit is None else limit)).fetchall()
+            columns = zip(*rows, strict=True) if rows else [()] * len(METRICS)
+            return {name: np.array(column, METRICS[name]) for name, column in zip(METRICS, columns, strict=True)}
+
+    def events(self, after_id: int = 0, kinds: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Events with an id above `after_id`, in order: dicts with id, step, time (unix seconds), kind, and the
+        payload's keys.
+
+        Kinds from the training: validated, epoch_done, learning_rate_changed, sampled, horizon_measured, diverged,
+        finished (keys: the fields of the class of that name in `training`). From the worker: started, paused, resumed,
+        stopped, checkpoint_rejected, threads_changed. From a race: agreement_measured. After a kill, events and metrics
+        beyond the checkpoint are taken back; ids go on.
+        """
+        query = "SELECT id, step, time, kind, payload FROM events WHERE id > ?"
+        query += f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds is not None else ""
+        with database.reading(self.folder) as history:
+            rows = history.execute(query + " ORDER BY id", (after_id, *(kinds or ()))).fetchall()
+            return [
+                {**json.loads(payload), "id": id, "step": step, "time": at, "kind": kind}
+                for id, step, at, kind, payload in rows
+            ]
+
+    def status(self) -> RunStatus:
+        row = self._status_row()
+        if row["state"] in ("running", "paused") and not worker_alive(self.folder):
+            # The lock was free just now. A worker that ended in good order wrote its last word before it let go, so a
+            # second look sees that; an unchanged "running" of the same process was written by one that is dead.
+            again = self._status_row()
+            if again["state"] in ("running", "paused") and again["pid"] == row["pid"]:
+                again |= {
+                    "state": "dead",
+                    "message": "its process ended without a word (killed, or the power went); resume it to go on "
+                    f"from step {again['checkpoint_step'] or 0}.",
+                }
+            row = again
+        state, pid, heartbeat = row["state"], row["pid"], row.pop("heartbeat")
+        row["pid"] = pid if state in ("running", "paused") else None
+        row.pop("watched")
+        return RunStatus(heartbeat_age_seconds=None if heartbeat is None else max(0.0, time.time() - heartbeat), **row)
+
+    def _status_row(self) -> dict[str, Any]:
+        with database.reading(self.folder) as history:
+            row = history.execute(f"SELECT {', '.join(STATUS_COLUMNS)} FROM status").fetchone()
+        if row is None or row[0] not in get_args(State):
+            raise RunError(f"{self.folder / 'events.sqlite'} has lost its status; delete it to go on without history.")
+        return dict(zip(STATUS_COLUMNS, row, strict=True))
+
+    def request(self, kind: str, **payload: Any) -> None:
+        """Ask the worker for something; it answers within about 0.1 s, between two steps, and leaves an event.
+
+        kind: pause | resume | step (one step, then pause) | stop | learning_rate (learning_rate=X; also kept for the
+        next worker where none is at work). Raises RunError where nobody is, or will be, there to hear it.
+        """
+        if kind not in REQUESTS:
+            raise RunError(f"a run cannot be asked to {kind!r}; it can be asked to {', '.join(REQUESTS)}.")
+        if kind == "learning_rate":
+            rate = payload.get("learning_rate")
+            if not isinstance(rate, (int, float)) or not (math.isfinite(rate) and rate > 0):
+                raise RunError("a learning rate is a number above 0.")
+        elif (state := self.status().state) not in ("created", "queued", "running", "paused"):
+            raise RunError(f"no training is at work on this run (it is {state}); resume it first.")
+        with database.writing(self.folder) as history:
+            history.execute(
+                "INSERT INTO requests (time, kind, payload) VALUES (?, ?, ?)", (time.time(), kind, json.dumps(payload))
+            )
+
+    def queue(self, message: str = "") -> None:
+        """Say that a worker is about to be started, or waits for its turn; older requests to pause or stop are void."""
+        if worker_alive(self.folder):
+            raise RunError("a training is at work on this run already; watch it, or stop it first.")
+        with database.writing(self.folder) as history:
+            database.drop_old_requests(history, time.time())
+            history.execute("UPDATE status SET state = 'queued', message = ?", (message,))
+
+    def unqueue(self, message: str) -> None:
+        """Say that it waits no longer, and why. A run that does not wait stays what it is."""
+        with database.writing(self.folder) as history:
+            history.execute("UPDATE status SET state = 'stopped', message = ? WHERE state = 'queued'", (message,))
+
+    def fail(self, message: str) -> None:
+        """Say that no worker could be started, and why. The run stays resumable."""
+        if not worker_alive(self.folder):
+            with database.writing(self.folder) as history:
+                history.execute("UPDATE status SET state = 'failed', message = ?", (message,))
+
+    def watch(self) -> None:
+        """Tell the worker that somebody is looking; `Limits.unwatched_minutes` counts from here. Call it every few
+        seconds.
+        """
+        with database.writing(self.folder) as history:
+            history.execute("UPDATE status SET watched = ?", (time.time(),))
