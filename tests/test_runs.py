@@ -875,8 +875,8 @@ def test_a_short_form_of_the_kill_harness() -> None:
 def test_the_kill_harness_notices_a_history_that_is_not_taken_back(forgetful: bool, code: int) -> None:
     program = (
         "import tempfile; from pathlib import Path; from kill_harness import *\n"
-        "from rnn_core.runs import worker as module\n"
-        f"if {forgetful}: module._Recorder.roll_back = lambda *arguments: None\n"
+        "from rnn_core.runs import history_writer as module\n"
+        f"if {forgetful}: module.HistoryWriter.restore = lambda *arguments: None\n"
         "def listen(event):\n"
         "    if event.step == 1: time.sleep(0.5)  # what has happened so far is then written down\n"
         "    if event.step == 2: os.kill(os.getpid(), signal.SIGKILL)\n"

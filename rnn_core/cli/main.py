@@ -52,7 +52,7 @@ from rnn_core.interop.pytorch import load_tutorial_model, to_torch_state_dict
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import Run, create_run, disk_error, memory, tensors
 from rnn_core.runs.race import race
-from rnn_core.runs.worker import Limits, Outcome, work
+from rnn_core.runs.worker import HistoryHeld, Limits, Outcome, work
 from rnn_core.training.evaluation import evaluate, perplexity
 from rnn_core.training.loop import Event, LearningRateChanged, Started, StepDone, Validated
 from rnn_core.training.sampling import generate, read_prompt, sentences_of
@@ -319,12 +319,20 @@ class RaceProgress:
     def __call__(self, place: int, event: Event) -> None:
         if isinstance(event, Started):
             self.bar.total = event.total_steps
+        elif isinstance(event, HistoryHeld):
+            tell(f"network {place + 1}, step {event.step:,}: {held_history(event)}")
         elif isinstance(event, StepDone):
             self.losses[place] = event.loss_nats
             if event.step > self.bar.n:
                 losses = ", ".join(f"{self.losses[lane]:.3f}" for lane in sorted(self.losses))
                 self.bar.set_postfix_str(f"loss {losses}", refresh=False)
                 self.bar.update(event.step - self.bar.n)
+
+
+def held_history(event: HistoryHeld) -> str:
+    if event.seconds is None:
+        return "another program holds the history (events.sqlite); training goes on, and records it when it is free"
+    return f"the history is free again after {event.seconds:.0f} s, and complete"
 
 
 def summary(outcome: Outcome, run: Run) -> list[str]:
@@ -384,6 +392,8 @@ class Progress:
             tell(f"step {event.step:,}: validation loss {event.loss_nats:.4f} nats, perplexity {event.perplexity:,.1f}")
         elif isinstance(event, LearningRateChanged):
             tell(f"step {event.step:,}: learning rate {event.old:.3g} -> {event.new:.3g}, {event.why}")
+        elif isinstance(event, HistoryHeld):
+            tell(f"step {event.step:,}: {held_history(event)}")
 
 
 # --- what a network can do --------------------------------------------------------------------------------------------

@@ -119,5 +119,5 @@ def _write_first_checkpoint(folder: Path, config: RunConfig, weights: dict[str, 
     plan = Plan.of(config.training, config.corpus.train_sentences, config.corpus.train_tokens)
     state = TrainingState.fresh(LanguageModel(config.model, params=params), config.training, plan)
     checkpoints.save(
-        folder, 0, layout.checkpoint_arrays(params, state), layout.checkpoint_state(state, last_event=0), None
+        folder, 0, layout.checkpoint_arrays(params, state), layout.checkpoint_state(state, {"event_id": 0}), None
     )

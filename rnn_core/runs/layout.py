@@ -65,9 +65,9 @@ def checkpoint_arrays(params: Mapping[str, NDArray[Any]], state: TrainingState) 
     return named_parameters(params) | state.arrays()
 
 
-def checkpoint_state(state: TrainingState, last_event: int) -> dict[str, Any]:
-    """The counters of a checkpoint; the last event that happened before it; the threads whose bits it has."""
-    return {"training": state.to_json(), "history": {"event_id": last_event}, "threads": thread_count()}
+def checkpoint_state(state: TrainingState, history: Mapping[str, Any]) -> dict[str, Any]:
+    """The counters of a checkpoint; `HistoryWriter.pending` as it was then; the threads whose bits it has."""
+    return {"training": state.to_json(), "history": history, "threads": thread_count()}
 
 
 def parameters_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -1,6 +1,6 @@
 """A race: one process trains up to four runs in turn, one step each, on the same batches.
 
-Each run is an ordinary one, worked on by an ordinary `work.Worker` under its own lock, so it ends with the bits it
+Each run is an ordinary one, worked on by an ordinary `worker.Worker` under its own lock, so it ends with the bits it
 would have had alone; and it can be paused, stopped, resumed, opened and compared like any other. What the race adds is
 the common clock: nobody is ever more than a step ahead, and the horizon and the agreement are measured in all of them
 after the same step.
@@ -21,7 +21,8 @@ from rnn_core.diagnostics import agreement_accuracy
 from rnn_core.errors import SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import Run, locked
-from rnn_core.runs.worker import Limits, Outcome, StopSignals, Worker
+from rnn_core.runs.stop_signals import StopSignals
+from rnn_core.runs.worker import Limits, Outcome, Worker
 from rnn_core.training.loop import Event, measured_horizon
 
 MOST = 4
@@ -103,14 +104,14 @@ class _Lane:
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self.turns = worker.turns()
+        self.steps = worker.steps()
         self.started = False
         self.result: Outcome | UserError | None = None
 
     def turn(self, hold: bool = False) -> None:
         """One step; with `hold`, or while it is paused, only a look at its requests."""
         try:
-            self.turns.send(hold if self.started else None)
+            self.steps.send(hold if self.started else None)
             self.started = True
         except StopIteration as last:
             self.result = last.value
@@ -140,7 +141,7 @@ class _Race:
             for lane in self.lanes:
                 if lane.started and lane.result is None:
                     with contextlib.suppress(BaseException):
-                        lane.turns.throw(error)
+                        lane.steps.throw(error)
             raise
         return [lane.result for lane in self.lanes if lane.result is not None]
 
@@ -162,9 +163,9 @@ class _Race:
         self.measured = step
         for lane in living:
             worker = lane.worker
-            worker.tell(measured_horizon(worker.model, worker.corpus, step))
+            worker.record(measured_horizon(worker.model, worker.corpus, step))
             if self.items:
-                worker.tell(measured_agreement(worker.model, worker.corpus, self.items, step))
+                worker.record(measured_agreement(worker.model, worker.corpus, self.items, step))
         ended = time.monotonic()
         self.next_time = ended + max(MEASURE_SECONDS, (ended - started) / MEASURE_SHARE)
         self.next_step = step + math.ceil(total / MEASURE_PARTS)

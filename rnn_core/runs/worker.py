@@ -1,26 +1,22 @@
-"""The worker: one process trains one run, and survives what processes do not.
+"""The worker: the one process that trains a run.
 
-It holds the run's lock, iterates the events of `training.train`, writes them down, answers requests, and stores
-checkpoints. A kill at any moment costs at most the time since the last checkpoint, and nothing else: a checkpoint says
-where the history stood when it was taken, and the next worker takes back what was recorded after it before it makes the
-same steps again.
+It holds the run's lock, iterates over the events of `training.train`, records them in the history, answers requests,
+and writes checkpoints. A kill at any moment costs at most the time since the last checkpoint: a checkpoint says where
+the history stood when it was taken, and the next worker takes back what was recorded after it before it makes the same
+steps again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import math
 import os
 import signal
-import sqlite3
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rnn_core.config import TrainingSettings, check_together
@@ -28,7 +24,7 @@ from rnn_core.errors import CheckpointError, RunError, SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.parallel.threads import thread_count
 from rnn_core.runs import checkpoints, snapshots
-from rnn_core.runs.database import METRICS, connect, create_tables, drop_old_requests, explained
+from rnn_core.runs.history_writer import HistoryWriter
 from rnn_core.runs.layout import (
     checkpoint_arrays,
     checkpoint_specs,
@@ -42,6 +38,7 @@ from rnn_core.runs.reading import disk_error
 from rnn_core.runs.run import Run
 from rnn_core.runs.run_config import write_config
 from rnn_core.runs.status import State
+from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.training.evaluation import perplexity
 from rnn_core.training.loop import (
     Diverged,
@@ -49,18 +46,16 @@ from rnn_core.training.loop import (
     Finished,
     HorizonMeasured,
     Plan,
-    Started,
     StepDone,
     TrainingState,
-    Validating,
     new_model,
     train,
 )
 
-LOOK_SECONDS = 0.04  # how often requests are looked for
-COMMIT_SECONDS = 0.25  # how often new rows become visible
+POLL_SECONDS = 0.04  # between two looks for requests
+COMMIT_SECONDS = 0.25  # between two commits, which make new rows visible
 HEARTBEAT_SECONDS = 1.0
-CHECKPOINT_SHARE = 0.05  # Checkpoints may cost so much of the time: on a slow disk they come less often.
+CHECKPOINT_SHARE = 0.05  # of the time; on a slow disk checkpoints come less often
 
 
 @dataclass(frozen=True)
@@ -108,59 +103,45 @@ def work(
     it writes a checkpoint. Raises RunError where the folder is in use, damaged or cannot be written, and SettingsError.
     """
     with locked(Run.open(folder).folder), StopSignals() as signals:
-        turns = Worker(
-            Run.open(folder), signals, limits or Limits(), on_event, epochs=epochs, steps=steps, rate=learning_rate
-        ).turns()
+        worker = Worker(
+            Run.open(folder),
+            signals,
+            limits or Limits(),
+            on_event,
+            epochs=epochs,
+            steps=steps,
+            learning_rate=learning_rate,
+        )
+        steps_of_worker = worker.steps()
         while True:
             try:
-                next(turns)
-            except StopIteration as last:
-                outcome: Outcome = last.value
+                next(steps_of_worker)
+            except StopIteration as end:
+                outcome: Outcome = end.value
                 return outcome
 
 
-Turns = Generator[None, bool | None, Outcome]
+Steps = Generator[None, bool | None, Outcome]
+"""Gives up control between steps, and takes True where the next step has to wait for others; see `Worker.steps`."""
+
+
+@dataclass(frozen=True)
+class HistoryHeld(Event):
+    """Another program holds events.sqlite; training goes on and its rows wait. seconds: how long, once it is over."""
+
+    seconds: float | None
 
 
 class _Stop(Exception):
-    """The training ends before its end, in good order."""
+    """The training ends before its last step, with a checkpoint."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
 
 
-class StopSignals:
-    """Ctrl-C, SIGTERM and a closed terminal, turned into a flag for as long as the block lasts.
-
-    A second Ctrl-C does not wait for the step to end: it raises KeyboardInterrupt.
-    """
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self.before: dict[int, Any] = {}
-
-    def __enter__(self) -> StopSignals:
-        if threading.current_thread() is threading.main_thread():
-            for number in self.SIGNALS:
-                if signal.getsignal(number) != signal.SIG_IGN:  # `nohup` wants a hang-up to be ignored
-                    self.before[number] = signal.signal(number, self.receive)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def receive(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.received = number
-
-
 class Worker:
-    """One process's work on one run, whose lock it must hold. `turns` does the work, for `work` or for a race."""
+    """One process's work on one run, whose lock it must hold. `steps` does the work, for `work` or for a race."""
 
     def __init__(
         self,
@@ -171,10 +152,10 @@ class Worker:
         *,
         epochs: int | None = None,
         steps: int | None = None,
-        rate: float | None = None,
+        learning_rate: float | None = None,
     ) -> None:
         self.run, self.limits, self.on_event, self.signals = run, limits, on_event, signals
-        self.wishes = (epochs, steps, rate)
+        self.new_epochs, self.new_steps, self.new_learning_rate = epochs, steps, learning_rate
         self.folder = run.folder
         self.lock_taken = time.time()
         self.paused = self.pause_after_step = False
@@ -183,13 +164,11 @@ class Worker:
         self.tokens_per_second: float | None = None
         self.tokens, self.busy_seconds = 0, 0.0  # of this worker, in steps alone
 
-    # -- before the first step --
-
-    def turns(self) -> Turns:
-        """The whole of the work. Stops for a moment before the first step, after each step, and now and then while it
-        is paused, so that others may have a turn; sent True, it lets a step wait and only looks after its requests.
+    def steps(self) -> Steps:
+        """The whole of the work, as a generator that gives up control before the first step, after each step, and now
+        and then while it is paused or waits. Sent True, it makes no step and only polls for requests.
         """
-        self.recorder = _Recorder(self.folder)
+        self.history = HistoryWriter(self.folder)
         try:
             settings, plan, checkpoint = self.prepare()
             if self.run.status().state == "finished" and self.state.step >= plan.total_steps:
@@ -198,31 +177,31 @@ class Worker:
             self.begin(checkpoint)
             return (yield from self.iterate(train(self.model, self.corpus, settings, self.state)))
         except KeyboardInterrupt:
-            self.recorder.last_words("stopped", "interrupted before its last steps could be stored.")
+            self.history.record_failure("stopped", "interrupted before its last steps could be stored.")
             raise
         except MemoryError:
             error = RunError("there is not enough memory; choose a smaller network, vocabulary or batch size.")
-            self.recorder.last_words("failed", str(error))
+            self.history.record_failure("failed", str(error))
             raise error from None
         except OSError as error:
             explained = disk_error(error, self.folder)
-            self.recorder.last_words("failed", str(explained))
+            self.history.record_failure("failed", str(explained))
             raise explained from error
         except SettingsError:
             raise  # What was asked for makes no sense; the run is what it was.
         except UserError as error:
-            self.recorder.last_words("failed", str(error))
+            self.history.record_failure("failed", str(error))
             raise
         except Exception as error:
-            self.recorder.last_words("failed", f"a mistake in this program: {type(error).__name__}: {error}")
+            self.history.record_failure("failed", f"a mistake in this program: {type(error).__name__}: {error}")
             raise
         finally:
-            self.recorder.close()
+            self.history.close()
 
     def prepare(self) -> tuple[TrainingSettings, Plan, checkpoints.Checkpoint | None]:
         """The model and the state as the newest good checkpoint has them, and the settings with the new end."""
         config = self.run.config
-        epochs, steps, rate = self.wishes
+        epochs, steps, rate = self.new_epochs, self.new_steps, self.new_learning_rate
         if rate is not None and not (math.isfinite(rate) and rate > 0):
             raise SettingsError("the learning rate must be a number above 0.")
         settings = config.training
@@ -254,44 +233,40 @@ class Worker:
         return settings, plan, checkpoint
 
     def begin(self, checkpoint: checkpoints.Checkpoint | None) -> None:
-        """Take back what was recorded after the checkpoint: it is about to happen again."""
+        """Take back what was recorded after the checkpoint, since it is about to happen again."""
         history = {} if checkpoint is None else checkpoint.state.get("history", {})
-        last_event = history.get("event_id", 0) if isinstance(history, dict) else 0
-        self.recorder.roll_back(self.state.step, last_event if type(last_event) is int else 0, self.lock_taken)
-        # Only a file that is whole, and under the newest name, may become the one before.
-        whole_newest = checkpoint is not None and checkpoint.path.name == checkpoints.NEWEST
-        self.newest_step = self.state.step if whole_newest else None
+        self.history.restore(self.state.step, history if isinstance(history, dict) else {}, self.lock_taken)
+        # Only a whole file, and the newest, may be kept as the checkpoint before the next.
+        newest_is_whole = checkpoint is not None and checkpoint.path.name == checkpoints.NEWEST
+        self.newest_step = self.state.step if newest_is_whole else None
         self.saved_step = None if checkpoint is None else checkpoint.step
         self.album.forget_after(self.state.step)
         if checkpoint is not None:
             for reason in checkpoint.rejected:
-                self.recorder.note(self.state.step, "checkpoint_rejected", reason=reason, used=checkpoint.path.name)
+                self.history.add_event(self.state.step, "checkpoint_rejected", reason=reason, used=checkpoint.path.name)
             before, today = checkpoint.state.get("threads"), thread_count()
             if before != today:
-                # Sums over the threads' shares are rounded in another order: the same training, but not the same bits.
-                self.recorder.note(self.state.step, "threads_changed", before=before, now=today)
-        self.recorder.note(self.state.step, "started", pid=os.getpid())
+                # The threads' partial sums are added in another order: the same training, but not the same bits.
+                self.history.add_event(self.state.step, "threads_changed", before=before, now=today)
+        self.history.add_event(self.state.step, "started", pid=os.getpid())
         now = time.monotonic()
-        self.next_look = self.next_commit = self.next_heartbeat = now
+        self.next_poll = self.next_commit = self.next_heartbeat = now
         self.next_checkpoint = now + self.run.config.training.checkpoint_every_seconds
-        self.recorder.watched()
         self.commit("running", now)
         if checkpoint is None:
             self.checkpoint()  # so that there are weights to look at from the first moment
-        rate = self.wishes[2]
-        if rate is not None:
-            self.set_learning_rate(rate)
+        if self.new_learning_rate is not None:
+            self.set_learning_rate(self.new_learning_rate)
             self.checkpoint()
 
-    # -- between the steps --
-
-    def iterate(self, events: Iterator[Event]) -> Turns:
+    def iterate(self, events: Iterator[Event]) -> Steps:
+        """The training, event by event."""
         try:
-            yield from self.hand_over()
+            yield from self.yield_control()
             before = time.monotonic()
             for event in events:
                 if not isinstance(event, (Finished, Diverged)):
-                    self.tell(event)
+                    self.record(event)
                 elif self.on_event is not None:
                     self.on_event(event)
                 now = time.monotonic()
@@ -301,80 +276,88 @@ class Worker:
                     if self.pause_after_step:
                         self.pause("one step was made")
                 elif isinstance(event, Finished):
-                    return self.end("finished", "", event)
+                    return (yield from self.end("finished", "", event))
                 elif isinstance(event, Diverged):
-                    return self.end("diverged", event.cause, event)
+                    return (yield from self.end("diverged", event.cause, event))
                 before = now
                 at_limit = self.limits.steps is not None and self.state.step >= self.limits.steps
-                if now >= self.next_look or self.signals.received is not None or self.paused or at_limit:
-                    before += yield from self.attend()
+                if now >= self.next_poll or self.signals.received is not None or self.paused or at_limit:
+                    before += yield from self.poll()
                 if isinstance(event, StepDone):
-                    before += yield from self.hand_over()
+                    before += yield from self.yield_control()
         except _Stop as stop:
-            self.recorder.note(self.state.step, "stopped", why=stop.message)
-            return self.end("stopped", stop.message)
+            self.history.add_event(self.state.step, "stopped", why=stop.message)
+            return (yield from self.end("stopped", stop.message))
         raise AssertionError("a training ends with Finished or Diverged")
 
-    def tell(self, event: Event) -> None:
-        """Write an event down, and pass it on."""
-        self.recorder.record(event)
+    def record(self, event: Event) -> None:
+        """Record an event of the training, and tell whoever listens."""
+        self.history.record(event)
         if self.on_event is not None:
             self.on_event(event)
         if isinstance(event, HorizonMeasured):
             self.album.take(event.step, named_parameters(self.model.params))
 
-    def hand_over(self) -> Generator[None, bool | None, float]:
-        """Let whoever drives this worker do something else. Returns the seconds that took, which count as nobody's."""
+    def yield_control(self) -> Generator[None, bool | None, float]:
+        """Let the caller do something else -> the seconds that took, which count as no step's."""
         started = time.monotonic()
         while (yield):
-            if time.monotonic() >= self.next_look or self.signals.received is not None:
-                yield from self.attend()
+            if time.monotonic() >= self.next_poll or self.signals.received is not None:
+                yield from self.poll()
         return time.monotonic() - started
 
-    def attend(self) -> Generator[None, bool | None, float]:
-        """Everything that is not training. Returns the seconds spent paused, which count as nobody's."""
+    def poll(self) -> Generator[None, bool | None, float]:
+        """Requests, limits, commits and checkpoints -> the seconds spent waiting, which count as no step's."""
         started = time.monotonic()
         self.handle_requests()
-        waited = self.paused
+        waited = self.paused or self.history.full
         while self.paused:
             self.check_limits()
-            now = time.monotonic()
-            if now >= self.next_heartbeat:
-                self.commit("paused", now)
-            time.sleep(LOOK_SECONDS / 2)
-            yield
+            if time.monotonic() >= self.next_heartbeat:
+                self.commit("paused", time.monotonic())
+            yield from self.sleep()
             self.handle_requests()
+        if self.history.full:
+            self.checkpoint()
+            while not self.commit("running", time.monotonic()):
+                self.check_limits()
+                yield from self.sleep()
         self.check_limits()
         now = time.monotonic()
         if now >= self.next_commit or waited:
             self.commit("running", now)
         if now >= self.next_checkpoint:
             self.checkpoint()
-        self.next_look = now + LOOK_SECONDS
+        self.next_poll = now + POLL_SECONDS
         return now - started if waited else 0.0
 
+    def sleep(self) -> Generator[None, bool | None, None]:
+        time.sleep(POLL_SECONDS / 2)
+        yield
+
     def handle_requests(self) -> None:
-        done, turned = [], False
-        for number, kind, payload in self.recorder.open_requests():
+        """Do what the run is asked for. Raises _Stop."""
+        done, rate_changed = [], False
+        for number, kind, payload in self.history.open_requests():
             done.append(number)
             if kind == "learning_rate":
-                turned = self.set_learning_rate(payload.get("learning_rate")) or turned
+                rate_changed = self.set_learning_rate(payload.get("learning_rate")) or rate_changed
             elif kind == "pause" and not self.paused:
                 self.pause("by request")
             elif kind == "step":
-                # While it runs, one step and then a pause is what a press on "step" means too.
+                # While it runs, "step" means one step and then a pause too.
                 self.paused, self.pause_after_step = False, True
             elif kind == "resume" and self.paused:
                 self.paused = False
-                self.recorder.note(self.state.step, "resumed", why="by request")
+                self.history.add_event(self.state.step, "resumed", why="by request")
             elif kind == "stop":
-                self.recorder.answer(done)
+                self.history.answer(done)
                 raise _Stop("by request")
-        if turned:
-            # Before the answer, so that a kill in between forgets neither the wish nor its effect.
+        if rate_changed:
+            # Before the request is marked as done, so that a kill in between loses neither the request nor its effect.
             self.checkpoint()
         if done:
-            self.recorder.answer(done)
+            self.history.answer(done)
             self.commit("paused" if self.paused else "running", time.monotonic())
 
     def set_learning_rate(self, rate: Any) -> bool:
@@ -382,12 +365,12 @@ class Worker:
             return False
         if rate == self.state.learning_rate:
             return False
-        self.tell(self.state.set_learning_rate(float(rate), "set by hand"))
+        self.record(self.state.set_learning_rate(float(rate), "set by hand"))
         return True
 
     def pause(self, why: str) -> None:
         self.paused, self.pause_after_step = True, False
-        self.recorder.note(self.state.step, "paused", why=why)
+        self.history.add_event(self.state.step, "paused", why=why)
         self.commit("paused", time.monotonic())
         self.checkpoint()
 
@@ -400,15 +383,12 @@ class Worker:
             raise _Stop(f"the {limits.minutes:g} minutes of training that this server allows are over")
         if limits.steps is not None and self.state.step >= limits.steps:
             raise _Stop(f"the {limits.steps:,} steps that this server allows are over")
-        if limits.unwatched_minutes is not None:
-            age = self.recorder.seconds_unwatched()
-            if age >= 60 * limits.unwatched_minutes:
-                raise _Stop(f"nobody had watched it for {limits.unwatched_minutes:g} minutes")
+        unwatched = limits.unwatched_minutes
+        if unwatched is not None and self.history.seconds_unwatched() >= 60 * unwatched:
+            raise _Stop(f"nobody had watched it for {unwatched:g} minutes")
 
-    # -- writing --
-
-    def commit(self, state: State, now: float, durable: bool = False) -> None:
-        """Rows and status, in one transaction."""
+    def commit(self, state: State, now: float, durable: bool = False) -> bool:
+        """Rows and status, in one transaction -> False where another program holds the history; then they wait."""
         status = {
             "state": state,
             "pid": os.getpid(),
@@ -422,16 +402,21 @@ class Worker:
             "tokens_per_second": self.tokens_per_second,
             "checkpoint_step": self.saved_step,
         }
-        self.recorder.commit(status, durable)
         self.next_commit, self.next_heartbeat = now + COMMIT_SECONDS, now + HEARTBEAT_SECONDS
+        held_since = self.history.held_since
+        committed = self.history.commit(status, durable)
+        if self.on_event is not None and committed != (held_since is None):
+            self.on_event(HistoryHeld(self.state.step, time.monotonic() - held_since if held_since else None))
+        return committed
 
     def checkpoint(self) -> None:
-        """Store the weights and the state, and with them where the history stood."""
+        """Store weights and state, and with them where the history stands."""
         started = time.monotonic()
-        # The history reaches the disk first: a checkpoint never knows of more than the history does.
+        # The history reaches the disk first, so that a checkpoint never knows of rows that a power cut takes from the
+        # history. Where another program holds the history, the checkpoint itself has the rows that wait.
         self.commit("paused" if self.paused else "running", started, durable=True)
         arrays = checkpoint_arrays(self.model.params, self.state)
-        state = checkpoint_state(self.state, self.recorder.last_event())
+        state = checkpoint_state(self.state, self.history.pending())
         try:
             checkpoints.save(self.folder, self.state.step, arrays, state, self.newest_step)
         except CheckpointError:
@@ -441,13 +426,20 @@ class Worker:
         pause = max(self.run.config.training.checkpoint_every_seconds, (now - started) / CHECKPOINT_SHARE)
         self.next_checkpoint = now + pause
 
-    def end(self, state: State, message: str, last: Event | None = None) -> Outcome:
+    def end(self, state: State, message: str, last: Event | None = None) -> Steps:
+        """Store everything, and how it ended. Raises RunError where a signal leaves no time to wait for the history."""
         self.message = message
         self.checkpoint()
         # After the checkpoint: whoever resumes from it, to go further or to try again, has not come to this end yet.
         if last is not None:
-            self.recorder.record(last)
-        self.commit(state, time.monotonic(), durable=True)
+            self.history.record(last)
+        while not self.commit(state, time.monotonic(), durable=True):
+            if self.signals.received is not None:
+                raise RunError(
+                    f"another program holds {self.folder / 'events.sqlite'}; nothing is lost: close that program, and "
+                    f"`resume {self.folder}` goes on from step {self.saved_step}."
+                )
+            yield from self.sleep()
         return self.outcome(state, message)
 
     def outcome(self, state: State, message: str) -> Outcome:
@@ -465,96 +457,3 @@ class Worker:
             message,
             self.signals.received,
         )
-
-
-class _Recorder:
-    """The worker's end of events.sqlite. Rows wait in memory for the next commit: no step waits for the disk."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.metrics: list[tuple[Any, ...]] = []
-        self.events: list[tuple[Any, ...]] = []
-        with explained(folder):
-            self.database = connect(folder, "rwc")
-            if not self.database.execute("SELECT 1 FROM sqlite_master WHERE name = 'status'").fetchone():
-                create_tables(self.database)  # somebody deleted a damaged history
-
-    def close(self) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            self.database.close()
-
-    def record(self, event: Event) -> None:
-        """An event of the training."""
-        if isinstance(event, StepDone):
-            self.metrics.append(tuple(getattr(event, column) for column in METRICS))
-        elif not isinstance(event, (Started, Validating)):
-            payload = event.to_json()
-            self.note(payload.pop("step"), payload.pop("kind"), **payload)
-
-    def note(self, step: int, kind: str, **payload: Any) -> None:
-        self.events.append((step, time.time(), kind, json.dumps(payload, allow_nan=False)))
-
-    def commit(self, status: Mapping[str, Any], durable: bool) -> None:
-        """All rows so far and the status. `durable`: also after a power cut, not only after a kill."""
-        with explained(self.folder):
-            self.database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self.database.execute("BEGIN IMMEDIATE")
-            try:
-                marks = ", ".join("?" * len(METRICS))
-                self.database.executemany(f"INSERT INTO metrics VALUES ({marks})", self.metrics)
-                self.database.executemany(
-                    "INSERT INTO events (step, time, kind, payload) VALUES (?, ?, ?, ?)", self.events
-                )
-                columns = ", ".join(f"{name} = ?" for name in status)
-                self.database.execute(f"UPDATE status SET {columns}", tuple(status.values()))
-                self.database.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self.database.execute("ROLLBACK")
-                raise
-        self.metrics.clear()
-        self.events.clear()
-
-    def roll_back(self, step: int, last_event: int, lock_taken: float) -> None:
-        """Forget what was recorded after a checkpoint, and requests to a worker that was gone before."""
-        with explained(self.folder):
-            self.database.execute("BEGIN IMMEDIATE")
-            self.database.execute("DELETE FROM metrics WHERE step > ?", (step,))
-            self.database.execute("DELETE FROM events WHERE id > ?", (last_event,))
-            (state,) = self.database.execute("SELECT state FROM status").fetchone()
-            if state not in ("created", "queued"):  # What was asked while it was queued is meant for this worker.
-                drop_old_requests(self.database, lock_taken)
-            self.database.execute("COMMIT")
-
-    def last_event(self) -> int:
-        with explained(self.folder):
-            return int(self.database.execute("SELECT COALESCE(MAX(id), 0) FROM events").fetchone()[0])
-
-    def open_requests(self) -> list[tuple[int, str, dict[str, Any]]]:
-        with explained(self.folder):
-            rows = self.database.execute(
-                "SELECT id, kind, payload FROM requests WHERE done IS NULL ORDER BY id"
-            ).fetchall()
-        return [(number, kind, json.loads(payload)) for number, kind, payload in rows]
-
-    def answer(self, numbers: Sequence[int]) -> None:
-        with explained(self.folder):
-            self.database.executemany(
-                "UPDATE requests SET done = ? WHERE id = ?", [(time.time(), number) for number in numbers]
-            )
-
-    def watched(self) -> None:
-        with explained(self.folder):
-            self.database.execute("UPDATE status SET watched = ?", (time.time(),))
-
-    def seconds_unwatched(self) -> float:
-        with explained(self.folder):
-            (watched,) = self.database.execute("SELECT watched FROM status").fetchone()
-        return max(0.0, time.time() - watched)
-
-    def last_words(self, state: State, message: str) -> None:
-        """Why it ended, if even that can still be written."""
-        with contextlib.suppress(sqlite3.Error):
-            if self.database.in_transaction:
-                self.database.execute("ROLLBACK")
-            self.database.execute("UPDATE status SET state = ?, message = ?", (state, message))
