@@ -39,7 +39,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # or dashboard.py, beside this file, hides the package of that name
 
-from dashboard.hosting import hosted as hosting  # noqa: E402
+from dashboard import hosting  # noqa: E402
+from dashboard.hosting import queue  # noqa: E402
 from dashboard.state import session  # noqa: E402
 from dashboard.text import general as wording  # noqa: E402
 from rnn_core.parallel.threads import usable_cores  # noqa: E402
@@ -193,8 +194,7 @@ def look(pid: int, folder: Path, started: float) -> Sample:
     with open(f"/proc/{pid}/statm", encoding="ascii") as file:
         pages = int(file.read().split()[1])
     at_work = sum(worker_alive(run) for run in folder.iterdir() if (run / "lock").exists())
-    with hosting._line(folder) as line:
-        tickets = [(ticket.number, ticket.run, ticket.started is None) for ticket in hosting._tickets(line)]
+    tickets = [(ticket.number, ticket.run, ticket.started is None) for ticket in queue.read_tickets(folder)]
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         ticks = file.read().rpartition(")")[2].split()[11:13]
     return Sample(

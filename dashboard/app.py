@@ -4,8 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard import hosting
 from dashboard.components import widgets
-from dashboard.hosting import hosted as hosting
 from dashboard.services import worker
 from dashboard.text import general as wording
 from rnn_core.errors import UserError
@@ -15,9 +15,9 @@ ICON = Path(__file__).parent / "icon.png"
 
 st.set_page_config(page_title=wording.APP, page_icon=ICON, layout="wide")
 try:
-    if hosting.caps() is not None:
+    if hosting.current_caps() is not None:
         hosting.stay_offline()
-        worker.attend()
+        worker.start_dispatcher()
 except UserError as error:
     widgets.problem(wording.NOT_SET_UP, error)
     st.stop()
@@ -35,5 +35,5 @@ page = st.navigation(
 )
 widgets.opened_run_box()
 widgets.guarded(page.run)()
-if hosting.caps() is not None:
+if hosting.current_caps() is not None:
     widgets.remember_visitor()  # last, because what is drawn first moves the page down

@@ -6,7 +6,8 @@ import dataclasses
 import re
 from pathlib import Path
 
-from dashboard.hosting import hosted as hosting
+from dashboard import hosting
+from dashboard.hosting import queue
 from rnn_core.runs import memory
 
 ROOT = Path(__file__).parents[1]
@@ -27,9 +28,9 @@ def test_every_file_that_the_pages_name_is_there() -> None:
 
 def test_the_numbers_of_the_promises_are_the_programs_own() -> None:
     caps = hosting.Caps()
-    assert f"when nobody has looked for {hosting.WAITER_SECONDS:.0f} seconds" in PROMISES
+    assert f"when nobody has looked for {queue.ABANDONED_SECONDS:.0f} seconds" in PROMISES
     assert f"for {caps.unwatched_minutes:.0f} minutes is stored and stopped" in PROMISES
-    assert f"makes room after {hosting.PAUSED_SECONDS / 60:.0f} minutes" in PROMISES
+    assert f"makes room after {queue.PAUSED_SECONDS / 60:.0f} minutes" in PROMISES
     assert f"deleted {caps.days:.0f} days after" in PROMISES
     assert f"more than {caps.total_megabytes // 1000} GB" in PROMISES
     assert f"within a factor of {memory.FACTOR} of it" in PROMISES

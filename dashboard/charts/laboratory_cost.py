@@ -22,7 +22,7 @@ from dashboard.charts.laboratory import (
 from dashboard.charts.laboratory_cause import aligned, words_below
 from dashboard.charts.thinning import thin
 from dashboard.charts.training import AFTER, BEFORE, LIMIT
-from dashboard.state.history import Series
+from dashboard.services.history import Series
 from rnn_core.diagnostics import ClipForensics, LagLedger, WhoMattered
 
 # --- lag ledger -------------------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
+from dashboard import hosting
 from dashboard.components import pictures
-from dashboard.hosting import hosted as hosting
 from dashboard.services import library, worker
 from dashboard.state import session
 from dashboard.text import general as wording
@@ -190,8 +190,8 @@ def unit(name: str) -> str:
 def at_work(run: Run) -> bool:
     """Whether something about this run moves, so that a page should look at it again; such a look is noted."""
     moving = run.status().state in ("queued", "running", "paused") or worker.working(run)
-    if moving and hosting.caps() is not None:
-        hosting.looked(run)
+    if moving and hosting.current_caps() is not None:
+        hosting.record_visit(run)
     return moving
 
 
@@ -201,7 +201,7 @@ def poll_seconds(run: Run, usual: float) -> float | None:
     """
     if not at_work(run):
         return None
-    if hosting.caps() is None:
+    if hosting.current_caps() is None:
         return usual
     waits = run.status().state == "queued"
     return 3.0 if waits or not library.mine(run) else max(usual, 2.0)

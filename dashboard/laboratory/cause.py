@@ -15,7 +15,7 @@ from dashboard.charts.laboratory import Specification, tidy_reach
 from dashboard.laboratory import frames, readings
 from dashboard.laboratory import subject as subjects
 from dashboard.laboratory.looking import Looking
-from dashboard.state.history import History
+from dashboard.services.history import History
 from dashboard.text import laboratory as wording
 from rnn_core.diagnostics import activation_curve
 

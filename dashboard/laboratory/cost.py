@@ -13,8 +13,8 @@ from dashboard.components import pictures, widgets
 from dashboard.laboratory import frames, pace, readings
 from dashboard.laboratory.looking import Looking
 from dashboard.laboratory.subject import batch_of, forensics, lags_of_sentence
+from dashboard.services.history import History
 from dashboard.state import session
-from dashboard.state.history import History
 from dashboard.text import laboratory as wording
 from rnn_core.data import Vocabulary, detokenize
 from rnn_core.runs import Run

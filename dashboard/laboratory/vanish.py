@@ -10,7 +10,7 @@ from dashboard.charts.laboratory import highest_decade
 from dashboard.laboratory import frames, readings
 from dashboard.laboratory.looking import Looking
 from dashboard.laboratory.subject import probe_horizon
-from dashboard.state.history import History
+from dashboard.services.history import History
 from rnn_core import diagnostics
 from rnn_core.training.loop import HorizonMeasured
 

@@ -1,1 +1,1 @@
-"""Worker processes, the library of runs, and where texts come from; no Streamlit pages."""
+"""What the pages ask for: runs, texts, networks, training processes. No Streamlit: it works without a page."""

@@ -1,17 +1,37 @@
-"""The folder of runs: where it is, what is in it, and on a hosted server whose."""
+"""The library of runs: where it is, what is in it, and what this visitor may do with a run.
+
+On a hosted server whoever made a run is its owner, and everybody else who has its link a guest. The pages get every run
+from here (`open_run`), change none but through here and `worker`, and hand on nothing that they were not given.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
-from dashboard.hosting import hosted as hosting
-from dashboard.state import session
+from dashboard import hosting
 from rnn_core import runs
+from rnn_core.data import PreparedCorpus
 from rnn_core.errors import RunError
 from rnn_core.runs import Run, RunSummary
 
 ROOT_VARIABLE = "SEE_BPTT_RUNS"
+
+_secret: Callable[[], str] | None = None
+
+
+def recognise_visitors_by(secret: Callable[[], str]) -> None:
+    """Let `secret` say, whenever it is asked, by which secret the visitor at hand is known (64 hexadecimals)."""
+    global _secret
+    _secret = secret
+
+
+def visitor() -> str:
+    """The id by which a hosted server knows this visitor's runs."""
+    assert _secret is not None, "nobody has said how visitors are recognised"
+    return hosting.owner_id(_secret())
 
 
 def root() -> Path:
@@ -19,35 +39,89 @@ def root() -> Path:
     return Path(os.environ.get(ROOT_VARIABLE) or "runs").absolute()
 
 
-def open_run(run_id: str) -> Run:
-    """The run with this id, which may come from a link. RunError where there is none or it is damaged.
+# --- looking ----------------------------------------------------------------------------------------------------------
 
-    On a hosted server too: who knows the id may look. What changes a run calls `check_mine` first.
+
+class GuestRun(Run):
+    """A run as somebody sees it who only has its link: settings, curves, what the network writes, and its weights.
+
+    Not its text. And nothing that changes it: `Run`'s own ways to ask something of a training are closed as well.
     """
-    return Run.open(runs.run_folder(root(), run_id))
+
+    def corpus(self) -> PreparedCorpus:
+        raise _not_yours()
+
+    def request(self, kind: str, **payload: object) -> None:
+        raise _not_yours()
+
+    def queue(self, message: str = "") -> None:
+        raise _not_yours()
+
+    def unqueue(self, message: str) -> None:
+        raise _not_yours()
+
+    def fail(self, message: str) -> None:
+        raise _not_yours()
+
+
+def open_run(run_id: str) -> Run:
+    """The run with this id, which may come from a link: a GuestRun unless it is this visitor's. RunError where there is
+    none or it is damaged.
+    """
+    run = Run.open(runs.run_folder(root(), run_id))
+    if hosting.current_caps() is None:
+        return run
+    hosting.record_visit(run)
+    return run if mine(run) else GuestRun(run.folder, run.config)
 
 
 def summaries() -> list[RunSummary]:
     """Every run in the folder that is this visitor's, newest first; one that cannot be read is listed with the
     reason.
     """
-    if hosting.caps() is None:
+    if hosting.current_caps() is None:
         return runs.list_runs(root())
     owner = visitor()
     return runs.list_runs(root(), lambda folder: hosting.owner_of(folder) == owner)
 
 
-def visitor() -> str:
-    """The mark by which a hosted server knows this visitor's runs."""
-    return hosting.mark(session.secret())
-
-
 def mine(run: Run) -> bool:
-    """Whether this visitor may change the run: always, but on a hosted server only its owner."""
-    return hosting.caps() is None or hosting.owner_of(run.folder) == visitor()
+    """Whether this visitor may change the run and read its text: always, but on a hosted server only its owner."""
+    return hosting.current_caps() is None or hosting.owner_of(run.folder) == visitor()
 
 
 def check_mine(run: Run) -> None:
     """Raises RunError where this visitor may only look."""
     if not mine(run):
-        raise RunError("this training belongs to somebody else; the link lets you look at it. Start one of your own.")
+        raise _not_yours()
+
+
+def _not_yours() -> RunError:
+    return RunError("this training belongs to somebody else; the link lets you look at it. Start one of your own.")
+
+
+# --- changing, and taking home: every one of these asks whose run it is -----------------------------------------------
+
+
+def request(run: Run, kind: str) -> None:
+    """Ask the run's training for something: pause, resume, step, stop."""
+    check_mine(run)
+    run.request(kind)
+
+
+def rename(run: Run, name: str) -> None:
+    """Give the run another name."""
+    check_mine(run)
+    runs.rename_run(run.folder, name)
+
+
+def delete(run: Run) -> None:
+    """Delete the run for good. RunError while a training is at work on it."""
+    check_mine(run)
+    runs.delete_run(run.folder)
+
+
+def write_zip(run: Run, file: IO[bytes]) -> None:
+    """Write the whole run, its text included, as a zip archive into `file`."""
+    check_mine(run)
+    runs.zip_run(run.folder, file)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from dashboard.state.history import HORIZONS, History
+from dashboard.services.history import HORIZONS, History
 from rnn_core.config import TextSettings
 from rnn_core.data import PreparedCorpus, agreement_sentences, prepare_sentences
 from rnn_core.errors import UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from dashboard.hosting import hosted as hosting
+from dashboard import hosting
 from rnn_core.config import TextSettings
 from rnn_core.data import (
     BUILT_IN,
@@ -79,7 +79,7 @@ def prepare(source: Source, settings: TextSettings) -> PreparedCorpus:
     A text is read and split once; another vocabulary size is then a matter of milliseconds.
     """
     settings.validate()
-    caps = hosting.caps()
+    caps = hosting.current_caps()
     if caps is not None:
         _check_source(source, caps)
     whole = _prepare(source, replace(settings, vocabulary_size=EVERY_WORD))

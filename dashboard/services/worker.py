@@ -2,7 +2,7 @@
 
 The process is the command line's own `resume`: it takes the run's lock, so that two can never write one run, and reads
 the requests (pause, step, stop, …) that the page leaves in the run's folder. On a hosted server it may have to wait for
-its turn (`hosting.serve`), and is told how long it may train.
+its turn (`hosting.dispatch`), and is told how long it may train.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from dashboard.hosting import hosted as hosting
-from dashboard.hosting.hosted import Caps
+from dashboard import hosting
+from dashboard.hosting import Caps
+from dashboard.hosting.folder import open_private
 from dashboard.services import library, racing
 from rnn_core import runs
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
@@ -31,20 +32,25 @@ LOG = "worker.log"
 NICENESS = 5
 """How far the page goes before the training: it stays quick, and a training alone still gets the whole machine."""
 
-ATTEND_SECONDS = 1.0
+DISPATCH_SECONDS = 1.0
 SWEEP_SECONDS = 60.0
 
 _children: dict[Path, subprocess.Popen[bytes]] = {}
 _ended: list[Path] = []
 _lock = threading.Lock()
-_attendant: threading.Thread | None = None
+_dispatcher: threading.Thread | None = None
+
+
+# --- making and starting ----------------------------------------------------------------------------------------------
 
 
 def begin(name: str, corpus: PreparedCorpus, text: TextSettings, model: ModelConfig, training: TrainingSettings) -> str:
-    """Make a run of these settings and start its training -> its id. UserError with the reason where that fails."""
-    run = _make(runs.new_run_id(), name, corpus, text, model, training)
-    start(run)
-    return run.id
+    """Make a run of these settings and start its training -> its id. UserError with the reason where that fails; no
+    folder is left then.
+    """
+    run_id = runs.new_run_id()
+    _begin({run_id: (name, model)}, corpus, text, training)
+    return run_id
 
 
 def begin_race(
@@ -52,30 +58,61 @@ def begin_race(
 ) -> str:
     """Make a run for each of these networks, by name, and start them side by side -> the id of the race."""
     race_id = racing.new_race_id()
-    made: list[Run] = []
-    try:
-        for place, (name, model) in enumerate(entrants.items(), 1):
-            lane = racing.lane_id(race_id, place)
-            made.append(_make(lane, name, corpus, text, model, training, len(entrants)))
-    except UserError:
-        for run in made:
-            runs.delete_run(run.folder)
-        raise
-    start(*made)
+    lanes = {racing.lane_id(race_id, place): entrant for place, entrant in enumerate(entrants.items(), 1)}
+    _begin(lanes, corpus, text, training)
     return race_id
+
+
+def _begin(
+    entrants: Mapping[str, tuple[str, ModelConfig]],
+    corpus: PreparedCorpus,
+    text: TextSettings,
+    training: TrainingSettings,
+) -> None:
+    """Make runs, given as {id: (name, network)}, that share one process, and start it. All of them, or none."""
+    root = library.root()
+    with _admission() as caps:
+        if caps is not None:
+            for _, model in entrants.values():
+                hosting.check_training(corpus, model, training, caps, len(entrants))
+            hosting.check_run_count(root, library.visitor(), caps, len(entrants))
+            hosting.check_room(root, library.visitor(), caps)
+        made: list[Run] = []
+        try:
+            for run_id, (name, model) in entrants.items():
+                made.append(runs.create_run(root / run_id, name, corpus, model, training, text))
+                if caps is not None:
+                    hosting.set_owner(made[-1].folder, library.visitor())
+            start(*made)
+        except UserError:
+            for run in made:
+                with contextlib.suppress(UserError):
+                    runs.delete_run(run.folder)
+            raise
 
 
 def go_further(more: int, *together: Run) -> None:
     """Train finished runs for so many epochs more, or steps if that is what their length is counted in. UserError with
-    the reason where that is not possible.
+    the reason where that is not possible; they stay as long as they were then.
     """
-    caps = hosting.caps()
     for run in together:
         library.check_mine(run)
+    with _admission() as caps:
         if caps is not None:
-            longer = longer_by(run.config.training, more)
-            hosting.check_training(run.corpus(), run.config.model, longer, caps, len(together))
-    start(*(runs.lengthen_run(run.folder, longer_by(run.config.training, more)) for run in together))
+            for run in together:
+                longer = longer_by(run.config.training, more)
+                hosting.check_training(run.corpus(), run.config.model, longer, caps, len(together))
+            hosting.check_room(library.root(), library.visitor(), caps)
+        lengthened: list[Run] = []
+        try:
+            for run in together:
+                lengthened.append(runs.lengthen_run(run.folder, longer_by(run.config.training, more)))
+            start(*lengthened)
+        except UserError:
+            for run in together[: len(lengthened)]:
+                with contextlib.suppress(UserError):
+                    runs.lengthen_run(run.folder, run.config.training)
+            raise
 
 
 def longer_by(training: TrainingSettings, more: int) -> TrainingSettings:
@@ -84,27 +121,6 @@ def longer_by(training: TrainingSettings, more: int) -> TrainingSettings:
         return dataclasses.replace(training, steps=training.steps + more)
     assert training.epochs is not None  # one of the two is the end
     return dataclasses.replace(training, epochs=training.epochs + more)
-
-
-def _make(
-    run_id: str,
-    name: str,
-    corpus: PreparedCorpus,
-    text: TextSettings,
-    model: ModelConfig,
-    training: TrainingSettings,
-    together: int = 1,
-) -> Run:
-    """A new run, which shares its process with `together` in all, if this server's caps allow it."""
-    caps, root = hosting.caps(), library.root()
-    if caps is not None:
-        hosting.check_training(corpus, model, training, caps, together)
-        hosting.check_one_more(root, library.visitor(), caps)
-        hosting.check_room(root, library.visitor(), caps)
-    run = runs.create_run(root / run_id, name, corpus, model, training, text)
-    if caps is not None:
-        hosting.give(run.folder, library.visitor())
-    return run
 
 
 def start(*together: Run) -> None:
@@ -118,26 +134,42 @@ def start(*together: Run) -> None:
     idle = [run for run in together if not working(run)]
     if not idle:
         return
-    caps, first = hosting.caps(), idle[0]
+    caps, first = hosting.current_caps(), idle[0]
     for run in idle:
         run.queue()
     if caps is None:
         _launch(first)
         return
     try:
-        hosting.join(first.folder.parent, first.id, library.visitor(), caps)
+        hosting.enqueue(first.folder.parent, first.id, library.visitor(), caps)
     except UserError as error:
         for run in idle:
             run.unqueue(str(error))
         raise
-    _serve(first.folder.parent, caps)
+    _dispatch(first.folder.parent, caps)
 
 
-def stop_waiting(run: Run) -> None:
-    """Give up the place in line of a run that waits."""
+def leave_queue(run: Run) -> None:
+    """Give up the place in the queue of a run that waits."""
     library.check_mine(run)
     hosting.leave(run.folder.parent, run.id)
-    run.unqueue("it left the line.")
+    run.unqueue("it left the queue.")
+
+
+@contextlib.contextmanager
+def _admission() -> Iterator[Caps | None]:
+    """The caps of this server. On a hosted one no other tab of this visitor begins anything until the block has ended:
+    what was counted in it still holds when it is acted on.
+    """
+    caps = hosting.current_caps()
+    if caps is None:
+        yield None
+        return
+    with hosting.one_at_a_time(library.root(), library.visitor()):
+        yield caps
+
+
+# --- processes --------------------------------------------------------------------------------------------------------
 
 
 def working(run: Run) -> bool:
@@ -150,7 +182,7 @@ def working(run: Run) -> bool:
 def last_words(run: Run, limit: int = 2000) -> str:
     """The end of what the run's process wrote to standard error: why it ended, if it could not say so in the run."""
     try:
-        with open(run.folder / LOG, "rb") as log:
+        with open(os.open(run.folder / LOG, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as log:
             log.seek(0, os.SEEK_END)
             log.seek(max(0, log.tell() - limit))
             return log.read().decode("utf-8", errors="replace").strip()
@@ -158,41 +190,41 @@ def last_words(run: Run, limit: int = 2000) -> str:
         return ""
 
 
-def attend() -> None:
-    """Keep the line moving and the folder swept, for as long as this server lives and is a hosted one."""
-    global _attendant
+def start_dispatcher() -> None:
+    """Keep the queue moving and the folder swept, for as long as this server lives and is a hosted one."""
+    global _dispatcher
     with _lock:
-        if _attendant is None or not _attendant.is_alive():
-            _attendant = threading.Thread(target=_attend, name="attendant", daemon=True)
-            _attendant.start()
+        if _dispatcher is None or not _dispatcher.is_alive():
+            _dispatcher = threading.Thread(target=_dispatch_forever, name="dispatcher", daemon=True)
+            _dispatcher.start()
 
 
-def _attend() -> None:
+def _dispatch_forever() -> None:
     swept = -SWEEP_SECONDS
-    kept: set[Path] = set()
-    while (caps := hosting.caps()) is not None:
+    refreshed: set[Path] = set()
+    while (caps := hosting.current_caps()) is not None:
         root = library.root()
         try:
-            if root not in kept:
-                hosting.keep_all(root)
-                kept.add(root)
-            _serve(root, caps)
+            if root not in refreshed:
+                hosting.refresh_all(root)
+                refreshed.add(root)
+            _dispatch(root, caps)
             if time.monotonic() - swept >= SWEEP_SECONDS:
                 hosting.sweep(root, caps)
                 swept = time.monotonic()
         except Exception:
-            # The line must move on whatever happened to one of those who stand in it.
-            logging.getLogger(__name__).exception("the line of trainings could not be served")
-        time.sleep(ATTEND_SECONDS)
+            # The queue must move on whatever happened to one of those in it.
+            logging.getLogger(__name__).exception("the queue of trainings could not be served")
+        time.sleep(DISPATCH_SECONDS)
 
 
-def _serve(root: Path, caps: Caps) -> None:
+def _dispatch(root: Path, caps: Caps) -> None:
     with _lock:
         _reap()
         ended, _ended[:] = _ended[:], []
     for folder in ended:
         hosting.leave(folder.parent, folder.name)
-    hosting.serve(root, caps, lambda folder, slot: _launch(Run.open(folder), caps, slot))
+    hosting.dispatch(root, caps, lambda folder, slot: _launch(Run.open(folder), caps, slot))
 
 
 def _launch(run: Run, caps: Caps | None = None, slot: int | None = None) -> None:
@@ -212,7 +244,7 @@ def _launch(run: Run, caps: Caps | None = None, slot: int | None = None) -> None
         if folder in _children:
             return
         try:
-            with open(folder / LOG, "wb") as log:
+            with open(open_private(folder / LOG, os.O_WRONLY | os.O_TRUNC), "wb") as log:
                 child = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,

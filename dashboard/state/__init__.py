@@ -1,1 +1,1 @@
-"""What a visitor has chosen: session, links, and the history of the run on the page."""
+"""What a visitor has chosen: session and links."""

@@ -14,11 +14,11 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.hosting import hosted as hosting
-from dashboard.services import racing
+from dashboard import hosting
+from dashboard.services import library, racing
+from dashboard.services.history import History
 from dashboard.services.racing import LaneHistory
 from dashboard.services.sources import Nltk, Upload
-from dashboard.state.history import History
 from rnn_core.config import TextSettings
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import UserError
@@ -51,7 +51,7 @@ def kept(page: str, name: str, help: Mapping[str, str] = MappingProxyType({})) -
 def is_hosted() -> bool:
     """Whether strangers share this server; a server that is set up wrongly counts as one."""
     try:
-        return hosting.caps() is not None
+        return hosting.current_caps() is not None
     except UserError:
         return True
 
@@ -63,6 +63,9 @@ def secret() -> str:
         kept = cookie() or secrets.token_hex(32)
         st.session_state[_SECRET] = kept
     return kept
+
+
+library.recognise_visitors_by(secret)
 
 
 def cookie() -> str | None:

@@ -209,7 +209,7 @@ SHARE = (
     "To show this training to somebody, give them the address of this page: they can look at it and at its sentences, "
     "and cannot change it. Your own trainings are yours by a cookie of this browser."
 )
-LOST_ITS_PLACE = "It does not stand in line any more. Resume it to stand in line again."
+NOT_IN_QUEUE = "It is not in the queue any more. Resume it to queue again."
 KEEP_OPEN = "It begins by itself when it is its turn. Keep this page open: whoever leaves for a minute loses the place."
 
 

@@ -144,7 +144,7 @@ RACE_SYMBOLS = (
     "Loss: of the training batches, smoothed. Horizon: $\\delta_{t,k} = \\partial E_t/\\partial a_k$ over the lag "
     "$j$, on a fixed batch of sentences. All networks are measured after the same step."
 )
-RACE_IN_LINE = "It waits for its turn on this server. Keep this page open: that keeps its place."
+RACE_IN_QUEUE = "It waits for its turn on this server. Keep this page open: that keeps its place."
 
 # --- the first story --------------------------------------------------------------------------------------------------
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
+from dashboard import hosting
 from dashboard.components import widgets
-from dashboard.hosting import hosted as hosting
 from dashboard.services import sources, worker
 from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
 from dashboard.state import session
@@ -80,7 +80,7 @@ def start_demo() -> None:
 def choose_source() -> Source | None:
     kind = st.segmented_control(
         "Where from",
-        [kind for kind in wording.SOURCES if kind != "nltk" or hosting.caps() is None],
+        [kind for kind in wording.SOURCES if kind != "nltk" or hosting.current_caps() is None],
         default="upload",
         required=True,
         format_func=lambda kind: wording.SOURCES[kind],
@@ -102,7 +102,7 @@ def choose_source() -> Source | None:
 
 
 def choose_upload() -> Upload | None:
-    caps = hosting.caps()
+    caps = hosting.current_caps()
     file = st.file_uploader(
         "A text",
         EXTENSIONS,

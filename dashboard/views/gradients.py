@@ -16,9 +16,9 @@ from dashboard.laboratory import cause, cost, frames, looking, pace, vanish
 from dashboard.laboratory.looking import Looking
 from dashboard.laboratory.subject import Subject, subject
 from dashboard.services import library, network, worker
+from dashboard.services.history import History
 from dashboard.services.network import Loaded
 from dashboard.state import session
-from dashboard.state.history import History
 from dashboard.text import general as wording_common
 from dashboard.text import laboratory as wording
 from rnn_core.errors import RunError, UserError
@@ -147,7 +147,6 @@ def cure(run: Run) -> None:
     config = run.config
     training = replace(config.training, clip=wording.CURE_LIMIT, clip_mode="norm")
     try:
-        library.check_mine(run)
         begun = worker.begin(f"{config.name}, clipped", run.corpus(), config.text, config.model, training)
     except UserError as error:
         widgets.problem("This training could not be started", error)

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from dashboard import hosting
 from dashboard.charts import race as charts
 from dashboard.components import settings_form, widgets
-from dashboard.hosting import hosted as hosting
 from dashboard.services import library, racing, worker
 from dashboard.services.racing import LaneHistory
 from dashboard.state import session
@@ -144,7 +144,7 @@ def choose_settings() -> tuple[int, TrainingSettings]:
 def watch(lanes: list[Run]) -> None:
     live = any_at_work(lanes)
     st.fragment(widgets.guarded(picture), run_every=POLL_SECONDS if live else None)(lanes, live)
-    if library.mine(lanes[0]) and hosting.caps() is not None:
+    if library.mine(lanes[0]) and hosting.current_caps() is not None:
         st.caption(common_wording.SHARE)
 
 
@@ -201,9 +201,9 @@ def controls(lanes: list[Run], statuses: list[RunStatus]) -> None:
             paused = all(status.state == "paused" for status in statuses if status.alive)
             ask(alive, *(("resume", "Resume", "play_arrow") if paused else ("pause", "Pause", "pause")))
             ask(alive, "stop", "Stop", "stop")
-        elif waiting and hosting.caps() is not None:
-            if st.button("Leave the line", icon=":material/logout:", key=session.key(PAGE, "leave")):
-                each(waiting, worker.stop_waiting, "It still stands in line")
+        elif waiting and hosting.current_caps() is not None:
+            if st.button("Leave the queue", icon=":material/logout:", key=session.key(PAGE, "leave")):
+                each(waiting, worker.leave_queue, "It is still in the queue")
         else:
             resumable = [run for run, status in zip(lanes, statuses, strict=True) if status.resumable]
             busy = any(worker.working(run) for run in resumable)
@@ -216,8 +216,8 @@ def controls(lanes: list[Run], statuses: list[RunStatus]) -> None:
         if st.button("New race", icon=":material/add:", key=session.key(PAGE, "new")):
             session.close_race()
             st.rerun()
-    if waiting and hosting.caps() is not None:
-        st.info(wording.RACE_IN_LINE, icon=":material/hourglass_top:")
+    if waiting and hosting.current_caps() is not None:
+        st.info(wording.RACE_IN_QUEUE, icon=":material/hourglass_top:")
 
 
 def ask(lanes: list[Run], kind: str, label: str, icon: str) -> None:
@@ -225,8 +225,7 @@ def ask(lanes: list[Run], kind: str, label: str, icon: str) -> None:
     if st.button(label, icon=f":material/{icon}:", key=session.key(PAGE, kind), help=wording.RACE_HELP.get(kind)):
         for run in lanes:
             try:
-                library.check_mine(run)
-                run.request(kind)
+                library.request(run, kind)
             except UserError as error:
                 widgets.problem("One of the networks did not hear this", error)
 

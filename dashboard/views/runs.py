@@ -9,12 +9,11 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard import hosting
 from dashboard.components import export, widgets
-from dashboard.hosting import hosted as hosting
 from dashboard.services import library
 from dashboard.state import session
 from dashboard.text import general as wording
-from rnn_core import runs
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunStatus, RunSummary
 from rnn_core.training.evaluation import perplexity
@@ -51,7 +50,7 @@ def page() -> None:
     st.title("Runs", anchor=False)
     widgets.notice()
     st.markdown(wording.RUNS_INTRO)
-    caps = hosting.caps()
+    caps = hosting.current_caps()
     if caps is not None:
         st.caption(wording.hosted_runs(caps.days, caps.runs_per_visitor))
     try:
@@ -142,8 +141,7 @@ def rename(run: Run) -> None:
     name = st.text_input("New name", run.config.name, max_chars=80)
     if st.button("Rename", type="primary", disabled=not (name or "").strip(), key=session.key(PAGE, "rename now")):
         try:
-            library.check_mine(run)
-            runs.rename_run(run.folder, name or "")
+            library.rename(run, name or "")
         except UserError as error:
             widgets.problem("It keeps its name", error)
             return
@@ -157,8 +155,7 @@ def delete(run: Run) -> None:
     st.markdown(wording.DELETE_WARNING)
     if st.button("Delete for good", type="primary", icon=":material/delete:", key=session.key(PAGE, "delete now")):
         try:
-            library.check_mine(run)
-            runs.delete_run(run.folder)
+            library.delete(run)
         except UserError as error:
             widgets.problem("It was not deleted", error)
             return
@@ -171,7 +168,7 @@ def delete(run: Run) -> None:
 def zipped(run: Run) -> bytes:
     """The run as a zip archive."""
     archive = io.BytesIO()
-    runs.zip_run(run.folder, archive)
+    library.write_zip(run, archive)
     return archive.getvalue()
 
 

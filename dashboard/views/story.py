@@ -163,7 +163,7 @@ def begin(setting: Setting) -> None:
     before, known = opened()
     try:
         if before is not None and known is not None and before.status().alive and library.mine(before):
-            before.request("stop")
+            library.request(before, "stop")
         name = f"Story: {describe(setting)}"
         race_id = worker.begin_race({name: setting.model()}, setting.corpus(), story.TEXT, setting.training())
     except UserError as error:

@@ -7,12 +7,12 @@ import time
 
 import streamlit as st
 
+from dashboard import hosting
 from dashboard.charts import training as charts
 from dashboard.components import settings_form, widgets
-from dashboard.hosting import hosted as hosting
 from dashboard.services import library, racing, worker
+from dashboard.services.history import History
 from dashboard.state import session
-from dashboard.state.history import History
 from dashboard.text import general as wording
 from rnn_core.config import ModelConfig, TrainingSettings, check_together
 from rnn_core.errors import UserError
@@ -47,7 +47,7 @@ def page() -> None:
 
 
 def set_up() -> None:
-    caps = hosting.caps()
+    caps = hosting.current_caps()
     if caps is None:
         st.markdown(wording.TRAIN_INTRO)
     else:
@@ -80,7 +80,7 @@ def refused(chosen: session.ChosenCorpus, model: ModelConfig, training: Training
     try:
         check_together(model, training)
         memory.check(chosen.corpus, model, training)
-        caps = hosting.caps()
+        caps = hosting.current_caps()
         if caps is not None:
             hosting.check_training(chosen.corpus, model, training, caps)
     except UserError as reason:
@@ -109,7 +109,7 @@ def watch(run: Run) -> None:
     seconds = looks(run, CURVES_SECONDS)
     st.fragment(widgets.guarded(state))(run)
     st.fragment(widgets.guarded(course), run_every=seconds)(run, seconds)
-    if library.mine(run) and hosting.caps() is not None:
+    if library.mine(run) and hosting.current_caps() is not None:
         st.caption(wording.SHARE)
 
 
@@ -142,7 +142,7 @@ def state(run: Run) -> None:
 
 def standing(run: Run, status: RunStatus) -> tuple[object, ...]:
     """What `state` draws of it, the numbers aside."""
-    return status.state, status.message, status.checkpoint_step is not None, in_line(run, status)
+    return status.state, status.message, status.checkpoint_step is not None, queue_position(run, status)
 
 
 def pulse(run: Run, drawn: tuple[object, ...], seconds: float | None) -> None:
@@ -175,9 +175,9 @@ def controls(run: Run, status: RunStatus) -> None:
         widgets.state_badge(status.state)
         if not library.mine(run):
             st.caption(wording.ONLY_LOOKING)
-        elif in_line(run, status) is not None:
-            if st.button("Leave the line", icon=":material/logout:", key=session.key(PAGE, "leave")):
-                stop_waiting(run)
+        elif queue_position(run, status) is not None:
+            if st.button("Leave the queue", icon=":material/logout:", key=session.key(PAGE, "leave")):
+                leave_queue(run)
         elif status.alive:
             paused = status.state == "paused"
             ask(run, *(("resume", "Resume", "play_arrow") if paused else ("pause", "Pause", "pause")))
@@ -214,9 +214,8 @@ def ask(run: Run, kind: str, label: str, icon: str, disabled: bool = False, help
 def leave_request(run: Run, kind: str) -> None:
     """Ask, and wait a moment for what it changes: what is drawn next then shows it."""
     try:
-        library.check_mine(run)
         before = run.status()
-        run.request(kind)
+        library.request(run, kind)
         deadline = time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < deadline and (now := run.status()).state == before.state:
             if before.state == "paused" and now.step != before.step:
@@ -235,34 +234,35 @@ def start(run: Run) -> None:
     st.rerun()
 
 
-def in_line(run: Run, status: RunStatus) -> hosting.Place | None:
-    """Where a run stands that waits for its turn on a hosted server; the networks of a race stand there as one."""
-    if status.state != "queued" or hosting.caps() is None:
+def queue_position(run: Run, status: RunStatus) -> hosting.QueuePosition | None:
+    """The place of a run that waits for its turn on a hosted server; the networks of a race have one together."""
+    if status.state != "queued" or hosting.current_caps() is None:
         return None
-    places = (hosting.place(member.folder.parent, member.id) for member in racing.waiting_with(run))
-    return next((place for place in places if place is not None), None)
+    positions = (hosting.position(member.folder.parent, member.id) for member in racing.waiting_with(run))
+    return next((found for found in positions if found is not None), None)
 
 
-def stop_waiting(run: Run) -> None:
+def leave_queue(run: Run) -> None:
     try:
-        worker.stop_waiting(run)
+        worker.leave_queue(run)
     except UserError as error:
-        widgets.problem("It still stands in line", error)
+        widgets.problem("It is still in the queue", error)
         return
     st.rerun()
 
 
 def explanation(run: Run, status: RunStatus) -> None:
     """Why a run that does not train stands still, where there is something to say."""
-    place = in_line(run, status)
+    place = queue_position(run, status)
     if place is not None:
-        ahead = "It is next" if place.place == 1 else f"It is number {place.place} of {place.waiting} in line"
+        number = f"It is number {place.position} of {place.waiting} in the queue"
+        ahead = "It is next" if place.position == 1 else number
         st.info(
             f"{ahead}; {widgets.count(place.training, 'training')} at work on this server. {wording.KEEP_OPEN}",
             icon=":material/hourglass_top:",
         )
-    elif status.state == "queued" and hosting.caps() is not None and not worker.working(run):
-        st.text(wording.LOST_ITS_PLACE)
+    elif status.state == "queued" and hosting.current_caps() is not None and not worker.working(run):
+        st.text(wording.NOT_IN_QUEUE)
     elif status.state in ("failed", "diverged", "dead"):
         widgets.problem(wording.STATE_HELP[status.state], status.message)
     elif status.message:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dashboard.state import history
-from dashboard.state.history import History, Series
+from dashboard.services import history
+from dashboard.services.history import History, Series
 
 
 def test_reading_in_parts_gives_what_reading_at_once_gives(trained_run, monkeypatch):

@@ -19,8 +19,9 @@ from typing import Any
 
 import pytest
 
-from dashboard.hosting import hosted as hosting
-from dashboard.hosting.hosted import Caps
+from dashboard import hosting
+from dashboard.hosting import Caps, queue, sweeping
+from dashboard.hosting.folder import FOLDER
 from dashboard.services import library, sources, worker
 from dashboard.state import session
 from dashboard.text import general as wording
@@ -34,7 +35,7 @@ from rnn_core.runs.worker import work
 from tests.dashboard.conftest import APP, running_server
 from tests.dashboard.test_pages import button, texts
 
-ANNA, BERT, CARL = (hosting.mark(letter * 64) for letter in "abc")
+ANNA, BERT, CARL = (hosting.owner_id(letter * 64) for letter in "abc")
 CAPS = Caps(trainings=1)
 LONG = replace(CAPS, steps=10**8)
 """For trainings that are to last as long as their test, however fast the machine."""
@@ -58,8 +59,8 @@ def hosted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
 
     yield switch_on
     monkeypatch.delenv(hosting.VARIABLE, raising=False)
-    if worker._attendant is not None:
-        worker._attendant.join(10)
+    if worker._dispatcher is not None:
+        worker._dispatcher.join(10)
 
 
 @pytest.fixture
@@ -74,14 +75,14 @@ def visiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 @pytest.mark.parametrize("value", ["", " ", "0", "off", "No", "FALSE"])
 def test_a_server_is_not_hosted_unless_it_is_said_so(value: str, monkeypatch) -> None:
     monkeypatch.setenv(hosting.VARIABLE, value)
-    assert hosting.caps() is None
+    assert hosting.current_caps() is None
 
 
 def test_one_variable_switches_hosted_mode_on_and_can_change_any_cap(monkeypatch) -> None:
     monkeypatch.setenv(hosting.VARIABLE, "1")
-    assert hosting.caps() == Caps()
+    assert hosting.current_caps() == Caps()
     monkeypatch.setenv(hosting.VARIABLE, "minutes=2.5, trainings=3 words=1000")
-    assert hosting.caps() == Caps(minutes=2.5, trainings=3, words=1000)
+    assert hosting.current_caps() == Caps(minutes=2.5, trainings=3, words=1000)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_one_variable_switches_hosted_mode_on_and_can_change_any_cap(monkeypatch
 def test_a_variable_that_makes_no_sense_closes_the_server_with_the_reason(value, hosted, open_page) -> None:
     hosted(value)
     with pytest.raises(SettingsError, match=hosting.VARIABLE):
-        hosting.caps()
+        hosting.current_caps()
     app = open_page("corpus")
     assert [error.value for error in app.error] == [wording.NOT_SET_UP]
     assert not app.title
@@ -147,7 +148,7 @@ def test_a_refusal_is_shown_before_anything_is_started(hosted, open_page, runs_f
     button(app, "Train a network on this").click().run()
     assert "100 hidden units, and this server allows 50" in texts(app)
     assert button(app, "Start training").disabled
-    assert not [folder for folder in runs_folder.iterdir() if folder.name != hosting.FOLDER]
+    assert not [folder for folder in runs_folder.iterdir() if folder.name != FOLDER]
 
 
 def test_a_text_that_is_too_large_is_refused_before_it_is_read(hosted, open_page, monkeypatch) -> None:
@@ -170,7 +171,7 @@ def test_a_hosted_server_offers_nothing_that_needs_the_internet(hosted, open_pag
 
 CONNECTIONS = """
 import socket, threading, time, urllib.request
-from dashboard.hosting import hosted as hosting
+from dashboard import hosting
 hosting.stay_offline()
 for attempt in (
     lambda: socket.create_connection(("192.0.2.1", 80), timeout=30),
@@ -198,18 +199,18 @@ def test_a_hosted_server_opens_no_connection_to_another_machine() -> None:
     assert process.stdout.strip() == "stayed here", process.stderr
 
 
-# --- the line ---------------------------------------------------------------------------------------------------------
+# --- the queue --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def wait_in_line(new_run, runs_folder: Path) -> Callable[..., Run]:
-    """Puts a new run into the line, for somebody."""
+def queued_run(new_run, runs_folder: Path) -> Callable[..., Run]:
+    """Puts a new run into the queue, for somebody."""
 
     def wait(owner: str = ANNA, caps: Caps = CAPS, **training: Any) -> Run:
         run = new_run(**training)
-        hosting.give(run.folder, owner)
+        hosting.set_owner(run.folder, owner)
         run.queue()
-        hosting.join(runs_folder, run.id, owner, caps)
+        hosting.enqueue(runs_folder, run.id, owner, caps)
         return run
 
     return wait
@@ -247,158 +248,189 @@ def slots() -> Iterator[Slots]:
     made.close()
 
 
-def test_first_come_first_served_and_everybody_sees_the_place_in_line(wait_in_line, slots, runs_folder) -> None:
-    waiting = [wait_in_line(owner) for owner in (ANNA, BERT, CARL)]
-    assert [hosting.place(runs_folder, run.id) for run in waiting] == [(1, 3, 0), (2, 3, 0), (3, 3, 0)]
-    hosting.serve(runs_folder, CAPS, slots.start)
+def test_first_come_first_served_and_everybody_sees_the_position(queued_run, slots, runs_folder) -> None:
+    waiting = [queued_run(owner) for owner in (ANNA, BERT, CARL)]
+    assert [hosting.position(runs_folder, run.id) for run in waiting] == [(1, 3, 0), (2, 3, 0), (3, 3, 0)]
+    hosting.dispatch(runs_folder, CAPS, slots.start)
     assert slots.order == [waiting[0].id]
-    assert [hosting.place(runs_folder, run.id) for run in waiting] == [None, (1, 2, 1), (2, 2, 1)]
-    hosting.serve(runs_folder, CAPS, slots.start)
+    assert [hosting.position(runs_folder, run.id) for run in waiting] == [None, (1, 2, 1), (2, 2, 1)]
+    hosting.dispatch(runs_folder, CAPS, slots.start)
     assert len(slots.held) == 1
     slots.end(waiting[0])
-    hosting.serve(runs_folder, CAPS, slots.start)
+    hosting.dispatch(runs_folder, CAPS, slots.start)
     assert slots.order == [waiting[0].id, waiting[1].id]
 
 
-def test_who_wants_several_takes_turns_with_the_others(wait_in_line, slots, runs_folder) -> None:
-    a1, a2, a3 = wait_in_line(ANNA), wait_in_line(ANNA), wait_in_line(ANNA)
-    b1, b2, c1 = wait_in_line(BERT), wait_in_line(BERT), wait_in_line(CARL)
+def test_who_wants_several_takes_turns_with_the_others(queued_run, slots, runs_folder) -> None:
+    a1, a2, a3 = queued_run(ANNA), queued_run(ANNA), queued_run(ANNA)
+    b1, b2, c1 = queued_run(BERT), queued_run(BERT), queued_run(CARL)
     turns = [a1, b1, c1, a2, b2, a3]
-    assert [hosting.place(runs_folder, run.id).place for run in turns] == [1, 2, 3, 4, 5, 6]
+    assert [hosting.position(runs_folder, run.id).position for run in turns] == [1, 2, 3, 4, 5, 6]
     # Two at a time: while A's and B's first are at work, C comes before the second of either.
     two = replace(CAPS, trainings=2)
-    hosting.serve(runs_folder, two, slots.start)
+    hosting.dispatch(runs_folder, two, slots.start)
     assert slots.order == [a1.id, b1.id]
-    assert [hosting.place(runs_folder, run.id).place for run in (c1, a2, b2, a3)] == [1, 2, 3, 4]
+    assert [hosting.position(runs_folder, run.id).position for run in (c1, a2, b2, a3)] == [1, 2, 3, 4]
 
 
-def test_never_more_trainings_than_slots_however_many_servers_hand_them_out(wait_in_line, slots, runs_folder) -> None:
+def test_never_more_trainings_than_slots_however_many_servers_hand_them_out(queued_run, slots, runs_folder) -> None:
     caps = replace(CAPS, trainings=2)
     for owner in (ANNA, BERT, CARL):
         for _ in range(3):
-            wait_in_line(owner)
+            queued_run(owner)
     with ThreadPoolExecutor(8) as servers:
-        list(servers.map(lambda _: hosting.serve(runs_folder, caps, slots.start), range(24)))
+        list(servers.map(lambda _: hosting.dispatch(runs_folder, caps, slots.start), range(24)))
     assert len(slots.order) == len(set(slots.order)) == 2
 
 
-def test_asking_again_keeps_the_place(wait_in_line, runs_folder) -> None:
-    first, second = wait_in_line(ANNA), wait_in_line(BERT)
-    hosting.join(runs_folder, first.id, ANNA, CAPS)
-    assert hosting.place(runs_folder, first.id).place == 1
-    assert hosting.place(runs_folder, second.id).waiting == 2
+def test_asking_again_keeps_the_place(queued_run, runs_folder) -> None:
+    first, second = queued_run(ANNA), queued_run(BERT)
+    hosting.enqueue(runs_folder, first.id, ANNA, CAPS)
+    assert hosting.position(runs_folder, first.id).position == 1
+    assert hosting.position(runs_folder, second.id).waiting == 2
 
 
-def test_the_line_is_finite_and_nobody_takes_it_all(wait_in_line, runs_folder) -> None:
+def test_the_queue_is_finite_and_nobody_takes_it_all(queued_run, runs_folder) -> None:
     for _ in range(CAPS.trainings_per_visitor):
-        wait_in_line(ANNA)
+        queued_run(ANNA)
     with pytest.raises(RunError, match="4 of your trainings"):
-        wait_in_line(ANNA)
+        queued_run(ANNA)
     with pytest.raises(RunError, match="4 of your trainings"):
         hosting.check_room(runs_folder, ANNA, CAPS)
-    with pytest.raises(RunError, match="4 trainings wait in line already"):
-        wait_in_line(BERT, replace(CAPS, waiting=4))
-    wait_in_line(BERT)
+    with pytest.raises(RunError, match="4 trainings are in the queue already"):
+        queued_run(BERT, replace(CAPS, waiting=4))
+    queued_run(BERT)
 
 
-def test_who_goes_away_loses_the_place_and_who_looks_keeps_it(wait_in_line, slots, runs_folder, monkeypatch) -> None:
-    gone, stays = wait_in_line(ANNA), wait_in_line(BERT)
-    now = time.time()
-    monkeypatch.setattr(hosting.time, "time", lambda: now + hosting.WAITER_SECONDS - 5)
-    hosting.looked(stays)
-    monkeypatch.setattr(hosting.time, "time", lambda: now + hosting.WAITER_SECONDS + 5)
-    hosting.serve(runs_folder, CAPS, slots.start)
+def test_who_goes_away_loses_the_place_and_who_looks_keeps_it(queued_run, slots, runs_folder, monkeypatch) -> None:
+    gone, stays = queued_run(ANNA), queued_run(BERT)
+    now = time.monotonic()
+    monkeypatch.setattr(queue, "_clock", lambda: now + queue.ABANDONED_SECONDS - 5)
+    hosting.record_visit(stays)
+    monkeypatch.setattr(queue, "_clock", lambda: now + queue.ABANDONED_SECONDS + 5)
+    hosting.dispatch(runs_folder, CAPS, slots.start)
     assert slots.order == [stays.id]
     assert gone.status().state == "stopped"
-    assert "gave up its place in line" in gone.status().message
+    assert "lost its place in the queue" in gone.status().message
     assert gone.status().resumable
 
 
-def test_after_a_restart_nobody_has_lost_a_place(wait_in_line, slots, runs_folder, monkeypatch) -> None:
-    run = wait_in_line()
-    now = time.time()
-    monkeypatch.setattr(hosting.time, "time", lambda: now + 10 * hosting.WAITER_SECONDS)
-    hosting.keep_all(runs_folder)
-    hosting.serve(runs_folder, CAPS, slots.start)
+def test_after_a_restart_nobody_has_lost_a_place(queued_run, slots, runs_folder, monkeypatch) -> None:
+    run = queued_run()
+    now = time.monotonic()
+    monkeypatch.setattr(queue, "_clock", lambda: now + 10 * queue.ABANDONED_SECONDS)
+    hosting.refresh_all(runs_folder)
+    hosting.dispatch(runs_folder, CAPS, slots.start)
     assert slots.order == [run.id]
 
 
-def test_a_run_that_was_deleted_while_it_waited_holds_nobody_up(wait_in_line, slots, runs_folder) -> None:
-    deleted, other = wait_in_line(ANNA), wait_in_line(BERT)
+def test_a_run_that_was_deleted_while_it_waited_holds_nobody_up(queued_run, slots, runs_folder) -> None:
+    deleted, other = queued_run(ANNA), queued_run(BERT)
     runs.delete_run(deleted.folder)
     assert not deleted.folder.exists()
-    hosting.serve(runs_folder, CAPS, slots.start)
+    hosting.dispatch(runs_folder, CAPS, slots.start)
     assert slots.order == [other.id]
-    assert hosting.place(runs_folder, deleted.id) is None
+    assert hosting.position(runs_folder, deleted.id) is None
 
 
-def test_a_training_that_cannot_be_started_holds_nobody_up(wait_in_line, slots, runs_folder) -> None:
-    broken, other = wait_in_line(ANNA), wait_in_line(BERT)
+def test_a_training_that_cannot_be_started_holds_nobody_up(queued_run, slots, runs_folder) -> None:
+    broken, other = queued_run(ANNA), queued_run(BERT)
 
     def start(folder: Path, slot: int) -> None:
         if folder.name == broken.id:
             raise RunError("no process could be started.")
         slots.start(folder, slot)
 
-    hosting.serve(runs_folder, CAPS, start)
+    hosting.dispatch(runs_folder, CAPS, start)
     assert slots.order == [other.id]
 
 
-def test_a_server_that_died_after_it_started_a_training_does_not_start_it_twice(
-    wait_in_line, slots, runs_folder
-) -> None:
-    run = wait_in_line()
+def test_a_server_that_died_after_it_started_a_training_does_not_start_it_twice(queued_run, slots, runs_folder) -> None:
+    run = queued_run()
 
     def start_and_die(folder: Path, slot: int) -> None:
         slots.start(folder, slot)
         raise KeyboardInterrupt  # the transaction is lost, the process it started is not
 
     with pytest.raises(KeyboardInterrupt):
-        hosting.serve(runs_folder, CAPS, start_and_die)
-    assert hosting.place(runs_folder, run.id) == (1, 1, 0)
-    hosting.serve(runs_folder, CAPS, slots.start)
+        hosting.dispatch(runs_folder, CAPS, start_and_die)
+    assert hosting.position(runs_folder, run.id) == (1, 1, 0)
+    hosting.dispatch(runs_folder, CAPS, slots.start)
     assert slots.order == [run.id]
-    assert hosting.place(runs_folder, run.id) is None
+    assert hosting.position(runs_folder, run.id) is None
 
 
-@pytest.mark.parametrize("damage", [b"", b"no database at all", b"SQLite format 3\x00" + b"\xff" * 5000])
-def test_a_damaged_line_is_begun_anew(damage: bytes, wait_in_line, slots, runs_folder) -> None:
-    wait_in_line()
-    for path in (runs_folder / hosting.FOLDER).glob("line.sqlite*"):
-        path.unlink()
-    (runs_folder / hosting.FOLDER / "line.sqlite").write_bytes(damage)
-    run = wait_in_line(BERT)
-    hosting.serve(runs_folder, CAPS, slots.start)
-    assert slots.order == [run.id]
+def test_one_flipped_bit_anywhere_in_the_queue_loses_nobody_a_place(queued_run, slots, runs_folder) -> None:
+    waiting = [queued_run(owner) for owner in (ANNA, ANNA, BERT)]
+    hosting.dispatch(runs_folder, CAPS, slots.start)
+    file = runs_folder / FOLDER / queue.FILE
+    whole = file.read_bytes()
+    for place in range(len(whole)):
+        with pytest.raises(ValueError):
+            queue._from_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+    file.write_bytes(whole.replace(ANNA[:8].encode(), b"00000000", 1))
+    slots.end(waiting[0])
+    runs_at_work = hosting.position(runs_folder, waiting[2].id)
+    assert runs_at_work is not None
+    hosting.dispatch(runs_folder, CAPS, slots.start)
+    assert len(slots.order) == 2
 
 
-def test_a_line_of_another_shape_is_begun_anew(runs_folder, wait_in_line) -> None:
-    (runs_folder / hosting.FOLDER).mkdir()
-    with sqlite3.connect(runs_folder / hosting.FOLDER / "line.sqlite") as database:
-        database.execute("CREATE TABLE tickets (something TEXT)")
-    with pytest.raises(RunError, match="line of trainings cannot be kept"):
-        wait_in_line()
+@pytest.mark.parametrize("damage", [b"", b"nothing of ours", b"SQLite format 3\x00" + b"\xff" * 5000, None])
+def test_a_queue_that_is_damaged_or_lost_is_rebuilt_from_the_runs(damage, queued_run, slots, runs_folder) -> None:
+    first, second = queued_run(ANNA), queued_run(BERT)
+    (runs_folder / FOLDER / queue.FILE).unlink()
+    if damage is not None:
+        (runs_folder / FOLDER / queue.FILE).write_bytes(damage)
+    third = queued_run(CARL)
+    hosting.dispatch(runs_folder, CAPS, slots.start)
+    assert slots.order == [first.id]
+    assert [hosting.position(runs_folder, run.id).position for run in (second, third)] == [1, 2]
 
 
-def test_a_folder_in_which_no_line_can_be_kept_is_explained(tmp_path) -> None:
-    (tmp_path / hosting.FOLDER).write_text("a file where the folder should be")
-    with pytest.raises(RunError):
-        hosting.join(tmp_path, "some-run", ANNA, CAPS)
-
-
-def test_a_paused_training_makes_room_for_others(wait_in_line, runs_folder, hosted, visiting, monkeypatch) -> None:
+def test_a_rebuilt_queue_has_one_place_for_a_race(runs_folder, hosted, visiting, monkeypatch) -> None:
     hosted()
     visiting(ANNA)
-    paused = wait_in_line(ANNA, epochs=100_000)
-    worker._serve(runs_folder, LONG)
+    corpus = agreement()
+    model = ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=8)
+    (runs_folder / FOLDER).mkdir()
+    slot = queue._free_slot(runs_folder, CAPS)
+    try:
+        race = worker.begin_race({"one": model, "two": model}, corpus, TextSettings(), TrainingSettings(epochs=1))
+        (runs_folder / FOLDER / queue.FILE).unlink()
+        assert hosting.position(runs_folder, f"{race}-1") == (1, 1, 0)
+    finally:
+        os.close(slot)
+
+
+def test_what_hosted_mode_keeps_is_for_nobody_elses_eyes(queued_run, slots, runs_folder) -> None:
+    run = queued_run()
+    hosting.dispatch(runs_folder, CAPS, slots.start)
+    folder = runs_folder / FOLDER
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for path in [*folder.iterdir(), run.folder / hosting.OWNER_FILE]:
+        assert path.stat().st_mode & 0o777 == 0o600, path
+
+
+def test_a_folder_in_which_no_queue_can_be_kept_is_explained(tmp_path) -> None:
+    (tmp_path / FOLDER).write_text("a file where the folder should be")
+    with pytest.raises(RunError):
+        hosting.enqueue(tmp_path, "some-run", ANNA, CAPS)
+
+
+def test_a_paused_training_makes_room_for_others(queued_run, runs_folder, hosted, visiting, monkeypatch) -> None:
+    hosted()
+    visiting(ANNA)
+    paused = queued_run(ANNA, epochs=100_000)
+    worker._dispatch(runs_folder, LONG)
     until(lambda: paused.status().state == "running")
     paused.request("pause")
     until(lambda: paused.status().state == "paused")
-    other = wait_in_line(BERT, epochs=100_000)
-    worker._serve(runs_folder, LONG)
-    assert hosting.place(runs_folder, other.id) == (1, 1, 1)
-    monkeypatch.setattr(hosting, "PAUSED_SECONDS", 0.0)
-    until(lambda: worker._serve(runs_folder, LONG) or other.status().state == "running")
+    other = queued_run(BERT, epochs=100_000)
+    worker._dispatch(runs_folder, LONG)
+    assert hosting.position(runs_folder, other.id) == (1, 1, 1)
+    monkeypatch.setattr(queue, "PAUSED_SECONDS", 0.0)
+    until(lambda: worker._dispatch(runs_folder, LONG) or other.status().state == "running")
     assert paused.status().state == "stopped"
     assert paused.status().resumable
 
@@ -412,10 +444,10 @@ def test_trainings_run_one_after_the_other_on_one_slot(new_run, runs_folder, hos
     for owner in (ANNA, BERT, CARL):
         visiting(owner)
         run = new_run(epochs=2)
-        hosting.give(run.folder, owner)
+        hosting.set_owner(run.folder, owner)
         worker.start(run)
         started.append(run)
-    worker.attend()
+    worker.start_dispatcher()
     most = 0
     deadline = time.monotonic() + 60
     while any(run.status().state != "finished" for run in started):
@@ -427,32 +459,32 @@ def test_trainings_run_one_after_the_other_on_one_slot(new_run, runs_folder, hos
     assert begun == sorted(begun)
 
 
-def test_a_slot_is_free_the_moment_its_process_is_killed(wait_in_line, runs_folder, hosted, visiting) -> None:
+def test_a_slot_is_free_the_moment_its_process_is_killed(queued_run, runs_folder, hosted, visiting) -> None:
     hosted()
     visiting(ANNA)
-    first, second = wait_in_line(ANNA, epochs=100_000), wait_in_line(BERT, epochs=100_000)
-    worker._serve(runs_folder, LONG)
+    first, second = queued_run(ANNA, epochs=100_000), queued_run(BERT, epochs=100_000)
+    worker._dispatch(runs_folder, LONG)
     until(lambda: first.status().state == "running")
     os.kill(first.status().pid, signal.SIGKILL)
     until(lambda: not worker_alive(first.folder))
-    worker._serve(runs_folder, LONG)
+    worker._dispatch(runs_folder, LONG)
     until(lambda: second.status().state == "running")
     assert first.status().state == "dead"
 
 
 SERVER = """
 import sys, time
-from dashboard.hosting import hosted as hosting
+from dashboard import hosting
 from dashboard.services import worker
-worker.attend()
+worker.start_dispatcher()
 print("attending", flush=True)
 time.sleep(120)
 """
 
 
-def test_a_killed_server_leaves_its_training_and_the_next_one_finds_the_line(wait_in_line, hosted, runs_folder) -> None:
+def test_a_killed_server_leaves_its_training_and_the_next_one_finds_the_queue(queued_run, hosted, runs_folder) -> None:
     hosted("trainings=1 steps=100000000")
-    first, second = wait_in_line(ANNA, epochs=100_000), wait_in_line(BERT, epochs=2)
+    first, second = queued_run(ANNA, epochs=100_000), queued_run(BERT, epochs=2)
     for number in range(2):
         with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as server:
             try:
@@ -460,25 +492,26 @@ def test_a_killed_server_leaves_its_training_and_the_next_one_finds_the_line(wai
                 if number == 0:
                     until(lambda: first.status().state == "running")
                 else:
-                    assert hosting.place(runs_folder, second.id) == (1, 1, 1)
+                    assert hosting.position(runs_folder, second.id) == (1, 1, 1)
                     first.request("stop")
                     until(lambda: second.status().state == "finished", seconds=60)
             finally:
                 server.kill()
         if number == 0:
             assert worker_alive(first.folder)
-            assert hosting.place(runs_folder, second.id) == (1, 1, 1)
-            with hosting._line(runs_folder) as line:  # Nobody could look while there was no server: for hours, say.
-                line.execute("UPDATE tickets SET seen = seen - 10000")
+            assert hosting.position(runs_folder, second.id) == (1, 1, 1)
+            with queue._changing(runs_folder) as tickets:  # Nobody could look without a server: for hours, say.
+                for ticket in tickets:
+                    ticket.visited -= 10_000
     assert not worker_alive(first.folder)
     assert not worker_alive(second.folder)
 
 
-def test_a_training_is_told_its_limits_and_stops_when_nobody_looks(wait_in_line, runs_folder, hosted, visiting) -> None:
+def test_a_training_is_told_its_limits_and_stops_when_nobody_looks(queued_run, runs_folder, hosted, visiting) -> None:
     hosted("trainings=1 unwatched_minutes=0.02")
     visiting(ANNA)
-    run = wait_in_line(ANNA, hosting.caps(), epochs=100_000)
-    worker._serve(runs_folder, hosting.caps())
+    run = queued_run(ANNA, hosting.current_caps(), epochs=100_000)
+    worker._dispatch(runs_folder, hosting.current_caps())
     until(lambda: run.status().state == "stopped")
     assert "nobody had watched it" in run.status().message
     assert run.checkpoint_steps()[-1] == run.status().step > 0
@@ -486,11 +519,11 @@ def test_a_training_is_told_its_limits_and_stops_when_nobody_looks(wait_in_line,
 
 
 @pytest.mark.parametrize(("cap", "says"), [("steps=40", "40 steps"), ("minutes=0.005", "0.005 minutes")])
-def test_minutes_and_steps_end_a_training_in_good_order(cap, says, wait_in_line, runs_folder, hosted, visiting) -> None:
+def test_minutes_and_steps_end_a_training_in_good_order(cap, says, queued_run, runs_folder, hosted, visiting) -> None:
     hosted(f"trainings=1 {cap}")
     visiting(ANNA)
-    run = wait_in_line(ANNA, hosting.caps(), epochs=100_000)
-    worker._serve(runs_folder, hosting.caps())
+    run = queued_run(ANNA, hosting.current_caps(), epochs=100_000)
+    worker._dispatch(runs_folder, hosting.current_caps())
     until(lambda: run.status().state == "stopped")
     assert says in run.status().message
 
@@ -513,7 +546,7 @@ def visit(open_page, page: str, run: Run | None = None, secret: str = "a" * 64):
     return app
 
 
-CONTROLS = {"Pause", "Resume", "Start", "Stop", "One step", "Leave the line"}
+CONTROLS = {"Pause", "Resume", "Start", "Stop", "One step", "Leave the queue"}
 
 
 def labels(app) -> set[str]:
@@ -522,11 +555,11 @@ def labels(app) -> set[str]:
 
 def test_visitors_see_their_own_runs_alone(hosted, open_page, trained_run, runs_folder) -> None:
     hosted()
-    hosting.give(trained_run.folder, hosting.mark("a" * 64))
+    hosting.set_owner(trained_run.folder, hosting.owner_id("a" * 64))
     others = Run.open(shutil.copytree(trained_run.folder, runs_folder / runs.new_run_id()))
-    hosting.give(others.folder, hosting.mark("b" * 64))
+    hosting.set_owner(others.folder, hosting.owner_id("b" * 64))
     nobodys = shutil.copytree(trained_run.folder, runs_folder / runs.new_run_id())
-    (nobodys / hosting.OWNER).unlink()
+    (nobodys / hosting.OWNER_FILE).unlink()
     app = visit(open_page, "runs")
     assert list(app.dataframe[0].value["folder"]) == [trained_run.id]
     assert not visit(open_page, "runs", secret="c" * 64).dataframe
@@ -535,7 +568,7 @@ def test_visitors_see_their_own_runs_alone(hosted, open_page, trained_run, runs_
 def test_a_link_lets_others_look_and_not_touch(hosted, open_page, new_run) -> None:
     hosted()
     run = new_run()
-    hosting.give(run.folder, hosting.mark("a" * 64))
+    hosting.set_owner(run.folder, hosting.owner_id("a" * 64))
     owner = visit(open_page, "train", run)
     assert "Start" in labels(owner)
     assert wording.SHARE in texts(owner)
@@ -550,9 +583,9 @@ def test_a_link_lets_others_look_and_not_touch(hosted, open_page, new_run) -> No
 def test_what_changes_a_run_asks_whose_it_is(hosted, visiting, new_run) -> None:
     hosted()
     run = new_run()
-    hosting.give(run.folder, ANNA)
+    hosting.set_owner(run.folder, ANNA)
     visiting(BERT)
-    for change in (worker.start, worker.stop_waiting, library.check_mine):
+    for change in (worker.start, worker.leave_queue, library.check_mine):
         with pytest.raises(RunError, match="belongs to somebody else"):
             change(run)
     assert run.status().state == "created"
@@ -566,7 +599,7 @@ def test_a_guest_cannot_copy_the_corpus_of_a_run_by_training_it_again(hosted, op
     work(run.folder)
     with sqlite3.connect(run.folder / "events.sqlite") as database:
         database.execute("UPDATE status SET state = 'diverged', message = 'it exploded.'")
-    hosting.give(run.folder, hosting.mark("a" * 64))
+    hosting.set_owner(run.folder, hosting.owner_id("a" * 64))
     assert wording_laboratory.CURE_BUTTON in labels(visit(open_page, "gradients", run))
     assert wording_laboratory.CURE_BUTTON not in labels(visit(open_page, "gradients", run, secret="b" * 64))
 
@@ -578,12 +611,12 @@ def test_networks_that_share_a_process_are_weighed_together() -> None:
     caps = replace(CAPS, memory_megabytes=2 + one // 10**6)
     hosting.check_training(corpus, config, TrainingSettings(), caps)
     with pytest.raises(SettingsError, match="MB of memory"):
-        hosting.check_training(corpus, config, TrainingSettings(), caps, together=4)
+        hosting.check_training(corpus, config, TrainingSettings(), caps, networks=4)
 
 
 def test_the_processes_that_share_a_trainings_batches_are_those_that_it_may_have(monkeypatch) -> None:
     monkeypatch.setenv("RNN_CORE_THREADS", "4")
-    monkeypatch.setattr(hosting, "usable_cores", lambda: 4)
+    monkeypatch.setattr("dashboard.hosting.caps.usable_cores", lambda: 4)
     corpus = agreement()
     config = ModelConfig(cell="lstm", vocabulary_size=len(corpus.vocabulary), hidden_size=250)
     with limited_threads(1):
@@ -597,19 +630,19 @@ def test_the_processes_that_share_a_trainings_batches_are_those_that_it_may_have
 
 def test_a_runs_folder_tells_nobody_the_secret_of_its_owner(hosted, visiting, runs_folder, monkeypatch) -> None:
     hosted()
-    monkeypatch.setattr(session, "secret", lambda: "5" * 64)
+    monkeypatch.setattr(library, "_secret", lambda: "5" * 64)
     corpus = agreement()
     model = ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=8)
     run_id = worker.begin("x", corpus, TextSettings(), model, TrainingSettings(epochs=1))
     folder = runs_folder / run_id
-    assert hosting.owner_of(folder) == hosting.mark("5" * 64) != "5" * 64
+    assert hosting.owner_of(folder) == hosting.owner_id("5" * 64) != "5" * 64
     until(lambda: Run.open(folder).status().state == "finished")
     assert not [path for path in folder.iterdir() if b"5" * 64 in path.read_bytes()]
     archive = runs_folder.parent / "run.zip"
     with archive.open("wb") as file:
         runs.zip_run(folder, file)
     shutil.unpack_archive(archive, runs_folder.parent / "unpacked")
-    assert not list((runs_folder.parent / "unpacked").rglob(hosting.OWNER))
+    assert not list((runs_folder.parent / "unpacked").rglob(hosting.OWNER_FILE))
 
 
 @pytest.mark.parametrize("cookie", ["", "short", "A" * 64, "a" * 65, "' onload='", "../../etc"])
@@ -633,43 +666,43 @@ def test_a_visitor_has_a_limited_number_of_runs(hosted, visiting, new_run, runs_
     hosted("runs_per_visitor=2")
     visiting(ANNA)
     for _ in range(2):
-        hosting.give(new_run().folder, ANNA)
+        hosting.set_owner(new_run().folder, ANNA)
     corpus = agreement()
     model = ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=8)
     with pytest.raises(RunError, match="you have 2 trainings here"):
         worker.begin("third", corpus, TextSettings(), model, TrainingSettings())
     visiting(BERT)
-    hosting.check_one_more(runs_folder, BERT, hosting.caps())
+    hosting.check_run_count(runs_folder, BERT, hosting.current_caps())
 
 
 # --- on the page ------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_shows_the_place_in_line_and_lets_one_leave_it(hosted, open_page, wait_in_line, runs_folder) -> None:
+def test_the_page_shows_the_position_and_lets_one_leave_the_queue(hosted, open_page, queued_run, runs_folder) -> None:
     hosted()
-    taken = hosting._free_slot  # somebody else's training has the only slot
-    (runs_folder / hosting.FOLDER).mkdir()
+    taken = queue._free_slot  # somebody else's training has the only slot
+    (runs_folder / FOLDER).mkdir()
     slot = taken(runs_folder, CAPS)
     try:
-        wait_in_line(BERT)
-        run = wait_in_line(hosting.mark("a" * 64))
+        queued_run(BERT)
+        run = queued_run(hosting.owner_id("a" * 64))
         app = visit(open_page, "train", run)
-        assert "number 2 of 2 in line" in app.info[0].value
-        assert labels(app) & CONTROLS == {"Leave the line"}
-        button(app, "Leave the line").click().run()
+        assert "number 2 of 2 in the queue" in app.info[0].value
+        assert labels(app) & CONTROLS == {"Leave the queue"}
+        button(app, "Leave the queue").click().run()
         assert run.status().state == "stopped"
-        assert hosting.place(runs_folder, run.id) is None
+        assert hosting.position(runs_folder, run.id) is None
         assert "Resume" in labels(app.run())
     finally:
         os.close(slot)
 
 
-def test_a_run_that_fell_out_of_the_line_can_be_resumed(hosted, open_page, wait_in_line, runs_folder) -> None:
+def test_a_run_that_fell_out_of_the_queue_can_be_resumed(hosted, open_page, queued_run, runs_folder) -> None:
     hosted()
-    run = wait_in_line(hosting.mark("a" * 64))
-    hosting.leave(runs_folder, run.id)  # as after a line that had to be begun anew
+    run = queued_run(hosting.owner_id("a" * 64))
+    hosting.leave(runs_folder, run.id)  # as after a queue that was lost
     app = visit(open_page, "train", run)
-    assert wording.LOST_ITS_PLACE in texts(app)
+    assert wording.NOT_IN_QUEUE in texts(app)
     assert "Resume" in labels(app)
 
 
@@ -709,7 +742,7 @@ def given(new_run) -> Callable[..., Run]:
     def make(owner: str | None = ANNA, days: float = 0) -> Run:
         run = new_run()
         if owner is not None:
-            hosting.give(run.folder, owner)
+            hosting.set_owner(run.folder, owner)
         return aged(run, days)
 
     return make
@@ -725,8 +758,27 @@ def test_runs_that_nobody_used_for_days_are_swept(given, runs_folder) -> None:
 
 def test_a_look_puts_the_sweeping_off(given, runs_folder, hosted) -> None:
     run = given(days=8)
-    hosting.looked(run)
+    hosting.record_visit(run)
     assert hosting.sweep(runs_folder, CAPS) == []
+
+
+def test_reading_a_list_of_runs_is_no_visit_and_opening_one_is(given, runs_folder, hosted, visiting) -> None:
+    hosted()
+    visiting(ANNA)
+    listed, opened = given(days=8), given(days=8)
+    assert len(library.summaries()) == 2
+    library.open_run(opened.id)
+    assert hosting.sweep(runs_folder, CAPS) == [listed.id]
+
+
+def test_a_date_that_somebody_sets_ahead_deletes_nothing(given, runs_folder, monkeypatch) -> None:
+    run = given(days=1)
+    hosting.sweep(runs_folder, CAPS)
+    now = time.time()
+    monkeypatch.setattr(sweeping.time, "time", lambda: now + 86400 * 365)
+    assert hosting.sweep(runs_folder, CAPS) == []
+    monkeypatch.undo()
+    assert run.folder.exists()
 
 
 def test_where_space_runs_out_the_longest_unused_go_first(given, runs_folder) -> None:
@@ -738,16 +790,16 @@ def test_where_space_runs_out_the_longest_unused_go_first(given, runs_folder) ->
     assert middle.folder.exists()
 
 
-def test_runs_at_work_and_in_line_are_never_swept(given, wait_in_line, slots, runs_folder) -> None:
-    at_work, waits = wait_in_line(ANNA), wait_in_line(BERT)
-    hosting.serve(runs_folder, CAPS, slots.start)
+def test_runs_at_work_and_in_the_queue_are_never_swept(given, queued_run, slots, runs_folder) -> None:
+    at_work, waits = queued_run(ANNA), queued_run(BERT)
+    hosting.dispatch(runs_folder, CAPS, slots.start)
     for run in (at_work, waits):
         aged(run, 100)
     assert hosting.sweep(runs_folder, replace(CAPS, total_megabytes=1e-6)) == []
 
 
 def test_what_a_dead_server_left_half_made_is_swept_and_nothing_else(runs_folder) -> None:
-    half = runs_folder / f"{hosting.STAGING}abc"
+    half = runs_folder / f"{sweeping.STAGING}abc"
     other = runs_folder / "somebodys-notes"
     for folder in (half, other):
         folder.mkdir()
@@ -767,7 +819,7 @@ def test_user_errors_of_this_file_are_user_errors() -> None:
 
 @pytest.mark.browser
 @pytest.mark.timeout(240)
-def test_owners_guests_and_the_line_in_a_browser(browser, tmp_path) -> None:
+def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
     from playwright.sync_api import expect
 
     with running_server(tmp_path / "hosted" / "runs", SEE_BPTT_HOSTED="trainings=1") as server:

@@ -16,7 +16,7 @@ from dashboard.charts import laboratory, laboratory_cause, laboratory_cost, labo
 from dashboard.charts.common import numbered
 from dashboard.components import export
 from dashboard.laboratory import pace, readings
-from dashboard.state.history import Series
+from dashboard.services.history import Series
 from dashboard.text import laboratory as wording
 from rnn_core import LanguageModel, ModelConfig, diagnostics, gradient_flow
 from rnn_core.training.loop import HorizonMeasured

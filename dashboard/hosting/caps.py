@@ -1,0 +1,137 @@
+"""What a visitor of a hosted server may ask for. What is too much is refused, with both numbers, before it starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from rnn_core.config import ModelConfig, TrainingSettings
+from rnn_core.data import PreparedCorpus
+from rnn_core.errors import CorpusError, SettingsError
+from rnn_core.parallel.threads import limited_threads, usable_cores
+from rnn_core.runs import memory
+from rnn_core.training.loop import Plan
+
+VARIABLE = "SEE_BPTT_HOSTED"
+OFF = ("", "0", "off", "no", "false")
+ON = ("1", "on", "yes", "true")
+
+
+@dataclass(frozen=True)
+class Caps:
+    """What a visitor may ask for. Every name can be set in SEE_BPTT_HOSTED."""
+
+    upload_megabytes: int = 5  # of one text
+    words: int = 500_000  # of a corpus, in tokens
+    vocabulary: int = 10_000
+    hidden: int = 256  # units; also numbers of a word vector
+    layers: int = 2
+    batch: int = 256  # sentences side by side
+    steps: int = 50_000
+    minutes: float = 15.0  # of training, over every resumption
+    memory_megabytes: int = 700  # of one training's process
+    unwatched_minutes: float = 10.0
+    trainings: int = 0  # at a time; 0: as many as there are usable cores
+    waiting: int = 50  # in the queue, over all visitors
+    trainings_per_visitor: int = 4  # at work or in the queue
+    runs_per_visitor: int = 20
+    days: float = 7.0  # since anybody looked at a run, or trained it
+    total_megabytes: int = 2000  # of all visitors' runs together
+
+    @property
+    def slots(self) -> int:
+        """Trainings at a time."""
+        return self.trainings or usable_cores()
+
+    @property
+    def threads_each(self) -> int:
+        """Threads of one training: the cores shared out, so that trainings side by side do not fight for them."""
+        return max(1, usable_cores() // self.slots)
+
+
+def current_caps() -> Caps | None:
+    """The caps of this server; None where it is not hosted. Raises SettingsError where the variable makes no sense:
+    better no page than one without caps.
+    """
+    return _parse(os.environ.get(VARIABLE, ""))
+
+
+@lru_cache(maxsize=8)
+def _parse(value: str) -> Caps | None:
+    value = value.strip()
+    if value.lower() in OFF:
+        return None
+    if value.lower() in ON:
+        return Caps()
+    kinds = {field.name: float if field.type == "float" else int for field in dataclasses.fields(Caps)}
+    changed: dict[str, Any] = {}
+    for part in value.replace(",", " ").split():
+        name, equals, number = part.partition("=")
+        if not equals or name not in kinds:
+            raise SettingsError(
+                f"{VARIABLE} is 1, or holds caps such as minutes=30; it knows no {part[:40]!r}. "
+                f"The caps are {', '.join(kinds)}."
+            )
+        try:
+            changed[name] = kinds[name](number)
+        except ValueError:
+            raise SettingsError(f"{VARIABLE}: {name} is a number, not {number[:40]!r}.") from None
+        if not 0 <= changed[name] < 1e9 or (changed[name] == 0 and name != "trainings"):
+            raise SettingsError(f"{VARIABLE}: {name} must be above 0 and below a thousand million.")
+    return Caps(**changed)
+
+
+def check_upload(size_bytes: int, caps: Caps) -> None:
+    """Raises CorpusError for a text of more bytes than this server reads."""
+    if size_bytes > caps.upload_megabytes * 2**20:
+        raise CorpusError(
+            f"this text has {size_bytes / 2**20:.1f} MB, and this server reads up to {caps.upload_megabytes} MB. "
+            "Choose a part of it, or run the app on your own machine."
+        )
+
+
+def check_corpus(corpus: PreparedCorpus, caps: Caps) -> None:
+    """Raises CorpusError for a corpus of more words than this server trains on."""
+    if corpus.report.tokens > caps.words:
+        raise CorpusError(
+            f"this text has {corpus.report.tokens:,} words, and this server trains on up to {caps.words:,}. "
+            "Choose a part of it, or run the app on your own machine."
+        )
+
+
+def check_training(
+    corpus: PreparedCorpus, model: ModelConfig, training: TrainingSettings, caps: Caps, networks: int = 1
+) -> None:
+    """Raises CorpusError or SettingsError, with the numbers, for what this server does not train.
+
+    `networks`: so many, the largest of them like this one, that share one process.
+    """
+    check_corpus(corpus, caps)
+    tokens = sum(map(len, corpus.train)) - len(corpus.train)
+    sizes = (
+        ("a vocabulary of {:,} words", model.vocabulary_size, caps.vocabulary),
+        ("{:,} hidden units", model.hidden_size, caps.hidden),
+        ("word vectors of {:,} numbers", model.embedding_size or 0, caps.hidden),
+        ("{:,} layers", model.layers, caps.layers),
+        ("batches of {:,} sentences", training.batch_size, caps.batch),
+        ("{:,} training steps", Plan.of(training, len(corpus.train), tokens).total_steps, caps.steps),
+    )
+    for what, asked, most in sizes:
+        if asked > most:
+            raise SettingsError(
+                f"you ask for {what.format(asked)}, and this server allows {most:,}. "
+                "Choose less, or run the app on your own machine."
+            )
+    with limited_threads(caps.threads_each):  # which says how many processes will share its batches
+        estimate = memory.estimate_for(corpus, model, training)
+    needed = estimate.total_bytes + (networks - 1) * (estimate.total_bytes - estimate.process_bytes)
+    # What other processes need comes first: a training that is killed for its size helps nobody.
+    most_bytes = min(caps.memory_megabytes * 10**6, memory.available_bytes())
+    if needed > most_bytes:
+        raise SettingsError(
+            f"this training would take about {needed / 1e6:,.0f} MB of memory, and {most_bytes / 1e6:,.0f} MB are free "
+            "for it here. Choose a smaller vocabulary, fewer hidden units or smaller batches."
+        )
