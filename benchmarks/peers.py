@@ -16,7 +16,7 @@ import numpy as np
 from rnn_core import LanguageModel, ModelConfig, to_torch_state_dict
 from rnn_core.optim.clipping import clip_by_global_norm
 from rnn_core.optim.optimizers import make_optimizer
-from rnn_core.parallel.team import Team
+from rnn_core.parallel.data_parallel import DataParallel
 from rnn_core.parallel.threads import one_blas_thread
 from rnn_core.reference.tutorial import bptt, total_loss
 
@@ -29,12 +29,12 @@ Step = Callable[[np.ndarray, np.ndarray], float]
 
 def rnn_core_step(config: ModelConfig, params: dict[str, np.ndarray], truncate: int | None = None) -> Step:
     model = LanguageModel(config, params={name: value.copy() for name, value in params.items()})
-    optimizer, team = make_optimizer("sgd", model.params), Team(model)
+    optimizer, parallel = make_optimizer("sgd", model.params), DataParallel(model)
 
     def step(inputs: np.ndarray, targets: np.ndarray) -> float:
         with one_blas_thread():
-            loss, gradients, _ = team.training_gradients(inputs, targets, truncate=truncate)
-            _, factor = clip_by_global_norm(gradients, CLIP, team.squares)
+            loss, gradients, _ = parallel.training_gradients(inputs, targets, truncate=truncate)
+            _, factor = clip_by_global_norm(gradients, CLIP)
             optimizer.update(model.params, gradients, LEARNING_RATE, factor)
         return loss
 

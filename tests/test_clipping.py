@@ -33,14 +33,6 @@ def test_the_global_norm_is_that_of_one_long_vector() -> None:
     assert global_norm({}) == 0
 
 
-def test_a_sum_of_squares_that_is_known_is_not_taken_again() -> None:
-    without_v = {name: gradient for name, gradient in mixed().items() if name != "V"}
-    expected = math.sqrt(global_norm(without_v) ** 2 + 16)
-    assert global_norm(mixed(), {"V": 16.0}) == pytest.approx(expected, rel=1e-13)
-    assert clip_by_global_norm(mixed(), 1.0, {"V": 16.0})[0] == pytest.approx(expected, rel=1e-13)
-    assert math.isnan(global_norm(mixed(), {"V": math.nan}))
-
-
 @settings(deadline=None, max_examples=50)
 @given(st.floats(1e-6, 1e6), st.floats(1e-3, 1e3))
 def test_the_factor_is_pytorchs_and_keeps_the_norm_within_the_limit(scale: float, limit: float) -> None:

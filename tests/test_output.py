@@ -99,8 +99,8 @@ def test_a_bias_that_is_a_factor_and_one_that_is_added_do_the_same(largest: floa
     """In float32, with logits that differ by 20 and biases that make up for it or add to it."""
     hidden, targets, weights, V, _ = problem(rows=40, words=60)
     bias = np.linspace(-largest, largest, 60)
-    assert output._does_as_a_factor(bias, hidden) == (largest < 20)
-    assert not output._does_as_a_factor(bias, hidden[:6])
+    assert output._bias_as_factor(bias, hidden) == (largest < 20)
+    assert not output._bias_as_factor(bias, hidden[:6])
     for sign in (1, -1):
         V[:, 0], hidden[:, 0] = sign * np.linspace(-10, 10, 60), np.linspace(-1, 1, 40)
         given = hidden, targets, weights, V, bias

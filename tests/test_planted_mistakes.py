@@ -200,8 +200,8 @@ MISTAKES = [
     Mistake(
         "the mean is taken over the padding, too",
         "nn/language_model.py",
-        "mean_over = max(count, 1) if mean_over",
-        "mean_over = live.size if mean_over",
+        "tokens = max(count, 1)",
+        "tokens = live.size",
         complex_step("tanh", mask="behind"),
     ),
     # Words.
@@ -229,7 +229,7 @@ MISTAKES = [
     Mistake(
         "the softmax forgets the weight of a position",
         "nn/losses.py",
-        "scale = common.weights[rows] / total",
+        "scale = weights[rows] / total",
         "scale = 1 / total",
         complex_step("sigmoid"),
     ),
@@ -243,15 +243,15 @@ MISTAKES = [
     Mistake(
         "the hidden state does not hear which word was right",
         "nn/losses.py",
-        "d_hidden -= V[common.targets[own]]",
+        "d_hidden -= V[targets]",
         "d_hidden -= 0",
         complex_step("tanh"),
     ),
     Mistake(
         "the softmax takes every logit for a small one",
         "nn/losses.py",
-        "return bool(np.all((total > 1 / SAFE_TOTAL) & (total < SAFE_TOTAL)))",
-        "return True",
+        "if np.all((total > 1 / SAFE_TOTAL) & (total < SAFE_TOTAL)):",
+        "if True:",
         Witness("test_output", "test_logits_of_any_size_overflow_nowhere", (np.float32, 2)),
     ),
     Mistake(
@@ -353,38 +353,24 @@ MISTAKES = [
     # Processes.
     Mistake(
         "the gradients of another process are forgotten",
-        "parallel/team.py",
-        "gradients[name] = add(gradients[name], member.gradient(name, rows))",
+        "parallel/data_parallel.py",
+        "gradients[name] = add(gradients[name], worker.gradient(name, rows))",
         "pass",
-        Witness("test_team", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
+        Witness("test_data_parallel", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
     ),
     Mistake(
-        "every process takes the mean over its own tokens",
-        "parallel/team.py",
-        "mean_over=max(1, share.tokens)",
-        "mean_over=None",
-        Witness("test_team", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
+        "every process counts alike, however few its tokens",
+        "parallel/data_parallel.py",
+        "weight=own_tokens / max(tokens, 1)",
+        "weight=1 / parts",
+        Witness("test_data_parallel", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
     ),
     Mistake(
         "the states of a shared batch come back in another order",
-        "parallel/team.py",
+        "parallel/data_parallel.py",
         "whole[part :: len(layers)] = layer",
         "whole[part * len(layer) : (part + 1) * len(layer)] = layer",
-        Witness("test_team", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
-    ),
-    Mistake(
-        "every process shows the others the same positions",
-        "parallel/team.py",
-        "own_tokens = slice(start, stop)",
-        "own_tokens = slice(0, stop - start)",
-        Witness("test_team", "test_words_that_are_shared_have_the_gradients_of_the_whole"),
-    ),
-    Mistake(
-        "the norm counts one process's words only",
-        "parallel/team.py",
-        "float(board.squares[: len(shares)].sum())",
-        "float(board.squares[0])",
-        Witness("test_team", "test_words_that_are_shared_have_the_gradients_of_the_whole"),
+        Witness("test_data_parallel", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
     ),
     # Interchange.
     Mistake(

@@ -39,6 +39,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(threads, "NUMBERS_WORTH_A_THREAD", 0)
     monkeypatch.setattr(threads, "CACHED_NUMBERS", 64)
     monkeypatch.setattr(bptt, "WORTH_SHARING_A_STEP", 0)
+    monkeypatch.setattr(output, "MANY_WORDS", 0)
     return monkeypatch
 
 
@@ -191,31 +192,18 @@ def test_jobs_run_at_the_same_time_each_once() -> None:
 
 @pytest.mark.parametrize("failing", [0, 2])
 def test_an_error_in_any_thread_is_raised_and_leaves_no_thread_waiting(failing: int) -> None:
-    meeting = threads.Meeting(3)
+    barrier = threading.Barrier(3)
 
     def work(number: int) -> None:
         if number == failing:
             raise ZeroDivisionError("on purpose")
         for _ in range(3):
-            meeting.wait()
+            barrier.wait()
 
     with pytest.raises(ZeroDivisionError, match="on purpose"):
-        threads.run_parallel(work, 3, meeting)
+        threads.run_parallel(work, 3, barrier)
     # The pool is as good as new.
     test_jobs_run_at_the_same_time_each_once()
-
-
-def test_nobody_passes_a_meeting_before_all_have_come() -> None:
-    rounds, count, meeting = 200, 3, threads.Meeting(3)
-    arrivals = np.zeros((rounds, count), bool)
-
-    def work(number: int) -> None:
-        for turn in range(rounds):
-            arrivals[turn, number] = True
-            meeting.wait()
-            assert arrivals[turn].all()
-
-    threads.run_parallel(work, count, meeting)
 
 
 def test_a_product_shared_among_threads_is_the_product(eager: pytest.MonkeyPatch) -> None:
@@ -274,8 +262,8 @@ def test_two_who_share_the_pool_never_wait_for_each_others_threads(monkeypatch: 
     monkeypatch.setattr(ThreadPoolExecutor, "submit", slow_submit)
 
     def call() -> None:
-        meeting = threads.Meeting(3)
-        threads.run_parallel(lambda number: meeting.wait(), 3, meeting)
+        barrier = threading.Barrier(3)
+        threads.run_parallel(lambda number: barrier.wait(), 3, barrier)
 
     callers = [threading.Thread(target=call, daemon=True) for _ in range(2)]
     for caller in callers:

@@ -279,14 +279,10 @@ class LanguageModel:
         state: State | None = None,
         dropout_rng: np.random.Generator | None = None,
         omega: float = 0.0,
-        mean_over: int | None = None,
-        softmax: output.Softmax = output.losses_and_gradients,
     ) -> tuple[float, Gradients, State]:
         """As `loss_and_gradients`, with the gradients of U and E in their compact form, and the state after each
         sequence.
 
-        `mean_over`: the number of tokens of the mean, where these are a share of a larger batch; default: all of these.
-        `softmax` takes the place of `output.losses_and_gradients`, where that is shared with others.
         `omega` is the strength of Pascanu's regulariser, whose immediate gradient joins that of W; the loss stays the
         data's. `dropout_rng` switches dropout on. Raises SettingsError where `omega` has no meaning (`check_omega`).
         """
@@ -294,7 +290,7 @@ class LanguageModel:
             raise ValueError(f"truncate is a number of steps from 0 up, or None, not {truncate}")
         batch = _compact(inputs, targets, mask)
         with _arithmetic():
-            return self._training_gradients(batch, truncate, state, dropout_rng, omega, mean_over, softmax)
+            return self._training_gradients(batch, truncate, state, dropout_rng, omega)
 
     def _training_gradients(
         self,
@@ -303,11 +299,9 @@ class LanguageModel:
         state: State | None,
         dropout_rng: np.random.Generator | None,
         omega: float,
-        mean_over: int | None,
-        softmax: output.Softmax,
     ) -> tuple[float, Gradients, State]:
         trace = self.forward(batch.inputs, state, dropout_rng)
-        loss, d_hidden, gradients = self.output_gradients(trace, batch.targets, batch.live, mean_over, softmax)
+        loss, d_hidden, gradients = self.output_gradients(trace, batch.targets, batch.live)
         d_states = None
         if omega:
             check_omega(self.config, truncate)
@@ -324,24 +318,15 @@ class LanguageModel:
                 gradients[name] = to_dense(gradients[name]) + self.dtype.type(omega) * immediate
         return loss, gradients, last_states(trace, batch.lengths)
 
-    def output_gradients(
-        self,
-        trace: Trace,
-        targets: Array,
-        live: Array,
-        mean_over: int | None = None,
-        softmax: output.Softmax = output.losses_and_gradients,
-    ) -> tuple[float, Array, Gradients]:
-        """Mean loss over the `live` (T, B) positions (their sum / `mean_over`, where that is given); dE/dh (T, B, H) of
-        the top layer; gradients of V (or E) and c.
-        """
+    def output_gradients(self, trace: Trace, targets: Array, live: Array) -> tuple[float, Array, Gradients]:
+        """Mean loss over the `live` (T, B) positions; dE/dh (T, B, H) of the top layer; gradients of V (or E) and c."""
         count = int(np.count_nonzero(live))
-        mean_over = max(count, 1) if mean_over is None else mean_over
+        tokens = max(count, 1)  # of none the loss is 0
         everything = count == live.size
         rows = trace.hidden.reshape(-1, trace.hidden.shape[-1]) if everything else trace.hidden[live]
         chosen = targets.reshape(-1) if everything else targets[live]
-        weights = np.full(count, 1 / mean_over, self.dtype)
-        result = softmax(rows, chosen, weights, self.output_matrix, self.params.get("c"))
+        weights = np.full(count, 1 / tokens, self.dtype)
+        result = output.losses_and_gradients(rows, chosen, weights, self.output_matrix, self.params.get("c"))
         if everything:
             d_hidden = result.d_hidden.reshape(trace.hidden.shape)
         else:
@@ -352,7 +337,7 @@ class LanguageModel:
         gradients: Gradients = {"E" if self.config.tied else "V": result.V}
         if result.c is not None:
             gradients["c"] = result.c
-        return float(result.loss_nats.sum() / mean_over), d_hidden, gradients
+        return float(result.loss_nats.sum() / tokens), d_hidden, gradients
 
     def add_layer_gradients(self, gradients: Gradients, trace: Trace, locals_: list[Array]) -> None:
         """Parameter gradients of all layers from their local deltas (·, T, B, H), added to `gradients`."""

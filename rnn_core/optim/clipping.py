@@ -5,33 +5,25 @@ norm).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 
 from rnn_core.nn.gradients import Gradients, squared_norm, to_dense
 
 
-def global_norm(gradients: Gradients, squares: Mapping[str, float] | None = None) -> float:
-    """Euclidean norm of all gradients taken as one vector; inf or nan where any of them is not finite.
-
-    squares: the sum of squares of those gradients for which it is known already.
-    """
-    known = {} if squares is None else squares
-    total = sum(known[name] if name in known else squared_norm(gradient) for name, gradient in gradients.items())
+def global_norm(gradients: Gradients) -> float:
+    """Euclidean norm of all gradients taken as one vector; inf or nan where any of them is not finite."""
+    total = sum(map(squared_norm, gradients.values()))
     return math.sqrt(total) if total >= 0 else math.nan
 
 
-def clip_by_global_norm(
-    gradients: Gradients, limit: float, squares: Mapping[str, float] | None = None
-) -> tuple[float, float]:
+def clip_by_global_norm(gradients: Gradients, limit: float) -> tuple[float, float]:
     """Norm before clipping, and the factor min(1, limit / (norm + 1e-6)) that PyTorch's `clip_grad_norm_` multiplies
     by.
 
-    The gradients are left alone: the factor goes to the optimizer, which is touching every number anyway. `squares` as
-    in `global_norm`.
+    The gradients are left alone: the factor goes to the optimizer, which is touching every number anyway.
     """
-    norm = global_norm(gradients, squares)
+    norm = global_norm(gradients)
     return norm, min(1.0, limit / (norm + 1e-6))
 
 

@@ -15,13 +15,10 @@ optimizer, in numbers of 4 bytes (float32):
                back of 8 sentences of up to 40 steps, T^2 / 2 B L H (local + state)
     start      8 P, the first weights before they are rounded; or, to go on from a checkpoint, m P
 
-Where several processes share a batch, each takes a step for its part of the B sequences, and every one but the first
-adds
+Where several processes share a batch, each takes a step for its part of the B sequences, and every worker, that is
+every one but the first, adds
 
-    member     the interpreter and NumPy once more (MEMBER_BYTES), its step, and P for the gradients that it hands over
-
-Where they share the words too, each has its part of a block of logits, and all see the T B (H (processes + 1) + ...)
-numbers that they show each other.
+    worker     the interpreter and NumPy once more (WORKER_BYTES), its step, and P for its gradients
 
 So it grows with N H + T B H, and not with T B N. The numbers of blocks come from the cells themselves. Tests compare
 the estimate with what processes really took: within a factor FACTOR of it.
@@ -40,11 +37,11 @@ from rnn_core.nn.cells import make_cell
 from rnn_core.nn.language_model import parameter_shapes
 from rnn_core.nn.losses import BLOCK_BYTES, factor_is_less_to_do
 from rnn_core.optim.optimizers import OPTIMIZERS
-from rnn_core.parallel.team import processes_for, shares_words
+from rnn_core.parallel.data_parallel import processes_for
 from rnn_core.training.loop import PROBE_SENTENCES, PROBE_STEPS
 
 PROCESS_BYTES = 55 * 2**20
-MEMBER_BYTES = 40 * 2**20
+WORKER_BYTES = 40 * 2**20
 FACTOR = 1.5
 """Measured / estimated, and estimated / measured, stay below this."""
 
@@ -59,13 +56,13 @@ class Estimate:
     step_bytes: int
     horizon_bytes: int
     start_bytes: int
-    members_bytes: int  # of all processes but the first
+    workers_bytes: int  # of all processes but the first
 
     @property
     def total_bytes(self) -> int:
         """The most that the processes will take at a time."""
         passing = max(self.step_bytes, self.horizon_bytes, self.start_bytes)
-        return self.process_bytes + self.corpus_bytes + self.weights_bytes + passing + self.members_bytes
+        return self.process_bytes + self.corpus_bytes + self.weights_bytes + passing + self.workers_bytes
 
 
 def estimate(
@@ -79,8 +76,7 @@ def estimate(
     moments = len(OPTIMIZERS[training.optimizer].moments)
     steps = training.sequence_length if training.batching == "stream" else longest_sentence
     processes = 1 if training.omega else processes_for(model, steps, training.batch_size)
-    parts = processes if processes > 1 and shares_words(model, steps * training.batch_size) else 1
-    step_bytes = 4 * _step_numbers(model, training, steps, -(-training.batch_size // processes), parts)
+    step_bytes = 4 * _step_numbers(model, training, steps, -(-training.batch_size // processes))
     return Estimate(
         process_bytes=PROCESS_BYTES,
         corpus_bytes=22 * tokens + 300 * sentences,
@@ -88,7 +84,7 @@ def estimate(
         step_bytes=step_bytes,
         horizon_bytes=8 * _horizon_numbers(model, parameters) if training.horizon_every_seconds is not None else 0,
         start_bytes=max(8, 4 * moments) * parameters,
-        members_bytes=(processes - 1) * (MEMBER_BYTES + step_bytes + 4 * parameters),
+        workers_bytes=(processes - 1) * (WORKER_BYTES + step_bytes + 4 * parameters),
     )
 
 
@@ -111,7 +107,7 @@ def check(corpus: PreparedCorpus, model: ModelConfig, training: TrainingSettings
         )
 
 
-def _step_numbers(model: ModelConfig, training: TrainingSettings, steps: int, sequences: int, parts: int) -> int:
+def _step_numbers(model: ModelConfig, training: TrainingSettings, steps: int, sequences: int) -> int:
     cell = make_cell(model.cell, model.gru_reset)
     N, H, G = model.vocabulary_size, model.hidden_size, cell.gates
     positions = steps * sequences
@@ -124,16 +120,14 @@ def _step_numbers(model: ModelConfig, training: TrainingSettings, steps: int, se
         blocks += 6  # random numbers in float64, and the masks
     walk = positions * H * (blocks * model.layers + 3)
     inputs = min(N, positions) * (G * H if model.embedding_size is None else model.embedding_size)
-    return walk + 2 * inputs + _output_numbers(model, positions * parts, BLOCK_BYTES // 4, parts)
+    return walk + 2 * inputs + _output_numbers(model, positions, BLOCK_BYTES // 4)
 
 
-def _output_numbers(model: ModelConfig, positions: int, block: int, parts: int = 1) -> int:
-    """Of one of `parts` processes that share the words."""
+def _output_numbers(model: ModelConfig, positions: int, block: int) -> int:
     N, H = model.vocabulary_size, model.hidden_size
-    logits = min(positions * N, max(block, N)) // parts
-    shown = positions * (H * (parts + 1) + parts + 4) if parts > 1 else 0
+    logits = min(positions * N, max(block, N))
     matrices = 1 + (positions * N > block) + (model.bias and factor_is_less_to_do(positions, H))
-    return logits + shown + matrices * N * H
+    return logits + matrices * N * H
 
 
 def _horizon_numbers(model: ModelConfig, parameters: int) -> int:

@@ -31,7 +31,7 @@ from rnn_core.nn.language_model import LanguageModel, parameter_shapes
 from rnn_core.optim.clipping import clip_by_global_norm, clip_by_value, global_norm
 from rnn_core.optim.optimizers import OPTIMIZERS, Optimizer, make_optimizer
 from rnn_core.optim.schedules import Constant, make_schedule
-from rnn_core.parallel.team import Team
+from rnn_core.parallel.data_parallel import DataParallel
 from rnn_core.randomness import stream
 from rnn_core.training.evaluation import evaluate_in_parts, perplexity
 from rnn_core.training.sampling import generate, sentences_of
@@ -393,13 +393,13 @@ class _Trainer:
         state: TrainingState,
     ) -> None:
         self.model, self.corpus, self.settings, self.plan, self.state = model, corpus, settings, plan, state
-        self.team = Team(model)
+        self.data_parallel = DataParallel(model)
         self.batches: tuple[int, list[Batch]] = (-1, [])  # of which epoch
         self.speed = _Speed()
         self.norms: list[float] = []  # the last few gradient norms, to tell why a training diverged
 
     def events(self) -> Iterator[Event]:
-        with self.team:
+        with self.data_parallel:
             yield from self.until_the_end()
 
     def until_the_end(self) -> Iterator[Event]:
@@ -463,7 +463,7 @@ class _Trainer:
         learning_rate = state.learning_rate
         # An overflow is no accident here but what the next lines look for.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            loss_nats, gradients, carried = self.team.training_gradients(
+            loss_nats, gradients, carried = self.data_parallel.training_gradients(
                 batch.inputs,
                 batch.targets,
                 batch.mask,
@@ -473,10 +473,10 @@ class _Trainer:
                 omega=settings.omega,
             )
             if settings.clip is not None and settings.clip_mode == "norm":
-                norm, factor = clip_by_global_norm(gradients, settings.clip, self.team.squares)
+                norm, factor = clip_by_global_norm(gradients, settings.clip)
                 clipped_norm = norm * factor
             else:
-                norm, factor = global_norm(gradients, self.team.squares), 1.0
+                norm, factor = global_norm(gradients), 1.0
                 clipped_norm = norm
                 if settings.clip is not None and math.isfinite(norm):
                     gradients = clip_by_value(gradients, settings.clip)

@@ -1,0 +1,189 @@
+"""Data parallelism: processes that share a batch by its sequences, each with the whole network.
+
+Every process takes some of the batch's columns forward and back; the gradient of the mean over all tokens is the sum of
+theirs, each weighted by its share of the tokens. They see the same parameters, in memory that they share, and write
+their gradients there.
+
+Threads cannot do this as well: a walk through time is hundreds of short NumPy calls, and between them the threads of
+one process wait for Python's global lock. It pays where the walk is most of the work: few words, many units. Where the
+words are many, the output layer is most of it, and each process would read the whole of V for a few positions; there
+the threads of one process share it (`rnn_core.nn.losses`).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+
+from rnn_core.arrays import Array
+from rnn_core.config import ModelConfig
+from rnn_core.nn.gradients import Gradients, add
+from rnn_core.nn.language_model import LanguageModel, State, layer_suffix, parameter_shapes
+from rnn_core.parallel.shared_buffers import SharedBuffers
+from rnn_core.parallel.threads import thread_count
+from rnn_core.parallel.worker import Shard, ShardResult, Worker, WorkerLost
+
+# Floating-point operations in a batch from which another process gains clearly more than it costs.
+WORTH_A_PROCESS = 80_000_000
+# With fewer sequences a process's matrix products are thin.
+LEAST_SEQUENCES = 8
+# The recurrent products' part of all products from which the walk through time is worth sharing.
+LEAST_RECURRENT = 1 / 4
+
+
+def processes_for(config: ModelConfig, steps: int, sequences: int) -> int:
+    """How many processes share a batch of T steps and B sequences: 1 where sharing gains nothing."""
+    recurrent, output = _multiplications(config)
+    if recurrent < LEAST_RECURRENT * (recurrent + output):
+        return 1
+    if 6 * steps * sequences * (recurrent + output) < WORTH_A_PROCESS:
+        return 1
+    return max(1, min(thread_count(), sequences // LEAST_SEQUENCES))
+
+
+@cache
+def _multiplications(config: ModelConfig) -> tuple[int, int]:
+    """For one position: with the recurrent matrices, and with the output matrix."""
+    shapes = parameter_shapes(config)
+    recurrent = sum(math.prod(shapes["W" + layer_suffix(depth)]) for depth in range(config.layers))
+    return recurrent, config.vocabulary_size * config.hidden_size
+
+
+class DataParallel:
+    """Wraps a model: `training_gradients` computes what the model's own does, on several cores.
+
+    The processes start with the first batch that is worth them. How many share a batch depends on its shape, the
+    network and `thread_count()` alone, so that the same training gives the same bits. A worker that is lost (killed,
+    stopped, out of reach) is done without for good: this process goes on alone, with the same numbers but for rounding.
+    A gradient may lie in memory that the next batch overwrites.
+    """
+
+    def __init__(self, model: LanguageModel, processes: int | None = None) -> None:
+        """processes: that share each batch; None: as many as `processes_for` says."""
+        self.model = model
+        self.processes = processes
+        self.workers: list[Worker] = []
+        self.parameters: dict[str, Array] = {}  # the model's, where the workers see them
+        self.lost_worker = False
+
+    def __enter__(self) -> DataParallel:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers. The model keeps its parameters."""
+        for worker in self.workers:
+            worker.close()
+        self.workers = []
+
+    def training_gradients(
+        self,
+        inputs: Array,
+        targets: Array,
+        mask: Array | None = None,
+        truncate: int | None = None,
+        state: State | None = None,
+        dropout_rng: np.random.Generator | None = None,
+        omega: float = 0.0,
+    ) -> tuple[float, Gradients, State]:
+        """As `LanguageModel.training_gradients`, equal to it but for rounding (and for which units dropout drops)."""
+        # Omega is a sum over the sequences of the whole batch: it is not shared.
+        processes = 1 if omega or self.lost_worker else self._processes_for(*inputs.shape)
+        if processes > 1:
+            try:
+                return self._share(split(processes, inputs, targets, mask, truncate, state, dropout_rng))
+            except WorkerLost:
+                self.lost_worker = True
+                self.close()
+            except BaseException:
+                self.close()  # Their answers to this batch must not be taken for answers to the next.
+                raise
+        return self.model.training_gradients(inputs, targets, mask, truncate, state, dropout_rng, omega)
+
+    def _processes_for(self, steps: int, sequences: int) -> int:
+        if self.processes is not None:
+            return min(self.processes, sequences)
+        return processes_for(self.model.config, steps, sequences)
+
+    def _share(self, shards: list[Shard]) -> tuple[float, Gradients, State]:
+        own, *others = shards
+        if len(self.workers) < len(others):
+            self._start(len(others))
+        self._show_parameters()
+        workers = self.workers[: len(others)]
+        for worker, shard in zip(workers, others, strict=True):
+            worker.send(shard)
+        loss_nats, gradients, state = own.gradients(self.model)
+        results = [worker.recv() for worker in workers]
+        for worker, result in zip(workers, results, strict=True):
+            for name, rows in result.rows.items():
+                gradients[name] = add(gradients[name], worker.gradient(name, rows))
+        return loss_nats + sum(result.loss_nats for result in results), gradients, _joined(state, results)
+
+    def _start(self, count: int) -> None:
+        """So many workers at once, and the memory that they share."""
+        self.close()
+        config, dtype = self.model.config, self.model.dtype
+        try:
+            buffers = SharedBuffers(parameter_shapes(config), dtype, count + 1)
+        except OSError as refused:
+            raise WorkerLost from refused
+        self.parameters = buffers.arrays(0)
+        for number in range(1, count + 1):
+            self.workers.append(Worker(config, buffers, number))
+        for worker in self.workers:
+            worker.wait_until_started()
+
+    def _show_parameters(self) -> None:
+        """Move the model's parameters to where the workers see them, if they are not there."""
+        for name, shared in self.parameters.items():
+            if self.model.params[name] is not shared:
+                shared[...] = self.model.params[name]
+                self.model.params[name] = shared
+
+
+def split(
+    parts: int,
+    inputs: Array,
+    targets: Array,
+    mask: Array | None,
+    truncate: int | None,
+    state: State | None,
+    dropout_rng: np.random.Generator | None,
+) -> list[Shard]:
+    """Shard k has the columns k, k + parts, ...: neighbours are alike in length, so all have about as much to do."""
+    generators = [None] * parts if dropout_rng is None else dropout_rng.spawn(parts)
+    tokens = inputs.size if mask is None else int(np.count_nonzero(mask))
+    shards = []
+    for part, generator in enumerate(generators):
+        own = slice(part, None, parts)
+        own_mask = None if mask is None else mask[:, own]
+        own_tokens = inputs[:, own].size if own_mask is None else int(np.count_nonzero(own_mask))
+        shards.append(
+            Shard(
+                inputs[:, own],
+                targets[:, own],
+                own_mask,
+                truncate,
+                None if state is None else [layer[own] for layer in state],
+                generator,
+                weight=own_tokens / max(tokens, 1),
+                threads=max(1, thread_count() // parts),
+            )
+        )
+    return shards
+
+
+def _joined(own: State, results: list[ShardResult]) -> State:
+    """The reverse of `split` for the states: (B, S) for each layer."""
+    joined = []
+    for layers in zip(own, *(result.state for result in results), strict=True):
+        whole = np.empty((sum(map(len, layers)), layers[0].shape[1]), layers[0].dtype)
+        for part, layer in enumerate(layers):
+            whole[part :: len(layers)] = layer
+        joined.append(whole)
+    return joined
