@@ -161,12 +161,13 @@ def clipping() -> alt.LayerChart:
     )
 
 
-def culprits_table(found: ClipForensics, sentences: Sequence[str], most: int = 8) -> pd.DataFrame:
-    """The sentences of a batch by their share in its gradient, the largest first."""
+def culprits_table(found: ClipForensics, sentences: Sequence[str] | None, most: int = 8) -> pd.DataFrame:
+    """The sentences of a batch by their share in its gradient, the largest first; None: known by their number alone."""
+    names = sentences or [f"sentence {number}" for number in range(1, len(found.shares) + 1)]
     order = np.argsort(-found.shares, kind="stable")[:most]
     return pd.DataFrame(
         {
-            "sentence": [sentences[place] for place in order],
+            "sentence": [names[place] for place in order],
             "share": found.shares[order],
             "norm": found.norms[order],
             "tokens": found.tokens[order],

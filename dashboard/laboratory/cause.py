@@ -13,8 +13,8 @@ from dashboard.charts import laboratory_cause as charts
 from dashboard.charts.common import numbered
 from dashboard.charts.laboratory import Specification, tidy_reach
 from dashboard.laboratory import frames, readings
-from dashboard.laboratory import subject as subjects
 from dashboard.laboratory.looking import Looking
+from dashboard.services import measurements
 from dashboard.services.history import History
 from dashboard.text import laboratory as wording
 from rnn_core.diagnostics import activation_curve
@@ -164,8 +164,8 @@ def spectrum(looking: Looking, history: History, layer: int) -> DeltaGenerator:
     """All of it but one chart; -> the place for that."""
     subject = looking.subject
     folder, step = str(subject.run.folder), subject.loaded.step
-    text = subjects.text_lyapunov(folder, step)
-    everywhere = subjects.spectrum(folder, step)
+    text = measurements.text_lyapunov(folder, step)
+    everywhere = measurements.spectrum(folder, step)
     here = [place for place, block in enumerate(everywhere) if block.layer == layer]
     blocks = [everywhere[place] for place in here]
     gates = tuple(block.gate for block in blocks)

@@ -12,12 +12,10 @@ from dashboard.charts.training import threshold
 from dashboard.components import pictures, widgets
 from dashboard.laboratory import frames, pace, readings
 from dashboard.laboratory.looking import Looking
-from dashboard.laboratory.subject import batch_of, forensics, lags_of_sentence
+from dashboard.services import measurements
 from dashboard.services.history import History
 from dashboard.state import session
 from dashboard.text import laboratory as wording
-from rnn_core.data import Vocabulary, detokenize
-from rnn_core.runs import Run
 
 SPIKE = frames.key("spike")
 SPIKES = 6
@@ -129,17 +127,19 @@ def choose_clicked_spike() -> None:
 
 def examine(looking: Looking, step: int, recorded: float) -> None:
     """Whose gradient made that step's, and over which lag it came."""
-    subject = looking.subject
-    run, folder = subject.run, str(subject.run.folder)
+    run, folder = looking.run, str(looking.run.folder)
     weights_of = pace.before(looking.moments, step - 1)
     with st.spinner("Taking the batch apart …", show_time=False):
-        found = forensics(folder, step, weights_of)
-        lags = lags_of_sentence(folder, step, weights_of, found.worst)
-        sentences = sentences_of(run, subject.loaded.vocabulary, step)
+        found = measurements.clip_forensics(folder, step, weights_of)
+        lags = measurements.lags_of_sentence(folder, step, weights_of, found.worst)
+        sentences = measurements.sentences_of_step(run, step)
     st.text(readings.spike(found, recorded, step, weights_of, lags, looking.unit))
     if run.config.training.batching == "stream":
         st.caption(wording.STREAM_NOTE)
-    st.code(sentences[found.worst] or " ", language=None, wrap_lines=True)
+    if sentences is None:
+        st.caption(wording.NOT_YOUR_SENTENCES)
+    else:
+        st.code(sentences[found.worst] or " ", language=None, wrap_lines=True)
     culprits = charts.culprits_table(found, sentences)
     left, right = st.columns([6, 5], gap="large")
     with left:
@@ -164,16 +164,6 @@ def examine(looking: Looking, step: int, recorded: float) -> None:
             step=step,
             alt_text="How much each distance pays into the gradient of the worst sentence",
         )
-
-
-def sentences_of(run: Run, vocabulary: Vocabulary, step: int) -> list[str]:
-    """The texts of the columns of that step's batch."""
-    batch = batch_of(str(run.folder), step)
-    texts = []
-    for column in range(batch.inputs.shape[1]):
-        ids = batch.targets[batch.mask[:, column], column]
-        texts.append(detokenize(vocabulary.decode(ids), vocabulary.unit))
-    return texts
 
 
 # --- who mattered -----------------------------------------------------------------------------------------------------

@@ -14,8 +14,11 @@ ASKED, ASKED_OF, MOMENT = frames.key("asked"), frames.key("asked of"), frames.ke
 
 @dataclass(frozen=True)
 class Looking:
-    """asked: position of the word whose loss is followed, from 0; moments: the steps whose weights are kept."""
+    """run: as this visitor may have it; asked: position of the word whose loss is followed, from 0; moments: the steps
+    whose weights are kept.
+    """
 
+    run: Run
     subject: Subject
     asked: int
     relative: bool
@@ -32,7 +35,7 @@ class Looking:
         """After a click on the film: go to the nearest moment of which there are weights."""
         clicked = frames.clicked("film", "moment", "step")
         if clicked is not None:
-            hold(self.subject.run, pace.nearest(self.moments, int(clicked)), self.moments)
+            hold(self.run, pace.nearest(self.moments, int(clicked)), self.moments)
 
 
 def held(run: Run, moments: list[int]) -> int | None:

@@ -6,17 +6,14 @@ from collections.abc import Callable, Hashable
 from functools import cached_property, lru_cache
 from typing import Any, TypeVar, cast
 
-import numpy as np
-
-from dashboard.services import network
+from dashboard.services import library, measurements, network
+from dashboard.services.measurements import EXPONENTS
 from dashboard.services.network import Loaded
 from rnn_core import diagnostics
 from rnn_core.arrays import Array
-from rnn_core.data import END, START, Batch, PreparedCorpus
+from rnn_core.data import END, START
 from rnn_core.diagnostics import (
     Blame,
-    BlockSpectrum,
-    ClipForensics,
     GradientFlow,
     Horizon,
     LagLedger,
@@ -29,17 +26,14 @@ from rnn_core.diagnostics import (
 )
 from rnn_core.randomness import stream
 from rnn_core.runs import Run
-from rnn_core.training.loop import HorizonMeasured, batch_of_step, probe_batch
-
-EXPONENTS = 12
-STREAM_WORDS = 300
-"""Words of the corpus over which the Lyapunov exponents settle."""
 
 T = TypeVar("T")
 
 
 class Subject:
-    """One sentence in one network. All visitors who look at the same share it: nothing in it may be changed."""
+    """One sentence in one network. All visitors who look at the same share it: nothing in it may be changed, and its
+    run is a guest's, who has no text.
+    """
 
     def __init__(self, run: Run, loaded: Loaded, words: tuple[str, ...]) -> None:
         """`words`: the sentence without <s> and </s>."""
@@ -107,7 +101,7 @@ class Subject:
                 self.flow,
                 int(self.ids[t + 1]),
                 t,
-                unigram(str(self.run.folder)),
+                measurements.unigram_counts(str(self.run.folder)),
                 # The same replacements whenever one comes back to this word.
                 stream(0, "who mattered", t),
             ),
@@ -116,80 +110,9 @@ class Subject:
 
 @lru_cache(maxsize=6)
 def _subject(folder: str, step: int, words: tuple[str, ...]) -> Subject:
-    run = Run.open(folder)
-    return Subject(run, network.at(folder, step), words)
+    return Subject(library.shared_run(folder), network.at(folder, step), words)
 
 
 def subject(run: Run, step: int, words: list[str]) -> Subject:
     """The sentence `words` in the network as it was after `step` steps. RunError where those weights are gone."""
     return _subject(str(run.folder), step, tuple(words))
-
-
-# --- numbers that do not depend on the sentence -----------------------------------------------------------------------
-
-
-@lru_cache(maxsize=2)
-def corpus(folder: str) -> PreparedCorpus:
-    """The sentences that a run trains on."""
-    return Run.open(folder).corpus()
-
-
-@lru_cache(maxsize=4)
-def unigram(folder: str) -> Array:
-    """How often each word stands in the training text, (N,)."""
-    read = corpus(folder)
-    return np.bincount(np.concatenate(read.train), minlength=len(read.vocabulary))
-
-
-@lru_cache(maxsize=4)
-def probe(folder: str) -> Batch:
-    """The sentences on which the training measures its horizon."""
-    return probe_batch(corpus(folder))
-
-
-@lru_cache(maxsize=64)
-def probe_horizon(folder: str, step: int) -> HorizonMeasured:
-    """The probe's horizon for weights of which the training has recorded none."""
-    batch = probe(folder)
-    found = diagnostics.horizon(network.at(folder, step).model, batch.inputs, batch.targets, batch.mask, bounds=False)
-    return HorizonMeasured(step, tuple(found.median), tuple(found.low), tuple(found.high), found.half_life)
-
-
-@lru_cache(maxsize=64)
-def spectrum(folder: str, step: int) -> list[BlockSpectrum]:
-    """Of every block of W."""
-    return diagnostics.recurrent_spectrum(network.at(folder, step).model)
-
-
-@lru_cache(maxsize=64)
-def text_lyapunov(folder: str, step: int) -> Lyapunov:
-    """The leading exponents over a stretch of the corpus, read without a break."""
-    read = corpus(folder)
-    ids = np.concatenate([sentence[:-1] for sentence in (read.valid or read.train)[:STREAM_WORDS]])[:STREAM_WORDS]
-    trace = diagnostics.text_trace(network.at(folder, step).model, ids)
-    return diagnostics.lyapunov_exponents(trace, EXPONENTS, skip=min(20, len(ids) // 4))
-
-
-# --- a step of the training -------------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=8)
-def batch_of(folder: str, step: int) -> Batch:
-    """The batch that step number `step` (from 1) trained on: a function of the seed and the step alone."""
-    run = Run.open(folder)
-    return batch_of_step(corpus(folder), run.config.training, step)
-
-
-@lru_cache(maxsize=8)
-def forensics(folder: str, step: int, weights_of: int) -> ClipForensics:
-    """The gradient of that step's batch taken apart by sentence, with the weights after `weights_of` steps."""
-    batch, training = batch_of(folder, step), Run.open(folder).config.training
-    model = network.at(folder, weights_of).model
-    return diagnostics.clip_forensics(model, batch.inputs, batch.targets, batch.mask, training.truncate)
-
-
-@lru_cache(maxsize=16)
-def lags_of_sentence(folder: str, step: int, weights_of: int, column: int) -> Array:
-    """||G_j|| over the lag of one sentence of that batch."""
-    batch, model = batch_of(folder, step), network.at(folder, weights_of).model
-    return diagnostics.sentence_lag_norms(model, batch.inputs, batch.targets, batch.mask, column)

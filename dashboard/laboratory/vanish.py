@@ -9,8 +9,8 @@ from dashboard.charts import laboratory_vanish as charts
 from dashboard.charts.laboratory import highest_decade
 from dashboard.laboratory import frames, readings
 from dashboard.laboratory.looking import Looking
-from dashboard.laboratory.subject import probe_horizon
 from dashboard.services.history import History
+from dashboard.services.measurements import probe_horizon
 from rnn_core import diagnostics
 from rnn_core.training.loop import HorizonMeasured
 

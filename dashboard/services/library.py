@@ -75,6 +75,12 @@ def open_run(run_id: str) -> Run:
     return run if mine(run) else GuestRun(run.folder, run.config)
 
 
+def shared_run(folder: str) -> GuestRun:
+    """The run in `folder` for what all visitors share: without what only its owner may have. RunError as above."""
+    run = Run.open(folder)
+    return GuestRun(run.folder, run.config)
+
+
 def summaries() -> list[RunSummary]:
     """Every run in the folder that is this visitor's, newest first; one that cannot be read is listed with the
     reason.

@@ -178,5 +178,6 @@ NO_GATES = (
 NO_SPECTRA = "This training has not recorded the spectrum of W."
 NO_SPIKE = "Click a step in the chart, or choose one of the highest here."
 STREAM_NOTE = "A chunk of the stream is looked at from an empty state; what its training carried over is not kept."
+NOT_YOUR_SENTENCES = "What it says is for whoever made this training alone."
 REPLACEMENTS = {"others": "other words", "unknown": "<unk>"}
 BY_SENTENCE = "How the batch's gradient divides among its sentences, the largest share first:"

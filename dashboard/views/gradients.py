@@ -112,7 +112,7 @@ def laboratory(run: Run, live: bool, sentence: str) -> None:
         relative = group == "vanish" and st.toggle(
             "Relative to each row", help=wording.HELP["relative"], key=frames.key("relative"), persist_state="session"
         )
-    GROUPS[group](Looking(chosen, asked, relative, unit, moments), history)
+    GROUPS[group](Looking(run, chosen, asked, relative, unit, moments), history)
     pace.spent(run, moments, time.thread_time() - started)
 
 

@@ -1,0 +1,103 @@
+"""Numbers for which a run's text has to be read: the text goes in, and only numbers come out, for guests as well.
+
+All visitors share what was measured: nobody may change what is returned. The one function that hands out text asks
+whose run it is.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from dashboard.services import library, network
+from rnn_core import diagnostics
+from rnn_core.arrays import Array
+from rnn_core.data import Batch, PreparedCorpus, detokenize
+from rnn_core.diagnostics import BlockSpectrum, ClipForensics, Lyapunov
+from rnn_core.runs import Run
+from rnn_core.training.loop import HorizonMeasured, batch_of_step, probe_batch
+
+EXPONENTS = 12
+STREAM_WORDS = 300
+"""Words of the corpus over which the Lyapunov exponents settle."""
+
+
+@lru_cache(maxsize=2)
+def _corpus(folder: str) -> PreparedCorpus:
+    """The sentences that a run trains on. Not for anybody outside this file."""
+    return Run.open(folder).corpus()
+
+
+# --- of the run -------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4)
+def unigram_counts(folder: str) -> Array:
+    """How often each word stands in the training text, (N,)."""
+    corpus = _corpus(folder)
+    return np.bincount(np.concatenate(corpus.train), minlength=len(corpus.vocabulary))
+
+
+@lru_cache(maxsize=4)
+def _probe(folder: str) -> Batch:
+    """The sentences on which the training measures its horizon."""
+    return probe_batch(_corpus(folder))
+
+
+@lru_cache(maxsize=64)
+def probe_horizon(folder: str, step: int) -> HorizonMeasured:
+    """The probe's horizon for weights of which the training has recorded none."""
+    batch = _probe(folder)
+    found = diagnostics.horizon(network.at(folder, step).model, batch.inputs, batch.targets, batch.mask, bounds=False)
+    return HorizonMeasured(step, tuple(found.median), tuple(found.low), tuple(found.high), found.half_life)
+
+
+@lru_cache(maxsize=64)
+def spectrum(folder: str, step: int) -> list[BlockSpectrum]:
+    """Of every block of W."""
+    return diagnostics.recurrent_spectrum(network.at(folder, step).model)
+
+
+@lru_cache(maxsize=64)
+def text_lyapunov(folder: str, step: int) -> Lyapunov:
+    """The leading exponents over a stretch of the corpus, read without a break."""
+    corpus = _corpus(folder)
+    sentences = (corpus.valid or corpus.train)[:STREAM_WORDS]
+    ids = np.concatenate([sentence[:-1] for sentence in sentences])[:STREAM_WORDS]
+    trace = diagnostics.text_trace(network.at(folder, step).model, ids)
+    return diagnostics.lyapunov_exponents(trace, EXPONENTS, skip=min(20, len(ids) // 4))
+
+
+# --- of a step of the training ----------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=8)
+def _batch(folder: str, step: int) -> Batch:
+    """The batch that step number `step` (from 1) trained on: a function of the seed and the step alone."""
+    return batch_of_step(_corpus(folder), Run.open(folder).config.training, step)
+
+
+@lru_cache(maxsize=8)
+def clip_forensics(folder: str, step: int, weights_of: int) -> ClipForensics:
+    """The gradient of that step's batch taken apart by sentence, with the weights after `weights_of` steps."""
+    batch, training = _batch(folder, step), Run.open(folder).config.training
+    model = network.at(folder, weights_of).model
+    return diagnostics.clip_forensics(model, batch.inputs, batch.targets, batch.mask, training.truncate)
+
+
+@lru_cache(maxsize=16)
+def lags_of_sentence(folder: str, step: int, weights_of: int, column: int) -> Array:
+    """||G_j|| over the lag of one sentence of that batch."""
+    batch, model = _batch(folder, step), network.at(folder, weights_of).model
+    return diagnostics.sentence_lag_norms(model, batch.inputs, batch.targets, batch.mask, column)
+
+
+def sentences_of_step(run: Run, step: int) -> list[str] | None:
+    """The sentences of that step's batch; None for a guest, who may not read the text that a run is trained on."""
+    if not library.mine(run):
+        return None
+    batch, vocabulary = _batch(str(run.folder), step), run.vocabulary()
+    columns = range(batch.inputs.shape[1])
+    ids = [batch.targets[batch.mask[:, column], column] for column in columns]
+    return [detokenize(vocabulary.decode(sentence), vocabulary.unit) for sentence in ids]

@@ -1,0 +1,154 @@
+"""What a guest, who has only the link to a run, is sent: never a sentence of its training text.
+
+Not what is drawn is looked at, but every message that leaves for the browser and every file that a button would bring.
+"""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.testing.v1 import AppTest
+
+from dashboard import hosting
+from dashboard.laboratory import cost, frames
+from dashboard.services import library, network
+from dashboard.state import session
+from dashboard.text import general as wording
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.data import prepare_sentences
+from rnn_core.errors import RunError
+from rnn_core.runs import Run, create_run, new_run_id
+from rnn_core.runs.worker import work
+from tests.dashboard.conftest import APP
+
+VIEWS = sorted((APP.parent / "views").glob("[a-z]*.py"))
+OWNER, GUEST = "a" * 64, "b" * 64
+STEPS = 8
+RUN_OF_WORDS = 4
+"""So many words of a sentence in a row, and it counts as sent. No network of this size writes them by chance."""
+
+
+@pytest.fixture
+def private_run(runs_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run whose text is its owner's alone: sentences of random words, which nobody can guess."""
+    chance = random.Random(0)
+    words = [f"{chance.choice('bdfgklmnprst')}{chance.choice('aeiou')}{number}" for number in range(100)]
+    sentences = [chance.choices(words, k=10) for _ in range(80)]
+    corpus = prepare_sentences(sentences, "private", TextSettings(sentences="lines", max_sentence_length=200))
+    model = ModelConfig(cell="lstm", vocabulary_size=len(corpus.vocabulary), hidden_size=6)
+    training = TrainingSettings(
+        steps=STEPS, epochs=None, batch_size=9, sample_every_seconds=0.0, horizon_every_seconds=0.0
+    )
+    run = create_run(runs_folder / new_run_id(), "private", corpus, model, training, TextSettings(sentences="lines"))
+    work(run.folder)
+    hosting.set_owner(run.folder, hosting.owner_id(OWNER))
+    monkeypatch.setenv(hosting.VARIABLE, "1")
+    monkeypatch.setattr(hosting, "stay_offline", lambda: None)
+    monkeypatch.setattr("dashboard.services.worker.start_dispatcher", lambda: None)
+    monkeypatch.setattr(cost, "SPIKES", STEPS)  # so that every step of the training can be chosen
+    return Run.open(run.folder)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Everything that goes to browsers from now on: all messages, and what every download button would bring."""
+    messages: list[bytes] = []
+    enqueue, button = ForwardMsgQueue.enqueue, st.download_button
+
+    def listen(queue: ForwardMsgQueue, message: Any) -> None:
+        messages.append(message.SerializeToString())
+        enqueue(queue, message)
+
+    def press(label: str, data: Any, *arguments: Any, **options: Any) -> Any:
+        content = data() if callable(data) else data
+        messages.append(content if isinstance(content, bytes) else str(content).encode())
+        return button(label, data, *arguments, **options)
+
+    monkeypatch.setattr(ForwardMsgQueue, "enqueue", listen)
+    monkeypatch.setattr(st, "download_button", press)
+    return messages
+
+
+def found_in(sent: list[bytes], run: Run) -> set[int]:
+    """Which sentences of the training text were sent, whole or a run of words of them: as text, or cell by cell."""
+    everything = b"\0".join(sent)
+    corpus = run.corpus()
+    allowed = network.example_sentence(str(run.folder), wording.EXAMPLE_SENTENCE)
+    found = set()
+    for number, ids in enumerate(corpus.train):
+        words = corpus.vocabulary.decode(ids[1:-1])
+        for start in range(len(words) - RUN_OF_WORDS + 1):
+            part = words[start : start + RUN_OF_WORDS]
+            if " ".join(part) not in allowed and any(joint.join(part).encode() in everything for joint in (" ", "")):
+                found.add(number)
+    return found
+
+
+def visit(view: Path, run: Run, secret: str) -> Iterator[AppTest]:
+    """A page with a link to the run: as it opens, with every choice on it made, and every step of the training asked
+    for, whether the page offers it or not.
+    """
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.session_state[session._SECRET] = secret
+    app.query_params["run"] = run.id
+    app.run()
+    app.switch_page(f"views/{view.name}").run()
+    yield app
+    for toggle in app.toggle:
+        yield toggle.set_value(True).run()
+    if view.stem != "gradients":
+        return
+    for group in ("vanish", "cause", "cost"):
+        yield app.segmented_control(key=frames.key("group")).set_value(group).run()
+    for step in range(1, STEPS + 1):
+        yield app.selectbox(key=frames.key("spike")).set_value(step).run()
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.stem)
+def test_no_page_sends_a_guest_a_sentence_of_the_training_text(view: Path, private_run: Run, sent: list[bytes]) -> None:
+    for app in visit(view, private_run, GUEST):
+        assert not app.exception
+    assert sent
+    assert found_in(sent, private_run) == set()
+
+
+def test_what_its_owner_is_sent_is_found_by_the_same_search(private_run: Run, sent: list[bytes]) -> None:
+    for app in visit(APP.parent / "views" / "gradients.py", private_run, OWNER):
+        assert not app.exception
+    assert len(found_in(sent, private_run)) > 0.8 * len(private_run.corpus().train)
+
+
+def test_a_guests_run_has_no_text_and_no_way_to_change_it(private_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "_secret", lambda: GUEST)
+    run = library.open_run(private_run.id)
+    assert run.status().state == "finished"
+    assert run.moments()
+    for forbidden in (
+        run.corpus,
+        run.queue,
+        lambda: run.request("pause"),
+        lambda: run.unqueue("no more"),
+        lambda: run.fail("no more"),
+    ):
+        with pytest.raises(RunError, match="belongs to somebody else"):
+            forbidden()
+    monkeypatch.setattr(library, "_secret", lambda: OWNER)
+    assert library.open_run(private_run.id).corpus().train
+
+
+def test_pages_get_their_runs_from_the_library_alone() -> None:
+    """Whoever opens a run's folder by themselves has all of it, whoever asks."""
+    guilty = []
+    for package in ("views", "laboratory", "components", "state"):
+        for path in (APP.parent / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Attribute) and ast.unparse(node) == "Run.open":
+                    guilty.append(f"{path.name}:{node.lineno}")
+    assert guilty == []
