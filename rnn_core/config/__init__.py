@@ -1,10 +1,11 @@
 """Every setting, declared once: of the text, the network, its training, and of drawing words from it."""
 
 from rnn_core.config.choices import CELLS, INITIALISATIONS, OPTIMIZERS, SCHEDULES, Choice, Choices
+from rnn_core.config.fields import check, in_vain, problems, settings_of
 from rnn_core.config.model import ModelConfig
 from rnn_core.config.sampling import SamplingSettings
 from rnn_core.config.text import TextSettings
-from rnn_core.config.training import BATCHINGS, CLIP_MODES, TrainingSettings, check_omega, check_together
+from rnn_core.config.training import BATCHINGS, CLIP_MODES, TrainingSettings, check_together
 
 __all__ = [
     "BATCHINGS",
@@ -19,6 +20,9 @@ __all__ = [
     "SamplingSettings",
     "TextSettings",
     "TrainingSettings",
-    "check_omega",
+    "check",
     "check_together",
+    "in_vain",
+    "problems",
+    "settings_of",
 ]

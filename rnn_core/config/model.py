@@ -2,115 +2,177 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from dataclasses import dataclass
-from typing import Any
 
-from rnn_core.config.choices import CELLS, INITIALISATIONS
-from rnn_core.config.fields import check_json_fields, require
+from rnn_core.config.choices import CELLS, INITIALISATIONS, Choice, Choices
+from rnn_core.config.fields import NETWORK, REGULARIZATION, START, Need, Settings, setting
 
-MOST_LAYERS = 3
+GRU_RESETS = Choices({"after": Choice("after the matrix product"), "before": Choice("before it (2014)")})
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """The shape of a network and how it starts. `validate` refuses what makes no sense, with the reason.
+class ModelConfig(Settings):
+    """The shape of a network and how it starts. `validate` refuses what makes no sense, with the reason."""
 
-    cell            tanh | relu | sigmoid | lstm | gru
-    vocabulary_size N, words incl. the special ones
-    hidden_size     H, units per layer
-    embedding_size  D of the word vectors; None: one-hot input, the tutorial's U[:, x]
-    layers          1 to 3
-    tied            V is the embedding matrix (Press & Wolf 2017; Inan et al. 2017); needs embedding_size == hidden_size
-    bias            b and c; the tutorial has none
-    init            of W: uniform +-1/sqrt(H) (the tutorial's) | glorot | orthogonal | identity (IRNN) | spectral (given
-                    radius)
-    init_scale      gain of orthogonal, scale of identity, radius of spectral
-    forget_bias     LSTM: start of the forget gate's bias, stored in b (Jozefowicz et al. 2015: 1)
-    chrono          longest dependency T_max in steps; gates' biases start so that memories last 1 .. T_max steps
-                    (Tallec & Ollivier 2018); None: off
-    gru_reset       "after" the matrix product (PyTorch, cuDNN) | "before" it (Cho et al. 2014)
-    dropout         probability of dropping a unit on the non-recurrent connections (Zaremba et al. 2014)
-    variational     one dropout mask for all steps of a sequence, on h_{t-1} too (Gal & Ghahramani 2016)
-    """
-
-    cell: str = "tanh"
-    vocabulary_size: int = 8000
-    hidden_size: int = 100
-    embedding_size: int | None = None
-    layers: int = 1
-    tied: bool = False
-    bias: bool = True
-    init: str = "uniform"
-    init_scale: float = 1.0
-    forget_bias: float = 1.0
-    chrono: int | None = None
-    gru_reset: str = "after"
-    dropout: float = 0.0
-    variational: bool = False
-
-    def validate(self) -> None:
-        """Raises SettingsError with the reason and the way out."""
-        require(self.cell in CELLS, f"cell {self.cell!r} is not known; choose one of {', '.join(CELLS)}.")
-        require(self.vocabulary_size >= 2, "the vocabulary needs at least 2 entries.")
-        require(self.hidden_size >= 1, "the network needs at least 1 hidden unit.")
-        require(
-            self.embedding_size is None or self.embedding_size >= 1,
-            "an embedding needs at least 1 dimension; or choose one-hot input.",
-        )
-        require(1 <= self.layers <= MOST_LAYERS, f"the network can have 1 to {MOST_LAYERS} layers, not {self.layers}.")
-        require(
-            not self.tied or self.embedding_size == self.hidden_size,
-            "tied weights use the embedding as output matrix, so the embedding size must equal the hidden size "
-            f"({self.hidden_size}); set it, or untie them.",
-        )
-        require(
-            self.init in INITIALISATIONS,
-            f"initialisation {self.init!r} is not known; choose one of {', '.join(INITIALISATIONS)}.",
-        )
-        require(
-            math.isfinite(self.init_scale) and self.init_scale > 0,
-            "the scale of the initialisation must be a positive number.",
-        )
-        require(
-            self.init_scale == 1.0 or self.init in ("orthogonal", "identity", "spectral"),
-            f"the {self.init} initialisation has no scale to set; leave it at 1, or choose orthogonal, identity "
-            "or spectral.",
-        )
-        require(math.isfinite(self.forget_bias), "the forget bias must be a finite number.")
-        require(
-            self.chrono is None or self.cell in ("lstm", "gru"),
-            "chrono initialisation sets the biases of gates; choose an LSTM or GRU, or switch it off.",
-        )
-        require(
-            self.chrono is None or self.chrono >= 3,
-            "chrono initialisation needs a longest dependency of at least 3 steps.",
-        )
-        require(
-            self.chrono is None or self.bias,
-            "chrono initialisation sets biases, and this network has none; switch biases on.",
-        )
-        require(
-            self.gru_reset in ("after", "before"),
-            "the reset gate of a GRU acts 'after' or 'before' the matrix product.",
-        )
-        require(
-            self.gru_reset == "after" or self.cell == "gru",
-            "only a GRU has a reset gate to place; choose the GRU, or leave the gate 'after'.",
-        )
-        require(0 <= self.dropout < 1, "dropout is a probability from 0 up to, not including, 1.")
-        require(
-            not self.variational or self.dropout > 0,
-            "variational dropout needs a dropout probability above 0; set one, or switch it off.",
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> ModelConfig:
-        """Strict: unknown keys and wrong types raise SettingsError; missing keys take their defaults."""
-        config = cls(**check_json_fields(cls, values))
-        config.validate()
-        return config
+    cell: str = setting(
+        "tanh",
+        label="Network",
+        help="What remembers. The plain RNNs forget fast; LSTM and GRU have gates that let a gradient pass.",
+        group=NETWORK,
+        basic=True,
+        flag="--cell",
+        choices=CELLS,
+        refusal="cell {value!r} is not known; choose one of {choices}.",
+    )
+    vocabulary_size: int = setting(
+        8000,
+        label="Vocabulary",
+        help="N, the words that the network tells apart, <unk>, <s> and </s> included: those of the text.",
+        group=NETWORK,
+        flag="--vocabulary",
+        low=2,
+        refusal="the vocabulary needs at least 2 entries.",
+    )
+    hidden_size: int = setting(
+        100,
+        label="Hidden units",
+        help="H, the units of a layer's state s_t: how much the network can keep in mind.",
+        group=NETWORK,
+        basic=True,
+        flag="--hidden",
+        low=1,
+        step=8,
+        refusal="the network needs at least 1 hidden unit.",
+    )
+    embedding_size: int | None = setting(
+        None,
+        label="Numbers in a word vector",
+        help="Gives each word a learnt vector first, instead of a column of U of its own. Saves parameters.",
+        group=NETWORK,
+        flag="--embedding",
+        low=1,
+        step=8,
+        none="one-hot",
+        refusal="an embedding needs at least 1 dimension; or choose one-hot input.",
+    )
+    layers: int = setting(
+        1,
+        label="Layers",
+        help="Recurrent layers on top of each other.",
+        group=NETWORK,
+        flag="--layers",
+        low=1,
+        high=3,
+        refusal="the network can have 1 to 3 layers, not {value}.",
+    )
+    tied: bool = setting(
+        False,
+        label="Tie output to word vectors",
+        help="Uses the word vectors as output matrix V as well (Press & Wolf 2017; Inan et al. 2017).",
+        group=NETWORK,
+        flag="--tied",
+        needs=(
+            Need(
+                ("embedding_size", "hidden_size"),
+                lambda given: given.embedding_size == given.hidden_size,
+                "tied weights use the embedding as output matrix, so the embedding size must equal the hidden size "
+                "({hidden_size}); set it, or untie them.",
+            ),
+        ),
+    )
+    bias: bool = setting(
+        True,
+        label="Biases",
+        help="Adds b and c. The tutorial's network has none.",
+        group=NETWORK,
+        flag="--no-bias",
+    )
+    init: str = setting(
+        "uniform",
+        label="First values of W",
+        help="How W starts: it decides whether gradients fade, keep or explode before anything is learnt.",
+        group=START,
+        flag="--init",
+        choices=INITIALISATIONS,
+        refusal="initialisation {value!r} is not known; choose one of {choices}.",
+    )
+    init_scale: float = setting(
+        1.0,
+        label="Scale of W",
+        help="Gain of orthogonal, scale of identity, or spectral radius: above 1 gradients grow, below they fade.",
+        group=START,
+        flag="--init-scale",
+        above=0,
+        step=0.05,
+        refusal="the scale of the initialisation must be a positive number.",
+        only_with="init",
+        refusal_in_vain="the {init} initialisation has no scale to set; leave it at 1, or choose {names}.",
+    )
+    forget_bias: float = setting(
+        1.0,
+        label="Forget-gate bias",
+        help="Start of the forget gate's bias: 1 keeps most of the memory from the first step on "
+        "(Jozefowicz et al. 2015).",
+        group=START,
+        flag="--forget-bias",
+        step=0.5,
+        refusal="the forget bias must be a finite number.",
+        only_with="cell",
+    )
+    chrono: int | None = setting(
+        None,
+        label="Longest dependency (chrono)",
+        help="Starts the gates so that memories last from 1 up to this many steps (Tallec & Ollivier 2018).",
+        group=START,
+        flag="--chrono",
+        low=3,
+        none="off",
+        refusal="chrono initialisation needs a longest dependency of at least 3 steps.",
+        only_with="cell",
+        refusal_in_vain="chrono initialisation sets the biases of gates; choose an {labels}, or switch it off.",
+        excludes=("forget_bias",),
+        needs=(
+            Need(
+                ("bias",),
+                lambda given: given.bias,
+                "chrono initialisation sets biases, and this network has none; switch biases on.",
+            ),
+        ),
+    )
+    gru_reset: str = setting(
+        "after",
+        label="GRU's reset gate",
+        help="Where the reset gate acts: after the matrix product (PyTorch, cuDNN), or before it (Cho et al. 2014).",
+        group=NETWORK,
+        flag="--gru-reset",
+        choices=GRU_RESETS,
+        refusal="the reset gate of a GRU acts 'after' or 'before' the matrix product.",
+        only_with="cell",
+        refusal_in_vain="only a GRU has a reset gate to place; choose the GRU, or leave the gate 'after'.",
+    )
+    dropout: float = setting(
+        0.0,
+        label="Dropout",
+        help="Share of units silenced at random between layers, so that none is relied upon too much "
+        "(Zaremba et al. 2014).",
+        group=REGULARIZATION,
+        flag="--dropout",
+        low=0,
+        below=1,
+        step=0.05,
+        refusal="dropout is a probability from 0 up to, not including, 1.",
+    )
+    variational: bool = setting(
+        False,
+        label="Variational dropout",
+        help="Silences the same units at every step of a sentence, in the recurrence too (Gal & Ghahramani 2016).",
+        group=REGULARIZATION,
+        flag="--variational",
+        needs=(
+            Need(
+                ("dropout",),
+                lambda given: given.dropout > 0,
+                "variational dropout needs a dropout probability above 0; set one, or switch it off.",
+            ),
+        ),
+    )

@@ -2,36 +2,62 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from rnn_core.errors import SettingsError
+from rnn_core.config.fields import DRAWING, Settings, setting
 
 
 @dataclass(frozen=True)
-class SamplingSettings:
-    """How to draw.
+class SamplingSettings(Settings):
+    """How to draw the next word. `validate` refuses what makes no sense, with the reason."""
 
-    temperature    the logits are divided by it: below 1 bolder, above 1 wilder; 0 always takes the likeliest word
-    top_k          only the k likeliest words (Fan et al. 2018); None: all
-    top_p          only the likeliest words that together reach probability p (Holtzman et al. 2020); None: all
-    max_tokens     a sentence that has not ended by then is cut off
-    allow_unknown  whether `<unk>` may be written
-    """
-
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float | None = None
-    max_tokens: int = 60
-    allow_unknown: bool = False
-
-    def validate(self) -> None:
-        """Raises SettingsError with the reason and the way out."""
-        if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 100):
-            raise SettingsError("the temperature must be a number from 0 (always the likeliest word) to 100.")
-        if self.top_k is not None and self.top_k < 1:
-            raise SettingsError("top-k must leave at least 1 word; leave it out to allow all words.")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise SettingsError("top-p is a probability above 0 and at most 1; leave it out to allow all words.")
-        if self.max_tokens < 1:
-            raise SettingsError("a sentence needs room for at least 1 token.")
+    temperature: float = setting(
+        1.0,
+        label="Temperature",
+        help="The logits are divided by it: below 1 the network plays safe, above 1 it dares; 0 always takes the "
+        "likeliest word.",
+        group=DRAWING,
+        flag="--temperature",
+        low=0,
+        high=100,
+        step=0.05,
+        refusal="the temperature must be a number from 0 (always the likeliest word) to 100.",
+    )
+    top_k: int | None = setting(
+        None,
+        label="Top-k",
+        help="Draw only from the k likeliest words (Fan et al. 2018).",
+        group=DRAWING,
+        flag="--top-k",
+        low=1,
+        none="all",
+        refusal="top-k must leave at least 1 word; leave it out to allow all words.",
+    )
+    top_p: float | None = setting(
+        None,
+        label="Top-p",
+        help="Draw only from the likeliest words that together have this probability (Holtzman et al. 2020).",
+        group=DRAWING,
+        flag="--top-p",
+        above=0,
+        high=1,
+        none="all",
+        step=0.05,
+        refusal="top-p is a probability above 0 and at most 1; leave it out to allow all words.",
+    )
+    max_tokens: int = setting(
+        60,
+        label="Longest sentence",
+        help="A sentence that has not ended by then is cut off, in tokens.",
+        group=DRAWING,
+        flag="--max-tokens",
+        low=1,
+        refusal="a sentence needs room for at least 1 token.",
+    )
+    allow_unknown: bool = setting(
+        False,
+        label="Allow the unknown word",
+        help="Lets the network write `<unk>`, the place of every word that it does not know.",
+        group=DRAWING,
+        flag="--allow-unknown",
+    )

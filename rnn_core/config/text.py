@@ -2,58 +2,97 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
-from rnn_core.errors import SettingsError
+from rnn_core.config.choices import Choice, Choices
+from rnn_core.config.fields import TEXT, Settings, setting
+
+UNITS = Choices({"word": Choice("Words"), "char": Choice("Characters")})
+SENTENCES = Choices({"punkt": Choice("Found in the text (Punkt)"), "lines": Choice("One a line")})
 
 
 @dataclass(frozen=True)
-class TextSettings:
-    """How a text becomes ids. `validate()` raises SettingsError."""
+class TextSettings(Settings):
+    """How a text becomes ids. `validate` refuses what makes no sense, with the reason."""
 
-    unit: str = "word"  # "word" | "char"
-    vocabulary_size: int = 8000  # including the three special entries
-    lowercase: bool = False
-    sentences: str = "punkt"  # "punkt" | "lines"
-    column: str | None = None  # of a .csv or .jsonl; None: the one with the most words
-    encoding: str | None = None  # None: UTF-8, or by the byte order mark
-    validation_fraction: float = 0.1
-    max_sentence_length: int = 200  # tokens; longer sentences are cut into pieces, so that T stays bounded
-    seed: int = 0  # of the split
-
-    def validate(self) -> None:
-        if self.unit not in ("word", "char"):
-            raise SettingsError("unit must be 'word' or 'char'.")
-        if self.sentences not in ("punkt", "lines"):
-            raise SettingsError("sentences must be 'punkt' (found in the text) or 'lines' (one in each line).")
-        _check_integer("vocabulary_size", self.vocabulary_size, 4, 1_000_000)
-        _check_integer("max_sentence_length", self.max_sentence_length, 2, 10_000)
-        _check_integer("seed", self.seed, 0, 2**63 - 1)
-        fraction = self.validation_fraction
-        if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction <= 0.9:
-            raise SettingsError("validation_fraction must be above 0 and at most 0.9; 0.1 is usual.")
-        if not isinstance(self.lowercase, bool):
-            raise SettingsError("lowercase must be true or false.")
-        for name in ("column", "encoding"):
-            if not isinstance(getattr(self, name), str | None):
-                raise SettingsError(f"{name} must be a text, or left out.")
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> TextSettings:
-        """Strict: unknown names and values out of range raise SettingsError; what is missing has its
-        default."""
-        known = {entry.name for entry in fields(cls)}
-        if not isinstance(values, dict) or not set(values) <= known:
-            raise SettingsError(f"the settings of a text are {', '.join(sorted(known))}, and no others.")
-        settings = cls(**values)
-        settings.validate()
-        return settings
-
-
-def _check_integer(name: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise SettingsError(f"{name} must be a whole number from {low:,} to {high:,}.")
+    unit: str = setting(
+        "word",
+        label="Unit",
+        help="What one time step reads. Characters need longer sentences and far smaller vocabularies.",
+        group=TEXT,
+        flag="--unit",
+        choices=UNITS,
+        refusal="unit must be 'word' or 'char'.",
+    )
+    vocabulary_size: int = setting(
+        8000,
+        label="Vocabulary",
+        help="How many of the most frequent words the network knows; the rest become `<unk>`. Three places are taken "
+        "by `<unk>`, `<s>` and `</s>`.",
+        group=TEXT,
+        flag="--vocabulary",
+        low=4,
+        high=1_000_000,
+        refusal="the vocabulary has from 4 to 1,000,000 entries.",
+    )
+    lowercase: bool = setting(
+        False,
+        label="Lower-case everything",
+        help="Makes “The” and “the” one word: fewer words to learn, no names in the output.",
+        group=TEXT,
+        flag="--lowercase",
+    )
+    sentences: str = setting(
+        "punkt",
+        label="Sentences",
+        help="How the text is cut into training examples.",
+        group=TEXT,
+        flag="--sentences",
+        choices=SENTENCES,
+        refusal="sentences must be 'punkt' (found in the text) or 'lines' (one in each line).",
+    )
+    column: str | None = setting(
+        None,
+        label="Column",
+        help="Which column of a .csv or .jsonl holds the text; left out, the one with the most words.",
+        group=TEXT,
+        flag="--column",
+    )
+    encoding: str | None = setting(
+        None,
+        label="Encoding",
+        help="How the file's bytes spell letters; left out, UTF-8, or as its byte order mark says.",
+        group=TEXT,
+        flag="--encoding",
+    )
+    validation_fraction: float = setting(
+        0.1,
+        label="Kept for validation",
+        help="The share of sentences kept aside to measure the loss on text the network never trains on.",
+        group=TEXT,
+        flag="--validation-fraction",
+        above=0,
+        high=0.9,
+        step=0.05,
+        refusal="the share kept for validation must be above 0 and at most 0.9; 0.1 is usual.",
+    )
+    max_sentence_length: int = setting(
+        200,
+        label="Longest sentence",
+        help="In tokens. Longer sentences are cut into pieces, so that one of them cannot fill the memory.",
+        group=TEXT,
+        flag="--max-sentence-length",
+        low=2,
+        high=10_000,
+        refusal="the longest sentence has from 2 to 10,000 tokens.",
+    )
+    seed: int = setting(
+        0,
+        label="Seed of the split",
+        help="Which sentences are kept aside. The same seed gives the same split.",
+        group=TEXT,
+        flag="--seed",
+        low=0,
+        high=2**63 - 1,
+        refusal="the seed is a whole number from 0 to 9,223,372,036,854,775,807.",
+    )

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from rnn_core.arrays import Array
-from rnn_core.config import ModelConfig, check_omega
+from rnn_core.config import ModelConfig, TrainingSettings, check
 from rnn_core.errors import SettingsError
 from rnn_core.nn import bptt
 from rnn_core.nn import losses as output
@@ -284,7 +284,7 @@ class LanguageModel:
         sequence.
 
         `omega` is the strength of Pascanu's regulariser, whose immediate gradient joins that of W; the loss stays the
-        data's. `dropout_rng` switches dropout on. Raises SettingsError where `omega` has no meaning (`check_omega`).
+        data's. `dropout_rng` switches dropout on. Raises SettingsError where `omega` has no meaning.
         """
         if truncate is not None and truncate < 0:
             raise ValueError(f"truncate is a number of steps from 0 up, or None, not {truncate}")
@@ -304,7 +304,7 @@ class LanguageModel:
         loss, d_hidden, gradients = self.output_gradients(trace, batch.targets, batch.live)
         d_states = None
         if omega:
-            check_omega(self.config, truncate)
+            check(self.config, TrainingSettings(omega=omega, truncate=truncate))
             d_states = [np.empty_like(layer.hidden) for layer in trace.layers]
         if truncate is None:
             locals_ = bptt.full(trace.layers, d_hidden, d_states)
