@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dashboard.charts.common import FAINT, counted, layered, logarithmic, smooth
-from rnn_core.runs.race import AgreementMeasured
+from rnn_core.runs.events import AgreementMeasured
 
 POINTS_OF_A_LANE = 240
 _DASHES = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3]]

@@ -18,7 +18,8 @@ from rnn_core.config import TextSettings
 from rnn_core.data import PreparedCorpus, agreement_sentences, prepare_sentences
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunConfig, new_run_id
-from rnn_core.runs.race import MOST, AgreementMeasured
+from rnn_core.runs.events import AgreementMeasured
+from rnn_core.runs.race import MOST
 
 _RACE = re.compile(r"[0-9]{8}-[0-9a-f]{20}")
 _LANE = re.compile(rf"({_RACE.pattern})-([1-{MOST}])")

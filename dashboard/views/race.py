@@ -22,7 +22,8 @@ from rnn_core.data import PreparedCorpus
 from rnn_core.errors import UserError
 from rnn_core.nn.language_model import parameter_shapes
 from rnn_core.runs import Run, RunStatus
-from rnn_core.runs.race import MOST, AgreementMeasured
+from rnn_core.runs.events import AgreementMeasured
+from rnn_core.runs.race import MOST
 from rnn_core.training.loop import HorizonMeasured
 
 PAGE = "race"

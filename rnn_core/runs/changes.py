@@ -9,7 +9,7 @@ from pathlib import Path
 from rnn_core.config import TrainingSettings, check_together
 from rnn_core.errors import RunError
 from rnn_core.runs.lock import locked
-from rnn_core.runs.paths import OWN_FILES
+from rnn_core.runs.paths import OWN_FILES, is_run
 from rnn_core.runs.reading import disk_error
 from rnn_core.runs.run import Run
 from rnn_core.runs.run_config import clean_name, write_config
@@ -40,13 +40,13 @@ def lengthen_run(folder: str | Path, training: TrainingSettings) -> Run:
 def delete_run(folder: str | Path) -> None:
     """Delete a run's own files, and its folder if nothing else is in it. Raises RunError while a worker is at work."""
     folder = Path(folder)
-    if folder.is_symlink() or not (folder / "config.json").exists():
+    if not is_run(folder):
         raise RunError("there is no such run; it may have been deleted already.")
     with locked(folder):
         try:
             # First what makes it a run: whatever happens next, nobody sees half of one.
             for path in [folder / "config.json", *folder.iterdir()]:
-                if OWN_FILES.fullmatch(path.name) and (path.is_file() or path.is_symlink()):
+                if OWN_FILES.fullmatch(path.name) and (path.is_symlink() or not path.is_dir()):
                     path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 folder.rmdir()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import shutil
@@ -19,7 +18,7 @@ from rnn_core.data import PreparedCorpus, ngrams
 from rnn_core.errors import CorpusError, RunError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import checkpoints, files, layout, tensors
-from rnn_core.runs.database import connect, create_tables
+from rnn_core.runs.database import open_to_write
 from rnn_core.runs.reading import disk_error
 from rnn_core.runs.run import Run
 from rnn_core.runs.run_config import SCHEMA, CorpusFacts, RunConfig, clean_name, write_config
@@ -95,23 +94,15 @@ def _check_free(folder: Path) -> None:
 
 
 def _fill(folder: Path, config: RunConfig, corpus: PreparedCorpus, weights: dict[str, NDArray[Any]] | None) -> None:
-    """Write every file of a new run."""
-    folder.chmod(0o777 & ~_umask())
+    """Write every file of a new run into a folder that is nobody else's to read (`mkdtemp` has seen to that)."""
     write_config(folder, config)
     files.atomic_write(folder / "vocabulary.json", [json_bytes(corpus.vocabulary.to_json())])
     arrays = {**layout.flattened("train", corpus.train), **layout.flattened("valid", corpus.valid)}
     tensors.write_tensors(folder / "corpus.safetensors", arrays, {"schema": str(SCHEMA)})
     if weights is not None:
         _write_first_checkpoint(folder, config, weights)
-    (folder / "lock").touch()
-    with contextlib.closing(connect(folder, "rwc")) as history:
-        create_tables(history)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+    (folder / "lock").touch(mode=0o600)
+    open_to_write(folder).close()
 
 
 def _write_first_checkpoint(folder: Path, config: RunConfig, weights: dict[str, NDArray[Any]]) -> None:

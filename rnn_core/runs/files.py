@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 CHUNK_BYTES = 4 * 1024 * 1024
+PRIVATE = 0o600  # A run holds somebody's text: its files are for nobody else to read.
 
 
 class SystemCalls:
@@ -38,12 +39,12 @@ def fsync_folder(folder: Path) -> None:
         system.close(descriptor)
 
 
-def write_temporary(path: Path, chunks: Iterable[bytes | memoryview]) -> Path:
+def write_temporary(path: Path, chunks: Iterable[bytes | memoryview], mode: int = PRIVATE) -> Path:
     """Write and fsync `<path>.tmp`, so that a rename can put it in place; a failure leaves nothing behind."""
     temporary = path.with_name(path.name + ".tmp")
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-        descriptor = system.open(temporary, flags, 0o666)
+        descriptor = system.open(temporary, flags, mode)
         try:
             for chunk in chunks:
                 rest = memoryview(chunk).cast("B")
@@ -59,9 +60,9 @@ def write_temporary(path: Path, chunks: Iterable[bytes | memoryview]) -> Path:
     return temporary
 
 
-def atomic_write(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
+def atomic_write(path: Path, chunks: Iterable[bytes | memoryview], mode: int = PRIVATE) -> None:
     """Replace `path` by these bytes: afterwards the old contents are there, or the new, never a part; once this has
     returned, the new ones, also after a power cut. Raises OSError.
     """
-    system.rename(write_temporary(path, chunks), path)
+    system.rename(write_temporary(path, chunks, mode), path)
     fsync_folder(path.parent)

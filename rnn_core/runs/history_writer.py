@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rnn_core.errors import CheckpointError
-from rnn_core.runs.database import METRICS, connect, create_tables, drop_old_requests, explained
+from rnn_core.runs.database import METRICS, drop_old_requests, explained, open_to_write
 from rnn_core.runs.status import State
 from rnn_core.runs.strict_json import parse_json
 from rnn_core.training.loop import Event, Started, StepDone, Validating
@@ -43,9 +43,7 @@ class HistoryWriter:
         self._watched: float | None = None
         self._watched_at = time.monotonic()
         with explained(folder):
-            self._database = connect(folder, "rwc")
-            if not self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'status'").fetchone():
-                create_tables(self._database)  # somebody deleted a damaged history
+            self._database = open_to_write(folder)
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
@@ -156,7 +154,7 @@ class HistoryWriter:
         except _Held:
             return []
         answered = {request for _, request in self._answers}
-        return [(number, kind, json.loads(payload)) for number, kind, payload in rows if number not in answered]
+        return [(number, kind, _read_request(payload)) for number, kind, payload in rows if number not in answered]
 
     def seconds_unwatched(self) -> float:
         """Seconds since somebody last called `Run.watch`. Counted by a clock that nobody sets; while another program
@@ -204,6 +202,15 @@ def _read_pending(history: Mapping[str, Any]) -> tuple[int, list[tuple[Any, ...]
     ):
         return last_event, [tuple(row) for row in metrics], [tuple(row) for row in events]
     raise CheckpointError("the newest checkpoint's record of the history makes no sense; delete its file.")
+
+
+def _read_request(payload: object) -> dict[str, Any]:
+    """What a request says; a stranger may have left it, and one that is no JSON object says nothing."""
+    try:
+        values = parse_json(payload.encode()) if isinstance(payload, str) else None
+    except ValueError:
+        values = None
+    return values if isinstance(values, dict) else {}
 
 
 def _is_count(value: object) -> bool:

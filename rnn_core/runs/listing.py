@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnn_core.errors import UserError
-from rnn_core.runs.paths import RUN_ID
+from rnn_core.runs.paths import RUN_ID, is_run
 from rnn_core.runs.run import Run
 from rnn_core.runs.run_config import RunConfig
 from rnn_core.runs.status import RunStatus
@@ -31,7 +31,7 @@ def list_runs(root: str | Path, wanted: Callable[[Path], bool] = lambda folder: 
     summaries = []
     root = Path(root)
     for folder in root.iterdir() if root.is_dir() else ():
-        if not RUN_ID.fullmatch(folder.name) or folder.is_symlink() or not (folder / "config.json").exists():
+        if not RUN_ID.fullmatch(folder.name) or not is_run(folder):
             continue
         if not wanted(folder):
             continue

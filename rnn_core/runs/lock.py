@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rnn_core.errors import RunError
+from rnn_core.runs.files import PRIVATE
 from rnn_core.runs.reading import disk_error
 
 
 def worker_alive(folder: Path) -> bool:
     """Whether a process holds the run's lock. Exact at once after a kill: the kernel frees a dead process's locks."""
     try:
-        descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
     try:
@@ -34,7 +35,7 @@ def worker_alive(folder: Path) -> bool:
 def locked(folder: Path) -> Iterator[None]:
     """Hold a run's lock. Raises RunError where another process has it."""
     try:
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, PRIVATE)
     except OSError as error:
         raise disk_error(error, folder) from error
     try:

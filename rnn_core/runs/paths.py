@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import time
@@ -32,3 +33,8 @@ def run_folder(root: str | Path, run_id: str) -> Path:
     if folder.is_symlink() or not folder.is_dir():
         raise RunError("there is no such run; it may have been deleted.")
     return folder
+
+
+def is_run(folder: Path) -> bool:
+    """Whether this folder, which must not be a link, says that it is a run. Whether a good one, `Run.open` tells."""
+    return not os.path.islink(folder) and os.path.lexists(folder / "config.json")

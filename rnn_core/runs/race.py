@@ -11,16 +11,15 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from rnn_core.data import AGREEMENT, AgreementItem, PreparedCorpus
 from rnn_core.diagnostics import agreement_accuracy
 from rnn_core.errors import SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import Run, locked
+from rnn_core.runs.events import AgreementMeasured
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import Limits, Outcome, Worker
 from rnn_core.training.loop import Event, measured_horizon
@@ -32,21 +31,6 @@ MEASURE_PARTS = 25  # A short race is measured so often on its way, whatever tha
 MOST_ITEMS = 1000
 SAME = ("batch_size", "batching", "sequence_length", "seed", "epochs", "steps")
 """Settings in which runs must agree for each of their steps to see the same batch, up to the same end."""
-
-
-@dataclass(frozen=True)
-class AgreementMeasured(Event):
-    """Share of sentences in which the right word is likelier than its competitor, by the words between the two."""
-
-    gaps: tuple[int, ...]
-    items: tuple[int, ...]
-    accuracy: tuple[float, ...]
-
-    @classmethod
-    def from_json(cls, event: Mapping[str, Any]) -> AgreementMeasured:
-        """The event as `Run.events` gives it."""
-        gaps, items = (tuple(int(value) for value in event.get(name, ())) for name in ("gaps", "items"))
-        return cls(int(event["step"]), gaps, items, tuple(float(value) for value in event.get("accuracy", ())))
 
 
 def race(

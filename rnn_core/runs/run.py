@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 from rnn_core.data import CorpusReport, PreparedCorpus, Vocabulary
 from rnn_core.errors import RunError
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.runs import checkpoints, database, layout, run_config, snapshots
-from rnn_core.runs.database import METRICS, STATUS_COLUMNS
+from rnn_core.runs import checkpoints, database, events, layout, run_config, snapshots, status
+from rnn_core.runs.database import METRICS
 from rnn_core.runs.lock import worker_alive
 from rnn_core.runs.reading import read_json
 from rnn_core.runs.run_config import RunConfig
-from rnn_core.runs.status import RunStatus, State
+from rnn_core.runs.status import RunStatus
 from rnn_core.runs.tensors import read_tensors
+
+VOCABULARY_FILE = "vocabulary.json"
+VOCABULARY_LIMIT_BYTES = 64 * 2**20
 
 REQUESTS = ("pause", "resume", "step", "stop", "learning_rate")
 
@@ -44,17 +47,26 @@ class Run:
         """Raises RunError where there is no run, it is damaged, or a newer version of this program made it."""
         folder = Path(folder)
         try:
-            (folder / "config.json").lstat()
+            (folder / run_config.FILE).lstat()
         except (FileNotFoundError, NotADirectoryError):
             raise RunError(
                 f"{folder} is not a run: it has no config.json. Begin one with `train CORPUS --run {folder}`."
             ) from None
         except OSError as error:
             raise RunError(f"{folder} cannot be read: {error.strerror}.") from None
-        return cls(folder, run_config.config_from_json(read_json(folder / "config.json")))
+        except ValueError:
+            raise RunError("this is no path: it holds a character that no path can have.") from None
+        return cls(folder, run_config.read_config(folder))
 
     def vocabulary(self) -> Vocabulary:
-        return Vocabulary.from_json(read_json(self.folder / "vocabulary.json"))
+        """The words, one for each row of the network's weights."""
+        vocabulary = Vocabulary.from_json(read_json(self.folder / VOCABULARY_FILE, VOCABULARY_LIMIT_BYTES))
+        if len(vocabulary) != self.config.model.vocabulary_size:
+            raise RunError(
+                f"{VOCABULARY_FILE} has {len(vocabulary):,} words and the network "
+                f"{self.config.model.vocabulary_size:,}: it is damaged, or of another run. Put the run's own back."
+            )
+        return vocabulary
 
     def corpus(self) -> PreparedCorpus:
         """The sentences as the network sees them. Needs neither the original text nor a tokenizer."""
@@ -104,7 +116,7 @@ class Run:
         with database.reading(self.folder) as history:
             rows = history.execute(query, (after_step, stride, -1 if limit is None else limit)).fetchall()
             columns = zip(*rows, strict=True) if rows else [()] * len(METRICS)
-            return {name: np.array(column, METRICS[name]) for name, column in zip(METRICS, columns, strict=True)}
+            return {name: _metric_column(name, column) for name, column in zip(METRICS, columns, strict=True)}
 
     def events(self, after_id: int = 0, kinds: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Events with an id above `after_id`, in order: dicts with id, step, time (unix seconds), kind, and the
@@ -119,10 +131,7 @@ class Run:
         query += f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds is not None else ""
         with database.reading(self.folder) as history:
             rows = history.execute(query + " ORDER BY id", (after_id, *(kinds or ()))).fetchall()
-            return [
-                {**json.loads(payload), "id": id, "step": step, "time": at, "kind": kind}
-                for id, step, at, kind, payload in rows
-            ]
+            return [events.decode(*row) for row in rows]
 
     def status(self) -> RunStatus:
         row = self._status_row()
@@ -137,17 +146,18 @@ class Run:
                     f"from step {again['checkpoint_step'] or 0}.",
                 }
             row = again
-        state, pid, heartbeat = row["state"], row["pid"], row.pop("heartbeat")
-        row["pid"] = pid if state in ("running", "paused") else None
-        row.pop("watched")
-        return RunStatus(heartbeat_age_seconds=None if heartbeat is None else max(0.0, time.time() - heartbeat), **row)
+        return status.from_row(row)
 
     def _status_row(self) -> dict[str, Any]:
         with database.reading(self.folder) as history:
-            row = history.execute(f"SELECT {', '.join(STATUS_COLUMNS)} FROM status").fetchone()
-        if row is None or row[0] not in get_args(State):
-            raise RunError(f"{self.folder / 'events.sqlite'} has lost its status; delete it to go on without history.")
-        return dict(zip(STATUS_COLUMNS, row, strict=True))
+            row = history.execute(f"SELECT {', '.join(status.COLUMNS)} FROM status").fetchone()
+            if row is None:
+                raise RunError(
+                    f"{self.folder / database.FILE} has lost its status; delete it to go on without history."
+                )
+            values = dict(zip(status.COLUMNS, row, strict=True))
+            status.check_row(values)
+            return values
 
     def request(self, kind: str, **payload: Any) -> None:
         """Ask the worker for something; it answers within about 0.1 s, between two steps, and leaves an event.
@@ -193,3 +203,12 @@ class Run:
         """
         with database.writing(self.folder) as history:
             history.execute("UPDATE status SET watched = ?", (time.time(),))
+
+
+def _metric_column(name: str, values: Sequence[Any]) -> NDArray[Any]:
+    """(rows,) of one column. Raises ValueError where a value is of another kind, or not finite."""
+    kind = np.dtype(METRICS[name])
+    column = np.array(values) if len(values) else np.zeros(0, kind)
+    if column.dtype.kind not in ("i" if kind.kind == "i" else "if") or not np.isfinite(column).all():
+        raise ValueError(f"{name} in its metrics is not a number")
+    return column.astype(kind)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.data import CorpusReport
 from rnn_core.errors import RunError, SettingsError
 from rnn_core.runs import files
+from rnn_core.runs.reading import LAST_MOMENT, read_json
 from rnn_core.runs.strict_json import json_bytes
 
 SCHEMA = 1
+FILE = "config.json"
+LIMIT_BYTES = 2**20
+LONGEST_NAME = 1000
+MOST_TOKENS = 2**48
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def write_config(folder: Path, config: RunConfig) -> None:
         "text": config.text.to_json(),
         "corpus": dataclasses.asdict(config.corpus),
     }
-    files.atomic_write(folder / "config.json", [json_bytes(values)])
+    files.atomic_write(folder / FILE, [json_bytes(values)])
 
 
 def migrated(values: Any) -> dict[str, Any]:
@@ -76,37 +81,50 @@ def migrated(values: Any) -> dict[str, Any]:
     return values
 
 
-def config_from_json(values: Any) -> RunConfig:
-    values = migrated(values)
+def read_config(folder: Path) -> RunConfig:
+    """config.json of a run, of any schema so far. Raises RunError."""
+    values = migrated(read_json(folder / FILE, LIMIT_BYTES))
     try:
-        facts = values["corpus"]
-        known = {entry.name for entry in dataclasses.fields(CorpusFacts)}
-        if not isinstance(facts, dict) or not facts.keys() <= known:
-            raise RunError("config.json is damaged: its facts about the corpus make no sense.")
         config = RunConfig(
             SCHEMA,
-            clean_name(values["name"]),
-            float(values["created"]),
+            clean_name(_of_type(values["name"], str)),
+            float(_of_type(values["created"], int, float)),
             ModelConfig.from_json(values["model"]),
             TrainingSettings.from_json(values["training"]),
             TextSettings.from_json(values["text"]),
-            CorpusFacts(**facts),
+            CorpusFacts(**_of_type(values["corpus"], dict)),
         )
-        counts = [config.corpus.train_sentences, config.corpus.train_tokens]
-        counts += [config.corpus.valid_sentences, config.corpus.valid_tokens]
-        baselines = [config.corpus.uniform_nats, config.corpus.unigram_nats]
-        if (
-            not isinstance(config.corpus.name, str)
-            or not all(type(count) is int and 0 <= count < 2**48 for count in counts)
-            or not all(type(nats) in (int, float) and math.isfinite(nats) for nats in baselines)
-            or not isinstance(config.corpus.report, dict)
-        ):
-            raise RunError("config.json is damaged: its facts about the corpus make no sense.")
+        _check_facts(config.corpus)
+        if not 0 <= config.created < LAST_MOMENT:
+            raise ValueError
     except (KeyError, TypeError, ValueError, AttributeError):
         raise RunError("config.json is damaged: something in it is missing or of the wrong kind.") from None
     except SettingsError as error:
         raise RunError(f"config.json is damaged: {error}") from None
     return config
+
+
+def _of_type(value: Any, *kinds: type) -> Any:
+    if type(value) not in kinds:
+        raise TypeError
+    return value
+
+
+def _check_facts(facts: CorpusFacts) -> None:
+    """Raises RunError for facts that no corpus has."""
+    counts = (facts.train_sentences, facts.train_tokens, facts.valid_sentences, facts.valid_tokens)
+    sensible = (
+        isinstance(facts.name, str)
+        and len(facts.name) <= LONGEST_NAME
+        and all(type(count) is int and 0 <= count < MOST_TOKENS for count in counts)
+        and all(type(nats) in (int, float) for nats in (facts.uniform_nats, facts.unigram_nats))
+    )
+    if not sensible:
+        raise RunError("config.json is damaged: its facts about the corpus make no sense.")
+    try:
+        CorpusReport.from_json(facts.report)
+    except RunError as error:
+        raise RunError(f"config.json is damaged. {error}") from None
 
 
 def clean_name(name: str) -> str:

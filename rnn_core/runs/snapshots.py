@@ -22,13 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_core.errors import CheckpointError
-from rnn_core.runs import tensors
+from rnn_core.runs import files, tensors
 from rnn_core.runs.tensors import Specs
 
 FILE = re.compile(r"weights-(\d{1,18})\.safetensors")
 KEEP = 40
 LIMIT_BYTES = 64 * 2**20
 SHARE = 0.01  # of the time that a training may spend on them
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, files.PRIVATE)
 
 
 def steps(folder: Path) -> list[int]:
@@ -79,7 +83,7 @@ class Album:
         temporary = path.with_name(path.name + ".tmp")
         try:
             tensors.check_finite(path.name, arrays)
-            with open(temporary, "wb") as file:
+            with open(temporary, "wb", opener=_private) as file:
                 file.writelines(tensors.encode_tensors(arrays, {"step": str(step)}))
             os.replace(temporary, path)
         except (OSError, CheckpointError):

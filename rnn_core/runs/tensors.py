@@ -12,11 +12,9 @@ finite.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +25,8 @@ from numpy.typing import NDArray
 
 from rnn_core.errors import CheckpointError
 from rnn_core.runs import files
-from rnn_core.runs.files import CHUNK_BYTES
+from rnn_core.runs.files import CHUNK_BYTES, PRIVATE
+from rnn_core.runs.reading import opened
 from rnn_core.runs.strict_json import parse_json
 
 HEADER_LIMIT_BYTES = 256 * 1024
@@ -82,10 +81,10 @@ def encode_tensors(arrays: Arrays, metadata: Mapping[str, str]) -> Iterator[byte
         yield _bytes_of(array)
 
 
-def write_tensors(path: Path, arrays: Arrays, metadata: Mapping[str, str]) -> None:
+def write_tensors(path: Path, arrays: Arrays, metadata: Mapping[str, str], mode: int = PRIVATE) -> None:
     """Write a safetensors file whole or not at all. Raises OSError (the disk), CheckpointError (not finite)."""
     check_finite(path.name, arrays)
-    files.atomic_write(path, encode_tensors(arrays, metadata))
+    files.atomic_write(path, encode_tensors(arrays, metadata), mode)
 
 
 def read_tensors(path: Path, specs: Specs) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -93,7 +92,7 @@ def read_tensors(path: Path, specs: Specs) -> tuple[dict[str, NDArray[Any]], dic
 
     Time and memory are bounded by `specs`. Raises CheckpointError with what is wrong.
     """
-    with _opened(path) as descriptor:
+    with opened(path, CheckpointError) as descriptor:
         header, metadata, start = _read_header(descriptor, path)
         table = _table({name: specs[name] for name in _order(specs)})
         if json.dumps(header, sort_keys=True) != json.dumps(table, sort_keys=True):  # to JSON, 1 is not true
@@ -125,27 +124,8 @@ def read_tensors(path: Path, specs: Specs) -> tuple[dict[str, NDArray[Any]], dic
 
 def read_metadata(path: Path) -> dict[str, str]:
     """The metadata alone, cheaply; the checksum is not verified. Raises CheckpointError."""
-    with _opened(path) as descriptor:
+    with opened(path, CheckpointError) as descriptor:
         return _read_header(descriptor, path)[1]
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    """A descriptor of a regular file: no link out of the folder, no pipe that would never answer."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path.name} is missing.") from None
-    except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be opened: {error.strerror}.") from None
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise CheckpointError(f"{path.name} is not a regular file.")
-        yield descriptor
-    except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from None
-    finally:
-        os.close(descriptor)
 
 
 def _read_header(descriptor: int, path: Path) -> tuple[dict[str, Any], dict[str, str], int]:

@@ -56,10 +56,11 @@ class Event:
 
     step: int
 
-    @property
-    def kind(self) -> str:
-        """The class's name in small letters: StepDone is "step_done"."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+    kind: ClassVar[str]
+    """The class's name in small letters: StepDone is "step_done"."""
+
+    def __init_subclass__(cls) -> None:
+        cls.kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
     def to_json(self) -> dict[str, Any]:
         """The fields; numbers that JSON has no word for (inf, nan) become null."""

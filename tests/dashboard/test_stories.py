@@ -29,7 +29,7 @@ from rnn_core.diagnostics import agreement_accuracy, gradient_flow
 from rnn_core.reference import by_hand
 from rnn_core.reference.by_hand import ASKED, SENTENCE, TARGETS, WORDS
 from rnn_core.runs import Run
-from rnn_core.runs.race import AgreementMeasured
+from rnn_core.runs.events import AgreementMeasured
 from rnn_core.runs.worker import work
 from rnn_core.training import loop as training
 from tests.dashboard.conftest import HOSTILE
