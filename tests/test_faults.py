@@ -301,14 +301,14 @@ RUNS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "a list for settings": (replaced("config.json", b"[]"), "resume", "does not say which schema it has", "train"),
     "settings without end": (replaced("config.json", b"[" * 10**5), "resume", "it is nested too deeply", "train"),
     "a key twice": (replaced("config.json", b'{"schema": 1, "schema": 1}'), "resume", "a key stands twice", "train"),
-    "a link for settings": (a_link_for_settings, "generate", "config.json is damaged", "train"),
+    "a link for settings": (a_link_for_settings, "generate", "config.json is a link", "train"),
     "a run of tomorrow": (config(None, "schema", 99), "resume", "made by a newer version of this program", "train"),
     "an unknown cell": (config("model", "cell", "rnn"), "generate", "cell 'rnn' is not known", "train"),
     "an unknown setting": (config("model", "evil", 1), "generate", "has no setting called 'evil'", "train"),
     "a number in words": (config("model", "hidden_size", "8"), "generate", "should be of type int, not str", "train"),
     "a giant network": (config("model", "hidden_size", 10**9), "generate", UNUSABLE, "generate"),
     "fewer than no tokens": (config("corpus", "train_tokens", -1), "resume", "facts about the corpus", "train"),
-    "no words": (lambda f: (f / "vocabulary.json").unlink(), "generate", "vocabulary.json cannot be read", "generate"),
+    "no words": (lambda f: (f / "vocabulary.json").unlink(), "generate", "vocabulary.json is missing.", "generate"),
     "words cut short": (cut("vocabulary.json"), "generate", "vocabulary.json is damaged", "generate"),
     "no corpus": (lambda f: (f / "corpus.safetensors").unlink(), "resume", "corpus.safetensors is missing.", ""),
     "a flipped bit in the corpus": (flipped("corpus.safetensors"), "resume", "its checksum does not fit", ""),
@@ -323,7 +323,7 @@ RUNS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "a pipe for weights": (a_pipe_for_weights, "generate", "is not a regular file", "generate"),
     "a link for weights": (a_link_for_weights, "generate", UNUSABLE, "generate"),
     "a history of junk": (no_history(b"x" * 8192), "resume", "events.sqlite is damaged", "train"),
-    "no history": (no_history(b""), "", "events.sqlite is no history of a run", "train"),
+    "no history": (no_history(b""), "", "events.sqlite is damaged", "train"),
 }
 
 
