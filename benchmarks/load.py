@@ -46,7 +46,7 @@ from dashboard.text import general as wording  # noqa: E402
 from rnn_core.parallel.threads import usable_cores  # noqa: E402
 from rnn_core.runs import Run, list_runs, worker_alive  # noqa: E402
 
-PAGES = ("", "train", "gradients", "generate", "runs")
+PAGES = ("", "corpus", "train", "gradients", "generate", "runs")
 STAY_SECONDS = (4.0, 12.0)
 UNWATCHED_MINUTES = 0.25
 STARTING_SECONDS = 5.0  # a process may take to begin, on a busy machine
@@ -262,7 +262,7 @@ async def afternoon(address: str, pid: int, folder: Path, sessions: int, trainer
     browsers = [Browser(address, log) for _ in range(sessions)]
     for browser in browsers:  # They come one after the other, as people do.
         await browser.__aenter__()
-        await browser.go_to("")
+        await browser.go_to("corpus")
         await asyncio.sleep(0.05)
     everybody = time.monotonic() - started
     until = time.monotonic() + seconds

@@ -12,8 +12,10 @@ from rnn_core.errors import UserError
 
 # A file of our own: Streamlit's named icons are fetched from the internet when they stand in the browser's tab.
 ICON = Path(__file__).parent / "icon.png"
+STYLE = Path(__file__).parent / "style.css"
+SIDEBAR_PIXELS = 200
 
-st.set_page_config(page_title=wording.APP, page_icon=ICON, layout="wide")
+st.set_page_config(page_title=wording.APP, page_icon=ICON, layout="wide", initial_sidebar_state=SIDEBAR_PIXELS)
 try:
     if hosting.current_caps() is not None:
         hosting.stay_offline()
@@ -22,17 +24,29 @@ except UserError as error:
     widgets.problem(wording.NOT_SET_UP, error)
     st.stop()
 page = st.navigation(
-    [
-        st.Page("views/corpus.py", title="Corpus", icon=":material/menu_book:", default=True),
-        st.Page("views/train.py", title="Train", icon=":material/model_training:"),
-        st.Page("views/gradients.py", title="Gradients", icon=":material/gradient:"),
-        st.Page("views/generate.py", title="Generate", icon=":material/edit_note:"),
-        st.Page("views/runs.py", title="Runs", icon=":material/folder_open:"),
-        st.Page("views/story.py", title="Story", icon=":material/auto_stories:"),
-        st.Page("views/race.py", title="Race", icon=":material/flag:"),
-        st.Page("views/by_hand.py", title="By hand", icon=":material/edit:"),
-    ]
+    {
+        "See": [
+            st.Page("views/home.py", title="Home", icon=":material/home:", default=True),
+            st.Page("views/story.py", title="Story", icon=":material/auto_stories:"),
+            st.Page("views/by_hand.py", title="By hand", icon=":material/edit:"),
+        ],
+        "Train": [
+            st.Page("views/corpus.py", title="Corpus", icon=":material/menu_book:"),
+            st.Page("views/train.py", title="Train", icon=":material/model_training:"),
+            st.Page("views/generate.py", title="Generate", icon=":material/edit_note:"),
+        ],
+        "Understand": [
+            st.Page("views/gradients.py", title="Gradients", icon=":material/gradient:"),
+        ],
+        "Compare": [
+            st.Page("views/runs.py", title="Runs", icon=":material/folder_open:"),
+            st.Page("views/race.py", title="Race", icon=":material/flag:"),
+        ],
+    },
+    expanded=True,
 )
+st.set_page_config(page_title=f"{page.title} · {wording.APP}")
+st.html(STYLE)
 widgets.opened_run_box()
 widgets.guarded(page.run)()
 if hosting.current_caps() is not None:

@@ -151,6 +151,19 @@ def lane_history(run: Run) -> LaneHistory:
     return kept[run.id]
 
 
+def linked(parameter: str) -> str:
+    """What the link says of this, as anybody may have written it; "" where it says nothing."""
+    return st.query_params.get(parameter, "")
+
+
+def link(parameter: str, value: str | None) -> None:
+    """Let the link say this from now on; None: nothing."""
+    if value is None:
+        st.query_params.pop(parameter, None)
+    elif st.query_params.get(parameter) != value:
+        st.query_params[parameter] = value
+
+
 def corpus() -> ChosenCorpus | None:
     """The corpus chosen on the Corpus page, if any."""
     return st.session_state.get(_CORPUS)

@@ -83,7 +83,7 @@ def open_page() -> Callable[..., AppTest]:
             if value is not None:
                 app.query_params[name] = value
         app.run()
-        if page != "corpus":
+        if page != "home":
             app.switch_page(f"views/{page}.py").run()
         assert not app.exception, app.exception[0].message
         return app

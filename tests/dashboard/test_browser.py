@@ -36,7 +36,7 @@ def visitor(page: Page, server: Server) -> Page:
     """A browser at the app's first page."""
     page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
-    page.goto(server.address)
+    page.goto(f"{server.address}/corpus")
     expect(page.get_by_role("heading", name="Corpus")).to_be_visible()
     return page
 
@@ -134,8 +134,8 @@ def test_the_first_visit_gets_to_a_picture_within_twenty_seconds(visitor):
     expect(visitor.locator(".stVegaLiteChart canvas, .stVegaLiteChart svg.marks")).to_have_count(2, timeout=20_000)
 
 
-def test_a_run_is_renamed_and_deleted(visitor, trained_run):
-    visitor.goto(f"{visitor.url.split('?')[0]}runs?run={trained_run.id}")
+def test_a_run_is_renamed_and_deleted(visitor, server, trained_run):
+    visitor.goto(f"{server.address}/runs?run={trained_run.id}")
     visitor.get_by_role("button", name="Rename", exact=True).click()
     name = visitor.get_by_label("New name", exact=True)
     name.fill("A better name")

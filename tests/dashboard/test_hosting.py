@@ -825,7 +825,7 @@ def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
     with running_server(tmp_path / "hosted" / "runs", SEE_BPTT_HOSTED="trainings=1") as server:
         expect.set_options(timeout=30_000)
         owner = browser.new_context().new_page()
-        owner.goto(server.address)
+        owner.goto(f"{server.address}/corpus")
         owner.get_by_role("button", name=wording.FIRST_VISIT_BUTTON).click()
         owner.get_by_role("button", name="Pause").click()
         expect(owner.get_by_role("button", name="Resume")).to_be_visible()
@@ -852,7 +852,7 @@ def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
         expect(guest.get_by_text(wording.NO_RUNS)).to_be_visible()
 
         # The guest's own training waits until the owner's ends, and then begins by itself.
-        guest.goto(server.address)
+        guest.goto(f"{server.address}/corpus")
         guest.get_by_role("button", name=wording.FIRST_VISIT_BUTTON).click()
         expect(guest.get_by_text("It is next; 1 training at work on this server")).to_be_visible()
         owner.get_by_test_id("stMain").get_by_role("button", name="Stop").click()

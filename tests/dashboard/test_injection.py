@@ -92,7 +92,7 @@ def visitor(page: Page, server: Server, trap: Trap) -> Iterator[Page]:
 
     page.on("request", note)
     page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
-    page.goto(server.address)
+    page.goto(f"{server.address}/corpus")
     expect(page.get_by_role("heading", name="Corpus")).to_be_visible()
     yield page
     page.wait_for_timeout(500)
@@ -189,7 +189,7 @@ def test_no_page_fetches_what_is_written_in_a_run_or_in_any_text_field(visitor, 
         visitor.goto(f"{address.split('?')[0]}?run={run.id}")
         expect(visitor.get_by_test_id("stMain").get_by_role("heading").first).to_be_visible()
         settled(visitor)
-        page = (address or "").rstrip("/").rsplit("/", 1)[-1] or "corpus"
+        page = (address or "").rstrip("/").rsplit("/", 1)[-1] or "home"
         if page in ("gradients", "generate"):  # The heading comes first; what one writes into comes after it.
             field = visitor.get_by_test_id("stMain").locator("input[type=text]:not([role=combobox]), textarea").first
             expect(field).to_be_visible()
@@ -230,7 +230,7 @@ def test_no_upload_fetches_what_is_written_in_it(visitor, trap, tmp_path, server
         "binary.txt": line.encode() + b"\x00" * 100,
     }
     for file_name, data in files.items():
-        visitor.goto(server.address)
+        visitor.goto(f"{server.address}/corpus")
         path = tmp_path / file_name
         path.write_bytes(data)
         visitor.locator("input[type=file]").set_input_files(path)
@@ -244,12 +244,12 @@ def test_no_upload_fetches_what_is_written_in_it(visitor, trap, tmp_path, server
                 visitor.keyboard.press("Escape")
         poke(visitor, trap, f"upload-{file_name[:3]}")
     # The corpus is named after the file, on the page that trains too.
-    visitor.goto(server.address)
+    visitor.goto(f"{server.address}/corpus")
     visitor.locator("input[type=file]").set_input_files(tmp_path / f"{name}.txt")
     visitor.get_by_role("button", name="Train a network on this").click()
     expect(visitor.get_by_role("button", name="Start training")).to_be_visible()
     poke(visitor, trap, "train-file")
-    visitor.goto(server.address)
+    visitor.goto(f"{server.address}/corpus")
     visitor.get_by_text("Paste", exact=True).click()
     area = visitor.locator("textarea").first
     area.fill("\n".join(lines))

@@ -35,6 +35,12 @@ def button(app: AppTest, label: str):
     return found
 
 
+def train_on_this(app: AppTest) -> None:
+    """From the Corpus page to the Train page; the testing framework has to be told of the change of page."""
+    button(app, "Train a network on this").click().run()
+    app.switch_page("views/train.py").run()
+
+
 def wait_for(run: Run, *states: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while (state := run.status().state) not in states:
@@ -75,7 +81,7 @@ def test_an_uploaded_text_is_read_and_becomes_the_corpus_to_train_on(open_page):
     assert numbers["Sentences"] == "12"
     assert numbers["Words"] == "84"
     assert numbers["Text covered"] == "100.0 %"
-    button(app, "Train a network on this").click().run()
+    train_on_this(app)
     assert app.title[0].value == "Train"
     assert "animals.txt" in texts(app)
 
@@ -247,7 +253,7 @@ def test_a_training_whose_schedule_forbids_it_does_not_claim_to_go_on_exactly(op
 def test_a_combination_that_makes_no_sense_is_refused_with_the_reason(open_page):
     app = open_page("corpus")
     app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
-    button(app, "Train a network on this").click().run()
+    train_on_this(app)
     assert not button(app, "Start training").disabled
     app.toggle(key=session.key("train", "tied")).set_value(True).run()
     assert "tied weights use the embedding" in texts(app)
@@ -257,7 +263,7 @@ def test_a_combination_that_makes_no_sense_is_refused_with_the_reason(open_page)
 def test_every_setting_on_the_form_reaches_the_run(open_page, runs_folder):
     app = open_page("corpus")
     app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
-    button(app, "Train a network on this").click().run()
+    train_on_this(app)
 
     def key(name: str) -> str:
         return session.key("train", name)
@@ -308,7 +314,7 @@ def test_every_setting_on_the_form_reaches_the_run(open_page, runs_folder):
 def test_a_setting_that_would_have_no_effect_is_neither_shown_nor_kept(open_page, runs_folder):
     app = open_page("corpus")
     app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
-    button(app, "Train a network on this").click().run()
+    train_on_this(app)
 
     def numbers() -> set[str]:
         return {field.key.removeprefix("train: ") for field in app.number_input}
@@ -342,14 +348,14 @@ def test_a_short_text_is_read_in_smaller_batches_unless_somebody_says_otherwise(
     app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
     for count, size in ((500, 8), (4000, 32), (2000, 16)):
         app.select_slider(key=session.key("corpus", "count")).set_value(count).run()
-        button(app, "Train a network on this").click().run()
+        train_on_this(app)
         assert batch() == size
         app.switch_page("views/corpus.py").run()
-    button(app, "Train a network on this").click().run()
+    train_on_this(app)
     app.number_input(key=session.key("train", "batch_size")).set_value(5).run()
     app.switch_page("views/corpus.py").run()
     app.select_slider(key=session.key("corpus", "count")).set_value(500).run()
-    button(app, "Train a network on this").click().run()
+    train_on_this(app)
     assert batch() == 5
 
 

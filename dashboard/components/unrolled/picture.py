@@ -34,6 +34,7 @@ def unrolled_network(
     before: Array | None = None,
     before_name: str = "before",
     unknown: Sequence[bool] | None = None,
+    probabilities: Array | None = None,
     unit: str = "word",
     size: Size = "usual",
     on_choose: Callable[[], None] | None = None,
@@ -55,6 +56,7 @@ def unrolled_network(
     truncate   K: arcs that reach back further are drawn as discarded. None: all the way.
     before     (T, T) a second matrix of the same sentence, drawn pale behind the first, and called `before_name`.
     unknown    for each word, whether the network reads it as <unk>.
+    probabilities  (T,) what the network gave the right next word at each step; told of the chosen one.
     unit       what one step reads, "word" or "character".
     size       "compact" beside other things, "large" for a projector.
     on_choose  called before the page is drawn again after a word was chosen; without it nothing is sent back.
@@ -69,6 +71,7 @@ def unrolled_network(
         "words": list(words),
         "unknown": [False] * len(words) if unknown is None else [bool(flag) for flag in unknown],
         "norms": _rows(norms),
+        "probabilities": None if probabilities is None else [float(f"{value:.4g}") for value in probabilities],
         "before": None if before is None else _rows(before),
         "before_name": before_name,
         "bound": None if bound is None or not np.isfinite(bound) else float(bound),

@@ -4,7 +4,7 @@
 const SVG = "http://www.w3.org/2000/svg"
 const VANISHES = 0.1, EXPLODES = 2
 const SIZES = {
-  usual: { arcs: 150, box: 42, bars: 84, letter: 8.6, least: 54, most: 150 },
+  usual: { arcs: 128, box: 40, bars: 80, letter: 8.6, least: 54, most: 150 },
   compact: { arcs: 84, box: 34, bars: 52, letter: 7.6, least: 46, most: 120 },
   large: { arcs: 190, box: 60, bars: 120, letter: 12.6, least: 84, most: 230 },
 }
@@ -300,7 +300,7 @@ class Unrolled {
 
   /** One sentence: what arrives at the word that matters, and why no more and no less. */
   say(chosen, row, was) {
-    const { words, bound, truncate, listener, unit } = this.data
+    const { words, bound, truncate, listener, unit, probabilities } = this.data
     const parts = []
     const add = (text, name = "span") => parts.push(Object.assign(document.createElement(name), { textContent: text }))
     const quoted = place => `“${shown(words[place])}”`
@@ -330,6 +330,7 @@ class Unrolled {
       if (was) add(` Before: ${figure(was[far])}.`)
       if (!cut) add(this.why(a, lag, bound))
     }
+    if (probabilities) add(` The network gave ${asked} a probability of ${figure(100 * probabilities[chosen])} %.`)
     this.reading.replaceChildren(...parts)
   }
 

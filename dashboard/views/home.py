@@ -1,0 +1,205 @@
+"""Home: the phenomenon itself, alive before anything is uploaded or trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard.components import widgets
+from dashboard.components.unrolled import unrolled_network
+from dashboard.services import opening
+from dashboard.services.opening import Levers, Reading
+from dashboard.state import session
+from dashboard.text import home as wording
+from rnn_core.config.choices import CELLS, INITIALISATIONS
+
+PAGE = "home"
+LEVERS = ("cell", "size", "start", "reach", "trained")
+SENTENCE, PICTURE = session.key(PAGE, "sentence"), session.key(PAGE, "unrolled network")
+CHOSEN, SHOWN, BEFORE = (session.key(PAGE, name) for name in ("chosen word", "shown levers", "levers before"))
+SEE, WAS, WORD, TEXT = "see", "before", "word", "sentence"
+"""The link's parameters: levers, the levers before them, the step whose loss is followed, the sentence."""
+
+
+def page() -> None:
+    st.title(wording.TITLE, anchor=False)
+    restore()
+    st.markdown(wording.INTRO)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        presets()
+        sentence = st.text_input(
+            "Sentence", max_chars=400, help=wording.HELP["sentence"], key=SENTENCE, persist_state="session", width=430
+        )
+    levers = choose()
+    words = opening.split(sentence or "") or opening.split(opening.SENTENCE)
+    picture(levers, words)
+    link(levers, words)
+    doors()
+
+
+# --- the levers -------------------------------------------------------------------------------------------------------
+
+
+def restore() -> None:
+    """At the start of a visit: everything as the link says, or as it is for everybody."""
+    if session.value(SHOWN, None) is not None:
+        return
+    levers = Levers.from_link(session.linked(SEE)) or Levers()
+    set_levers(levers)
+    session.put(SHOWN, levers)
+    session.put(BEFORE, Levers.from_link(session.linked(WAS)))
+    session.put(SENTENCE, session.linked(TEXT) or opening.SENTENCE)
+    word = session.linked(WORD)
+    session.put(CHOSEN, int(word) if word.isdecimal() and len(word) < 4 else None)
+
+
+def set_levers(levers: Levers) -> None:
+    for name in LEVERS:
+        session.put(session.key(PAGE, name), getattr(levers, name))
+
+
+def see(levers: Levers) -> None:
+    """After a click on a preset: these levers, beside what was there before."""
+    set_levers(levers)
+    remember()
+
+
+def remember() -> None:
+    """After a lever was turned: what the page showed until now becomes the pale picture behind the new one."""
+    session.put(BEFORE, session.value(SHOWN, None))
+
+
+def presets() -> None:
+    shown: Levers = session.value(SHOWN, Levers())
+    buttons = {**opening.PRESETS, "cure": Levers("lstm", shown.size, shown.start)}
+    for name, levers in buttons.items():
+        st.button(
+            wording.PRESETS[name],
+            help=wording.PRESET_HELP[name],
+            type="primary" if levers == shown else "secondary",
+            on_click=see,
+            args=(levers,),
+            key=session.key(PAGE, f"preset {name}"),
+        )
+
+
+def choose() -> Levers:
+    """One row: what the network is made of."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        cell = st.segmented_control(
+            "Cell",
+            list(CELLS),
+            required=True,
+            format_func=lambda name: CELLS[name].label.removesuffix(" RNN"),
+            **options("cell"),
+        )
+        trained = session.value(session.key(PAGE, "trained"), False) and opening.has_trained(cell)
+        size = st.select_slider(
+            "Size of W",
+            opening.SIZES,
+            format_func=lambda size: f"{size:g}",
+            disabled=trained,
+            width=150,
+            **options("size"),
+        )
+        start = st.selectbox(
+            "First W",
+            opening.starts(),
+            format_func=lambda name: wording.STARTS.get(name, INITIALISATIONS[name].label),
+            disabled=trained,
+            width=130,
+            **options("start"),
+        )
+        reach = st.selectbox(
+            "Truncation",
+            opening.REACHES,
+            format_func=lambda reach: "none" if reach == opening.FULL else f"K = {reach}",
+            width=105,
+            **options("reach"),
+        )
+        st.toggle("trained", disabled=not opening.has_trained(cell), **options("trained"))
+    return Levers(cell, size, start, reach, trained)
+
+
+def options(name: str) -> dict[str, Any]:
+    return {**session.kept(PAGE, name, wording.HELP), "on_change": remember}
+
+
+# --- the picture ------------------------------------------------------------------------------------------------------
+
+
+def picture(levers: Levers, words: tuple[str, ...]) -> None:
+    """The sentence under these levers, and pale behind it what it was under those before."""
+    reading = opening.read(levers, words)
+    before: Levers | None = session.value(BEFORE, None)
+    if before == levers:
+        before = None
+    usual = words == opening.split(opening.SENTENCE)
+    chosen = session.value(CHOSEN, None)
+    if chosen is None or chosen >= len(reading.norms):
+        chosen = opening.ASKED if usual else len(words) - 1
+    session.put(CHOSEN, chosen)
+    unrolled_network(
+        reading.words,
+        reading.norms,
+        key=PICTURE,
+        chosen=chosen,
+        listener=opening.LISTENER if usual else None,
+        bound=reading.bound,
+        truncate=levers.truncate,
+        before=None if before is None else opening.read(before, words).norms,
+        before_name="" if before is None else f"before: {describe(before)}",
+        unknown=reading.unknown,
+        probabilities=reading.probabilities if levers.trained else None,
+        on_choose=choose_word,
+    )
+    st.caption(facts(levers, reading))
+
+
+def choose_word() -> None:
+    """After a click on a word, or an arrow key: its loss is followed, here and in the link."""
+    picked = session.value(PICTURE, {}).get("chosen")
+    if picked is not None:
+        session.put(CHOSEN, int(picked))
+
+
+def describe(levers: Levers) -> str:
+    """A network in a few words, all of them ours."""
+    cell = CELLS[levers.cell].label.removesuffix(" RNN")
+    what = f"{cell}, trained" if levers.trained else f"{cell}, W {levers.size:g} {wording.STARTS[levers.start]}"
+    return what if levers.truncate is None else f"{what}, K = {levers.truncate}"
+
+
+def facts(levers: Levers, reading: Reading) -> str:
+    """Where the weights come from."""
+    radius = "" if reading.radius is None else f" ρ(W) = {reading.radius:.2g}."
+    if levers.trained:
+        return wording.TRAINED.format(**opening.trained(levers.cell).facts) + radius
+    gates = wording.GATES.format(steps=opening.MEMORY) if levers.cell in CELLS.having("chrono") else ""
+    return wording.UNTRAINED.format(hidden=opening.HIDDEN) + radius + gates
+
+
+def link(levers: Levers, words: tuple[str, ...]) -> None:
+    """Write all of it into the address: whoever opens that sees the same."""
+    before: Levers | None = session.value(BEFORE, None)
+    session.put(SHOWN, levers)
+    chosen = session.value(CHOSEN, opening.ASKED)
+    usual = words == opening.split(opening.SENTENCE)
+    session.link(SEE, None if levers == Levers() else levers.to_link())
+    session.link(WAS, None if before is None or before == levers else before.to_link())
+    session.link(TEXT, None if usual else " ".join(words))
+    session.link(WORD, None if usual and chosen == opening.ASKED else str(chosen))
+
+
+# --- where to go from here --------------------------------------------------------------------------------------------
+
+
+def doors() -> None:
+    for column, door in zip(st.columns(3, gap="medium"), wording.DOORS, strict=True):
+        with column.container(border=True):
+            st.page_link(door.page, label=f"**{door.title}**", icon=door.icon)
+            st.caption(door.about)
+
+
+widgets.guarded(page)()
