@@ -48,6 +48,6 @@ page = st.navigation(
 st.set_page_config(page_title=f"{page.title} · {wording.APP}")
 st.html(STYLE)
 widgets.opened_run_box()
-widgets.guarded(page.run)()
+widgets.error_boundary(page.run)()
 if hosting.current_caps() is not None:
     widgets.remember_visitor()  # last, because what is drawn first moves the page down

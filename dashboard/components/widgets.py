@@ -51,7 +51,7 @@ def problem(headline: str, explanation: UserError | str) -> None:
         st.text(str(explanation))
 
 
-def guarded(draw: Callable[..., None]) -> Callable[..., None]:
+def error_boundary(draw: Callable[..., None]) -> Callable[..., None]:
     """`draw`, with an explanation in place of what it could not draw: of what is damaged, or of a mistake of ours."""
 
     @wraps(draw)
@@ -61,16 +61,16 @@ def guarded(draw: Callable[..., None]) -> Callable[..., None]:
         except UserError as error:
             problem(wording.NOT_SHOWN, error)
         except Exception as error:
-            mishap(error)
+            internal_error(error)
 
     return drawn
 
 
-def mishap(error: Exception) -> None:
+def internal_error(error: Exception) -> None:
     """A mistake of ours. The traceback goes to the server's log; on one's own machine it is shown too."""
     number = secrets.token_hex(3)
-    logging.getLogger(__name__).error("mishap %s", number, exc_info=error)
-    st.error(f"{wording.MISHAP} (mishap {number})", icon=":material/error:")
+    logging.getLogger(__name__).error("internal_error %s", number, exc_info=error)
+    st.error(f"{wording.INTERNAL_ERROR} (internal_error {number})", icon=":material/error:")
     if not session.is_hosted():
         st.exception(error)
 

@@ -1,10 +1,11 @@
-"""The gradient laboratory: one sentence, one network at one moment of its training, and pictures of its gradient.
+"""The Gradients page's pictures: one sentence, one network at one moment of its training, and what its gradient does.
 
-| module   | job                                                                                         |
-|----------|---------------------------------------------------------------------------------------------|
-| subject  | what the pictures are of; every number of `rnn_core.diagnostics` computed once, when asked for |
-| pace     | which moment is shown, and how often a live page may look for a newer one                    |
-| readings | numbers -> the one sentence that says what is on the screen                                  |
-| frames   | how a picture is hung: its reading aid, chart, equation, and its numbers to take home        |
-| vanish, cause, cost | the three groups of pictures                                                        |
+| module               | its one job                                                                               |
+|----------------------|-------------------------------------------------------------------------------------------|
+| sentence_analysis    | what the pictures are of: every number of `rnn_core.diagnostics`, computed once, when asked |
+| view_state           | what one visitor looks at: which loss, absolute or relative, at which moment                |
+| refresh              | which moment is shown, and how often a live page may look for a newer one                   |
+| captions             | numbers -> the one sentence that says what is on the screen                                 |
+| figures              | how a picture is shown: heading, caption, chart, equation, files                            |
+| vanish, cause, cost  | the groups of pictures                                                                      |
 """

@@ -5,91 +5,91 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard.charts import laboratory_cost as charts
+from dashboard.charts import gradient_norms, influence, lags
 from dashboard.charts.common import numbered
-from dashboard.charts.laboratory import tidy_reach
+from dashboard.charts.specification import tidy_reach
 from dashboard.charts.training import threshold
 from dashboard.components import pictures, widgets
-from dashboard.laboratory import frames, pace, readings
-from dashboard.laboratory.looking import Looking
+from dashboard.laboratory import captions, figures, refresh
+from dashboard.laboratory.view_state import ViewState
 from dashboard.services import measurements
 from dashboard.services.history import History
 from dashboard.state import session
 from dashboard.text import laboratory as wording
 
-SPIKE = frames.key("spike")
+SPIKE = figures.key("spike")
 SPIKES = 6
 
 
-def group(looking: Looking, history: History) -> None:
+def group(view: ViewState, history: History) -> None:
     left, right = st.columns([6, 5], gap="large")
     with left:
-        ledger(looking)
+        ledger(view)
     with right:
-        meter(looking)
-    clipping(looking, history)
-    who_mattered(looking)
+        meter(view)
+    clipping(view, history)
+    who_mattered(view)
 
 
 # --- ledger and meter -------------------------------------------------------------------------------------------------
 
 
-def ledger(looking: Looking) -> None:
-    subject, found = looking.subject, looking.subject.ledger
-    truncate = subject.run.config.training.truncate
-    frames.heading("ledger", readings.ledger(found, truncate, looking.unit))
-    table = charts.ledger_table(found)
-    frames.chart(
+def ledger(view: ViewState) -> None:
+    analysis, found = view.analysis, view.analysis.ledger
+    truncate = analysis.run.config.training.truncate
+    figures.heading("ledger", captions.ledger(found, truncate, view.unit))
+    table = lags.gradient_by_lag_table(found)
+    figures.chart(
         "ledger",
-        charts.ledger(looking.unit, not bool(found.used.all())),
+        lags.gradient_by_lag(view.unit, not bool(found.used.all())),
         table,
-        step=subject.loaded.step,
+        step=analysis.loaded.step,
         alt_text="How much each distance pays into the gradient of W, beside the whole",
     )
-    frames.behind("ledger")
+    figures.behind("ledger")
 
 
-def meter(looking: Looking) -> None:
-    subject, found = looking.subject, looking.subject.ledger
-    truncate = subject.run.config.training.truncate
-    frames.heading("meter", readings.meter(found, truncate))
-    table = charts.meter_table(found, truncate)
-    for which in (charts.COSINE, charts.ERROR):
-        frames.chart(
+def meter(view: ViewState) -> None:
+    analysis, found = view.analysis, view.analysis.ledger
+    truncate = analysis.run.config.training.truncate
+    figures.heading("meter", captions.meter(found, truncate))
+    table = lags.truncation_table(found, truncate)
+    for which in (lags.COSINE, lags.ERROR):
+        figures.chart(
             f"meter {which}",
-            charts.meter(which, looking.unit),
+            lags.truncation(which, view.unit),
             table,
-            step=subject.loaded.step,
+            step=analysis.loaded.step,
             alt_text=f"{which.capitalize()} of the truncated gradient over the truncation K",
         )
-    frames.behind("meter")
+    figures.behind("meter")
 
 
 # --- clip forensics ---------------------------------------------------------------------------------------------------
 
 
-def clipping(looking: Looking, history: History) -> None:
-    run = looking.subject.run
+def clipping(view: ViewState, history: History) -> None:
+    run = view.analysis.run
     before, after = history.norm_before, history.norm_after
     limit = threshold(run.config.training)
-    frames.heading("clipping", readings.clipping(before.values, after.values, limit))
+    figures.heading("clipping", captions.clipping(before.values, after.values, limit))
     if not len(before.steps):
         return
     spikes = highest(history)
     chosen = choose_spike(spikes)
-    table = charts.clipping_table(before, after, limit, chosen)
-    frames.chart(
+    table = gradient_norms.clipping_table(before, after, limit, chosen)
+    figures.chart(
         "clipping",
-        charts.clipping(),
+        gradient_norms.clipping(),
         table,
-        step=looking.subject.loaded.step,
+        step=view.analysis.loaded.step,
         numbers=table.drop(columns="chosen"),
         alt_text="Norm of the gradient over the training, before and after clipping",
         on_select=choose_clicked_spike,
     )
     if chosen is not None:
-        examine(looking, chosen, float(before.values[np.searchsorted(before.steps, chosen)]))
-    frames.behind("clipping")
+        examine(view, chosen, float(before.values[np.searchsorted(before.steps, chosen)]))
+    figures.behind("clipping")
 
 
 def highest(history: History) -> list[int]:
@@ -120,27 +120,27 @@ def choose_spike(spikes: list[int]) -> int | None:
 
 def choose_clicked_spike() -> None:
     """After a click on the chart: examine that step."""
-    clicked = frames.clicked("clipping", "spike", "step")
+    clicked = figures.clicked("clipping", "spike", "step")
     if clicked is not None and clicked >= 1:
         session.put(SPIKE, int(clicked))
 
 
-def examine(looking: Looking, step: int, recorded: float) -> None:
+def examine(view: ViewState, step: int, recorded: float) -> None:
     """Whose gradient made that step's, and over which lag it came."""
-    run, folder = looking.run, str(looking.run.folder)
-    weights_of = pace.before(looking.moments, step - 1)
+    run, folder = view.run, str(view.run.folder)
+    weights_of = refresh.before(view.moments, step - 1)
     with st.spinner("Taking the batch apart …", show_time=False):
         found = measurements.clip_forensics(folder, step, weights_of)
         lags = measurements.lags_of_sentence(folder, step, weights_of, found.worst)
         sentences = measurements.sentences_of_step(run, step)
-    st.text(readings.spike(found, recorded, step, weights_of, lags, looking.unit))
+    st.text(captions.spike(found, recorded, step, weights_of, lags, view.unit))
     if run.config.training.batching == "stream":
         st.caption(wording.STREAM_NOTE)
     if sentences is None:
         st.caption(wording.NOT_YOUR_SENTENCES)
     else:
         st.code(sentences[found.worst] or " ", language=None, wrap_lines=True)
-    culprits = charts.culprits_table(found, sentences)
+    culprits = gradient_norms.culprits_table(found, sentences)
     left, right = st.columns([6, 5], gap="large")
     with left:
         st.caption(wording.BY_SENTENCE)
@@ -152,15 +152,15 @@ def examine(looking: Looking, step: int, recorded: float) -> None:
                 "norm": st.column_config.NumberColumn(format="%.3g"),
             },
         )
-        key = frames.key("sentences of the batch")
+        key = figures.key("sentences of the batch")
         pictures.table_button(
             "Sentences of the batch (CSV)", culprits, key=key, name=pictures.file_name(key, f"step {step}")
         )
     with right:
-        frames.chart(
+        figures.chart(
             "spike lags",
-            charts.lags(looking.unit),
-            charts.lag_table(lags),
+            gradient_norms.lags(view.unit),
+            gradient_norms.lag_table(lags),
             step=step,
             alt_text="How much each distance pays into the gradient of the worst sentence",
         )
@@ -169,9 +169,9 @@ def examine(looking: Looking, step: int, recorded: float) -> None:
 # --- who mattered -----------------------------------------------------------------------------------------------------
 
 
-def who_mattered(looking: Looking) -> None:
-    subject, found = looking.subject, looking.subject.who_mattered(looking.asked)
-    frames.heading("who", readings.who_mattered(subject.sources, subject.targets, looking.asked, found))
+def who_mattered(view: ViewState) -> None:
+    analysis, found = view.analysis, view.analysis.who_mattered(view.asked)
+    figures.heading("who", captions.who_mattered(analysis.sources, analysis.targets, view.asked, found))
     replaced = st.segmented_control(
         "Replaced by",
         list(wording.REPLACEMENTS),
@@ -179,24 +179,24 @@ def who_mattered(looking: Looking) -> None:
         required=True,
         format_func=wording.REPLACEMENTS.__getitem__,
         help=wording.HELP["replaced"],
-        key=frames.key("replaced"),
+        key=figures.key("replaced"),
         persist_state="session",
     )
-    by = charts.UNKNOWN if replaced == "unknown" else charts.OTHERS
-    table = charts.who_table(subject.sources, found, by)
-    words = tuple(numbered(subject.sources)[: len(found.gradient)])
-    frames.chart(
+    by = influence.UNKNOWN if replaced == "unknown" else influence.OTHERS
+    table = influence.influence_table(analysis.sources, found, by)
+    words = tuple(numbered(analysis.sources)[: len(found.gradient)])
+    figures.chart(
         "who shades",
-        charts.shades(words, tidy_reach(float(found.gradient.max()), 0.0)),
+        influence.shades(words, tidy_reach(float(found.gradient.max()), 0.0)),
         table,
-        step=subject.loaded.step,
+        step=analysis.loaded.step,
         alt_text="Earlier words, shaded by the gradient of the asked word's log probability",
     )
-    frames.chart(
+    figures.chart(
         "who changes",
-        charts.changes(words),
+        influence.changes(words),
         table,
-        step=subject.loaded.step,
+        step=analysis.loaded.step,
         alt_text="Change of the asked word's log probability when each earlier word is replaced",
     )
-    frames.behind("who")
+    figures.behind("who")

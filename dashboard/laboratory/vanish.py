@@ -5,103 +5,103 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard.charts import laboratory_vanish as charts
-from dashboard.charts.laboratory import highest_decade
-from dashboard.laboratory import frames, readings
-from dashboard.laboratory.looking import Looking
+from dashboard.charts import arrives
+from dashboard.charts.specification import highest_decade
+from dashboard.laboratory import captions, figures
+from dashboard.laboratory.view_state import ViewState
 from dashboard.services.history import History
 from dashboard.services.measurements import probe_horizon
 from rnn_core import diagnostics
 from rnn_core.training.loop import HorizonMeasured
 
 
-def group(looking: Looking, history: History) -> None:
+def group(view: ViewState, history: History) -> None:
     """The three pictures of one moment, and the one of all moments."""
     left, right = st.columns([6, 5], gap="large")
     with left:
-        triangle(looking)
+        triangle(view)
     with right:
-        row(looking)
+        row(view)
     left, right = st.columns([6, 5], gap="large")
     with left:
-        horizon(looking, history)
+        horizon(view, history)
     with right:
-        film(looking, history)
+        film(view, history)
 
 
-def triangle(looking: Looking) -> None:
-    subject, norms = looking.subject, looking.subject.flow.delta_norms
-    frames.heading("triangle", readings.triangle(subject.sources, subject.targets, norms, looking.asked, looking.unit))
-    shown = diagnostics.triangle(subject.flow, looking.relative)
-    table = charts.triangle_table(subject.sources, subject.targets, shown, looking.asked)
-    ceiling = highest_decade(table["norm"], 0.0 if looking.relative else 1.0)
-    frames.chart(
+def triangle(view: ViewState) -> None:
+    analysis, norms = view.analysis, view.analysis.flow.delta_norms
+    figures.heading("triangle", captions.triangle(analysis.sources, analysis.targets, norms, view.asked, view.unit))
+    shown = diagnostics.triangle(analysis.flow, view.relative)
+    table = arrives.triangle_table(analysis.sources, analysis.targets, shown, view.asked)
+    ceiling = highest_decade(table["norm"], 0.0 if view.relative else 1.0)
+    figures.chart(
         "triangle",
-        charts.triangle(len(norms), ceiling, looking.relative),
+        arrives.triangle(len(norms), ceiling, view.relative),
         table,
-        step=subject.loaded.step,
+        step=analysis.loaded.step,
         alt_text="Norm of the gradient of each word's loss with respect to each earlier step",
-        on_select=looking.ask_clicked_row,
+        on_select=view.ask_clicked_row,
     )
-    frames.behind("triangle")
+    figures.behind("triangle")
 
 
-def row(looking: Looking) -> None:
-    subject, flow = looking.subject, looking.subject.flow
-    decay = subject.row(looking.asked)
-    frames.heading("row", readings.row(subject.targets, looking.asked, decay, looking.unit))
-    table = charts.row_table(
-        subject.targets,
+def row(view: ViewState) -> None:
+    analysis, flow = view.analysis, view.analysis.flow
+    decay = analysis.row(view.asked)
+    figures.heading("row", captions.row(analysis.targets, view.asked, decay, view.unit))
+    table = arrives.row_table(
+        analysis.targets,
         flow.delta_norms,
-        looking.asked,
+        view.asked,
         decay,
         diagnostics.median_by_lag(flow.relative_decay),
         flow.half_life,
-        looking.relative,
+        view.relative,
     )
-    frames.chart(
+    figures.chart(
         "row",
-        charts.row(looking.relative, decay.fixed_bound is not None, looking.unit),
+        arrives.row(view.relative, decay.fixed_bound is not None, view.unit),
         table,
-        step=subject.loaded.step,
+        step=analysis.loaded.step,
         alt_text="The gradient of one word's loss over the distance in words, beside its bounds",
     )
-    frames.behind("row")
+    figures.behind("row")
 
 
-def horizon(looking: Looking, history: History) -> None:
-    subject = looking.subject
-    probe = probe_of(looking, history)
-    frames.heading("horizon", readings.horizon(probe, subject.horizon, looking.unit))
-    table = charts.horizon_table(probe, subject.horizon)
-    frames.chart(
+def horizon(view: ViewState, history: History) -> None:
+    analysis = view.analysis
+    probe = probe_of(view, history)
+    figures.heading("horizon", captions.horizon(probe, analysis.horizon, view.unit))
+    table = arrives.horizon_table(probe, analysis.horizon)
+    figures.chart(
         "horizon",
-        charts.horizon(subject.gated, looking.unit),
+        arrives.horizon(analysis.gated, view.unit),
         table,
-        step=subject.loaded.step,
+        step=analysis.loaded.step,
         alt_text="What is left of the gradient over the distance in words, beside three bounds and powers",
     )
-    frames.behind("horizon")
+    figures.behind("horizon")
 
 
-def probe_of(looking: Looking, history: History) -> HorizonMeasured:
+def probe_of(view: ViewState, history: History) -> HorizonMeasured:
     """The probe's horizon at the moment on the screen: as the training measured it, else measured now."""
-    step = looking.subject.loaded.step
-    return history.horizons.get(step) or probe_horizon(str(looking.subject.run.folder), step)
+    step = view.analysis.loaded.step
+    return history.horizons.get(step) or probe_horizon(str(view.analysis.run.folder), step)
 
 
-def film(looking: Looking, history: History) -> None:
+def film(view: ViewState, history: History) -> None:
     measured = history.horizons
-    frames.heading("film", readings.film([measured[step] for step in sorted(measured)], looking.unit))
+    figures.heading("film", captions.film([measured[step] for step in sorted(measured)], view.unit))
     if not measured:
         return
-    table = charts.film_table(measured, looking.subject.loaded.step)
-    frames.chart(
+    table = arrives.film_table(measured, view.analysis.loaded.step)
+    figures.chart(
         "film",
-        charts.film(highest_decade(np.minimum(table["left"], 1e12), 0.0), looking.unit),
+        arrives.film(highest_decade(np.minimum(table["left"], 1e12), 0.0), view.unit),
         table,
-        step=looking.subject.loaded.step,
+        step=view.analysis.loaded.step,
         alt_text="What is left of the gradient, over the training step and the distance in words",
-        on_select=looking.hold_clicked_moment,
+        on_select=view.hold_clicked_moment,
     )
-    frames.behind("film")
+    figures.behind("film")

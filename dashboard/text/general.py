@@ -199,7 +199,7 @@ EXAMPLE_SENTENCE = "The man who wore a wig on his head went inside"
 # --- when something is wrong, and on a hosted server ------------------------------------------------------------------
 
 NOT_SHOWN = "This cannot be shown"
-MISHAP = (
+INTERNAL_ERROR = (
     "Something went wrong here, and it is our mistake, not yours. Trainings are safe in their folders. "
     "Reload the page, or go on with another one."
 )

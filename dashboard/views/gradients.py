@@ -12,9 +12,9 @@ import streamlit as st
 
 from dashboard.charts.common import numbered
 from dashboard.components import widgets
-from dashboard.laboratory import cause, cost, frames, looking, pace, vanish
-from dashboard.laboratory.looking import Looking
-from dashboard.laboratory.subject import Subject, subject
+from dashboard.laboratory import cause, cost, figures, refresh, vanish, view_state
+from dashboard.laboratory.sentence_analysis import SentenceAnalysis, analyse
+from dashboard.laboratory.view_state import ViewState
 from dashboard.services import library, network, worker
 from dashboard.services.history import History
 from dashboard.services.network import Loaded
@@ -41,24 +41,24 @@ def page() -> None:
         widgets.problem("This training cannot be read", error)
         return
     live = widgets.at_work(run)
-    newest = pace.newest(run, run.moments(), live)
-    st.fragment(widgets.guarded(laboratory))(run, live, sentence)
+    newest = refresh.newest(run, run.moments(), live)
+    st.fragment(widgets.error_boundary(laboratory))(run, live, sentence)
     if live:
         # Apart from the pictures, which cost more to send again than to look whether there is anything new to send.
-        st.fragment(widgets.guarded(pulse), run_every=pace.LOOK_SECONDS)(run, newest)
+        st.fragment(widgets.error_boundary(pulse), run_every=refresh.LOOK_SECONDS)(run, newest)
 
 
 def pulse(run: Run, drawn: int | None) -> None:
     """Look every few seconds whether the pictures have grown old, or the training has ended."""
-    if not widgets.at_work(run) or pace.newest(run, run.moments(), live=True) != drawn:
+    if not widgets.at_work(run) or refresh.newest(run, run.moments(), live=True) != drawn:
         st.rerun()
 
 
 def choose_sentence(run: Run) -> str:
     usual = network.example_sentence(str(run.folder), wording_common.EXAMPLE_SENTENCE)
-    session.suggest(frames.key("sentence"), usual)
+    session.suggest(figures.key("sentence"), usual)
     sentence = st.text_input(
-        "Sentence", max_chars=1000, help=wording.HELP["sentence"], key=frames.key("sentence"), persist_state="session"
+        "Sentence", max_chars=1000, help=wording.HELP["sentence"], key=figures.key("sentence"), persist_state="session"
     )
     return sentence or ""
 
@@ -91,7 +91,7 @@ def laboratory(run: Run, live: bool, sentence: str) -> None:
             st.text(read.explanation)
         if len(read.tokens) > MOST_WORDS:
             st.caption(f"Only the first {MOST_WORDS} are shown.")
-        chosen = subject(run, loaded.step, list(read.tokens[:MOST_WORDS]))
+        chosen = analyse(run, loaded.step, list(read.tokens[:MOST_WORDS]))
     except UserError as error:
         widgets.problem("This sentence cannot be read", error)
         return
@@ -104,16 +104,16 @@ def laboratory(run: Run, live: bool, sentence: str) -> None:
         required=True,
         format_func=wording.GROUPS.__getitem__,
         label_visibility="collapsed",
-        key=frames.key("group"),
+        key=figures.key("group"),
         persist_state="session",
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         asked = choose_asked(chosen)
         relative = group == "vanish" and st.toggle(
-            "Relative to each row", help=wording.HELP["relative"], key=frames.key("relative"), persist_state="session"
+            "Relative to each row", help=wording.HELP["relative"], key=figures.key("relative"), persist_state="session"
         )
-    GROUPS[group](Looking(run, chosen, asked, relative, unit, moments), history)
-    pace.spent(run, moments, time.thread_time() - started)
+    GROUPS[group](ViewState(run, chosen, asked, relative, unit, moments), history)
+    refresh.spent(run, moments, time.thread_time() - started)
 
 
 def weights(run: Run, moments: list[int], step: int, following: bool) -> Loaded:
@@ -157,45 +157,45 @@ def cure(run: Run) -> None:
 
 def choose_moment(run: Run, moments: list[int], live: bool) -> tuple[int, bool]:
     """The training step whose weights are in the pictures, and whether that is the newest."""
-    held = looking.held(run, moments)
+    held = view_state.held(run, moments)
     step = held
     if step is None:
-        step = pace.newest(run, moments, live) or moments[-1]
+        step = refresh.newest(run, moments, live) or moments[-1]
     if len(moments) < 2:
         st.caption(wording.ONE_MOMENT)
     else:
-        session.put(looking.MOMENT, step)
+        session.put(view_state.MOMENT, step)
         st.select_slider(
             "Moment of the training",
             moments,
             format_func=lambda step: f"step {step:,}",
             help=wording.HELP["moment"],
-            key=looking.MOMENT,
-            on_change=lambda: looking.hold(run, session.value(looking.MOMENT, step), moments),
+            key=view_state.MOMENT,
+            on_change=lambda: view_state.hold(run, session.value(view_state.MOMENT, step), moments),
         )
     return step, held is None
 
 
-def choose_asked(chosen: Subject) -> int:
+def choose_asked(chosen: SentenceAnalysis) -> int:
     """The position of the word whose loss is followed back. In a new sentence its last word, not its end."""
     count = len(chosen.targets)
-    if session.value(looking.ASKED_OF, None) != chosen.words or session.value(looking.ASKED, None) is None:
-        session.put(looking.ASKED_OF, chosen.words)
+    if session.value(view_state.ASKED_OF, None) != chosen.words or session.value(view_state.ASKED, None) is None:
+        session.put(view_state.ASKED_OF, chosen.words)
         words = [place for place, word in enumerate(chosen.words) if any(map(str.isalnum, word))]
-        session.put(looking.ASKED, words[-1] if words else 0)
+        session.put(view_state.ASKED, words[-1] if words else 0)
     labels = numbered(chosen.targets)
     asked: int = st.selectbox(
         "Word whose loss is asked",
         range(count),
         format_func=labels.__getitem__,
         help=wording.HELP["asked"],
-        key=looking.ASKED,
+        key=view_state.ASKED,
         width=260,
     )
     return asked
 
 
-def numbers(chosen: Subject, unit: str) -> None:
+def numbers(chosen: SentenceAnalysis, unit: str) -> None:
     flow = chosen.flow
     reach = len(chosen.words)
     with st.container(horizontal=True, gap="medium"):
@@ -211,7 +211,7 @@ def numbers(chosen: Subject, unit: str) -> None:
         widgets.number("Weights of step", float(chosen.loaded.step), "{:,.0f}")
 
 
-GROUPS: dict[str, Callable[[Looking, History], None]] = {
+GROUPS: dict[str, Callable[[ViewState, History], None]] = {
     "vanish": vanish.group,
     "cause": cause.group,
     "cost": cost.group,

@@ -144,7 +144,7 @@ def choose_settings() -> tuple[int, TrainingSettings]:
 
 def watch(lanes: list[Run]) -> None:
     live = any_at_work(lanes)
-    st.fragment(widgets.guarded(picture), run_every=POLL_SECONDS if live else None)(lanes, live)
+    st.fragment(widgets.error_boundary(picture), run_every=POLL_SECONDS if live else None)(lanes, live)
     if library.mine(lanes[0]) and hosting.current_caps() is not None:
         st.caption(common_wording.SHARE)
 

@@ -39,7 +39,7 @@ def page() -> None:
         st.info(wording.STORY_WAITING, icon=":material/play_circle:")
     else:
         live = widgets.at_work(run)
-        st.fragment(widgets.guarded(pictures), run_every=POLL_SECONDS if live else None)(run, setting, live)
+        st.fragment(widgets.error_boundary(pictures), run_every=POLL_SECONDS if live else None)(run, setting, live)
     onwards(chapter)
     with st.expander("Equations and settings", icon=":material/function:"):
         st.latex(wording.STORY_EQUATIONS)

@@ -107,8 +107,8 @@ def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training:
 
 def watch(run: Run) -> None:
     seconds = looks(run, CURVES_SECONDS)
-    st.fragment(widgets.guarded(state))(run)
-    st.fragment(widgets.guarded(course), run_every=seconds)(run, seconds)
+    st.fragment(widgets.error_boundary(state))(run)
+    st.fragment(widgets.error_boundary(course), run_every=seconds)(run, seconds)
     if library.mine(run) and hosting.current_caps() is not None:
         st.caption(wording.SHARE)
 
@@ -136,7 +136,7 @@ def state(run: Run) -> None:
         widgets.problem("The training did not hear this", unheard)
     explanation(run, status)
     seconds = looks(run, STATE_SECONDS)
-    st.fragment(widgets.guarded(pulse), run_every=seconds)(run, standing(run, status), seconds)
+    st.fragment(widgets.error_boundary(pulse), run_every=seconds)(run, standing(run, status), seconds)
     onwards(run, status)
 
 

@@ -17,7 +17,7 @@ from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.testing.v1 import AppTest
 
 from dashboard import hosting
-from dashboard.laboratory import cost, frames
+from dashboard.laboratory import cost, figures
 from dashboard.services import library, network
 from dashboard.state import session
 from dashboard.text import general as wording
@@ -106,9 +106,9 @@ def visit(view: Path, run: Run, secret: str) -> Iterator[AppTest]:
     if view.stem != "gradients":
         return
     for group in ("vanish", "cause", "cost"):
-        yield app.segmented_control(key=frames.key("group")).set_value(group).run()
+        yield app.segmented_control(key=figures.key("group")).set_value(group).run()
     for step in range(1, STEPS + 1):
-        yield app.selectbox(key=frames.key("spike")).set_value(step).run()
+        yield app.selectbox(key=figures.key("spike")).set_value(step).run()
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.stem)

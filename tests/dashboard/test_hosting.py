@@ -720,7 +720,7 @@ def test_a_mistake_of_ours_ends_in_a_calm_sentence(is_hosted, hosted, trained_ru
     app = AppTest.from_file(str(APP), default_timeout=30).run()
     with caplog.at_level(logging.ERROR):
         app.switch_page("views/runs.py").run()
-    assert app.error[0].value.startswith(wording.MISHAP)
+    assert app.error[0].value.startswith(wording.INTERNAL_ERROR)
     assert bool(app.exception) == (not is_hosted)
     if is_hosted:
         assert "secret words" not in str(app._tree)

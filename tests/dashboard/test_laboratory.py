@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.laboratory import cost, frames, looking
+from dashboard.laboratory import cost, figures, view_state
 from dashboard.services import sources, worker
 from dashboard.state import session
 from dashboard.text import laboratory as wording
@@ -75,16 +75,16 @@ def laboratory(open_page: Callable[..., AppTest]) -> Callable[..., AppTest]:
     def open_(run: Run, group: str = "vanish", sentence: str | None = SENTENCE) -> AppTest:
         app = open_page("gradients", run.id)
         if sentence is not None:
-            app.text_input(key=frames.key("sentence")).set_value(sentence).run()
+            app.text_input(key=figures.key("sentence")).set_value(sentence).run()
         if group != "vanish":
-            app.segmented_control(key=frames.key("group")).set_value(group).run()
+            app.segmented_control(key=figures.key("group")).set_value(group).run()
         assert not app.exception, app.exception[0].message
         return app
 
     return open_
 
 
-def readings(app: AppTest) -> str:
+def captions(app: AppTest) -> str:
     return "\n".join(str(element.value) for element in app.main.text)
 
 
@@ -107,7 +107,7 @@ def test_every_picture_of_every_group_is_there_for_every_cell(name, group, netwo
     others = {title for other, some in TITLES.items() if other != group for title in some}
     assert not others & set(titles)
     assert len(app.get("latex")) == len(app.subheader) - (name not in ("lstm", "gru") and group == "cause")
-    assert "nan" not in readings(app)
+    assert "nan" not in captions(app)
 
 
 @pytest.mark.parametrize("group", TITLES)
@@ -120,22 +120,22 @@ def test_no_sentence_breaks_a_picture_or_is_taken_for_more_than_text(group, sent
 
 def test_every_word_can_be_asked_and_the_last_one_is_at_first(network, laboratory):
     app = laboratory(network("tanh"))
-    asked = app.selectbox(key=looking.ASKED)
+    asked = app.selectbox(key=view_state.ASKED)
     assert asked.options[asked.value].strip() == "9 map"
     for group in TITLES:
-        app.segmented_control(key=frames.key("group")).set_value(group).run()
+        app.segmented_control(key=figures.key("group")).set_value(group).run()
         for place in (0, 1, len(asked.options) - 1):
-            app.selectbox(key=looking.ASKED).set_value(place).run()
+            app.selectbox(key=view_state.ASKED).set_value(place).run()
             assert not app.exception
-    app.text_input(key=frames.key("sentence")).set_value("the queen").run()
-    assert app.selectbox(key=looking.ASKED).value == 1
+    app.text_input(key=figures.key("sentence")).set_value("the queen").run()
+    assert app.selectbox(key=view_state.ASKED).value == 1
 
 
 def test_the_slider_offers_exactly_the_moments_that_are_kept_and_sets_every_picture_to_one(network, laboratory):
     run = network("tanh")
     app = laboratory(run)
     moments = run.moments()
-    slider = app.select_slider(key=looking.MOMENT)
+    slider = app.select_slider(key=view_state.MOMENT)
     assert slider.options == [f"step {step:,}" for step in moments]
     assert shown(app)["Weights of step"] == f"{moments[-1]:,}"
     newest = shown(app)["Gradient of W"]
@@ -143,9 +143,9 @@ def test_the_slider_offers_exactly_the_moments_that_are_kept_and_sets_every_pict
     assert shown(app)["Weights of step"] == "0"
     assert shown(app)["Gradient of W"] != newest
     for group in TITLES:
-        app.segmented_control(key=frames.key("group")).set_value(group).run()
+        app.segmented_control(key=figures.key("group")).set_value(group).run()
         assert shown(app)["Weights of step"] == "0"
-    app.select_slider(key=looking.MOMENT).set_value(moments[-1]).run()
+    app.select_slider(key=view_state.MOMENT).set_value(moments[-1]).run()
     assert shown(app)["Gradient of W"] == newest
 
 
@@ -153,7 +153,7 @@ def test_a_moment_whose_weights_have_been_thinned_away_gives_way_to_its_neighbou
     run = network("tanh")
     app = laboratory(run)
     middle = snapshots.steps(run.folder)[2]
-    app.select_slider(key=looking.MOMENT).set_value(middle).run()
+    app.select_slider(key=view_state.MOMENT).set_value(middle).run()
     snapshots.path_of(run.folder, middle).unlink()
     app.run()
     assert not app.error
@@ -182,7 +182,7 @@ def test_damaged_newest_weights_give_way_to_the_ones_before(network, laboratory)
 
 def test_the_absolute_triangle_comes_first_and_the_relative_one_on_demand(network, laboratory):
     app = laboratory(network("tanh"))
-    toggle = app.toggle(key=frames.key("relative"))
+    toggle = app.toggle(key=figures.key("relative"))
     assert toggle.value is False
     toggle.set_value(True).run()
     assert not app.error
@@ -223,7 +223,7 @@ def test_an_explosion_is_explained_looked_at_and_cured_by_one_click(runs_folder,
     for group in TITLES:
         app = laboratory(run, group)
         assert wording.DIVERGED in [element.value for element in app.markdown]
-        assert "nan" not in readings(app)
+        assert "nan" not in captions(app)
     button(app, wording.CURE_BUTTON).click().run()
     assert not app.error
     cured = Run.open(runs_folder / app.query_params["run"])
@@ -237,17 +237,17 @@ def test_a_network_that_explodes_is_seen_exploding(runs_folder, laboratory):
     wild = {"cell": "relu", "init": "identity", "init_scale": 1.5}
     run = train(runs_folder / "exploding-run", wild, steps=1, clip=1.0)
     app = laboratory(run, sentence="the queen beside the king soon lost her map " * 3)
-    assert "it has grown" in readings(app) or "it has exploded" in readings(app)
-    app.segmented_control(key=frames.key("group")).set_value("cause").run()
-    assert "gradients explode" in readings(app)
+    assert "it has grown" in captions(app) or "it has exploded" in captions(app)
+    app.segmented_control(key=figures.key("group")).set_value("cause").run()
+    assert "gradients explode" in captions(app)
 
 
 def test_what_follows_back_is_the_same_after_a_visit_to_another_page(network, laboratory):
     app = laboratory(network("tanh"), "cost")
     app.switch_page("views/train.py").run()
     app.switch_page("views/gradients.py").run()
-    assert app.text_input(key=frames.key("sentence")).value == SENTENCE
-    assert app.segmented_control(key=frames.key("group")).value == "cost"
+    assert app.text_input(key=figures.key("sentence")).value == SENTENCE
+    assert app.segmented_control(key=figures.key("group")).value == "cost"
 
 
 def test_only_the_chosen_group_is_computed(network, laboratory, monkeypatch):
@@ -276,4 +276,4 @@ def test_a_second_look_at_the_same_sentence_computes_nothing_anew(network, labor
 
 
 def test_the_keys_of_the_laboratory_belong_to_its_page():
-    assert session.key("gradients", "asked") == looking.ASKED
+    assert session.key("gradients", "asked") == view_state.ASKED

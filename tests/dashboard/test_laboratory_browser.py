@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageColor
 from playwright.sync_api import Download, Locator, Page, TimeoutError, expect
 
-from dashboard.laboratory import pace
+from dashboard.laboratory import refresh
 from dashboard.services import library, worker
 from rnn_core.runs import Run, snapshots
 from tests.dashboard.conftest import Server, stop_trainings
@@ -173,6 +173,6 @@ def test_while_a_training_goes_on_its_pictures_follow_and_the_canvas_stays(
             metric.innerText.startsWith('Weights of step') &&
             parseFloat(metric.innerText.split('\\n').pop().replace(/,/g, '')) > start)""",
         arg=start,
-        timeout=1000 * (pace.LONGEST_SECONDS + 30),
+        timeout=1000 * (refresh.LONGEST_SECONDS + 30),
     )
     assert triangle.evaluate("canvas => canvas.isConnected"), "the chart was torn down and built anew"

@@ -30,7 +30,7 @@ from rnn_core.runs import Run
 T = TypeVar("T")
 
 
-class Subject:
+class SentenceAnalysis:
     """One sentence in one network. All visitors who look at the same share it: nothing in it may be changed, and its
     run is a guest's, who has no text.
     """
@@ -109,10 +109,10 @@ class Subject:
 
 
 @lru_cache(maxsize=6)
-def _subject(folder: str, step: int, words: tuple[str, ...]) -> Subject:
-    return Subject(library.shared_run(folder), network.at(folder, step), words)
+def _analyse(folder: str, step: int, words: tuple[str, ...]) -> SentenceAnalysis:
+    return SentenceAnalysis(library.shared_run(folder), network.at(folder, step), words)
 
 
-def subject(run: Run, step: int, words: list[str]) -> Subject:
+def analyse(run: Run, step: int, words: list[str]) -> SentenceAnalysis:
     """The sentence `words` in the network as it was after `step` steps. RunError where those weights are gone."""
-    return _subject(str(run.folder), step, tuple(words))
+    return _analyse(str(run.folder), step, tuple(words))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts.laboratory import Specification
+from dashboard.charts.specification import Specification
 from dashboard.components import pictures
 from dashboard.state import session
 from dashboard.text import laboratory as wording

@@ -1,25 +1,25 @@
-"""What one visitor looks at just now: the subject, the word whose loss is asked, absolute or relative."""
+"""What one visitor looks at just now: the analysis, the word whose loss is asked, absolute or relative."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dashboard.laboratory import frames, pace
-from dashboard.laboratory.subject import Subject
+from dashboard.laboratory import figures, refresh
+from dashboard.laboratory.sentence_analysis import SentenceAnalysis
 from dashboard.state import session
 from rnn_core.runs import Run
 
-ASKED, ASKED_OF, MOMENT = frames.key("asked"), frames.key("asked of"), frames.key("moment")
+ASKED, ASKED_OF, MOMENT = figures.key("asked"), figures.key("asked of"), figures.key("moment")
 
 
 @dataclass(frozen=True)
-class Looking:
+class ViewState:
     """run: as this visitor may have it; asked: position of the word whose loss is followed, from 0; moments: the steps
     whose weights are kept.
     """
 
     run: Run
-    subject: Subject
+    analysis: SentenceAnalysis
     asked: int
     relative: bool
     unit: str
@@ -27,21 +27,21 @@ class Looking:
 
     def ask_clicked_row(self) -> None:
         """After a click on the triangle: follow the loss of that row."""
-        clicked = frames.clicked("triangle", "row", "t")
+        clicked = figures.clicked("triangle", "row", "t")
         if clicked is not None:
             session.put(ASKED, int(clicked) - 1)
 
     def hold_clicked_moment(self) -> None:
         """After a click on the film: go to the nearest moment of which there are weights."""
-        clicked = frames.clicked("film", "moment", "step")
+        clicked = figures.clicked("film", "moment", "step")
         if clicked is not None:
-            hold(self.run, pace.nearest(self.moments, int(clicked)), self.moments)
+            hold(self.run, refresh.nearest(self.moments, int(clicked)), self.moments)
 
 
 def held(run: Run, moments: list[int]) -> int | None:
     """The moment at which this visitor stays, or the one next to it that is still kept; None: follow the training."""
     step = session.value(_held_key(run), None)
-    return None if step is None else pace.nearest(moments, step)
+    return None if step is None else refresh.nearest(moments, step)
 
 
 def hold(run: Run, step: int, moments: list[int]) -> None:
@@ -50,4 +50,4 @@ def hold(run: Run, step: int, moments: list[int]) -> None:
 
 
 def _held_key(run: Run) -> str:
-    return frames.key(f"held moment of {run.id}")
+    return figures.key(f"held moment of {run.id}")

@@ -1,4 +1,4 @@
-"""See it vanish: the triangle and one of its rows, the horizon of a probe, and the horizon over the training."""
+"""What arrives: the triangle and one of its rows, the horizon of a probe, and the horizon over the training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard.charts.common import FAINT, SEAMLESS, counted, logarithmic, numbered
-from dashboard.charts.laboratory import (
+from dashboard.charts.specification import (
     Floats,
     decades,
     in_order,
@@ -26,8 +26,6 @@ from rnn_core.training.loop import HorizonMeasured
 MOST_CELLS = 1600
 MOST_COLUMNS = 40
 MOST_FAINT = 600
-
-# --- triangle ---------------------------------------------------------------------------------------------------------
 
 FADED = -8.0
 """log10 at which the colour has reached the page's background: a hundred-millionth."""
@@ -93,8 +91,6 @@ def triangle(count: int, ceiling: float, relative: bool) -> alt.LayerChart:
     )
     return stacked(cells, frame, height=int(np.clip(24 * count + 170, 300, 900)))
 
-
-# --- one row ----------------------------------------------------------------------------------------------------------
 
 ROW, OTHER, STEPS_BOUND, WEIGHTS_BOUND = "this row", "other rows", "bound: steps", "bound: weights"
 MEDIAN, HALF_LIFE = "median of rows", "half-life"
@@ -173,8 +169,6 @@ def row(relative: bool, bounded: bool, unit: str) -> alt.LayerChart:
     )
 
 
-# --- horizon ----------------------------------------------------------------------------------------------------------
-
 PROBE, BAND = "probe: median", "probe: 10–90 %"
 SENTENCE, JOINT = "this sentence", "its joint state"
 RADIUS = "ρ(W)^j"
@@ -248,9 +242,6 @@ def horizon(gated: bool, unit: str) -> alt.LayerChart:
         .transform_filter(f"datum.series != '{BAND}'"),
         height=400,
     )
-
-
-# --- film -------------------------------------------------------------------------------------------------------------
 
 
 def film_table(measured: Mapping[int, HorizonMeasured], chosen: int) -> pd.DataFrame:

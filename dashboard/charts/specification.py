@@ -1,4 +1,4 @@
-"""What all charts of the laboratory have in common: a specification that is built once, and colours for fates."""
+"""What the charts of a network's gradient share: a specification that is built once, axes of lags and of words."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import altair as alt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from dashboard.charts.common import logarithmic
 
 Specification = dict[str, Any]
 Floats = npt.NDArray[np.floating]
@@ -109,9 +111,42 @@ def lag_axis(unit: str) -> alt.X:
     return alt.X("lag:Q", title=title, axis=alt.Axis(tickMinStep=1, format="d", grid=False, tickCount=10))
 
 
+def lag_bars(unit: str) -> alt.X:
+    """A bar for each lag."""
+    axis = alt.Axis(labelAngle=0, labelOverlap=True, grid=False)
+    return alt.X("lag:O", title=f"lag j ({unit}s back)", axis=axis)
+
+
 def in_order(*names: str) -> alt.Scale:
     """Series in the order in which they take the theme's colours."""
     return alt.Scale(domain=list(names))
+
+
+WIDTH_OF_LABELS = 62
+"""Pixels for the labels of a vertical axis, so that pictures over the same words stand exactly below each other."""
+
+
+def words_below(words: tuple[str, ...], title: str = "word k") -> alt.X:
+    """Numbered words from left to right, as many labels as have room."""
+    return alt.X(
+        "word:N",
+        title=title,
+        scale=alt.Scale(domain=list(words)),
+        axis=alt.Axis(labelAngle=-50, labelLimit=100, labelOverlap=len(words) > MANY_WORDS, grid=False),
+    )
+
+
+def aligned(title: str, **options: Any) -> alt.Axis:
+    """A vertical axis of a width that does not depend on its labels."""
+    return alt.Axis(title=title, minExtent=WIDTH_OF_LABELS, maxExtent=WIDTH_OF_LABELS, **options)
+
+
+def aligned_decades(field: str, title: str) -> alt.Y:
+    """`logarithmic`, on such an axis."""
+    y = logarithmic(field, title)
+    axis = y["axis"].copy()
+    axis["minExtent"] = axis["maxExtent"] = WIDTH_OF_LABELS
+    return y.axis(axis)
 
 
 def series(name: str, **columns: Any) -> pd.DataFrame:
