@@ -202,4 +202,4 @@ def doors() -> None:
             st.caption(door.about)
 
 
-widgets.guarded(page)()
+widgets.error_boundary(page)()
