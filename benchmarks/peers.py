@@ -7,6 +7,7 @@ the benchmark asserts that. PyTorch and JAX are optional: what is not installed 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -17,7 +18,7 @@ from rnn_core import LanguageModel, ModelConfig, to_torch_state_dict
 from rnn_core.optim.clipping import clip_by_global_norm
 from rnn_core.optim.optimizers import make_optimizer
 from rnn_core.parallel.data_parallel import DataParallel
-from rnn_core.parallel.threads import one_blas_thread
+from rnn_core.parallel import one_blas_thread, thread_count
 from rnn_core.reference.tutorial import bptt, total_loss
 
 LEARNING_RATE = 0.1
@@ -27,9 +28,12 @@ CLIP = 5.0
 Step = Callable[[np.ndarray, np.ndarray], float]
 
 
-def rnn_core_step(config: ModelConfig, params: dict[str, np.ndarray], truncate: int | None = None) -> Step:
+def rnn_core_step(
+    config: ModelConfig, params: dict[str, np.ndarray], truncate: int | None = None, processes: int | None = None
+) -> Step:
+    """processes: that share each batch's sequences; None: as many as rnn_core chooses."""
     model = LanguageModel(config, params={name: value.copy() for name, value in params.items()})
-    optimizer, parallel = make_optimizer("sgd", model.params), DataParallel(model)
+    optimizer, parallel = make_optimizer("sgd", model.params), DataParallel(model, processes)
 
     def step(inputs: np.ndarray, targets: np.ndarray) -> float:
         with one_blas_thread():
@@ -39,6 +43,20 @@ def rnn_core_step(config: ModelConfig, params: dict[str, np.ndarray], truncate: 
         return loss
 
     return step
+
+
+def one_core_step(config: ModelConfig, params: dict[str, np.ndarray]) -> Step:
+    """rnn_core without any parallelism, for the rest of this process's life."""
+    os.environ["RNN_CORE_THREADS"] = "1"
+    return rnn_core_step(config, params)
+
+
+def threads_step(config: ModelConfig, params: dict[str, np.ndarray]) -> Step:
+    return rnn_core_step(config, params, processes=1)
+
+
+def processes_step(config: ModelConfig, params: dict[str, np.ndarray]) -> Step:
+    return rnn_core_step(config, params, processes=thread_count())
 
 
 def pytorch_step(config: ModelConfig, params: dict[str, np.ndarray]) -> Step:

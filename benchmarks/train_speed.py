@@ -24,7 +24,7 @@ import peers
 from peers import Step
 
 from rnn_core import LanguageModel, ModelConfig
-from rnn_core.parallel.threads import run_parallel, thread_count
+from rnn_core.parallel import run_parallel, thread_count
 
 AGREEMENT_NATS = 1e-4
 SPAWN = get_context("spawn")
@@ -50,6 +50,11 @@ ROWS = [
     Row(8000, 100, 1, 20),
 ]
 GATED_ROWS = [ROWS[0], ROWS[1], ROWS[3]]
+WAYS: dict[str, Callable[..., Step]] = {
+    "one core": peers.one_core_step,
+    "threads": peers.threads_step,
+    "processes": peers.processes_step,
+}
 SIDE_BY_SIDE = 96
 """Sentences in a batch of the tutorial's model."""
 
@@ -170,16 +175,20 @@ def matrix_products_alone(config: ModelConfig, row: Row) -> Step:
 
 
 def compare(cell: str, rows: list[Row], seconds: float, rounds: int) -> list[dict[str, float]]:
-    """One table; returns its ratios, by the name of what rnn_core is compared with, for every row."""
+    """One table; returns its ratios, by the name of what rnn_core is compared with, for every row.
+
+    Beside rnn_core as it is, what its parallelism gives: on one core; with its threads alone; and with processes that
+    share the sequences, also where it would not choose them.
+    """
     others = peers.installed_peers()
-    title = " | ".join([*others, *(f"rnn_core / {name}" for name in others), "floor reached"])
+    title = " | ".join([*WAYS, *others, *(f"rnn_core / {name}" for name in others), "floor reached"])
     print(f"\n**{cell}**\n\n| N, H, B, T | rnn_core | {title} |")
-    print("|" + "---|" * (3 + 2 * len(others)))
+    print("|" + "---|" * (3 + len(WAYS) + 2 * len(others)))
     found = []
     for row in rows:
         config = ModelConfig(cell=cell, vocabulary_size=row.words, hidden_size=row.hidden, embedding_size=row.hidden)
         params = LanguageModel(config, np.random.default_rng(0)).params
-        makers = {"rnn_core": peers.rnn_core_step} | others
+        makers = {"rnn_core": peers.rnn_core_step} | WAYS | others
         runners = {name: Runner(make, (config, params), row) for name, make in makers.items()}
         check_equal_work({name: runner.losses(11)[-1] for name, runner in runners.items()}, row)
         runners["floor"] = Runner(matrix_products_alone, (config, row), row)
@@ -187,7 +196,7 @@ def compare(cell: str, rows: list[Row], seconds: float, rounds: int) -> list[dic
         for runner in runners.values():
             runner.close()
         ratios = {name: float(np.median(speeds["rnn_core"] / speeds[name])) for name in [*others, "floor"]}
-        columns = [f"{np.median(speeds[name]):,.0f}" for name in ["rnn_core", *others]]
+        columns = [f"{np.median(speeds[name]):,.0f}" for name in makers]
         columns += [f"{ratios[name]:.2f}" for name in others]
         print(f"| {row} | {' | '.join(columns)} | {ratios['floor']:.2f} |", flush=True)
         found.append(ratios)
