@@ -32,7 +32,7 @@ import numpy as np
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import agreement_items, agreement_sentences, batches, prepare_sentences
 from rnn_core.diagnostics import agreement_accuracy, gradient_flow, lag_ledger
-from rnn_core.training.loop import Diverged, StepDone, new_model, train
+from rnn_core.training import Diverged, StepDone, new_model, train
 
 HIDDEN = 64
 SENTENCES = 2000

@@ -4,7 +4,7 @@ from rnn_core.config import ModelConfig, TrainingSettings
 from rnn_core.diagnostics import GradientFlow, gradient_flow
 from rnn_core.interop.pytorch import from_torch_state_dict, load_tutorial_model, to_torch_state_dict
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.training.loop import train
+from rnn_core.training import train
 
 __all__ = [
     "GradientFlow",

@@ -19,7 +19,7 @@ from rnn_core.runs import Run, checkpoints, history_writer, locked
 from rnn_core.runs.layout import checkpoint_specs
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import HistoryHeld, Limits, Steps, Worker, work
-from rnn_core.training.loop import Event
+from rnn_core.training import Event
 
 STEPS = 700  # More than a checkpoint has room for while the history is held.
 

@@ -23,8 +23,8 @@ from rnn_core.runs import Run
 from rnn_core.runs import race as races
 from rnn_core.runs.race import agreement_items_of, race
 from rnn_core.runs.worker import Outcome, work
+from rnn_core.training import StepDone
 from rnn_core.training import loop as training
-from rnn_core.training.loop import StepDone
 
 NETWORKS = (
     {"cell": "tanh"},

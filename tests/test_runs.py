@@ -46,7 +46,7 @@ from rnn_core.runs import (
     zip_run,
 )
 from rnn_core.runs.worker import Limits, work
-from rnn_core.training.loop import Event, StepDone, new_model
+from rnn_core.training import Event, StepDone, new_model
 
 
 @pytest.fixture(scope="module")

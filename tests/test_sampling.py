@@ -15,7 +15,7 @@ from rnn_core.config import ModelConfig, SamplingSettings, TextSettings
 from rnn_core.data import END_ID, START_ID, UNKNOWN_ID, prepare_sentences
 from rnn_core.errors import SettingsError
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.training.sampling import SampledToken, generate, next_word_odds, read_prompt, sentences_of
+from rnn_core.training import SampledToken, generate, next_word_odds, read_prompt, sentences_of
 
 CORPUS = tiny_corpus()
 WORDS = CORPUS.vocabulary

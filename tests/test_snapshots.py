@@ -11,8 +11,8 @@ from tiny_runs import differences, ending, tiny_run
 from rnn_core.errors import CheckpointError
 from rnn_core.runs import delete_run, snapshots
 from rnn_core.runs.worker import work
+from rnn_core.training import HorizonMeasured
 from rnn_core.training import loop as training
-from rnn_core.training.loop import HorizonMeasured
 
 ALL = {"horizon_every_seconds": 0.0, "batch_size": 16, "epochs": 2}
 

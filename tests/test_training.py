@@ -17,8 +17,7 @@ from rnn_core.config import ModelConfig, TextSettings, TrainingSettings, check_t
 from rnn_core.data import Batch, PreparedCorpus, prepare_sentences
 from rnn_core.errors import CorpusError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.training.evaluation import evaluate
-from rnn_core.training.loop import (
+from rnn_core.training import (
     Diverged,
     EpochDone,
     Event,
@@ -34,6 +33,7 @@ from rnn_core.training.loop import (
     Validating,
     batch_of_step,
     epoch_batches,
+    evaluate,
     goes_on_exactly,
     new_model,
     state_arrays,
@@ -281,7 +281,7 @@ def test_a_later_end_gives_the_bits_of_that_end_from_the_start_where_the_schedul
     if goes_on_exactly(short, plan):
         assert same_weights(network, at_once)
     else:
-        assert short.schedule == "cosine" or not plan.validates_after(end % plan.steps_per_epoch)
+        assert short.schedule == "cosine" or not plan.validates_inside(end % plan.steps_per_epoch)
 
 
 def test_a_later_end_bends_a_cosine_and_may_wake_the_rule_that_halves() -> None:
@@ -472,7 +472,33 @@ def test_an_event_names_its_kind_and_speaks_json() -> None:
     told = "started step_done validating validated epoch_done sampled horizon_measured finished"
     assert {event.kind for event in events} == set(told.split())
     for event in events:
-        assert json.loads(json.dumps(event.to_json(), allow_nan=False))["kind"] == event.kind
+        values = json.loads(json.dumps(event.to_json(), allow_nan=False))
+        assert values["kind"] == event.kind
+        assert type(event).from_json({**values, "id": 7, "time": 0.5}) == event
+
+
+def test_a_number_that_json_has_no_word_for_comes_back_as_nan() -> None:
+    values = json.loads(json.dumps(Diverged(3, "too fast", math.inf, 2.0).to_json(), allow_nan=False))
+    back = Diverged.from_json(values)
+    assert (back.step, back.cause, back.gradient_norm) == (3, "too fast", 2.0)
+    assert math.isnan(back.loss_nats)
+    del values["cause"]
+    with pytest.raises(ValueError, match="cause"):
+        Diverged.from_json(values)
+
+
+def test_a_state_stored_by_the_first_version_is_read() -> None:
+    """It had no clipping and truncation of its own, and another name for a validation loss not yet acted upon."""
+    training = quiet(clip=3, truncate=4)
+    model, plan = new_model(config(), training), Plan.for_corpus(training, CORPUS)
+    state = TrainingState.fresh(model, training, plan)
+    stored = state.to_json()
+    del stored["clip"], stored["truncate"]
+    stored["unheard_loss_nats"] = 1.5
+    later = TrainingState.fresh(model, training, plan)
+    later.load(state.arrays(), json.loads(json.dumps(stored)), plan)
+    assert (later.pending_validation_loss, later.clip, later.truncate) == (1.5, 3.0, 4)
+    assert later.to_json()["unheard_loss_nats"] == 1.5
 
 
 def test_the_horizon_begins_at_one_and_its_band_holds_the_median() -> None:

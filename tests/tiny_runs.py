@@ -100,7 +100,7 @@ class Workers:
         self.server.wait(timeout=30)
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
     """What `condition` returns, once it is true; AssertionError if that takes too long."""
     end = time.monotonic() + seconds
     while not (value := condition()):

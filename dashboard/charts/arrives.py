@@ -21,7 +21,7 @@ from dashboard.charts.specification import (
     stacked,
 )
 from rnn_core.diagnostics import Horizon, RowDecay
-from rnn_core.training.loop import HorizonMeasured
+from rnn_core.training import HorizonMeasured
 
 MOST_CELLS = 1600
 MOST_COLUMNS = 40

@@ -26,7 +26,7 @@ from rnn_core.diagnostics import (
     Lyapunov,
     ProductSpectrum,
 )
-from rnn_core.training.loop import HorizonMeasured
+from rnn_core.training import HorizonMeasured
 
 CIRCLE = "unit circle"
 

@@ -13,7 +13,7 @@ from rnn_core.data import PreparedCorpus
 from rnn_core.errors import CorpusError, SettingsError
 from rnn_core.parallel.threads import limited_threads, usable_cores
 from rnn_core.runs import memory
-from rnn_core.training.loop import Plan
+from rnn_core.training import Plan
 
 VARIABLE = "SEE_BPTT_HOSTED"
 OFF = ("", "0", "off", "no", "false")

@@ -20,7 +20,7 @@ from rnn_core.diagnostics import (
     TwoPaths,
     WhoMattered,
 )
-from rnn_core.training.loop import HorizonMeasured
+from rnn_core.training import HorizonMeasured
 
 SLOPE = "phi'"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

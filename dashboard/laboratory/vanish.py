@@ -12,7 +12,7 @@ from dashboard.laboratory.view_state import ViewState
 from dashboard.services.history import History
 from dashboard.services.measurements import probe_horizon
 from rnn_core import diagnostics
-from rnn_core.training.loop import HorizonMeasured
+from rnn_core.training import HorizonMeasured
 
 
 def group(view: ViewState, history: History) -> None:

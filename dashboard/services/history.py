@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from dashboard.charts.thinning import thin
 from rnn_core.runs import Run
-from rnn_core.training.loop import HorizonMeasured
+from rnn_core.training import HorizonMeasured
 
 ROWS_A_READ = 50_000
 MOST = 20_000

@@ -16,7 +16,7 @@ from rnn_core.arrays import Array
 from rnn_core.data import Batch, PreparedCorpus, detokenize
 from rnn_core.diagnostics import BlockSpectrum, ClipForensics, Lyapunov
 from rnn_core.runs import Run
-from rnn_core.training.loop import HorizonMeasured, batch_of_step, probe_batch
+from rnn_core.training import HorizonMeasured, batch_of_step, probe_batch
 
 EXPONENTS = 12
 STREAM_WORDS = 300

@@ -27,7 +27,7 @@ from rnn_core.config import TextSettings, TrainingSettings
 from rnn_core.config.choices import CELLS
 from rnn_core.data import prepare_sentences
 from rnn_core.data.relative_clauses import relative_clauses
-from rnn_core.training.loop import Validated, new_model, train
+from rnn_core.training import Validated, new_model, train
 
 SENTENCES = 2000
 HIDDEN = 32

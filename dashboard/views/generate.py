@@ -14,7 +14,7 @@ from dashboard.text import general as wording
 from rnn_core.config import SamplingSettings
 from rnn_core.data import detokenize
 from rnn_core.errors import UserError
-from rnn_core.training.sampling import SampledToken, generate, read_prompt
+from rnn_core.training import SampledToken, generate, read_prompt
 
 PAGE = "generate"
 MOST_SENTENCES = 20

@@ -23,7 +23,7 @@ from dashboard.text import general as wording_common
 from dashboard.text import laboratory as wording
 from rnn_core.errors import RunError, UserError
 from rnn_core.runs import Run, RunStatus
-from rnn_core.training.sampling import read_prompt
+from rnn_core.training import read_prompt
 
 MOST_WORDS = 60
 

@@ -24,7 +24,7 @@ from rnn_core.nn.language_model import parameter_shapes
 from rnn_core.runs import Run, RunStatus
 from rnn_core.runs.events import AgreementMeasured
 from rnn_core.runs.race import MOST
-from rnn_core.training.loop import HorizonMeasured
+from rnn_core.training import HorizonMeasured
 
 PAGE = "race"
 POLL_SECONDS = 1.0

@@ -16,7 +16,7 @@ from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunStatus, RunSummary
-from rnn_core.training.evaluation import perplexity
+from rnn_core.training import perplexity
 
 PAGE = "runs"
 

@@ -18,8 +18,7 @@ from rnn_core.config import ModelConfig, TrainingSettings, check_together
 from rnn_core.errors import UserError
 from rnn_core.nn.language_model import parameter_shapes
 from rnn_core.runs import Run, RunStatus, memory
-from rnn_core.training.evaluation import perplexity
-from rnn_core.training.loop import Plan, goes_on_exactly
+from rnn_core.training import Plan, goes_on_exactly, perplexity
 
 PAGE = "train"
 YOUNG_SECONDS = 20.0

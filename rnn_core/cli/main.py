@@ -53,9 +53,18 @@ from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import Run, create_run, disk_error, memory, tensors
 from rnn_core.runs.race import race
 from rnn_core.runs.worker import HistoryHeld, Limits, Outcome, work
-from rnn_core.training.evaluation import evaluate, perplexity
-from rnn_core.training.loop import Event, LearningRateChanged, Started, StepDone, Validated
-from rnn_core.training.sampling import generate, read_prompt, sentences_of
+from rnn_core.training import (
+    Event,
+    LearningRateChanged,
+    Started,
+    StepDone,
+    Validated,
+    evaluate,
+    generate,
+    perplexity,
+    read_prompt,
+    sentences_of,
+)
 
 # A picture of every pair of steps: memory grows with the square of the text's length.
 LONGEST_GRADIENT_TEXT = 200

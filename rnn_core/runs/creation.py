@@ -23,7 +23,7 @@ from rnn_core.runs.reading import disk_error
 from rnn_core.runs.run import Run
 from rnn_core.runs.run_config import SCHEMA, CorpusFacts, RunConfig, clean_name, write_config
 from rnn_core.runs.strict_json import json_bytes
-from rnn_core.training.loop import Plan, TrainingState
+from rnn_core.training import Plan, TrainingState
 
 STAGING = ".new-run-"  # how the name of a folder begins that is being filled
 

@@ -7,14 +7,13 @@ come from a stranger, so its fields are compared with those before anybody sees 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rnn_core.runs.reading import LAST_MOMENT
 from rnn_core.runs.strict_json import parse_json
-from rnn_core.training import loop
-from rnn_core.training.loop import Event
+from rnn_core.training import events as training
+from rnn_core.training.events import Event
 
 
 @dataclass(frozen=True)
@@ -24,12 +23,6 @@ class AgreementMeasured(Event):
     gaps: tuple[int, ...]
     items: tuple[int, ...]
     accuracy: tuple[float, ...]
-
-    @classmethod
-    def from_json(cls, event: Mapping[str, Any]) -> AgreementMeasured:
-        """The event as `Run.events` gives it."""
-        gaps, items = (tuple(int(value) for value in event.get(name, ())) for name in ("gaps", "items"))
-        return cls(int(event["step"]), gaps, items, tuple(float(value) for value in event.get("accuracy", ())))
 
 
 @dataclass(frozen=True)
@@ -50,13 +43,15 @@ WORKER = {
 """What a worker notes of itself: the fields of each kind and their types."""
 
 TRAINING = (
-    loop.Validated,
-    loop.EpochDone,
-    loop.LearningRateChanged,
-    loop.Sampled,
-    loop.HorizonMeasured,
-    loop.Diverged,
-    loop.Finished,
+    training.Validated,
+    training.EpochDone,
+    training.LearningRateChanged,
+    training.ClippingChanged,
+    training.TruncationChanged,
+    training.Sampled,
+    training.HorizonMeasured,
+    training.Diverged,
+    training.Finished,
     AgreementMeasured,
 )
 

@@ -20,7 +20,7 @@ from rnn_core.errors import CheckpointError
 from rnn_core.runs.database import METRICS, drop_old_requests, explained, open_to_write
 from rnn_core.runs.status import State
 from rnn_core.runs.strict_json import parse_json
-from rnn_core.training.loop import Event, Started, StepDone, Validating
+from rnn_core.training import Event, Started, StepDone, Validating
 
 PATIENCE_MILLISECONDS = 1000  # Readers and requests hold the database for a few; whoever needs more is waited for.
 PENDING_LIMIT_BYTES = 64 * 1024  # A checkpoint's header has room for them, with the quotes escaped twice.

@@ -14,7 +14,7 @@ from rnn_core.nn.language_model import parameter_shapes
 from rnn_core.parallel.threads import thread_count
 from rnn_core.runs.run_config import CorpusFacts, RunConfig
 from rnn_core.runs.tensors import Spec, Specs
-from rnn_core.training.loop import Plan, TrainingState, state_arrays
+from rnn_core.training import Plan, TrainingState, state_arrays
 
 
 def flattened(part: str, sentences: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:

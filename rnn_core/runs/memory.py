@@ -38,7 +38,7 @@ from rnn_core.nn.language_model import parameter_shapes
 from rnn_core.nn.losses import BLOCK_BYTES, factor_is_less_to_do
 from rnn_core.optim.optimizers import OPTIMIZERS
 from rnn_core.parallel.data_parallel import processes_for
-from rnn_core.training.loop import PROBE_SENTENCES, PROBE_STEPS
+from rnn_core.training import PROBE_SENTENCES, PROBE_STEPS
 
 PROCESS_BYTES = 55 * 2**20
 WORKER_BYTES = 40 * 2**20

@@ -22,7 +22,7 @@ from rnn_core.runs import Run, locked
 from rnn_core.runs.events import AgreementMeasured
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import Limits, Outcome, Worker
-from rnn_core.training.loop import Event, measured_horizon
+from rnn_core.training import Event, measured_horizon
 
 MOST = 4
 MEASURE_SECONDS = 0.8

@@ -39,8 +39,7 @@ from rnn_core.runs.run import Run
 from rnn_core.runs.run_config import write_config
 from rnn_core.runs.status import State
 from rnn_core.runs.stop_signals import StopSignals
-from rnn_core.training.evaluation import perplexity
-from rnn_core.training.loop import (
+from rnn_core.training import (
     Diverged,
     Event,
     Finished,
@@ -49,6 +48,7 @@ from rnn_core.training.loop import (
     StepDone,
     TrainingState,
     new_model,
+    perplexity,
     train,
 )
 

@@ -19,7 +19,7 @@ from dashboard.laboratory import captions, refresh
 from dashboard.services.history import Series
 from dashboard.text import laboratory as wording
 from rnn_core import LanguageModel, ModelConfig, diagnostics, gradient_flow
-from rnn_core.training.loop import HorizonMeasured
+from rnn_core.training import HorizonMeasured
 
 WORDS = ["the", "queen", "who", "=SUM(A1)", "lost", "her", "crown"]
 SOURCES, TARGETS = ["<s>", *WORDS], [*WORDS, "</s>"]

@@ -1,0 +1,175 @@
+"""What happens during a training, as typed events, and the JSON in which a history keeps them.
+
+An event class is the one declaration of its fields: `to_json` and `from_json` follow from it, for every class.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened after `step` training steps."""
+
+    step: int
+
+    kind: ClassVar[str]
+    """The class's name in small letters: StepDone is "step_done"."""
+
+    def __init_subclass__(cls) -> None:
+        cls.kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+    def to_json(self) -> dict[str, Any]:
+        """kind, step and the other fields; numbers that JSON has no word for (inf, nan) become null."""
+        return {"kind": self.kind, **_without_infinities(dataclasses.asdict(self))}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The event of this class that `to_json` gave, also among other keys (as `Run.events` has them).
+
+        null in the place of a number becomes nan. Raises ValueError where a field is missing.
+        """
+        fields = {}
+        for field in dataclasses.fields(cls):
+            if field.name in values:
+                fields[field.name] = _from_json(values[field.name], str(field.type))
+            elif field.default is dataclasses.MISSING:
+                raise ValueError(f"an event of kind {cls.kind!r} has no {field.name!r}")
+        return cls(**fields)
+
+
+def _without_infinities(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_infinities(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_infinities(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _from_json(value: Any, type_name: str) -> Any:
+    if type_name.startswith("tuple["):
+        part = type_name.removeprefix("tuple[").split(",")[0]
+        return tuple(_from_json(entry, part) for entry in value)
+    if type_name == "float":
+        return math.nan if value is None else float(value)
+    return value
+
+
+@dataclass(frozen=True)
+class Started(Event):
+    """The first event: how much there is to do."""
+
+    total_steps: int
+    steps_per_epoch: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class StepDone(Event):
+    """One update. tokens: predicted ones in this batch; epoch: completed ones, so 0 during the first."""
+
+    epoch: int
+    tokens: int
+    loss_nats: float  # mean over the tokens, before the update
+    gradient_norm: float  # of all parameters together, before clipping
+    clipped_norm: float  # and after
+    learning_rate: float
+    tokens_per_second: float  # over about the last second
+    elapsed_seconds: float  # of training, validating and measuring, since the run began
+
+
+@dataclass(frozen=True)
+class Validating(Event):
+    """A validation is going on. One that is left before its end is made again from the start."""
+
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Validated(Event):
+    """The loss on the validation sentences."""
+
+    epoch: int
+    loss_nats: float
+    perplexity: float
+
+
+@dataclass(frozen=True)
+class EpochDone(Event):
+    """An epoch has ended."""
+
+    epoch: int  # completed epochs, this one included
+    loss_nats: float  # mean over the epoch's tokens, each before the update it caused
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True)
+class LearningRateChanged(Event):
+    """By the schedule, or by a person."""
+
+    old: float
+    new: float
+    why: str
+
+
+@dataclass(frozen=True)
+class ClippingChanged(Event):
+    """The limit of clipping; None: no clipping."""
+
+    old: float | None
+    new: float | None
+    why: str
+
+
+@dataclass(frozen=True)
+class TruncationChanged(Event):
+    """How many steps K each loss reaches back; None: to the beginning."""
+
+    old: int | None
+    new: int | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Sampled(Event):
+    """A sentence that the network wrote."""
+
+    text: str
+    temperature: float
+
+
+@dataclass(frozen=True)
+class HorizonMeasured(Event):
+    """How far the gradient reaches: ||delta_{t,t-j}|| / ||delta_{t,t}|| over lag j = 0, 1, ..., on the probe batch."""
+
+    median: tuple[float, ...]
+    low: tuple[float, ...]  # 10 % of the losses lie below
+    high: tuple[float, ...]  # 90 % of the losses lie below
+    half_life: float | None  # in steps; None: longer than the probe
+    radii: tuple[float, ...] = ()  # spectral radius of each block of W, in the order of `recurrent_spectrum`
+    norms: tuple[float, ...] = ()  # and its norm ||.||_2
+
+
+@dataclass(frozen=True)
+class Diverged(Event):
+    """The loss or the gradient after step `step` is not finite; no update was made from it; the training is over."""
+
+    cause: str
+    loss_nats: float
+    gradient_norm: float
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """The last step is done."""
+
+    epoch: int
+    train_loss_nats: float | None
+    valid_loss_nats: float | None
+    elapsed_seconds: float
