@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import tempfile
 import time
@@ -59,7 +58,7 @@ def create_run(
         staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder.absolute().parent))
         try:
             _fill(staging, config, corpus, weights)
-            os.replace(staging, folder)
+            files.system.rename(staging, folder)
             files.fsync_folder(folder.absolute().parent)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)

@@ -2,16 +2,14 @@
 
     runs/<id>/weights-<step>.safetensors   the parameters as they were after `step` steps
 
-A snapshot is light: no optimizer, no fsync. It is a memory and nothing continues from it; one that a power cut spoilt
-is found by its checksum. Of a long training at most `KEEP` are kept, and at most `LIMIT_BYTES` in all, so thinned that
-they lie evenly on the square root of the step: dense where a training begins and everything moves, never far apart.
-The first and the newest always stay.
+A snapshot is light: it has no optimizer, and nothing continues from it. Of a long training at most `KEEP` are kept, and
+at most `LIMIT_BYTES` in all, so thinned that they lie evenly on the square root of the step: dense where a training
+begins and everything moves, never far apart. The first and the newest always stay.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -29,10 +27,6 @@ FILE = re.compile(r"weights-(\d{1,18})\.safetensors")
 KEEP = 40
 LIMIT_BYTES = 64 * 2**20
 SHARE = 0.01  # of the time that a training may spend on them
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, files.PRIVATE)
 
 
 def steps(folder: Path) -> list[int]:
@@ -80,15 +74,11 @@ class Album:
         if self.keep < 2 or started < self.next_time:
             return
         path = path_of(self.folder, step)
-        temporary = path.with_name(path.name + ".tmp")
-        try:
+        with contextlib.suppress(OSError, CheckpointError):
             tensors.check_finite(path.name, arrays)
-            with open(temporary, "wb", opener=_private) as file:
-                file.writelines(tensors.encode_tensors(arrays, {"step": str(step)}))
-            os.replace(temporary, path)
-        except (OSError, CheckpointError):
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+            # Its folder is not fsynced: a power cut may take a snapshot, but leaves none that is damaged.
+            temporary = files.write_temporary(path, tensors.encode_tensors(arrays, {"step": str(step)}))
+            files.system.rename(temporary, path)
         for given_up in superfluous(steps(self.folder), self.keep):
             self._drop(given_up)
         ended = time.monotonic()
@@ -96,4 +86,4 @@ class Album:
 
     def _drop(self, step: int) -> None:
         with contextlib.suppress(OSError):
-            path_of(self.folder, step).unlink(missing_ok=True)
+            files.system.unlink(path_of(self.folder, step))

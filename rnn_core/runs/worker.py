@@ -211,8 +211,9 @@ class Worker:
             settings = dataclasses.replace(settings, epochs=epochs, steps=None)
         check_together(config.model, settings)
         plan = Plan.of(settings, config.corpus.train_sentences, config.corpus.train_tokens)
-        with contextlib.suppress(FileNotFoundError):  # of a worker that was killed while writing
-            os.unlink(self.folder / (checkpoints.NEWEST + ".tmp"))
+        for unfinished in self.folder.glob("*.safetensors.tmp"):  # by a worker that was killed while it wrote
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
         checkpoint = checkpoints.load_newest(self.folder, checkpoint_specs(config))
         if checkpoint is None:
             self.model = new_model(config.model, settings)
