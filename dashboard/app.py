@@ -15,39 +15,52 @@ ICON = Path(__file__).parent / "icon.png"
 STYLE = Path(__file__).parent / "style.css"
 SIDEBAR_PIXELS = 200
 
-st.set_page_config(page_title=wording.APP, page_icon=ICON, layout="wide", initial_sidebar_state=SIDEBAR_PIXELS)
-try:
+
+def draw() -> None:
+    """One rerun for one visitor."""
+    st.set_page_config(page_title=wording.APP, page_icon=ICON, layout="wide", initial_sidebar_state=SIDEBAR_PIXELS)
+    try:
+        if hosting.current_caps() is not None:
+            hosting.stay_offline()
+            worker.start_dispatcher()
+    except UserError as error:
+        widgets.problem(wording.NOT_SET_UP, error)
+        st.stop()
+    page = st.navigation(
+        {
+            "See": [
+                st.Page("views/home.py", title="Home", icon=":material/home:", default=True),
+                st.Page("views/story.py", title="Story", icon=":material/auto_stories:"),
+                st.Page("views/by_hand.py", title="By hand", icon=":material/edit:"),
+            ],
+            "Train": [
+                st.Page("views/corpus.py", title="Corpus", icon=":material/menu_book:"),
+                st.Page("views/train.py", title="Train", icon=":material/model_training:"),
+                st.Page("views/generate.py", title="Generate", icon=":material/edit_note:"),
+            ],
+            "Understand": [
+                st.Page("views/gradients.py", title="Gradients", icon=":material/gradient:"),
+            ],
+            "Compare": [
+                st.Page("views/runs.py", title="Runs", icon=":material/folder_open:"),
+                st.Page("views/race.py", title="Race", icon=":material/flag:"),
+            ],
+        },
+        expanded=True,
+    )
+    st.set_page_config(page_title=f"{page.title} · {wording.APP}")
+    st.html(STYLE)
+    widgets.opened_run_box()
+    widgets.error_boundary(page.run)()
     if hosting.current_caps() is not None:
-        hosting.stay_offline()
-        worker.start_dispatcher()
-except UserError as error:
-    widgets.problem(wording.NOT_SET_UP, error)
-    st.stop()
-page = st.navigation(
-    {
-        "See": [
-            st.Page("views/home.py", title="Home", icon=":material/home:", default=True),
-            st.Page("views/story.py", title="Story", icon=":material/auto_stories:"),
-            st.Page("views/by_hand.py", title="By hand", icon=":material/edit:"),
-        ],
-        "Train": [
-            st.Page("views/corpus.py", title="Corpus", icon=":material/menu_book:"),
-            st.Page("views/train.py", title="Train", icon=":material/model_training:"),
-            st.Page("views/generate.py", title="Generate", icon=":material/edit_note:"),
-        ],
-        "Understand": [
-            st.Page("views/gradients.py", title="Gradients", icon=":material/gradient:"),
-        ],
-        "Compare": [
-            st.Page("views/runs.py", title="Runs", icon=":material/folder_open:"),
-            st.Page("views/race.py", title="Race", icon=":material/flag:"),
-        ],
-    },
-    expanded=True,
-)
-st.set_page_config(page_title=f"{page.title} · {wording.APP}")
-st.html(STYLE)
-widgets.opened_run_box()
-widgets.error_boundary(page.run)()
-if hosting.current_caps() is not None:
-    widgets.remember_visitor()  # last, because what is drawn first moves the page down
+        widgets.remember_visitor()  # last, because what is drawn first moves the page down
+
+
+if __name__ == "__main__":
+    # As Streamlit runs this file, again and again, for every visitor.
+    draw()
+else:
+    # As `streamlit run` imports it, once, before anybody has come: it serves the `app` that it finds here.
+    from dashboard import server
+
+    app = st.App(__file__, middleware=server.middleware(), lifespan=server.lifespan)

@@ -10,6 +10,7 @@
 | queue       | at most so many trainings at a time; the others wait, by turns among visitors              |
 | presence    | a visit to a run: keeps its training at work, its place in the queue, and puts off its end |
 | sweeping    | runs that nobody used for days, and the longest unused where space runs out                |
+| uploads     | the web server's doors: what uploads may take of the memory; no statistics for strangers   |
 | connections | the server's process talks to no other machine                                             |
 
 No Streamlit here. What is promised, and what is not: docs/promises.md.
@@ -18,6 +19,7 @@ No Streamlit here. What is promised, and what is not: docs/promises.md.
 from dashboard.hosting.caps import VARIABLE, Caps, check_corpus, check_training, check_upload, current_caps
 from dashboard.hosting.connections import stay_offline
 from dashboard.hosting.owners import (
+    COOKIE,
     OWNER_FILE,
     SECRET,
     check_run_count,
@@ -37,13 +39,16 @@ from dashboard.hosting.queue import (
     refresh_all,
 )
 from dashboard.hosting.sweeping import sweep
+from dashboard.hosting.uploads import UploadGuard
 
 __all__ = [
+    "COOKIE",
     "OWNER_FILE",
     "SECRET",
     "VARIABLE",
     "Caps",
     "QueuePosition",
+    "UploadGuard",
     "check_corpus",
     "check_room",
     "check_run_count",

@@ -20,6 +20,8 @@ from rnn_core.runs import disk_error
 OWNER_FILE = "owner"
 """In the run's folder."""
 
+COOKIE = "see_bptt_visitor"
+
 SECRET = re.compile(r"[0-9a-f]{64}")
 """What a visitor's cookie holds: 256 random bits."""
 

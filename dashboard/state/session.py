@@ -27,7 +27,7 @@ from rnn_core.runs import RUN_ID, Run
 _CORPUS, _NOTICE, _HISTORY = "prepared corpus", "notice", "history"
 _UPLOAD, _ENCODING, _ASKED_FOR = "kept upload", "chosen encoding", "asked for"
 _PROBLEM, _LANES = "problem", "histories of a race"
-_SECRET, COOKIE = "visitor's secret", "see_bptt_visitor"
+_SECRET, COOKIE = "visitor's secret", hosting.COOKIE
 
 
 @dataclass(frozen=True)
