@@ -621,7 +621,7 @@ def test_the_processes_that_share_a_trainings_batches_are_those_that_it_may_have
     config = ModelConfig(cell="lstm", vocabulary_size=len(corpus.vocabulary), hidden_size=250)
     with limited_threads(1):
         alone = memory.estimate_for(corpus, config, TrainingSettings()).total_bytes
-    assert memory.estimate_for(corpus, config, TrainingSettings()).total_bytes > alone + 3 * memory.MEMBER_BYTES
+    assert memory.estimate_for(corpus, config, TrainingSettings()).total_bytes > alone + 3 * memory.WORKER_BYTES
     enough_for_one = replace(CAPS, memory_megabytes=2 + alone // 10**6)
     hosting.check_training(corpus, config, TrainingSettings(), replace(enough_for_one, trainings=4))
     with pytest.raises(SettingsError, match="MB of memory"):
