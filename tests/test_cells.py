@@ -7,17 +7,11 @@ import pytest
 
 from rnn_core import LanguageModel, ModelConfig
 from rnn_core.config import CELLS
-from rnn_core.nn.cells import Weights, make_cell, merge_gates, split_gates
+from rnn_core.nn.cells import CELL_FORMS, Weights, make_cell, merge_gates, split_gates
 from rnn_core.reference.gradcheck import small_model
 
-FORMS = [
-    ("tanh", "after"),
-    ("relu", "after"),
-    ("sigmoid", "after"),
-    ("lstm", "after"),
-    ("gru", "after"),
-    ("gru", "before"),
-]
+FORMS = [(cell.name, cell.reset or "after") for cell in CELL_FORMS]
+UNBOUNDED = ("relu", "mingru")
 every_form = pytest.mark.parametrize(("cell", "gru_reset"), FORMS)
 
 
@@ -28,14 +22,17 @@ def sigma(a):
 def one_step(config: ModelConfig, params: dict, x: np.ndarray, state: np.ndarray) -> np.ndarray:
     """The textbook's equations for one sequence: x (I,) the input vector, state (S,) -> the next state.
 
-    Gates in the order of our rows: LSTM o, i, f, g; GRU r, z, n.
+    Gates in the order of our rows: LSTM o, i, f, g; GRU r, z, n; minGRU z, h~.
     """
     H = config.hidden_size
-    a, W, b = x @ params["U"], params["W"], params["b"]
+    a, W, b = x @ params["U"], params.get("W"), params["b"]
     if config.cell in ("tanh", "relu", "sigmoid"):
         phi = {"tanh": np.tanh, "relu": lambda v: v if v > 0 else 0 * v, "sigmoid": sigma}[config.cell]
         return np.array([phi(a[u] + b[u] + W[u] @ state) for u in range(H)])
     h = state[:H]
+    if config.cell == "mingru":
+        z, candidate = sigma(a[:H] + b[:H]), a[H:] + b[H:]
+        return (1 - z) * h + z * candidate
     if config.cell == "lstm":
         o, i, f = (sigma(a[k : k + H] + b[k : k + H] + W[k : k + H] @ h) for k in (0, H, 2 * H))
         g = np.tanh(a[3 * H :] + b[3 * H :] + W[3 * H :] @ h)
@@ -95,31 +92,31 @@ def test_the_reverse_of_a_step_is_its_transposed_jacobian(cell: str, gru_reset: 
     """Over two leading axes at once, with and without a mask on the recurrent connections."""
     unit, rng, H = make_cell(cell, gru_reset), np.random.default_rng(0), 3
     lead = (4, 2)
-    drive = rng.standard_normal((*lead, unit.gates * H))
+    projection = rng.standard_normal((*lead, len(unit.gates) * H))
     before = rng.standard_normal((*lead, unit.state_blocks * H))
     mask = np.array([[2.0, 0.0, 2.0], [0.0, 2.0, 2.0]]) if dropped else None
-    b_n = rng.standard_normal(H) if (cell, gru_reset) == ("gru", "after") else None
-    weights = Weights.of(rng.standard_normal((unit.gates * H, H)), b_n, mask)
+    b_n = None if unit.biased_gate is None else rng.standard_normal(H)
+    weights = Weights.of(rng.standard_normal((len(unit.recurrent_gates) * H, H)), b_n, mask)
 
-    def step(drive, before):
-        dtype = np.result_type(drive, before)
-        kept = np.zeros((unit.kept_blocks, *lead, H), dtype)
-        kept[: unit.gates] = split_gates(drive, H)
+    def step(projection, before):
+        dtype = np.result_type(projection, before)
+        cache = np.zeros((unit.cache_blocks, *lead, H), dtype)
+        cache[: len(unit.gates)] = split_gates(projection, H)
         after = np.empty((unit.state_blocks, *lead, H), dtype)
-        unit.step(kept, split_gates(before, H).astype(dtype), weights, after)
-        return kept, merge_gates(after)
+        unit.step(cache, split_gates(before, H).astype(dtype), weights, after)
+        return cache, merge_gates(after)
 
-    kept, after = step(drive, before)
+    cache, after = step(projection, before)
     d_after = rng.standard_normal(after.shape)
-    local = np.empty((unit.local_blocks, *lead, H))
-    slopes = np.empty((unit.slope_blocks, *kept.shape[1:]))
-    unit.slopes(kept, split_gates(before, H), split_gates(after, H), weights, slopes)
-    d_before = merge_gates(unit.step_back(split_gates(d_after, H), slopes, weights, local))
-    for analytic, moved in ((merge_gates(unit.drive_part(local)), 0), (d_before, 1)):
+    delta = np.empty((unit.d_preactivation_blocks, *lead, H))
+    slopes = np.empty((unit.slope_blocks, *cache.shape[1:]))
+    unit.slopes(cache, split_gates(before, H), split_gates(after, H), weights, slopes)
+    d_before = merge_gates(unit.step_back(split_gates(d_after, H), slopes, weights, delta))
+    for analytic, moved in ((merge_gates(unit.input_part(delta)), 0), (d_before, 1)):
         for column in range(analytic.shape[-1]):
-            nudge = np.zeros_like((drive, before)[moved], complex)
+            nudge = np.zeros_like((projection, before)[moved], complex)
             nudge[..., column] = 1e-30j
-            _, nudged = step(drive + nudge, before) if moved == 0 else step(drive, before + nudge)
+            _, nudged = step(projection + nudge, before) if moved == 0 else step(projection, before + nudge)
             expected = (d_after * nudged.imag / 1e-30).sum(axis=-1)
             np.testing.assert_allclose(analytic[..., column], expected, rtol=1e-11, atol=1e-14)
 
@@ -128,25 +125,25 @@ def test_the_reverse_of_a_step_is_its_transposed_jacobian(cell: str, gru_reset: 
 def test_all_leading_axes_at_once_are_the_same_steps_one_by_one(cell: str, gru_reset: str) -> None:
     unit, rng, H = make_cell(cell, gru_reset), np.random.default_rng(0), 3
     shape = (4, 2)
-    weights = Weights.of(rng.standard_normal((unit.gates * H, H)))
-    kept = rng.standard_normal((unit.kept_blocks, *shape, H))
+    weights = Weights.of(rng.standard_normal((len(unit.recurrent_gates) * H, H)))
+    cache = rng.standard_normal((unit.cache_blocks, *shape, H))
     before = rng.standard_normal((unit.state_blocks, *shape, H))
-    one_by_one, after = kept.copy(), np.empty(before.shape)
-    unit.step(kept, before, weights, after)
+    one_by_one, after = cache.copy(), np.empty(before.shape)
+    unit.step(cache, before, weights, after)
     d_after = rng.standard_normal(after.shape)
-    slopes = np.empty((unit.slope_blocks, *kept.shape[1:]))
-    unit.slopes(kept, before, after, weights, slopes)
-    local = np.empty((unit.local_blocks, *shape, H))
-    d_before = unit.step_back(d_after, slopes, weights, local)
+    slopes = np.empty((unit.slope_blocks, *cache.shape[1:]))
+    unit.slopes(cache, before, after, weights, slopes)
+    delta = np.empty((unit.d_preactivation_blocks, *shape, H))
+    d_before = unit.step_back(d_after, slopes, weights, delta)
     for t in range(shape[0]):
-        own_after, own_local = np.empty(before[:, t].shape), np.empty(local[:, t].shape)
+        own_after, own_delta = np.empty(before[:, t].shape), np.empty(delta[:, t].shape)
         unit.step(one_by_one[:, t], before[:, t], weights, own_after)
         np.testing.assert_allclose(own_after, after[:, t], rtol=1e-13)
         own_slopes = np.empty_like(slopes[:, t])
         unit.slopes(one_by_one[:, t], before[:, t], own_after, weights, own_slopes)
-        own_d_before = unit.step_back(d_after[:, t], own_slopes, weights, own_local)
+        own_d_before = unit.step_back(d_after[:, t], own_slopes, weights, own_delta)
         np.testing.assert_allclose(own_d_before, d_before[:, t], rtol=1e-12)
-        np.testing.assert_allclose(own_local, local[:, t], rtol=1e-12)
+        np.testing.assert_allclose(own_delta, delta[:, t], rtol=1e-12)
 
 
 @pytest.mark.parametrize("rho", [0.8, 1.0, 1.15])
@@ -208,9 +205,9 @@ def test_where_the_reset_gate_acts_makes_a_difference() -> None:
     assert np.abs(after.log_probabilities(words)[0] - before.log_probabilities(words)[0]).max() > 1e-3
 
 
-@pytest.mark.parametrize(("cell", "size"), [("relu", 1e3), *((cell, 1e30) for cell in CELLS if cell != "relu")])
+@pytest.mark.parametrize(("cell", "size"), [(cell, 1e3 if cell in UNBOUNDED else 1e30) for cell in CELLS])
 def test_huge_pre_activations_overflow_nowhere(cell: str, size: float) -> None:
-    """A ReLU has no bound, so its states may grow with its input; the others' may not."""
+    """A ReLU and a minGRU have no bound, so their states may grow with their input; the others' may not."""
     model = LanguageModel(ModelConfig(cell=cell, vocabulary_size=4, hidden_size=3), dtype=np.float32)
     model.params["U"] *= np.float32(size)
     inputs, targets = np.array([[0, 1], [2, 3], [1, 1]]), np.array([[1, 1], [0, 2], [3, 0]])

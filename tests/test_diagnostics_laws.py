@@ -18,6 +18,7 @@ from rnn_core.diagnostics import (
     clip_forensics,
     delta_step_norms,
     fixed_step_bound,
+    gradient_step_norms,
     half_life,
     horizon,
     horizon_of_flow,
@@ -45,20 +46,15 @@ from rnn_core.diagnostics.jacobian import Recurrence
 from rnn_core.diagnostics.norms import safe_log
 from rnn_core.errors import CorpusError
 from rnn_core.nn.activations import ACTIVATIONS
-from rnn_core.nn.cells import merge_gates
+from rnn_core.nn.cells import CELL_FORMS, make_cell, merge_gates, split_gates
 from rnn_core.nn.language_model import Trace
 
-CELLS: tuple[dict[str, Any], ...] = (
-    {"cell": "tanh"},
-    {"cell": "relu"},
-    {"cell": "sigmoid"},
-    {"cell": "lstm"},
-    {"cell": "gru"},
-    {"cell": "gru", "gru_reset": "before"},
-)
+CELLS: list[dict[str, Any]] = [
+    {"cell": cell.name} | ({"gru_reset": cell.reset} if cell.reset == "before" else {}) for cell in CELL_FORMS
+]
 FORMS = [{**cell, "layers": layers} for cell in CELLS for layers in (1, 2)]
-GATED = [form for form in FORMS if form["cell"] in ("lstm", "gru")]
-SIMPLE = [form for form in FORMS if form["cell"] not in ("lstm", "gru")]
+GATED = [form for form in FORMS if make_cell(form["cell"]).gated]
+PLAIN = [form for form in FORMS if form not in GATED]
 N, H = 9, 4
 
 
@@ -138,7 +134,7 @@ def test_step_norms_hold_for_large_layers_and_dead_ones() -> None:
     np.testing.assert_array_equal(step_norms(model.forward(texts()[0])), 0)
 
 
-@pytest.mark.parametrize("form", SIMPLE, ids=name_of)
+@pytest.mark.parametrize("form", PLAIN, ids=name_of)
 def test_delta_step_norms_are_those_of_w_times_the_slopes(form: dict[str, Any]) -> None:
     model = network(form)
     trace = model.forward(texts()[0])
@@ -149,9 +145,33 @@ def test_delta_step_norms_are_those_of_w_times_the_slopes(form: dict[str, Any]) 
         recurrence = Recurrence(trace)
         block = np.zeros((2 * H, 2 * H))
         block[:H, :H], block[H:, H:] = model.params["W"], model.params["W2"]
-        deltas = [local[0] for local in recurrence.back(block, (slice(None), slice(None), None))[1]]
+        deltas = [delta[0] for delta in recurrence.back(block, (slice(None), slice(None), None))[1]]
         matrices = np.concatenate(deltas, axis=-1)
     np.testing.assert_allclose(delta_step_norms(trace), np.linalg.norm(matrices, 2, axis=(2, 3)), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=name_of)
+def test_gradient_step_norms_are_those_of_the_way_from_one_joint_gradient_to_the_one_before(
+    form: dict[str, Any],
+) -> None:
+    """The matrix by its rows: lag steps that begin with unit gradients, what upper layers hand down included."""
+    form = {**form, "layers": 3} if form["layers"] == 2 else form
+    trace = network(form).forward(texts(5, 1)[0])
+    measured = gradient_step_norms(trace)
+    for k in range(4):
+        rows = []
+        for layer in trace.layers:
+            for unit in range(layer.states.shape[-1]):
+                later = [np.zeros((1, 1, item.states.shape[-1])) for item in trace.layers]
+                later[trace.layers.index(layer)][..., unit] = 1
+                before = [part[0] @ state_jacobian(trace, k + 1, depth) for depth, part in enumerate(later)]
+                for depth in range(len(before) - 1, 0, -1):
+                    upper = trace.layers[depth]
+                    delta = np.empty((upper.cell.d_preactivation_blocks, 1, H))
+                    upper.cell.step_back(split_gates(before[depth], H), upper.slopes[:, k], upper.weights, delta)
+                    before[depth - 1][..., :H] += upper.input_gradient(delta)
+                rows.append(np.concatenate(before, axis=-1)[0])
+        assert measured[k, 0] == pytest.approx(np.linalg.norm(np.array(rows), 2), rel=1e-9, abs=1e-12)
 
 
 def test_gated_cells_have_no_step_from_delta_to_delta() -> None:
@@ -163,8 +183,8 @@ def test_gated_cells_have_no_step_from_delta_to_delta() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS, ids=name_of)
-def test_delta_norms_are_the_derivatives_of_one_loss_by_one_words_drive(form: dict[str, Any]) -> None:
-    """By complex steps in U: where every word stands once, its row of U is the drive of its position."""
+def test_delta_norms_are_the_derivatives_of_one_loss_by_one_words_input_projection(form: dict[str, Any]) -> None:
+    """By complex steps in U: where every word stands once, its row of U is the input projection of its position."""
     model = network(form)
     x, y = np.array([3, 1, 4, 0, 5]), np.array([1, 5, 2, 6, 5])
     flow = gradient_flow(model, x, y)
@@ -176,8 +196,8 @@ def test_delta_norms_are_the_derivatives_of_one_loss_by_one_words_drive(form: di
             losses, _ = pushed.token_losses(x[:, None], y[:, None])
             derivative[:, k] += (losses[:, 0].imag / 1e-30) ** 2
     first_layer = np.zeros((5, 5))
-    for item in flow.rounds:
-        delta = merge_gates(model.cell.drive_part(item.local[0]))[:, 0]
+    for item in flow.lag_steps:
+        delta = merge_gates(model.cell.input_part(item.d_preactivations[0]))[:, 0]
         t = np.arange(item.lag, 5)
         first_layer[t, t - item.lag] = (delta**2).sum(axis=1)
     np.testing.assert_allclose(first_layer, derivative, rtol=1e-10, atol=1e-20)
@@ -197,9 +217,9 @@ def test_the_bounds_lie_above_the_truth_and_the_fixed_one_above_that_of_the_data
     model, (x, y) = network(form), texts(12)
     seen = horizon(model, x, y)
     assert seen.data_bound is not None
-    truth = seen.median if model.cell.gates == 1 else seen.state_median
+    truth = seen.state_median if model.cell.gated else seen.median
     assert np.all(truth <= seen.data_bound * (1 + 1e-9))
-    if model.cell.gates == 1:
+    if not model.cell.gated:
         assert seen.fixed_bound is not None
         assert np.all(seen.data_bound <= seen.fixed_bound * (1 + 1e-9))
         assert np.all(seen.data_bound[1:] < seen.fixed_bound[1:])
@@ -210,15 +230,15 @@ def test_the_bounds_lie_above_the_truth_and_the_fixed_one_above_that_of_the_data
         assert seen.radius_power is None
     # Not in the median only: for every loss and lag, and for the Jacobian products that the steps' norms bound.
     flow = gradient_flow(model, x, y)
-    bounds = data_bounds(step_factors(flow.trace), flow.live, 12)
+    bounds = data_bounds(step_factors(flow.trace), flow.mask, 12)
     trace = flow.trace
     for lag in (1, 5, 11):
-        item = flow.rounds[lag]
-        if model.cell.gates == 1:
-            walked = [merge_gates(model.cell.drive_part(local)) for local in item.local]
-            start = [merge_gates(model.cell.drive_part(local))[lag:] for local in flow.rounds[0].local]
+        item = flow.lag_steps[lag]
+        if not model.cell.gated:
+            walked = [merge_gates(model.cell.input_part(delta)) for delta in item.d_preactivations]
+            start = [merge_gates(model.cell.input_part(delta))[lag:] for delta in flow.lag_steps[0].d_preactivations]
         else:
-            walked, start = item.d_state, [d_state[lag:] for d_state in flow.rounds[0].d_state]
+            walked, start = item.d_states, [d_state[lag:] for d_state in flow.lag_steps[0].d_states]
         lengths, own = (np.linalg.norm(np.concatenate(parts, -1), axis=-1) for parts in (walked, start))
         assert np.all(lengths <= own * bounds[lag] * (1 + 1e-9))
         product = product_singular_values(trace, lags=[lag], sequence=1, together=1).log_values[0, 0]
@@ -316,8 +336,8 @@ def test_the_ledger_is_of_the_recurrent_matrices_unless_told_otherwise() -> None
 # -- Paths -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", SIMPLE, ids=name_of)
-def test_blame_splits_a_simple_cells_step_into_w_and_slope(form: dict[str, Any]) -> None:
+@pytest.mark.parametrize("form", PLAIN, ids=name_of)
+def test_blame_splits_a_plain_cells_step_into_w_and_slope(form: dict[str, Any]) -> None:
     model, (x, y) = network(form), texts()
     if form["cell"] == "relu":  # units that stay on: a dead path has no logarithm
         for name in ("b", "b2"):
@@ -332,7 +352,7 @@ def test_blame_splits_a_simple_cells_step_into_w_and_slope(form: dict[str, Any])
     assert split.positions.tolist() == [5, 4, 3, 2, 1, 0]
     assert set(split.parts) == ({"W", "phi'"} if top == 0 else {"W", "above", "phi'"})
     for step, k in enumerate(split.positions):
-        deltas = [flow.rounds[t - k - 1].local[d][0, k + 1, b] for d in range(top + 1)]
+        deltas = [flow.lag_steps[t - k - 1].d_preactivations[d][0, k + 1, b] for d in range(top + 1)]
         arriving = [delta @ model.params["W" if d == 0 else "W2"] for d, delta in enumerate(deltas)]
         gain = np.linalg.norm(np.concatenate(arriving)) / np.linalg.norm(np.concatenate(deltas))
         assert split.parts["W"][step] == pytest.approx(np.log(gain), abs=1e-12)
@@ -349,7 +369,9 @@ def test_blame_splits_a_gated_cells_step_into_carry_and_hidden_path(form: dict[s
     flow = gradient_flow(model, x, y)
     t, b = 6, 2
     split = blame(flow, t, b)
-    states = [np.concatenate([flow.rounds[j].d_state[d][t - j, b] for d in range(form["layers"])]) for j in range(7)]
+    states = [
+        np.concatenate([flow.lag_steps[j].d_states[d][t - j, b] for d in range(form["layers"])]) for j in range(7)
+    ]
     np.testing.assert_allclose(split.log_norms, np.log([np.linalg.norm(state) for state in states]), rtol=1e-12)
     np.testing.assert_allclose(sum(split.parts.values()), np.diff(split.log_norms), atol=1e-12)
     np.testing.assert_allclose(sum(split.shares.values()), 1, atol=1e-12)
@@ -359,9 +381,11 @@ def test_blame_splits_a_gated_cells_step_into_carry_and_hidden_path(form: dict[s
             width = layer.states.shape[-1]
             d_state = states[step][start : start + width]
             start += width
-            gates = layer.kept[:, k + 1, b]
+            gates = layer.cache[:, k + 1, b]
             if form["cell"] == "gru":
                 carry.append(d_state * gates[1])
+            elif form["cell"] == "mingru":
+                carry.append(d_state * (1 - gates[0]))
             else:
                 c = layer.states[k + 2, b, H:]
                 d_c = d_state[H:] + d_state[:H] * gates[0] * (1 - np.tanh(c) ** 2)
@@ -390,7 +414,7 @@ def test_without_recurrent_weights_everything_goes_by_the_carry_path(form: dict[
     paths = two_paths(flow, sequence=1)
     np.testing.assert_allclose(paths.carry, paths.total, rtol=1e-12)
     np.testing.assert_allclose(np.nan_to_num(paths.rest), 0, atol=1e-14)
-    keep = paths.gates["forget" if form["cell"] == "lstm" else "update"]
+    keep = paths.gates[str(model.cell.carry_gate)]
     assert keep.shape == (7, H)
     np.testing.assert_allclose(paths.gate_means["candidate"], paths.gates["candidate"].mean(axis=1))
 
@@ -401,7 +425,7 @@ def test_the_lstms_total_is_the_gradient_of_the_cell() -> None:
     b, k, t = 1, 2, 6
     flow = gradient_flow(model, x, y)
     h, c = np.split(flow.trace.layers[0].states[k + 1, b], 2)
-    o = flow.trace.layers[0].kept[0, k, b]
+    o = flow.trace.layers[0].cache[0, k, b]
     gradient = np.empty(H)
     for unit in range(H):
         ends = []
@@ -419,7 +443,7 @@ def test_the_lstms_total_is_the_gradient_of_the_cell() -> None:
     assert paths.lag_carry[0] == paths.lag_total[0] == 1
 
 
-def test_a_simple_cell_has_one_path_only() -> None:
+def test_a_plain_cell_has_one_path_only() -> None:
     x, y = texts()
     with pytest.raises(ValueError, match="carry"):
         two_paths(gradient_flow(network({"cell": "tanh"}), x, y))
@@ -444,13 +468,13 @@ def test_every_signal_is_its_activation_of_its_pre_activation(form: dict[str, An
 
 def test_saturation_leaves_padding_out() -> None:
     model, (x, _) = network({"cell": "gru"}), texts()
-    live = np.arange(7)[:, None] < np.array([7, 4, 4])
-    padded, alone = saturation(model.forward(x), live=live), saturation(model.forward(x[:, :1]))
+    mask = np.arange(7)[:, None] < np.array([7, 4, 4])
+    padded, alone = saturation(model.forward(x), mask=mask), saturation(model.forward(x[:, :1]))
     for name in padded:
         np.testing.assert_allclose(padded[name].values[4:], alone[name].values[4:])
         np.testing.assert_allclose(padded[name].slopes[4:], alone[name].slopes[4:])
-        assert padded[name].histogram.sum() == live.sum() * H
-    empty = saturation(model.forward(x), live=np.arange(7)[:, None] < np.array([2, 2, 1]))
+        assert padded[name].histogram.sum() == mask.sum() * H
+    empty = saturation(model.forward(x), mask=np.arange(7)[:, None] < np.array([2, 2, 1]))
     assert np.isnan(empty["reset"].left[2:]).all()
 
 

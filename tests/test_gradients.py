@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
+from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.nn.gradients import to_dense
 from rnn_core.optim.clipping import clip_by_global_norm, clip_by_value
 from rnn_core.optim.optimizers import make_optimizer
@@ -24,14 +25,7 @@ from rnn_core.reference.gradcheck import (
 )
 
 EXACT = 1e-9  # of a complex step, relative, element by element
-FORMS = [
-    ("tanh", "after"),
-    ("relu", "after"),
-    ("sigmoid", "after"),
-    ("lstm", "after"),
-    ("gru", "after"),
-    ("gru", "before"),
-]
+FORMS = [(cell.name, cell.reset or "after") for cell in CELL_FORMS]
 every_form = pytest.mark.parametrize(("cell", "gru_reset"), FORMS)
 
 
@@ -206,7 +200,7 @@ def test_relu_agrees_with_central_differences_beside_its_kink(
 
 
 @pytest.mark.parametrize("clip", ["norm", "value"])
-@pytest.mark.parametrize("cell", ["tanh", "relu", "lstm", "gru"])
+@pytest.mark.parametrize("cell", ["tanh", "relu", "lstm", "gru", "mingru"])
 def test_a_clipped_step_is_the_clipped_central_difference(cell: str, clip: str) -> None:
     config = ModelConfig(cell=cell, vocabulary_size=5, hidden_size=3)
     model, (inputs, targets, _) = small_model(config), small_batch()
@@ -287,7 +281,7 @@ def test_the_diagnostics_gradient_is_the_training_gradient(cell: str, gru_reset:
 @pytest.mark.parametrize(("method", "limit"), [("complex", 1e-9), ("central", 1e-6)])
 def test_the_command_lines_check_passes_for_every_cell(method: str, limit: float) -> None:
     worst = check_all(method=method)
-    assert set(worst) == {"tanh", "relu", "sigmoid", "lstm", "gru"}
+    assert set(worst) == {cell.name for cell in CELL_FORMS}
     assert all(0 < error < limit for error in worst.values()), worst
 
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from rnn_core import LanguageModel, ModelConfig
+from rnn_core import LanguageModel, ModelConfig, config
 from rnn_core.config import INITIALISATIONS
 from rnn_core.errors import SettingsError
 from rnn_core.nn.initialisation import recurrent_block
@@ -16,8 +16,13 @@ from rnn_core.nn.language_model import parameter_shapes
 from rnn_core.randomness import stream
 
 H = 24
-CELLS = {"tanh": 1, "relu": 1, "sigmoid": 1, "lstm": 4, "gru": 3}  # and their gates
+CELLS = {"tanh": 1, "relu": 1, "sigmoid": 1, "lstm": 4, "gru": 3, "mingru": 2}  # and their gates
 every_cell = pytest.mark.parametrize("cell", CELLS)
+every_cell_with_recurrence = pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "mingru"])
+
+
+def test_every_cell_there_is_has_its_start_checked_here() -> None:
+    assert set(CELLS) == set(config.CELLS)
 
 
 def fresh(seed: int = 0, dtype: type = np.float64, **options) -> LanguageModel:
@@ -32,7 +37,7 @@ def gate_blocks(model: LanguageModel, name: str = "W") -> list[np.ndarray]:
 # -- W ----------------------------------------------------------------------------------------------------------------
 
 
-@every_cell
+@every_cell_with_recurrence
 def test_uniform_fills_plus_minus_one_over_the_root_of_the_inputs(cell: str) -> None:
     model = fresh(cell=cell, layers=2, embedding_size=9)
     inputs = {"E": 9, "U": 9, "W": H, "U2": H, "W2": H, "V": H}
@@ -47,13 +52,13 @@ def test_one_hot_input_is_uniform_in_the_vocabulary_as_the_tutorial_has_it() -> 
     assert 0.95 / math.sqrt(50) < np.abs(U).max() <= 1 / math.sqrt(50)
 
 
-@every_cell
+@every_cell_with_recurrence
 def test_glorot_fills_the_root_of_six_over_the_sum_of_the_fans(cell: str) -> None:
     for block in gate_blocks(fresh(cell=cell, init="glorot")):
         assert 0.95 * math.sqrt(6 / (2 * H)) < np.abs(block).max() <= math.sqrt(6 / (2 * H))
 
 
-@every_cell
+@every_cell_with_recurrence
 @pytest.mark.parametrize("gain", [1.0, 0.7, 1.5])
 def test_orthogonal_keeps_every_length_up_to_its_gain(cell: str, gain: float) -> None:
     for block in gate_blocks(fresh(cell=cell, init="orthogonal", init_scale=gain, layers=2), "W2"):
@@ -67,14 +72,14 @@ def test_orthogonal_matrices_have_no_favourite_direction() -> None:
     assert np.abs(mean).max() < 0.05
 
 
-@every_cell
+@every_cell_with_recurrence
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 def test_identity_is_the_identity_in_every_gate(cell: str, scale: float) -> None:
     for block in gate_blocks(fresh(cell=cell, init="identity", init_scale=scale)):
         np.testing.assert_array_equal(block, scale * np.eye(H))
 
 
-@every_cell
+@every_cell_with_recurrence
 @pytest.mark.parametrize("radius", [1.0, 0.3, 2.0])
 def test_spectral_has_the_given_radius(cell: str, radius: float) -> None:
     for block in gate_blocks(fresh(cell=cell, init="spectral", init_scale=radius)):
@@ -152,6 +157,15 @@ def test_chrono_biases_of_a_gru_keep_by_the_update_gate(gru_reset: str) -> None:
     assert update.std() > 0.1
 
 
+def test_chrono_biases_of_a_mingru_close_the_update_gate() -> None:
+    """There an update gate of 0 keeps: a memory lasts 1 / z = 1 + exp(-b) steps."""
+    update, candidate = biases(fresh(cell="mingru", chrono=50))
+    np.testing.assert_array_equal(candidate, 0)
+    assert (-update >= -1e-12).all()
+    assert (np.exp(-update) <= 49 + 1e-9).all()
+    assert update.std() > 0.1
+
+
 # -- One seed ---------------------------------------------------------------------------------------------------------
 
 
@@ -189,7 +203,9 @@ def test_a_network_has_exactly_the_parameters_of_its_shape(cell: str, gru_reset:
     model = fresh(cell=cell, gru_reset=gru_reset, layers=3, embedding_size=7)
     expected = {"E": (50, 7)}
     for suffix, inputs in (("", 7), ("2", H), ("3", H)):
-        expected |= {"U" + suffix: (inputs, G * H), "W" + suffix: (G * H, H), "b" + suffix: (G * H,)}
+        expected |= {"U" + suffix: (inputs, G * H), "b" + suffix: (G * H,)}
+        if cell != "mingru":
+            expected["W" + suffix] = (G * H, H)
         if (cell, gru_reset) == ("gru", "after"):
             expected["b_n" + suffix] = (H,)
     expected |= {"V": (50, H), "c": (50,)}
@@ -234,7 +250,7 @@ def test_parameters_of_another_shape_are_refused() -> None:
         ({"init": "uniform", "init_scale": 2.0}, "the uniform initialisation has no scale to set"),
         ({"init": "glorot", "init_scale": 2.0}, "the glorot initialisation has no scale to set"),
         ({"cell": "lstm", "forget_bias": math.nan}, "finite number"),
-        ({"chrono": 20}, "choose an LSTM or GRU, or switch it off"),
+        ({"chrono": 20}, "choose an LSTM, GRU or minGRU, or switch it off"),
         ({"cell": "relu", "chrono": 20}, "sets the biases of gates"),
         ({"cell": "lstm", "chrono": 2}, "at least 3 steps"),
         ({"cell": "gru", "chrono": 20, "bias": False}, "this network has none; switch biases on"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
 from rnn_core.nn import gradients
+from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.nn.gradients import Occurrences, RowGradient, squared_norm, subtract, to_dense
 from rnn_core.optim.clipping import clip_by_global_norm, clip_by_value, global_norm
 from rnn_core.optim.optimizers import OPTIMIZERS, make_optimizer
@@ -19,14 +20,7 @@ from rnn_core.reference.gradcheck import small_model, small_state
 from rnn_core.reference.tutorial import bptt, total_loss
 
 quick = settings(deadline=None, max_examples=40)
-FORMS = (
-    ("tanh", "after"),
-    ("relu", "after"),
-    ("sigmoid", "after"),
-    ("lstm", "after"),
-    ("gru", "after"),
-    ("gru", "before"),
-)
+FORMS = [(cell.name, cell.reset or "after") for cell in CELL_FORMS]
 
 
 @st.composite

@@ -70,62 +70,62 @@ MISTAKES = [
     # The cells.
     Mistake(
         "a wrong transposition",
-        "nn/cells.py",
-        "        return weights.seen(delta @ weights.W)[None]\n",
-        "        return weights.seen(delta @ weights.W_T[0])[None]\n",
+        "nn/cells/simple.py",
+        "        return weights.masked(delta @ weights.W)[None]\n",
+        "        return weights.masked(delta @ weights.W_T[0])[None]\n",
         complex_step("tanh"),
     ),
     Mistake(
         "a dropped term: c does not act through h",
-        "nn/cells.py",
+        "nn/cells/lstm.py",
         "d_c = d_h * h_by_c ",
         "d_c = np.zeros_like(d_h) ",
         complex_step("lstm"),
     ),
     Mistake(
         "a forgotten factor in the LSTM's forget gate",
-        "nn/cells.py",
-        "sigmoid_slope(forget, out[2], times=c_before)",
-        "np.multiply(forget, c_before, out=out[2])",
+        "nn/cells/lstm.py",
+        "sigmoid_slope(forget, c_by_forget, times=c_before)",
+        "np.multiply(forget, c_before, out=c_by_forget)",
         complex_step("lstm"),
     ),
     Mistake(
         "a forgotten factor in the GRU's reset gate",
-        "nn/cells.py",
-        "np.subtract(1, reset, out=by_reset)",
-        "by_reset[...] = 1",
+        "nn/cells/gru.py",
+        "np.subtract(1, reset, out=h_by_reset)",
+        "h_by_reset[...] = 1",
         complex_step("gru"),
     ),
     Mistake(
         "the reset gate taken for 1 on the original GRU's way back",
-        "nn/cells.py",
-        "weights.seen(d_inner * reset + weights",
-        "weights.seen(d_inner + weights",
+        "nn/cells/gru.py",
+        "weights.masked(d_inner * reset + through",
+        "weights.masked(d_inner + through",
         complex_step("gru", "before"),
     ),
     Mistake(
         "the bias inside the GRU's reset gets the gradient of the one outside",
-        "nn/cells.py",
+        "nn/cells/gru.py",
         'gradients["b_n"] = q',
         'gradients["b_n"] = n',
         complex_step("gru"),
     ),
     Mistake(
         "two gates of the GRU in each other's place, forward and back alike",
-        "nn/cells.py",
+        "nn/cells/gru.py",
         "        np.subtract(h_before, candidate, out=h)\n        h *= update\n        h += candidate\n\n"
-        "    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:\n"
-        '        """Fills out (5, ..., H): d h/d a_n, a_r, a_z, q',
+        "    def slopes(self, cache: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:\n"
+        '        """Fills out (5, ..., H): dh/da_n, dh/da_r, dh/da_z, dh/dq',
         "        np.subtract(candidate, h_before, out=h)\n        h *= update\n        h += h_before\n\n"
-        "    def slopes(self, kept: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:\n"
-        '        """Fills out (5, ..., H): d h/d a_n, a_r, a_z, q',
+        "    def slopes(self, cache: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:\n"
+        '        """Fills out (5, ..., H): dh/da_n, dh/da_r, dh/da_z, dh/dq',
         textbook("gru"),
     ),
     Mistake(
         "a forget bias of 1 hidden in the forward pass, where no gradient check can see it",
-        "nn/cells.py",
-        "        gates = weights.through(weights.seen(h_before))\n",
-        "        gates = weights.through(weights.seen(h_before))\n        gates[2] += 1\n",
+        "nn/cells/lstm.py",
+        "        gates = weights.project(weights.masked(h_before))\n",
+        "        gates = weights.project(weights.masked(h_before))\n        gates[2] += 1\n",
         textbook("lstm"),
     ),
     Mistake(
@@ -139,15 +139,15 @@ MISTAKES = [
     Mistake(
         "truncation one step short",
         "nn/bptt.py",
-        "in rounds(stack, d_hidden, window):",
-        "in rounds(stack, d_hidden, window - 1):",
+        "in lag_steps(stack, d_hidden, window):",
+        "in lag_steps(stack, d_hidden, window - 1):",
         truncated_complex_step("tanh"),
     ),
     Mistake(
         "truncation one step long",
         "nn/bptt.py",
-        "in rounds(stack, d_hidden, window):",
-        "in rounds(stack, d_hidden, window + 1):",
+        "in lag_steps(stack, d_hidden, window):",
+        "in lag_steps(stack, d_hidden, window + 1):",
         truncated_complex_step("lstm"),
     ),
     Mistake(
@@ -160,8 +160,8 @@ MISTAKES = [
     Mistake(
         "each loss hands its gradient to its own position again",
         "nn/bptt.py",
-        "d_states = [gradient[:, 1:] for gradient in before]",
-        "d_states = [gradient[:, :-1] for gradient in before]",
+        "d_blocks = [gradient[:, 1:] for gradient in before]",
+        "d_blocks = [gradient[:, :-1] for gradient in before]",
         truncated_complex_step("gru"),
     ),
     Mistake(
@@ -174,15 +174,15 @@ MISTAKES = [
     Mistake(
         "the lower layer hears nothing of the upper in a truncated walk",
         "nn/bptt.py",
-        "+= layer.gradient_below(local, here)",
-        "+= 0 * layer.gradient_below(local, here)",
+        "+= layer.input_gradient(d_preactivation, here)",
+        "+= 0 * layer.input_gradient(d_preactivation, here)",
         truncated_complex_step("tanh", layers=2),
     ),
     # Padding.
     Mistake(
         "padding runs through the state",
         "nn/language_model.py",
-        "    if np.array_equal(live, np.arange(len(live))[:, None] < lengths):\n",
+        "    if np.array_equal(mask, np.arange(len(mask))[:, None] < lengths):\n",
         "    if True:\n",
         complex_step("tanh", mask="anywhere"),
     ),
@@ -201,7 +201,7 @@ MISTAKES = [
         "the mean is taken over the padding, too",
         "nn/language_model.py",
         "tokens = max(count, 1)",
-        "tokens = live.size",
+        "tokens = mask.size",
         complex_step("tanh", mask="behind"),
     ),
     # Words.
@@ -278,8 +278,8 @@ MISTAKES = [
     ),
     Mistake(
         "variational dropout is not dropped on the recurrent way back",
-        "nn/cells.py",
-        "        return weights.seen(delta @ weights.W)[None]\n",
+        "nn/cells/simple.py",
+        "        return weights.masked(delta @ weights.W)[None]\n",
         "        return (delta @ weights.W)[None]\n",
         dropped_complex_step(variational=True),
     ),
@@ -375,16 +375,16 @@ MISTAKES = [
     # Interchange.
     Mistake(
         "two gates of PyTorch's LSTM exchanged",
-        "interop/pytorch.py",
-        '_TORCH_GATES = {"lstm": (1, 2, 3, 0)}',
-        '_TORCH_GATES = {"lstm": (1, 2, 0, 3)}',
+        "nn/cells/lstm.py",
+        '("input", "forget", "candidate", "output")',
+        '("input", "forget", "output", "candidate")',
         Witness("test_pytorch", "test_loss_and_gradients_are_pytorchs", ("lstm-1",)),
     ),
     Mistake(
         "one of PyTorch's two biases is lost",
         "interop/pytorch.py",
-        "_reordered(of_input + of_state, order)",
-        "_reordered(of_input, order)",
+        "both = of_input + of_state",
+        "both = of_input.copy()",
         Witness("test_pytorch", "test_predictions_and_states_are_pytorchs", ("tanh-2",)),
     ),
 ]
@@ -462,18 +462,18 @@ def test_without_a_mistake_the_same_tests_pass_in_the_same_way() -> None:
 
 
 def test_the_real_package_comes_back_untouched() -> None:
-    before = sys.modules["rnn_core.nn.cells"]
+    before = sys.modules["rnn_core.nn.cells.simple"]
     mistake = MISTAKES[0]
     with fresh_package(mistake.file, mistake.right, mistake.wrong):
-        import rnn_core.nn.cells
+        import rnn_core.nn.cells.simple
 
-        assert sys.modules["rnn_core.nn.cells"] is not before
-        assert "weights.W_T[0])" in rnn_core.nn.cells.__loader__.source
-    assert sys.modules["rnn_core.nn.cells"] is before
+        assert sys.modules["rnn_core.nn.cells.simple"] is not before
+        assert "weights.W_T[0])" in rnn_core.nn.cells.simple.__loader__.source
+    assert sys.modules["rnn_core.nn.cells.simple"] is before
     assert mistake.right in Path(before.__file__).read_text(encoding="utf-8")
 
 
 def test_a_line_that_is_gone_is_reported() -> None:
-    nowhere = fresh_package("nn/cells.py", "a line that nobody ever wrote", "")
+    nowhere = fresh_package("nn/cells/base.py", "a line that nobody ever wrote", "")
     with pytest.raises(pytest.fail.Exception, match="bring the table up to date"), nowhere:
         pass

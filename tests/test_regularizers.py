@@ -32,8 +32,8 @@ def states_and_loss(model: LanguageModel, inputs, targets, live, nudges):
     total = 0.0
     for t in range(steps):
         for layer in range(model.config.layers):
-            drive = params["U"][inputs[t]] if layer == 0 else before[layer - 1] @ params["U" + suffix(layer)]
-            a = drive + before[layer] @ params["W" + suffix(layer)].T + params["b" + suffix(layer)]
+            projection = params["U"][inputs[t]] if layer == 0 else before[layer - 1] @ params["U" + suffix(layer)]
+            a = projection + before[layer] @ params["W" + suffix(layer)].T + params["b" + suffix(layer)]
             before = [*before[:layer], phi(a) + nudges[layer][t], *before[layer + 1 :]]
             states[layer].append(before[layer])
         o = before[-1] @ params["V"].T + params["c"]
@@ -146,8 +146,8 @@ def test_a_step_against_omega_brings_the_ratios_closer_to_one() -> None:
 @pytest.mark.parametrize(
     ("options", "truncate", "reason"),
     [
-        ({"cell": "lstm"}, None, "an LSTM or GRU has gates"),
-        ({"cell": "gru"}, None, "an LSTM or GRU has gates"),
+        ({"cell": "lstm"}, None, "a cell with gates has another"),
+        ({"cell": "gru"}, None, "a cell with gates has another"),
         ({"cell": "tanh"}, 3, "use full back-propagation instead of truncation"),
         ({"cell": "tanh", "dropout": 0.3, "variational": True}, None, "use ordinary dropout"),
     ],

@@ -20,7 +20,7 @@ from rnn_core.diagnostics import (
     LagLedger,
 )
 
-USED, UNUSED, WHOLE = "used in training", "cut off by truncation", "‖∂E/∂W‖, all together"
+USED, UNUSED, WHOLE = "used in training", "cut off by truncation", "‖Σ G(j)‖, all together"
 
 
 def gradient_by_lag_table(ledger: LagLedger) -> pd.DataFrame:
@@ -39,7 +39,7 @@ def gradient_by_lag_table(ledger: LagLedger) -> pd.DataFrame:
 def gradient_by_lag(unit: str, truncated: bool) -> alt.LayerChart:
     """How much each distance pays into the gradient of W, beside what all of them make together."""
     names = [USED, UNUSED, WHOLE] if truncated else [USED, WHOLE]
-    y = logarithmic("norm", "‖G(j)‖ (nats per token, per unit of W)")
+    y = logarithmic("norm", "‖G(j)‖ (nats per token, per unit of weight)")
     color = alt.Color(
         "series:N",
         title=None,
@@ -60,7 +60,7 @@ def gradient_by_lag(unit: str, truncated: bool) -> alt.LayerChart:
     whole = (
         alt.Chart()
         .mark_rule(strokeWidth=2, strokeDash=[5, 4])
-        .encode(y=y, color=color, tooltip=[alt.Tooltip("norm:Q", title="‖∂E/∂W‖", format=".3e")])
+        .encode(y=y, color=color, tooltip=[alt.Tooltip("norm:Q", title="‖Σ G(j)‖", format=".3e")])
         .transform_filter(only(WHOLE))
     )
     return stacked(bars, whole, height=320)

@@ -101,11 +101,8 @@ def path_shares_table(sources: Sequence[str], blame: Blame) -> pd.DataFrame:
 
 
 @specification_over_words
-def path_shares(words: tuple[str, ...], cell: str) -> alt.LayerChart:
-    """Stacked: what each gate's path contributes to the gradient that arrives; below 0 it works against the others."""
-    names = ["carry", "output", "input", "forget", "candidate"]
-    if cell == "gru":
-        names = ["carry", "reset", "update", "candidate"]
+def path_shares(words: tuple[str, ...], paths: tuple[str, ...]) -> alt.LayerChart:
+    """Stacked: what each path contributes to the gradient that arrives; below 0 it works against the others."""
     bars = (
         alt.Chart()
         .mark_bar()
@@ -113,7 +110,7 @@ def path_shares(words: tuple[str, ...], cell: str) -> alt.LayerChart:
             x=words_below(words, "arriving at word k"),
             y=alt.Y("share:Q", title="share of the path", axis=alt.Axis(format="%", tickCount=5)),
             color=alt.Color(
-                "path:N", title=None, scale=in_order(*names), legend=alt.Legend(orient="top", columns=3, labelLimit=120)
+                "path:N", title=None, scale=in_order(*paths), legend=alt.Legend(orient="top", columns=3, labelLimit=120)
             ),
             tooltip=[alt.Tooltip("word:N"), alt.Tooltip("path:N"), alt.Tooltip("share:Q", format=".1%")],
         )

@@ -127,7 +127,7 @@ RADIUS, NORM = "ρ, spectral radius", "‖ ‖₂, norm"
 
 def spectra_table(measured: Mapping[int, HorizonMeasured], blocks: Sequence[int], gates: Sequence[str]) -> pd.DataFrame:
     """Spectral radius and norm of these blocks of W over the training: (series, gate, step, value), 1,000 rows."""
-    steps = [step for step in sorted(measured) if len(measured[step].radii) > max(blocks)]
+    steps = [step for step in sorted(measured) if len(measured[step].radii) > max(blocks, default=0)]
     if not steps:
         return pd.DataFrame({name: [] for name in ("series", "gate", "step", "value", "line")})
     parts = []

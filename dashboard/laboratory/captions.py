@@ -96,7 +96,7 @@ def row(targets: Sequence[str], asked: int, decay: RowDecay, unit: str) -> str:
     left = float(decay.norms[-1]) / own
     text = f"The gradient of “{targets[asked]}”, {back(lag, unit)}: {remains(left)}"
     if decay.fixed_bound is None or decay.data_bound is None:
-        return f"{text}. A gated cell has no bound from W alone: its carry path goes around W."
+        return f"{text}. A gated cell has no bound from W alone: its carry goes around W."
     steps, weights = float(decay.data_bound[-1]) / own, float(decay.fixed_bound[-1]) / own
     text += f"; the steps of this sentence would allow {figure(steps)}, the weights alone {figure(weights)}."
     if weights > 1 and left < 0.5:
@@ -163,8 +163,10 @@ def blame(sources: Sequence[str], targets: Sequence[str], asked: int, found: Bla
     text = f"On its way back from “{targets[asked]}” the gradient is multiplied by {figure(step)} a word: "
     if "W" in means:
         text += f"by {figure(means['W'])} through W and by {figure(means[SLOPE])} through φ′"
-    else:
+    elif "hidden" in means:
         text += f"the carry alone would leave {figure(means['carry'])}, the way through W makes that {figure(step)}"
+    else:
+        text += f"by {figure(means['carry'])} along the carry, its only way"
     if "above" in means:
         text += f", with {figure(means['above'])} from the layer above"
     worst = int(np.argmin(changes)) if step < 1 else int(np.argmax(changes))
@@ -200,9 +202,7 @@ def saturation(name: str, found: SignalStatistics, norms: np.ndarray) -> str:
 
 
 def spectrum(blocks: Sequence[BlockSpectrum], text: Lyapunov, sentence: Lyapunov) -> str:
-    """rho and norm of what is largest, lambda_1 and what it means."""
-    largest = max(blocks, key=lambda block: block.radius)
-    of = f" of the {largest.gate} block" if largest.gate else ""
+    """rho and norm of what is largest in W, lambda_1 and what it means."""
     exponent = float(text.exponents[0])
     if exponent < -0.05:
         means = "gradients vanish"
@@ -210,7 +210,12 @@ def spectrum(blocks: Sequence[BlockSpectrum], text: Lyapunov, sentence: Lyapunov
         means = "gradients explode"
     else:
         means = "it is at the edge, where they live longest"
-    line = f"ρ(W) = {figure(largest.radius)}{of}, ‖W‖ = {figure(largest.norm)}"
+    if blocks:
+        largest = max(blocks, key=lambda block: block.radius)
+        of = f" of the {largest.gate} block" if largest.gate else ""
+        line = f"ρ(W) = {figure(largest.radius)}{of}, ‖W‖ = {figure(largest.norm)}"
+    else:
+        line = "This cell has no W: each unit's memory fades by its own gate alone"
     if math.isfinite(exponent):
         line += (
             f". On the corpus the largest Lyapunov exponent is {exponent:+.3f} nats a step, a factor of "
@@ -241,15 +246,16 @@ def two_paths(
     carry, rest = float(found.carry[asked, 0]) / own, float(found.rest[asked, 0]) / own
     return (
         f"Of “{targets[asked]}”'s gradient with respect to {state}, {figure(carry)} arrives at “{sources[0]}” along "
-        f"the carry and {figure(rest)} through W; {gate_text}."
+        f"the carry and {figure(rest)} by every other way; {gate_text}."
     )
 
 
 def ledger(found: LagLedger, truncate: int | None, unit: str) -> str:
     """The whole, its near and its far part, and that the books balance."""
-    # At the sentence's first word W meets the empty state: the last part of all is 0 for every network.
+    # At the sentence's first word W meets the empty state: its last part of all is 0 for every network.
     far = len(found.norms) - 2
-    text = f"‖∂E/∂W‖ = {figure(found.total_norm)}; losses at the word itself pay {figure(float(found.norms[0]))}"
+    whole, own = figure(found.total_norm), figure(float(found.norms[0]))
+    text = f"‖∂E/∂{found.names[0]}‖ = {whole}; losses at the word itself pay {own}"
     if far > 0:
         text += f", losses {far} {unit}{'' if far == 1 else 's'} later {figure(float(found.norms[far]))}"
     if truncate is not None and truncate < far:

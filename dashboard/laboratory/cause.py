@@ -84,7 +84,7 @@ def blame(view: ViewState) -> None:
         if len(table):
             figures.chart(
                 "shares",
-                lost.path_shares(words, analysis.model.config.cell),
+                lost.path_shares(words, tuple(found.shares)),
                 table,
                 step=analysis.loaded.step,
                 alt_text="Share of each gate's path in the gradient that arrives at every word",
@@ -108,7 +108,7 @@ def saturation(view: ViewState, layer: int) -> None:
     place = st.empty()
     name = names[0]
     if len(names) > 1:
-        name = choose("signal", "Values of", names, "forget" if "forget" in names else "update")
+        name = choose("signal", "Values of", names, analysis.model.cell.carry_gate or names[0])
     signal = statistics[name]
     with place.container():
         figures.heading("saturation", captions.saturation(name, signal, norms))
@@ -182,17 +182,18 @@ def spectrum(view: ViewState, history: History, layer: int) -> DeltaGenerator:
             alt_text="The largest Lyapunov exponent on a dial from vanishing to exploding",
             stretch=False,
         )
-        figures.chart(
-            "eigenvalues",
-            spectra.eigenvalues(gates, tidy_reach(max(block.radius for block in blocks))),
-            spectra.eigenvalue_table(blocks),
-            step=analysis.loaded.step,
-            alt_text="Eigenvalues of W in the complex plane, beside the unit circle",
-            stretch=False,
-        )
+        if blocks:
+            figures.chart(
+                "eigenvalues",
+                spectra.eigenvalues(gates, tidy_reach(max(block.radius for block in blocks))),
+                spectra.eigenvalue_table(blocks),
+                step=analysis.loaded.step,
+                alt_text="Eigenvalues of W in the complex plane, beside the unit circle",
+                stretch=False,
+            )
     with right:
         place = st.container()
-        if len(radii):
+        if blocks and len(radii):
             figures.chart(
                 "spectra",
                 spectra.spectra(gates),
@@ -227,8 +228,10 @@ def two_paths(view: ViewState, layer: int) -> None:
         figures.heading("paths", wording.NO_GATES)
         return
     found = analysis.two_paths(layer)
-    lstm = analysis.model.config.cell == "lstm"
-    usual, state = ("forget", "c") if lstm else ("update", "h")
+    cell = analysis.model.cell
+    assert cell.carry is not None
+    assert cell.carry_gate is not None
+    usual, state = cell.carry_gate, cell.carry
     figures.heading("paths", captions.two_paths(analysis.sources, analysis.targets, view.asked, found, usual, state))
     gate = choose("gate", "Gate", list(found.gates), usual)
     values = found.gates[gate]

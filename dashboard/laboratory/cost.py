@@ -44,7 +44,7 @@ def ledger(view: ViewState) -> None:
         lags.gradient_by_lag(view.unit, not bool(found.used.all())),
         table,
         step=analysis.loaded.step,
-        alt_text="How much each distance pays into the gradient of W, beside the whole",
+        alt_text="How much each distance pays into the gradient, beside the whole",
     )
     figures.behind("ledger")
 

@@ -50,8 +50,8 @@ class SentenceAnalysis:
 
     @property
     def gated(self) -> bool:
-        """Whether the cell has gates: LSTM or GRU."""
-        return self.model.config.cell in ("lstm", "gru")
+        """Whether the cell has gates, and with them a carry beside the way through W."""
+        return self.model.cell.gated
 
     @property
     def layers(self) -> int:

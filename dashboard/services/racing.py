@@ -39,6 +39,7 @@ NETWORKS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "lstm": {"cell": "lstm"},
         "lstm remembers": {"cell": "lstm", "forget_bias": 3.0},
         "gru": {"cell": "gru"},
+        "mingru": {"cell": "mingru"},
     }
 )
 """Settings of `ModelConfig`, by the key under which the page's words have a title."""

@@ -5,6 +5,8 @@ Everything here is ours and may hold Markdown; text that came from a user never 
 
 from __future__ import annotations
 
+from rnn_core import config
+
 APP = "see-bptt"
 
 # --- pages ------------------------------------------------------------------------------------------------------------
@@ -69,13 +71,7 @@ SENTENCES = {"punkt": "Found in the text (Punkt)", "lines": "One a line"}
 
 # --- the network and its training -------------------------------------------------------------------------------------
 
-CELLS = {
-    "tanh": "tanh RNN",
-    "relu": "ReLU RNN",
-    "sigmoid": "sigmoid RNN",
-    "lstm": "LSTM",
-    "gru": "GRU",
-}
+CELLS = {name: cell.label for name, cell in config.CELLS.items()}
 INITIALISATIONS = {
     "uniform": "uniform ±1/√H",
     "glorot": "Glorot",

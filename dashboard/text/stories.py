@@ -101,6 +101,7 @@ RACE_NETWORKS = {
     "lstm": "LSTM",
     "lstm remembers": "LSTM, forget bias 3",
     "gru": "GRU",
+    "mingru": "minGRU",
 }
 RACE_CORPORA = {"agreement": "Agreement sentences", "chosen": "The corpus chosen last"}
 RACE_HELP = {

@@ -207,7 +207,9 @@ def numbers(chosen: SentenceAnalysis, unit: str) -> None:
         )
         loss = float(np.mean(flow.losses_nats))
         widgets.number("Loss of this sentence", loss, "{:.3f} nats" if loss < 1e4 else "{:.3g} nats")
-        widgets.number("Gradient of W", flow.full_gradient_norm, "{:.3g}", help="Norm of dE/dW for this sentence.")
+        name = flow.recurrent[0]
+        about = f"Norm of dE/d{name} for this sentence."
+        widgets.number(f"Gradient of {name}", flow.full_gradient_norm, "{:.3g}", help=about)
         widgets.number("Weights of step", float(chosen.loaded.step), "{:,.0f}")
 
 

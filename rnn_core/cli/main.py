@@ -483,7 +483,7 @@ def gradients_command(options: argparse.Namespace) -> int:
     }
     half_life = "longer than the text" if flow.half_life is None else f"{flow.half_life:.2f} steps"
     lines = [
-        f"gradient of W, all lags together: {flow.full_gradient_norm:.4g}; half-life {half_life}",
+        f"gradient of {flow.recurrent[0]}, all lags together: {flow.full_gradient_norm:.4g}; half-life {half_life}",
         "lag  ||G_lag||  ||delta|| of the last loss there",
         *(
             f"{lag:3d}  {norm:9.3g}  {flow.delta_norms[-1, len(words) - 1 - lag]:9.3g}  {words[len(words) - 1 - lag]}"

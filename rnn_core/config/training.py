@@ -167,8 +167,8 @@ class TrainingSettings(Settings):
         step=0.1,
         refusal="the strength of omega must be 0 or a number above 0.",
         only_with="cell",
-        refusal_in_vain="Omega is defined for the plain recurrent network, whose Jacobian is diag(phi') W; an LSTM or "
-        "GRU has gates.",
+        refusal_in_vain="Omega is defined for the plain recurrent network, whose Jacobian is diag(phi') W; a cell "
+        "with gates has another.",
         needs=(
             Need(
                 ("truncate",),

@@ -1,7 +1,7 @@
 """What the gradient does on its way back through time: pure functions from a network and a text to numbers.
 
-Every number comes from the walks that train (`bptt.rounds` is also what truncated training runs; the Jacobians are the
-cells' own `step_back`), carried out in float64. Nothing here draws.
+Every number comes from the walks that train (`bptt.lag_steps` is also what truncated training runs; the Jacobians are
+the cells' own `step_back`), carried out in float64. Nothing here draws.
 
 | module      | question                                                                                 |
 |-------------|------------------------------------------------------------------------------------------|
@@ -41,13 +41,18 @@ from rnn_core.diagnostics.horizon import (
     step_factors,
     triangle,
 )
-from rnn_core.diagnostics.jacobian import delta_step_norms, state_jacobian, state_jacobians, step_norms
+from rnn_core.diagnostics.jacobian import (
+    delta_step_norms,
+    gradient_step_norms,
+    state_jacobian,
+    state_jacobians,
+    step_norms,
+)
 from rnn_core.diagnostics.ledger import LagLedger, lag_ledger
 from rnn_core.diagnostics.paths import Blame, TwoPaths, blame, path_contributions, two_paths
 from rnn_core.diagnostics.saturation import (
     HISTOGRAM_EDGES,
     ActivationCurve,
-    Signal,
     SignalStatistics,
     activation_curve,
     saturation,
@@ -63,6 +68,7 @@ from rnn_core.diagnostics.spectrum import (
     recurrent_spectrum,
     text_trace,
 )
+from rnn_core.nn.cells import Signal
 
 __all__ = [
     "HISTOGRAM_EDGES",
@@ -91,6 +97,7 @@ __all__ = [
     "delta_step_norms",
     "fixed_step_bound",
     "gradient_flow",
+    "gradient_step_norms",
     "half_life",
     "horizon",
     "horizon_of_flow",

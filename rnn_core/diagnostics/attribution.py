@@ -22,21 +22,22 @@ def influence(model: LanguageModel, flow: GradientFlow, sequence: int = 0) -> Ar
     x_k is the vector that word k is to the network: its embedding, or for one-hot input what it adds to the
     pre-activations, U[w_k]. (Saliency: Simonyan, Vedaldi & Zisserman 2014; Li et al. 2016 for words.)
     """
-    steps = len(flow.rounds)
+    steps = len(flow.lag_steps)
     norms = np.full((steps, steps), np.nan)
     for lag in range(steps):
         t = np.arange(lag, steps)
         gradient = _word_gradient(model, flow, lag, slice(None), sequence)
-        norms[t, t - lag] = np.where(flow.live[t, sequence], vector_norm(gradient), np.nan)
+        norms[t, t - lag] = np.where(flow.mask[t, sequence], vector_norm(gradient), np.nan)
     return norms
 
 
 def _word_gradient(model: LanguageModel, flow: GradientFlow, lag: int, positions: slice, sequence: int) -> Array:
     """dE_{k+lag}/dx_k for the positions k that have such a loss, (·, D)."""
-    d_drive = merge_gates(flow.trace.layers[0].cell.drive_part(flow.rounds[lag].local[0][:, positions, sequence]))
+    d_preactivation = flow.lag_steps[lag].d_preactivations[0][:, positions, sequence]
+    d_projection = merge_gates(flow.trace.layers[0].cell.input_part(d_preactivation))
     if model.config.embedding_size is None:
-        return d_drive
-    return d_drive @ model.params["U"].T.astype(np.float64)
+        return d_projection
+    return d_projection @ model.params["U"].T.astype(np.float64)
 
 
 def _word_vectors(model: LanguageModel, ids: Array) -> Array:

@@ -15,12 +15,11 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.diagnostics.jacobian import delta_step_norms, step_norms
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
-from rnn_core.nn import bptt
 from rnn_core.nn import losses as output
-from rnn_core.nn.bptt import Round
+from rnn_core.nn.bptt import LagStep, per_loss_bptt
 from rnn_core.nn.cells import merge_gates
 from rnn_core.nn.gradients import Gradients, to_dense
-from rnn_core.nn.language_model import LanguageModel, Trace, layer_suffix
+from rnn_core.nn.language_model import LanguageModel, Trace, layer_of
 
 
 def in_double(model: LanguageModel) -> LanguageModel:
@@ -60,9 +59,9 @@ class LagGradients(Mapping[str, Array]):
     one-hot U's above all; `at` gives a single lag.
     """
 
-    def __init__(self, model: LanguageModel, trace: Trace, rounds: list[Round], tokens: int) -> None:
-        self._model, self._trace, self._rounds, self._tokens = model, trace, rounds, tokens
-        self._names = [name for name in model.params if name.rstrip("0123456789") in ("U", "W", "b", "b_n")]
+    def __init__(self, model: LanguageModel, trace: Trace, lag_steps: list[LagStep], tokens: int) -> None:
+        self._model, self._trace, self._lag_steps, self._tokens = model, trace, lag_steps, tokens
+        self._names = [name for name in model.params if layer_of(name)[0] in ("U", "W", "b", "b_n")]
         self._known: dict[str, Array] = {}
 
     def __iter__(self) -> Iterator[str]:
@@ -75,28 +74,26 @@ class LagGradients(Mapping[str, Array]):
         if name not in self._names:
             raise KeyError(name)
         if name not in self._known:
-            self._known[name] = np.stack([self.at(name, lag) for lag in range(len(self._rounds))])
+            self._known[name] = np.stack([self.at(name, lag) for lag in range(len(self._lag_steps))])
         return self._known[name]
 
     def at(self, name: str, lag: int) -> Array:
         """G_lag of one parameter, in its shape."""
-        item = self._rounds[lag]
-        depth = next(d for d in range(len(self._trace.layers)) if name.endswith(layer_suffix(d) or tuple("UWbn")))
-        layer, local = self._trace.layers[depth], item.local[depth]
-        here = slice(0, local.shape[1])
-        kind = name.rstrip("0123456789")
+        kind, depth = layer_of(name)
+        layer, d_preactivation = self._trace.layers[depth], self._lag_steps[lag].d_preactivations[depth]
+        here = slice(0, d_preactivation.shape[1])
         if kind != "U":
-            return layer.weight_gradients(local, here)[kind] / self._tokens
-        d_drive = merge_gates(layer.cell.drive_part(local))
+            return layer.weight_gradients(d_preactivation, here)[kind] / self._tokens
+        d_projection = merge_gates(layer.cell.input_part(d_preactivation))
         if depth:
-            seen = self._trace.layers[depth - 1].hidden[here]
+            inputs = self._trace.layers[depth - 1].hidden[here]
         elif self._model.config.embedding_size is not None:
-            seen = self._model.params["E"][self._trace.inputs[here]]
+            inputs = self._model.params["E"][self._trace.inputs[here]]
         else:
             of_words = np.zeros(self._model.params["U"].shape)
-            np.add.at(of_words, self._trace.inputs[here], d_drive)
+            np.add.at(of_words, self._trace.inputs[here], d_projection)
             return of_words / self._tokens
-        return np.einsum("tbi,tbo->io", seen, d_drive) / self._tokens
+        return np.einsum("tbi,tbo->io", inputs, d_projection) / self._tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,28 +106,28 @@ class GradientFlow:
     lag_gradients  {name: (lags, *shape)}: see LagGradients.
     gradients    {name: dE/dtheta} of the mean loss: what the lag gradients add up to.
     losses_nats  (T, B) E_t, 0 for padding.
-    live         (T, B) bool, False for padding.
-    trace, rounds  the forward pass and the itemised walk back, for the other diagnostics.
+    mask         (T, B) bool, False for padding.
+    trace, lag_steps  the forward pass and the walk back of each loss, for the other diagnostics.
     """
 
     delta_norms: Array
     lag_gradients: LagGradients
     gradients: Mapping[str, Array]
     losses_nats: Array
-    live: Array
+    mask: Array
     trace: Trace
-    rounds: list[Round]
+    lag_steps: list[LagStep]
 
     @cached_property
     def lag_gradient_norms(self) -> Array:
-        """||G_j|| of the recurrent matrices W (of all layers together), (T,)."""
-        lags = range(len(self.rounds))
+        """||G_j|| of the `recurrent` matrices, of all layers together, (T,)."""
+        lags = range(len(self.lag_steps))
         norms = [[vector_norm(self.lag_gradients.at(name, lag).ravel()) for name in self.recurrent] for lag in lags]
         return vector_norm(np.array(norms))
 
     @cached_property
     def full_gradient_norm(self) -> float:
-        """||dE/dW||, all layers together."""
+        """||dE/dW|| of the `recurrent` matrices, all layers together."""
         return float(vector_norm(np.array([vector_norm(self.gradients[name].ravel()) for name in self.recurrent])))
 
     @cached_property
@@ -145,8 +142,12 @@ class GradientFlow:
 
     @property
     def recurrent(self) -> list[str]:
-        """The names of the recurrent matrices: W, and W2, ... of deeper layers."""
-        return [name for name in self.lag_gradients if name.startswith("W")]
+        """The names of the recurrent matrices: W, and W2, ... of deeper layers.
+
+        Of a cell without W (minGRU): U, U2, ..., through which all that it learns about earlier words goes.
+        """
+        by_kind = {kind: [name for name in self.lag_gradients if layer_of(name)[0] == kind] for kind in ("W", "U")}
+        return by_kind["W"] or by_kind["U"]
 
     @cached_property
     def relative_decay(self) -> Array:
@@ -165,55 +166,57 @@ class GradientFlow:
 def gradient_flow(model: LanguageModel, inputs: Array, targets: Array, mask: Array | None = None) -> GradientFlow:
     """inputs, targets (T,) or (T, B) ids, mask (T, B) -> GradientFlow. Memory grows with T^2 B G H.
 
-    The walk is `bptt.itemised` in float64: delta_{t,k-1} from delta_{t,k} for all t at once (Werbos 1990; Pascanu,
+    The walk is `per_loss_bptt` in float64: delta_{t,k-1} from delta_{t,k} for all t at once (Werbos 1990; Pascanu,
     Mikolov & Bengio 2013, eq. 3-5). The mask may only cut off the end of each sequence (padding behind the text).
     Raises ValueError otherwise.
     """
-    inputs, targets, live = as_columns(inputs, targets, mask)
+    inputs, targets, mask = as_columns(inputs, targets, mask)
     model = in_double(model)
     trace = model.forward(inputs)
-    _, d_hidden, gradients = model.output_gradients(trace, targets, live)
-    tokens = int(live.sum())
-    model.add_layer_gradients(gradients, trace, bptt.full(trace.layers, d_hidden))
+    found = model.backward(trace, targets, mask)
+    tokens = int(mask.sum())
     # d_hidden is of the mean loss; one loss at a time is `tokens` times as long.
-    rounds = bptt.itemised(trace.layers, d_hidden * tokens)
+    lag_steps = per_loss_bptt(trace.layers, found.d_hidden * tokens)
     losses = np.zeros(inputs.shape)
-    losses[live] = output.losses(trace.hidden[live], targets[live], model.output_matrix, model.params.get("c"))
-    norms = _delta_norms(trace, rounds, live)
+    losses[mask] = output.losses(trace.hidden[mask], targets[mask], model.output_matrix, model.params.get("c"))
+    norms = _delta_norms(trace, lag_steps, mask)
     return GradientFlow(
         delta_norms=norms[..., 0] if inputs.shape[1] == 1 else norms,
-        lag_gradients=LagGradients(model, trace, rounds, tokens),
-        gradients=DenseGradients(gradients),
+        lag_gradients=LagGradients(model, trace, lag_steps, tokens),
+        gradients=DenseGradients(found.gradients),
         losses_nats=losses,
-        live=live,
+        mask=mask,
         trace=trace,
-        rounds=rounds,
+        lag_steps=lag_steps,
     )
 
 
 def as_columns(inputs: Array, targets: Array, mask: Array | None) -> tuple[Array, Array, Array]:
-    """(T,) or (T, B) ids and a mask of padding behind each sequence -> inputs, targets, live (T, B); ValueError."""
+    """(T,) or (T, B) ids and a mask of padding behind each sequence -> inputs, targets, mask (T, B); ValueError."""
     inputs, targets = np.asarray(inputs), np.asarray(targets)
     if inputs.ndim == 1:
         inputs, targets = inputs[:, None], targets[:, None]
-    live = np.ones(inputs.shape, bool) if mask is None else np.asarray(mask).astype(bool).reshape(inputs.shape)
-    if not np.array_equal(live, np.arange(len(live))[:, None] < live.sum(axis=0)):
+    mask = np.ones(inputs.shape, bool) if mask is None else np.asarray(mask).astype(bool).reshape(inputs.shape)
+    if not np.array_equal(mask, np.arange(len(mask))[:, None] < mask.sum(axis=0)):
         raise ValueError("here the mask must be padding behind each sequence")
-    return inputs, targets, live
+    return inputs, targets, mask
 
 
-def _delta_norms(trace: Trace, rounds: list[Round], live: Array) -> Array:
+def _delta_norms(trace: Trace, lag_steps: list[LagStep], mask: Array) -> Array:
     steps, batch = trace.inputs.shape
     norms = np.full((steps, steps, batch), np.nan)
-    for item in rounds:
-        losses = np.arange(item.lag, steps)
-        norms[losses, losses - item.lag] = np.where(live[losses], round_delta_norms(trace, item), np.nan)
+    for step in lag_steps:
+        losses = np.arange(step.lag, steps)
+        norms[losses, losses - step.lag] = np.where(mask[losses], delta_norms_of(trace, step), np.nan)
     return norms
 
 
-def round_delta_norms(trace: Trace, item: Round) -> Array:
-    """||delta_{k+j,k}|| of round j, all layers together, (T-j, B) for k = 0 .. T-1-j."""
-    deltas = [layer.cell.drive_part(local) for layer, local in zip(trace.layers, item.local, strict=True)]
+def delta_norms_of(trace: Trace, step: LagStep) -> Array:
+    """||delta_{k+j,k}|| of lag j, all layers together, (T-j, B) for k = 0 .. T-1-j."""
+    deltas = [
+        layer.cell.input_part(d_preactivation)
+        for layer, d_preactivation in zip(trace.layers, step.d_preactivations, strict=True)
+    ]
     return vector_norm(np.concatenate([np.moveaxis(vector_norm(delta), 0, -1) for delta in deltas], axis=-1))
 
 

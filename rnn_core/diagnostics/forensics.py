@@ -10,7 +10,6 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.diagnostics.flow import as_columns, gradient_flow, in_double
 from rnn_core.diagnostics.norms import arithmetic
-from rnn_core.nn import bptt
 from rnn_core.nn.gradients import Gradient, Gradients, Occurrences, RowGradient, squared_norm, to_dense
 from rnn_core.nn.language_model import LanguageModel, Trace
 
@@ -44,11 +43,11 @@ def clip_forensics(
 
     Each sentence goes through the code that trains, alone; `truncate` as in training.
     """
-    inputs, targets, live = as_columns(inputs, targets, mask)
+    inputs, targets, mask = as_columns(inputs, targets, mask)
     model = in_double(model)
-    lengths = live.sum(axis=0)
+    lengths = mask.sum(axis=0)
     trace = model.forward(inputs)
-    whole = _gradients(model, trace, targets, live, truncate)
+    whole = model.backward(trace, targets, mask, truncate).gradients
     squared = sum(squared_norm(gradient) for gradient in whole.values())
     # Looked into once per sentence: multiplied out once.
     known: Gradients = {name: g if isinstance(g, RowGradient) else to_dense(g) for name, g in whole.items()}
@@ -56,7 +55,7 @@ def clip_forensics(
     for column, length in enumerate(lengths):
         part = _column(trace, column, int(length))
         own = slice(column, column + 1)
-        gradients = _gradients(model, part, targets[:length, own], live[:length, own], truncate)
+        gradients = model.backward(part, targets[:length, own], mask[:length, own], truncate).gradients
         weight = length / lengths.sum()
         norms[column] = weight * np.sqrt(sum(squared_norm(gradient) for gradient in gradients.values()))
         inner[column] = weight * sum(_inner(gradients[name], known[name]) for name in gradients)
@@ -68,17 +67,10 @@ def sentence_lag_norms(
     model: LanguageModel, inputs: Array, targets: Array, mask: Array | None = None, sentence: int = 0
 ) -> Array:
     """||G_j|| over the lags of one sentence of the batch, as its part of the batch's mean gradient of W: (T_b,)."""
-    inputs, targets, live = as_columns(inputs, targets, mask)
-    length = int(live[:, sentence].sum())
+    inputs, targets, mask = as_columns(inputs, targets, mask)
+    length = int(mask[:, sentence].sum())
     flow = gradient_flow(model, inputs[:length, sentence], targets[:length, sentence])
-    return flow.lag_gradient_norms * (length / live.sum())
-
-
-def _gradients(model: LanguageModel, trace: Trace, targets: Array, live: Array, truncate: int | None) -> Gradients:
-    _, d_hidden, gradients = model.output_gradients(trace, targets, live)
-    walk = bptt.full(trace.layers, d_hidden) if truncate is None else bptt.windowed(trace.layers, d_hidden, truncate)
-    model.add_layer_gradients(gradients, trace, walk)
-    return gradients
+    return flow.lag_gradient_norms * (length / mask.sum())
 
 
 def _column(trace: Trace, column: int, length: int) -> Trace:
@@ -87,7 +79,7 @@ def _column(trace: Trace, column: int, length: int) -> Trace:
     return trace._replace(
         words=Occurrences(trace.inputs[:length, own]),
         layers=[
-            dataclasses.replace(layer, kept=layer.kept[:, :length, own], blocks=layer.blocks[:, : length + 1, own])
+            dataclasses.replace(layer, cache=layer.cache[:, :length, own], blocks=layer.blocks[:, : length + 1, own])
             for layer in trace.layers
         ],
         hidden=trace.hidden[:length, own],

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.diagnostics.flow import GradientFlow, as_columns, half_life, in_double, round_delta_norms
-from rnn_core.diagnostics.jacobian import delta_step_norms, step_norms
+from rnn_core.diagnostics.flow import GradientFlow, as_columns, delta_norms_of, half_life, in_double
+from rnn_core.diagnostics.jacobian import delta_step_norms, gradient_step_norms
 from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
-from rnn_core.nn import bptt
-from rnn_core.nn.bptt import Round
-from rnn_core.nn.cells import SimpleCell
+from rnn_core.nn.bptt import LagStep, lag_steps
 from rnn_core.nn.language_model import LanguageModel, Trace, layer_suffix
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -31,7 +29,7 @@ class Horizon:
     low, median, high   10 %, 50 %, 90 % quantile of ||delta_{t,t-j}|| / ||delta_{t,t}|| over the losses of the probe
     state_median        median of ||dE_t/d state_{t-j}|| / ||dE_t/d state_t||, the joint state of all layers ([h | c])
     pairs               how many losses each lag has
-    data_bound          median over the same losses of the product of the steps' Jacobian norms: bounds `median` for
+    data_bound          median over the same losses of the product of the steps' norms: bounds `median` for
                         simple cells, `state_median` for gated ones (whose deltas have a gate's slope of their own);
                         None: not asked for
     fixed_bound         (||W||_2 max phi')^j; None for gated cells, whose carry path has no such bound
@@ -68,43 +66,44 @@ def horizon(
     Every loss of the batch goes back at once, lag by lag, and nothing but two lengths a loss is kept: memory grows
     with T B H, not T^2. `bounds=False` leaves the three comparison curves out, for the film of a running training.
     """
-    inputs, targets, live = as_columns(inputs, targets, mask)
+    inputs, targets, mask = as_columns(inputs, targets, mask)
     trace = in_double(model).forward(inputs)
     # The softmax over all the words, most of the work, in the network's own precision: it only says with which dE/dh
     # each walk begins.
-    seen = trace._replace(hidden=trace.hidden.astype(model.dtype))
-    _, d_hidden, _ = model.output_gradients(seen, targets, live)
-    rounds = bptt.rounds(trace.layers, d_hidden.astype(np.float64), longest)
-    return _summary(model, trace, live, rounds, step_factors(trace) if bounds else None)
+    rounded = trace._replace(hidden=trace.hidden.astype(model.dtype))
+    _, d_hidden, _ = model.output_gradients(rounded, targets, mask)
+    steps = lag_steps(trace.layers, d_hidden.astype(np.float64), longest)
+    return _summary(model, trace, mask, steps, step_factors(trace) if bounds else None)
 
 
 @arithmetic()
 def horizon_of_flow(model: LanguageModel, flow: GradientFlow, bounds: bool = True) -> Horizon:
     """The same for a text whose gradient flow is there already."""
-    simple = isinstance(model.cell, SimpleCell)
-    factors = None if not bounds else flow.delta_step_norms[:-1] if simple else flow.step_norms[1:]
-    return _summary(model, flow.trace, flow.live, flow.rounds, factors)
+    factors = None
+    if bounds:
+        factors = step_factors(flow.trace) if model.cell.gated else flow.delta_step_norms[:-1]
+    return _summary(model, flow.trace, flow.mask, flow.lag_steps, factors)
 
 
 def _summary(
-    model: LanguageModel, trace: Trace, live: Array, rounds: Iterable[Round], factors: Array | None
+    model: LanguageModel, trace: Trace, mask: Array, steps: Iterable[LagStep], factors: Array | None
 ) -> Horizon:
     """`factors`: see `step_factors`; None: no comparison curves."""
     decay, state_decay = [], []
-    for item in rounds:
-        reached = live[item.lag :]
-        deltas = np.where(reached, round_delta_norms(trace, item), np.nan)
-        states = np.where(reached, vector_norm(np.concatenate(item.d_state, axis=-1)), np.nan)
-        if item.lag == 0:
+    for step in steps:
+        reached = mask[step.lag :]
+        deltas = np.where(reached, delta_norms_of(trace, step), np.nan)
+        states = np.where(reached, vector_norm(np.concatenate(step.d_states, axis=-1)), np.nan)
+        if step.lag == 0:
             own_deltas, own_states = deltas, states
-        decay.append(_relative(deltas, own_deltas[item.lag :]))
-        state_decay.append(_relative(states, own_states[item.lag :]))
+        decay.append(_relative(deltas, own_deltas[step.lag :]))
+        state_decay.append(_relative(states, own_states[step.lag :]))
     low, median, high = np.array([_quantiles(values) for values in decay]).T
     state_median = np.array([_quantiles(values)[1] for values in state_decay])
     lags = np.arange(len(decay))
     data_bound = fixed_bound = radius_power = None
     if factors is not None:
-        data_bound = np.array([_quantiles(values)[1] for values in data_bounds(factors, live, len(decay))])
+        data_bound = np.array([_quantiles(values)[1] for values in data_bounds(factors, mask, len(decay))])
         factor, radius = fixed_step_bound(model), spectral_radius(model)
         fixed_bound = None if factor is None else np.float64(factor) ** lags
         radius_power = None if radius is None else np.float64(radius) ** lags
@@ -133,22 +132,22 @@ def _quantiles(values: Array) -> Array:
 def step_factors(trace: Trace) -> Array:
     """(T - 1, B), row k: what the step from position k + 1 back to k can at most do. All layers jointly.
 
-    Simple cells: ||M_k||_2, which bounds ||delta_{t,k}|| / ||delta_{t,k+1}|| (`delta_step_norms`); gated cells:
-    ||J_{k+1}||_2, which bounds the same ratio of the joint state's gradient (`step_norms`).
+    Plain cells: ||M_k||_2, which bounds ||delta_{t,k}|| / ||delta_{t,k+1}|| (`delta_step_norms`); gated cells:
+    ||N_k||_2, which bounds the same ratio of the joint state's gradient (`gradient_step_norms`).
     """
-    if isinstance(trace.layers[0].cell, SimpleCell):
-        return delta_step_norms(trace)[:-1]
-    return step_norms(trace)[1:]
+    if trace.layers[0].cell.gated:
+        return gradient_step_norms(trace)
+    return delta_step_norms(trace)[:-1]
 
 
 @arithmetic()
-def data_bounds(factors: Array, live: Array, lags: int) -> list[Array]:
+def data_bounds(factors: Array, mask: Array, lags: int) -> list[Array]:
     """Per lag j (T - j, B), row k: the product of the `step_factors` from k + j back to k; NaN for padding."""
     logs = safe_log(factors)
-    total = np.zeros(live.shape)
+    total = np.zeros(mask.shape)
     bounds = []
     for lag in range(lags):
-        bounds.append(np.where(live[lag:], np.exp(total), np.nan))
+        bounds.append(np.where(mask[lag:], np.exp(total), np.nan))
         # One step further: row k of lag j + 1 reaches from k + j + 1 back to k.
         total = total[1:] + logs[: len(total) - 1]
     return bounds
@@ -160,9 +159,10 @@ def fixed_step_bound(model: LanguageModel) -> float | None:
 
     Several layers: the norm of the small matrix of the layers' bounds, which also holds what comes down through U2, U3.
     """
-    if not isinstance(model.cell, SimpleCell):
+    steepest = model.cell.steepest_slope
+    if steepest is None:
         return None
-    layers, steepest = model.config.layers, model.cell.steepest_slope
+    layers = model.config.layers
     # reach[l, m]: how long a delta in layer l a unit of dE/dh of layer m >= l makes, at most.
     reach = np.zeros((layers, layers))
     for depth in range(layers - 1, -1, -1):
@@ -176,7 +176,7 @@ def fixed_step_bound(model: LanguageModel) -> float | None:
 
 def spectral_radius(model: LanguageModel) -> float | None:
     """rho(W), the largest |eigenvalue|, of all layers (their joint W is block-triangular). None for gated cells."""
-    if not isinstance(model.cell, SimpleCell):
+    if model.cell.gated:
         return None
     matrices = [model.params["W" + layer_suffix(depth)] for depth in range(model.config.layers)]
     return max(float(np.abs(np.linalg.eigvals(W.astype(np.float64))).max()) for W in matrices)

@@ -15,14 +15,8 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
 from rnn_core.nn.bptt import LayerTrace
-from rnn_core.nn.cells import ALL, Cell, GRUCell, LSTMCell, SimpleCell, Weights, merge_gates, split_gates
+from rnn_core.nn.cells import ALL, merge_gates, split_gates
 from rnn_core.nn.language_model import Trace
-
-# The (H, H) blocks of W from the first row down, and the blocks of `kept` that hold their values (see cells).
-GATE_NAMES: dict[str, tuple[str, ...]] = {
-    "lstm": ("output", "input", "forget", "candidate"),
-    "gru": ("reset", "update", "candidate"),
-}
 
 
 class Recurrence:
@@ -52,64 +46,52 @@ class Recurrence:
         slopes = [_slopes_at(layer, where, d_state.ndim) for layer in self.layers]
         lead = np.broadcast_shapes(d_state.shape[:-1], slopes[0].shape[1:-1])
         parts = np.split(np.array(np.broadcast_to(d_state, (*lead, self.size))), self.edges, axis=-1)
-        locals_: list[Array] = []
+        deltas: list[Array] = []
         for depth in range(len(self.layers) - 1, -1, -1):
             layer = self.layers[depth]
-            local = np.empty((layer.cell.local_blocks, *lead, layer.hidden_size), d_state.dtype)
-            blocks = split_gates(parts[depth], layer.hidden_size)
-            parts[depth] = merge_gates(layer.cell.step_back(blocks, slopes[depth], layer.weights, local))
-            locals_.insert(0, local)
+            parts[depth], delta = _vjp(layer, parts[depth], slopes[depth])
+            deltas.insert(0, delta)
             if depth:
-                parts[depth - 1][..., : layer.hidden_size] += layer.gradient_below(local)
-        return np.concatenate(parts, axis=-1), locals_
+                parts[depth - 1][..., : layer.hidden_size] += layer.input_gradient(delta)
+        return np.concatenate(parts, axis=-1), deltas
 
-    def forward(self, d_before: Array, where: Any, d_drive: Array | None = None) -> Array:
+    def forward(self, d_before: Array, where: Any, d_input: Array | None = None) -> Array:
         """A small change of state_{t-1} (..., S) -> the change J_t d_before of state_t that follows from it.
 
-        `d_drive` (..., layers * G * H) changes the drives of the layers too.
+        `d_input` (..., layers * G * H) changes the input projections of the layers too.
         """
-        parts = np.split(d_before, self.edges, axis=-1)
-        drives = [None] * len(parts) if d_drive is None else np.split(d_drive, len(parts), axis=-1)
+        slopes = [_slopes_at(layer, where, d_before.ndim) for layer in self.layers]
+        lead = np.broadcast_shapes(d_before.shape[:-1], slopes[0].shape[1:-1])
+        parts = np.split(np.broadcast_to(d_before, (*lead, self.size)), self.edges, axis=-1)
+        projections: list[Array] = [np.zeros((*lead, len(item.cell.gates) * item.hidden_size)) for item in self.layers]
+        if d_input is not None:
+            projections = np.split(np.broadcast_to(d_input, (*lead, d_input.shape[-1])), len(parts), axis=-1)
         after: list[Array] = []
         for depth, layer in enumerate(self.layers):
-            slopes = _slopes_at(layer, where, d_before.ndim)
-            drive = drives[depth]
             if depth:
-                assert layer.from_below is not None
-                heard = after[-1][..., : layer.hidden_size] @ layer.from_below
-                drive = heard if drive is None else drive + heard
-            after.append(_tangent(layer.cell, layer.weights, slopes, parts[depth], drive))
+                assert layer.input_weights is not None
+                projections[depth] = projections[depth] + after[-1][..., : layer.hidden_size] @ layer.input_weights
+            after.append(_jvp(layer, parts[depth], projections[depth], slopes[depth]))
         return np.concatenate(after, axis=-1)
+
+
+def _jvp(layer: LayerTrace, d_before: Array, d_input: Array, slopes: Array) -> Array:
+    """The cell's forward mode on vectors: d_before (..., S), d_input (..., G * H) -> (..., S)."""
+    before, projection = split_gates(d_before, layer.hidden_size), split_gates(d_input, layer.hidden_size)
+    return merge_gates(layer.cell.jvp(before, projection, slopes, layer.weights))
+
+
+def _vjp(layer: LayerTrace, d_state: Array, slopes: Array) -> tuple[Array, Array]:
+    """Its reverse: d_state (..., S) -> the gradient of the state before (..., S), and of the pre-activations."""
+    d_preactivation = np.empty((layer.cell.d_preactivation_blocks, *d_state.shape[:-1], layer.hidden_size))
+    before = layer.cell.step_back(split_gates(d_state, layer.hidden_size), slopes, layer.weights, d_preactivation)
+    return merge_gates(before), d_preactivation
 
 
 def _slopes_at(layer: LayerTrace, where: Any, axes: int) -> Array:
     """The slopes (K, ..., H) at these positions; each block has at least as many axes as the vectors that meet it."""
     slopes = layer.slopes[(ALL, *where) if isinstance(where, tuple) else (ALL, where)]
     return slopes.reshape(len(slopes), *(1,) * (axes + 1 - slopes.ndim), *slopes.shape[1:])
-
-
-def _tangent(cell: Cell, weights: Weights, slopes: Array, d_before: Array, d_drive: Array | None) -> Array:
-    """Forward mode of one cell's step, from the slopes that its `step_back` uses."""
-    size = slopes.shape[-1]
-    driven = np.zeros((cell.gates, 1)) if d_drive is None else split_gates(d_drive, size)
-    if isinstance(cell, SimpleCell):
-        return slopes[0] * (weights.through(d_before)[0] + driven[0])
-    if isinstance(cell, LSTMCell):
-        by_output, by_write, by_forget, by_candidate, h_by_c, forget = slopes
-        pre = weights.through(d_before[..., :size])
-        output, write, forgot, candidate = (part + change for part, change in zip(pre, driven, strict=True))
-        d_c = forget * d_before[..., size:] + by_write * write + by_forget * forgot + by_candidate * candidate
-        return np.concatenate([by_output * output + h_by_c * d_c, d_c], axis=-1)
-    if isinstance(cell, GRUCell):
-        by_candidate, by_reset, by_update, by_product, update = slopes
-        through_reset, through_update, product = weights.through(d_before)
-        after = by_reset * (through_reset + driven[0]) + by_update * (through_update + driven[1])
-        return after + by_product * product + update * d_before + by_candidate * driven[2]
-    by_candidate, by_update, update, to_reset, reset = slopes
-    through_reset, through_update = weights.through(d_before, slice(2))
-    inner = reset * d_before + to_reset * (through_reset + driven[0])
-    candidate = weights.through(inner, slice(2, 3))[0] + driven[2]
-    return by_candidate * candidate + by_update * (through_update + driven[1]) + update * d_before
 
 
 @arithmetic()
@@ -147,14 +129,49 @@ def step_norms(trace: Trace, layer: int | None = None) -> Array:
 
 
 @arithmetic()
+def gradient_step_norms(trace: Trace) -> Array:
+    """||N_k||_2 with dE/d state_k = dE/d state_{k+1} N_k, (T - 1, B), row k: what a step back can at most do to the
+    gradient of the joint state, that which upper layers hand down at k included.
+
+    For one layer N_k is J_{k+1}, and this is `step_norms`. With several, the joint J counts what an upper layer hands
+    down as part of the step after, so that the product of its norms does not bound the gradient at k itself.
+    """
+    layers, size = trace.layers, Recurrence(trace).size
+    edges = Recurrence(trace).edges
+    earlier = [layer.slopes[:, :-1] for layer in layers]
+    later = [layer.slopes[:, 1:] for layer in layers]
+
+    def back(vectors: Array) -> Array:
+        parts = np.split(vectors, edges, axis=-1)
+        parts = [_vjp(layer, part, slopes)[0] for layer, part, slopes in zip(layers, parts, later, strict=True)]
+        for depth in range(len(layers) - 1, 0, -1):
+            _, delta = _vjp(layers[depth], parts[depth], earlier[depth])
+            parts[depth - 1][..., : layers[depth].hidden_size] += layers[depth].input_gradient(delta)
+        return np.concatenate(parts, axis=-1)
+
+    def forward(vectors: Array) -> Array:
+        parts = np.split(vectors, edges, axis=-1)
+        for depth in range(1, len(layers)):
+            below, U = parts[depth - 1][..., : layers[depth].hidden_size], layers[depth].input_weights
+            assert U is not None
+            parts[depth] = parts[depth] + _jvp(layers[depth], np.zeros_like(parts[depth]), below @ U, earlier[depth])
+        silence = np.zeros((*vectors.shape[:-1], len(layers[0].cell.gates) * layers[0].hidden_size))
+        moved = [_jvp(layer, part, silence, slopes) for layer, part, slopes in zip(layers, parts, later, strict=True)]
+        return np.concatenate(moved, axis=-1)
+
+    steps, batch = trace.inputs.shape
+    return largest_singular_values(forward, back, (steps - 1, batch, size))
+
+
+@arithmetic()
 def delta_step_norms(trace: Trace) -> Array:
-    """||M_k||_2 with delta_k = delta_{k+1} M_k, (T, B), all layers jointly; simple cells only.
+    """||M_k||_2 with delta_k = delta_{k+1} M_k, (T, B), all layers jointly; plain cells only.
 
     M_k = W diag(phi'(a_k)) for one layer: as `step_norms`, but for the gradient of the pre-activations, which is what
     the pictures measure. ||delta_{t,k}|| <= ||delta_{t,t}|| ||M_{t-1}|| ... ||M_k||. Raises ValueError for gated cells,
     whose deltas do not determine each other: there the joint state does.
     """
-    if not isinstance(trace.layers[0].cell, SimpleCell):
+    if trace.layers[0].cell.gated:
         raise ValueError("the deltas of a gated cell do not follow from the next step's; use step_norms")
     recurrence = Recurrence(trace)
     matrices = [layer.weights.W for layer in recurrence.layers]
@@ -165,8 +182,8 @@ def delta_step_norms(trace: Trace) -> Array:
         return np.concatenate(products, axis=-1)
 
     def back(delta: Array) -> Array:
-        locals_ = recurrence.back(through_weights(delta, False), slice(None))[1]
-        return np.concatenate([local[0] for local in locals_], axis=-1)
+        deltas = recurrence.back(through_weights(delta, False), slice(None))[1]
+        return np.concatenate([d_preactivation[0] for d_preactivation in deltas], axis=-1)
 
     def forward(change: Array) -> Array:
         return through_weights(recurrence.forward(np.zeros_like(change), slice(None), change), True)

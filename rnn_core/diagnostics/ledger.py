@@ -44,11 +44,11 @@ def lag_ledger(flow: GradientFlow, truncate: int | None = None, names: Sequence[
     """||G_j|| per lag beside the whole, and what each truncation would keep of it.
 
     C_K is, to rounding, what `loss_and_gradients(truncate=K)` returns. `truncate` only marks the bars that such a
-    training uses. `names` default to the recurrent matrices W, W2, ... of all layers; every parameter inside the
-    recurrence (U, W, b, b_n) may be named.
+    training uses. `names` default to the recurrent matrices of all layers (`flow.recurrent`); every parameter inside
+    the recurrence (U, W, b, b_n) may be named.
     """
     names = tuple(flow.recurrent if names is None else names)
-    lags = len(flow.rounds)
+    lags = len(flow.lag_steps)
     norms, kept, missing = (np.zeros((lags, len(names))) for _ in range(3))
     inner, totals, residuals = np.zeros(lags), np.zeros(len(names)), np.zeros(len(names))
     for index, name in enumerate(names):

@@ -10,10 +10,9 @@ import numpy as np
 
 from rnn_core.arrays import Array
 from rnn_core.diagnostics.flow import GradientFlow, median_by_lag, relative_decay
-from rnn_core.diagnostics.jacobian import GATE_NAMES
 from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
 from rnn_core.nn.bptt import LayerTrace
-from rnn_core.nn.cells import GRUCell, LSTMCell, SimpleCell, merge_gates, split_gates
+from rnn_core.nn.cells import merge_gates, split_gates
 
 
 @arithmetic()
@@ -21,41 +20,23 @@ def path_contributions(layer: LayerTrace, d_state: Array, positions: slice, sequ
     """d_state (P, S) = dE/d state_k at these positions -> {path: (P, S)}, the vectors that add up to dE/d state_{k-1}.
 
     LSTM: "carry" d_c * f, and the hidden path through W by gate: "output", "input", "forget", "candidate". GRU: "carry"
-    d_h * z, "reset", "update", "candidate". Simple cells: "hidden" alone.
+    d_h * z, "reset", "update", "candidate". minGRU: "carry" d_h * (1 - z) alone. Plain cells: "hidden" alone.
     """
-    cell, weights, size = layer.cell, layer.weights, layer.hidden_size
-    slopes, kept = layer.slopes[:, positions, sequence], layer.kept[:, positions, sequence]
-    delta = np.empty((cell.local_blocks, len(d_state), size))
-    before = merge_gates(cell.step_back(split_gates(d_state, size), slopes, weights, delta))
-    if isinstance(cell, SimpleCell):
-        return {"hidden": before}
-    W = weights.W.reshape(cell.gates, size, size)
-    if isinstance(cell, LSTMCell):
-        carry = before.copy()
-        carry[:, :size] = 0
-        hidden = {"output": delta[0] @ W[0], "input": delta[1] @ W[1], "forget": delta[2] @ W[2]}
-        hidden["candidate"] = delta[3] @ W[3]
-        zeros = np.zeros((len(d_state), size))
-        return {"carry": carry} | {name: np.concatenate([part, zeros], axis=1) for name, part in hidden.items()}
-    carry = d_state * kept[1]
-    if isinstance(cell, GRUCell):
-        _, reset, update, recurrent = delta
-        return {"carry": carry, "reset": reset @ W[0], "update": update @ W[1], "candidate": recurrent @ W[2]}
-    reset, update, candidate = delta
-    through_candidate = (candidate @ W[2]) * kept[0]
-    return {"carry": carry, "reset": reset @ W[0], "update": update @ W[1], "candidate": through_candidate}
+    slopes = layer.slopes[:, positions, sequence]
+    paths = layer.cell.paths(split_gates(d_state, layer.hidden_size), slopes, layer.weights)
+    return {name: merge_gates(blocks) for name, blocks in paths.items()}
 
 
 @dataclass(frozen=True, eq=False)
 class Blame:
     """Where the gradient of one loss E_t gains and loses length on its way back: n = t steps, from t-1 down to 0.
 
-    quantity   "delta": ||delta_{t,k}||, simple cells; "state": ||dE_t/d state_k|| of the joint state, gated cells
+    quantity   "delta": ||delta_{t,k}||, plain cells; "state": ||dE_t/d state_k|| of the joint state, gated cells
     positions  (n,) t-1, ..., 0: where each step arrives
     log_norms  (n + 1,) ln of the length at t, t-1, ..., 0
     parts      {name: (n,)} changes of the logarithm; for every step they add up to the difference of its two log_norms
     shares     {path: (n,)} gated cells: <path's vector, sum> / ||sum||^2, which add up to 1; negative: the path works
-               against the others. Empty for simple cells
+               against the others. Empty for plain cells
     """
 
     quantity: str
@@ -69,22 +50,26 @@ class Blame:
 def blame(flow: GradientFlow, t: int, sequence: int = 0) -> Blame:
     """Split each backward step of the loss at position t (0-based), exactly. All layers jointly.
 
-    Simple cells: ln||delta_k|| - ln||delta_{k+1}|| is the sum of
+    Plain cells: ln||delta_k|| - ln||delta_{k+1}|| is the sum of
         "W"      ln(||delta_{k+1} W|| / ||delta_{k+1}||)              the gain by the recurrent weights
         "above"  ln(||dE/ds_k|| / ||delta_{k+1} W||)                  what comes down from upper layers (if there are)
         "phi'"   ln(||dE/ds_k * phi'(a_k)|| / ||dE/ds_k||)            the damping by the slope
     Gated cells: the joint state's dE/ds_{k-1} = carry + hidden is split in that order,
         "carry"  ln(||carry|| / ||dE/ds_k||)                          what the carry path alone would leave
-        "hidden" ln(||carry + hidden|| / ||carry||)                   what the path through W adds or cancels
+        "hidden" ln(||carry + hidden|| / ||carry||)                   what the path through W adds or cancels, if there
+                                                                      is a W
         "above"  as before
     and `shares` says which gate's path the result lies along. Where a length is 0 its logarithm is -inf and the parts
     from there on are nan.
     """
     layers = flow.trace.layers
     lags = range(t + 1)
-    states = [np.stack([flow.rounds[j].d_state[d][t - j, sequence] for j in lags]) for d in range(len(layers))]
-    if isinstance(layers[0].cell, SimpleCell):
-        deltas = [np.stack([flow.rounds[j].local[d][0, t - j, sequence] for j in lags]) for d in range(len(layers))]
+    steps = flow.lag_steps
+    states = [np.stack([steps[j].d_states[d][t - j, sequence] for j in lags]) for d in range(len(layers))]
+    if not layers[0].cell.gated:
+        deltas = [
+            np.stack([steps[j].d_preactivations[d][0, t - j, sequence] for j in lags]) for d in range(len(layers))
+        ]
         through_W = [delta[:-1] @ layer.weights.W for delta, layer in zip(deltas, layers, strict=True)]
         length = _log_length(deltas)
         arriving, complete = _log_length(through_W), _log_length(states)[1:]
@@ -105,6 +90,8 @@ def blame(flow: GradientFlow, t: int, sequence: int = 0) -> Blame:
         direction = total / scale
         shares = {name: np.einsum("ns,ns->n", part / scale, direction) for name, part in vectors.items()}
         quantity = "state"
+        if not layers[0].cell.recurrent_gates:
+            del parts["hidden"]
     if len(layers) == 1:
         del parts["above"]
     return Blame(quantity, np.arange(t - 1, -1, -1), length, parts, shares)
@@ -118,11 +105,11 @@ def _log_length(parts: list[Array]) -> Array:
 class TwoPaths:
     """The gradient along the carry path and by every other way, for one layer and sequence.
 
-    total, carry, rest  (T, T), row t the loss, column k: ||dE_t/dc_k|| (LSTM; dE_t/dh_k for GRU) in all, by the carry
+    total, carry, rest  (T, T), row t the loss, column k: ||dE_t/dc_k|| (LSTM; dE_t/dh_k for GRUs) in all, by the carry
                         alone, and by everything else (which adds to the carry as a vector, not as a length); NaN above
                         the diagonal
     lag_total, lag_carry, lag_rest  (T,) medians over the losses of each divided by its ||dE_t/dc_t||
-    gates               {name: (T, H)} values of the gates, 0 to 1; the candidate -1 to 1
+    gates               {name: (T, H)} values of the gates, 0 to 1; of the candidate -1 to 1 (minGRU: any)
     gate_means          {name: (T,)}
     """
 
@@ -140,31 +127,27 @@ class TwoPaths:
 def two_paths(flow: GradientFlow, layer: int = -1, sequence: int = 0) -> TwoPaths:
     """LSTM: dE_t/dc_k (c's own part and what it does through h_k = o tanh(c_k)) is f_{k+1} ... f_t dE_t/dc_t, the
     constant error carousel of Hochreiter & Schmidhuber (1997), plus all that went through h and W at least once. GRU:
-    the same for h with the update gates z. For a lower layer the rest also holds what upper layers hand down.
+    the same for h with the update gates z (minGRU: with 1 - z). For a lower layer the rest also holds what upper layers
+    hand down.
 
-    Raises ValueError for the simple cells, which have one path only.
+    Raises ValueError for the plain cells, which have one path only.
     """
     of_layer = flow.trace.layers[layer]
-    cell, size, steps = of_layer.cell, of_layer.hidden_size, len(flow.rounds)
-    if isinstance(cell, SimpleCell):
-        raise ValueError("a simple cell has no carry path: all of its gradient goes through W")
-    kept, slopes = of_layer.kept[:, :, sequence], of_layer.slopes[:, :, sequence]
-    gates = dict(zip(GATE_NAMES[cell.name], kept, strict=False))
-    lstm = isinstance(cell, LSTMCell)
-    keep = gates["forget" if lstm else "update"]
+    cell, size, steps = of_layer.cell, of_layer.hidden_size, len(flow.lag_steps)
+    if not cell.gated:
+        raise ValueError("a plain cell has no carry path: all of its gradient goes through W")
+    slopes = of_layer.slopes[:, :, sequence]
+    gates, keep = cell.gate_values(of_layer.cache[:, :, sequence]), cell.carry_factor(slopes)
     total, carry, rest = (np.full((steps, steps), np.nan) for _ in range(3))
     carried = np.empty((0, size))
-    for item in flow.rounds:
-        d_state, here = item.d_state[layer][:, sequence], steps - item.lag
-        gradient = d_state
-        if lstm:
-            h_by_c = slopes[4, :here]
-            gradient = d_state[:, size:] + d_state[:, :size] * h_by_c
-        carried = gradient if item.lag == 0 else (carried * keep[: here + 1])[1:]
-        t = np.arange(item.lag, steps)
-        alive = flow.live[t, sequence]
+    for step in flow.lag_steps:
+        here = steps - step.lag
+        gradient = cell.carry_gradient(step.d_blocks[layer][:, :, sequence], slopes[:, :here])
+        carried = gradient if step.lag == 0 else (carried * keep[: here + 1])[1:]
+        t = np.arange(step.lag, steps)
+        reached = flow.mask[t, sequence]
         for matrix, vectors in ((total, gradient), (carry, carried), (rest, gradient - carried)):
-            matrix[t, t - item.lag] = np.where(alive, vector_norm(vectors), np.nan)
+            matrix[t, t - step.lag] = np.where(reached, vector_norm(vectors), np.nan)
     own = np.diagonal(total)
     lag_total, lag_carry, lag_rest = (median_by_lag(relative_decay(matrix, own)) for matrix in (total, carry, rest))
     means = {name: values.mean(axis=1) for name, values in gates.items()}

@@ -15,9 +15,9 @@ import numpy as np
 
 from rnn_core.arrays import Array
 from rnn_core.diagnostics.flow import in_double
-from rnn_core.diagnostics.jacobian import GATE_NAMES, Recurrence
+from rnn_core.diagnostics.jacobian import Recurrence
 from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
-from rnn_core.nn.language_model import LanguageModel, State, Trace, layer_suffix
+from rnn_core.nn.language_model import LanguageModel, State, Trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class BlockSpectrum:
     """eigenvalues (H,) complex, largest |.| first; radius = |largest|; norm = ||.||_2, for one (H, H) block of W."""
 
     layer: int  # from 0 at the bottom
-    gate: str  # "" for the simple cells
+    gate: str  # "" for the plain cells
     eigenvalues: Array
     radius: float
     norm: float
@@ -33,14 +33,14 @@ class BlockSpectrum:
 
 @arithmetic()
 def recurrent_spectrum(model: LanguageModel, layer: int | None = None) -> list[BlockSpectrum]:
-    """Of every gate's block of W, of one layer or (None) of all. Only for the simple cells is this the spectrum of a
-    linearised step.
+    """Of every gate's block of W, of one layer or (None) of all. Only for the plain cells is this the spectrum of a
+    linearised step. A cell without W (minGRU) has no blocks.
     """
     H = model.config.hidden_size
     result = []
     for depth in range(model.config.layers) if layer is None else [layer]:
-        W = model.params["W" + layer_suffix(depth)].astype(np.float64)
-        for index, gate in enumerate(GATE_NAMES.get(model.config.cell, ("",))):
+        W = model.recurrent_matrix(depth).astype(np.float64)
+        for index, gate in enumerate(model.cell.recurrent_gates):
             block = W[index * H : (index + 1) * H]
             eigenvalues = np.linalg.eigvals(block).astype(np.complex128)
             eigenvalues = eigenvalues[np.argsort(-np.abs(eigenvalues), kind="stable")]

@@ -8,12 +8,13 @@ PyTorch's module for a model with an embedding is
 and without one (`embedding_size=None`) the same with one-hot vectors fed to `rnn`, whose input size is then N.
 
 Differences that are converted here: matrices act on column vectors there (U is transposed); gates are ordered i, f, g,
-o there and o, i, f, g here (LSTM); PyTorch has two biases where one suffices, and uses only their sum (but for GRU's
-b_n).
+o there and o, i, f, g here (LSTM; each cell tells its own order); PyTorch has two biases where one suffices, and uses
+only their sum (but for GRU's b_n).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,28 +22,29 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig
 from rnn_core.errors import CheckpointError, SettingsError
+from rnn_core.nn.cells import Cell, make_cell
 from rnn_core.nn.language_model import LanguageModel, layer_suffix, parameter_shapes
 
-# Row blocks of PyTorch's matrices, as positions among ours.
-_TORCH_GATES = {"lstm": (1, 2, 3, 0)}
-_OUR_GATES = {"lstm": (3, 0, 1, 2)}
+
+def _layout(config: ModelConfig) -> tuple[Cell, list[int]]:
+    """The cell, and PyTorch's gates as places among ours. SettingsError for a cell that PyTorch does not have."""
+    cell = make_cell(config.cell, config.gru_reset)
+    if cell.torch is None:
+        raise SettingsError(cell.no_torch)
+    return cell, [cell.gates.index(gate) for gate in cell.torch.gates]
 
 
-def _reordered(matrix: Array, order: tuple[int, ...] | None) -> Array:
+def _reordered(matrix: Array, order: Sequence[int]) -> Array:
     """Blocks of equal height along axis 0, in another order."""
-    if order is None:
-        return matrix
     blocks = np.split(matrix, len(order))
     return np.concatenate([blocks[k] for k in order])
 
 
-def _check_expressible(config: ModelConfig) -> None:
-    if config.cell == "sigmoid":
-        raise SettingsError("PyTorch's RNN has tanh and ReLU only; a sigmoid network cannot be exported to it.")
-    if config.cell == "gru" and config.gru_reset == "before":
-        raise SettingsError(
-            "PyTorch's GRU resets after the matrix product; a network with the original form cannot be exported to it."
-        )
+def _biased(cell: Cell, order: Sequence[int], hidden_size: int) -> slice:
+    """The rows of PyTorch's `bias_hh` that are our b_n."""
+    assert cell.biased_gate is not None
+    place = order.index(cell.gates.index(cell.biased_gate))
+    return slice(place * hidden_size, (place + 1) * hidden_size)
 
 
 def to_torch_state_dict(
@@ -54,8 +56,7 @@ def to_torch_state_dict(
     both get the gradient of the sum, as autograd gives it. Raises SettingsError for a network that PyTorch does not
     have.
     """
-    _check_expressible(config)
-    order = _TORCH_GATES.get(config.cell)
+    cell, order = _layout(config)
     state: dict[str, Array] = {}
     if "E" in params_or_grads:
         state["embedding.weight"] = params_or_grads["E"].copy()
@@ -66,8 +67,8 @@ def to_torch_state_dict(
         if config.bias:
             b = _reordered(params_or_grads["b" + suffix], order).copy()
             recurrent = b.copy() if gradients else np.zeros_like(b)
-            if config.cell == "gru":
-                recurrent[2 * config.hidden_size :] = params_or_grads["b_n" + suffix]
+            if cell.biased_gate is not None:
+                recurrent[_biased(cell, order, config.hidden_size)] = params_or_grads["b_n" + suffix]
             state[f"rnn.bias_ih_l{depth}"], state[f"rnn.bias_hh_l{depth}"] = b, recurrent
     state["decoder.weight"] = params_or_grads["E" if config.tied else "V"].copy()
     if config.bias:
@@ -80,7 +81,7 @@ def from_torch_state_dict(config: ModelConfig, state: dict[str, Array]) -> dict[
 
     Raises SettingsError where a name is missing or unknown, or a shape does not fit.
     """
-    _check_expressible(config)
+    cell, order = _layout(config)
     template = {name: np.empty(shape, np.bool_) for name, shape in parameter_shapes(config).items()}
     expected = {name: value.shape for name, value in to_torch_state_dict(config, template).items()}
     given = {name: np.asarray(value) for name, value in state.items()}
@@ -93,23 +94,23 @@ def from_torch_state_dict(config: ModelConfig, state: dict[str, Array]) -> dict[
             raise SettingsError(f"the PyTorch weights have {name!r}, which this config has no place for.")
         if given[name].shape != expected[name]:
             raise SettingsError(f"{name!r} has shape {given[name].shape}; this config needs {expected[name]}.")
-    order = _OUR_GATES.get(config.cell)
+    ours = [order.index(place) for place in range(len(order))]
     params: dict[str, Array] = {}
     if config.embedding_size is not None:
         params["E"] = given["embedding.weight"].copy()
     for depth in range(config.layers):
         suffix = layer_suffix(depth)
-        params["U" + suffix] = _reordered(given[f"rnn.weight_ih_l{depth}"], order).T.copy()
-        params["W" + suffix] = _reordered(given[f"rnn.weight_hh_l{depth}"], order).copy()
+        params["U" + suffix] = _reordered(given[f"rnn.weight_ih_l{depth}"], ours).T.copy()
+        params["W" + suffix] = _reordered(given[f"rnn.weight_hh_l{depth}"], ours).copy()
         if config.bias:
             of_input, of_state = given[f"rnn.bias_ih_l{depth}"], given[f"rnn.bias_hh_l{depth}"]
-            if config.cell == "gru":
-                # The candidate's two biases do different things: one is scaled by the reset gate, the other is not.
-                split = 2 * config.hidden_size
-                params["b" + suffix] = np.concatenate([of_input[:split] + of_state[:split], of_input[split:]])
-                params["b_n" + suffix] = of_state[split:].copy()
-            else:
-                params["b" + suffix] = _reordered(of_input + of_state, order)
+            both = of_input + of_state
+            if cell.biased_gate is not None:
+                # Its two biases do different things: one is scaled by the reset gate, the other is not.
+                biased = _biased(cell, order, config.hidden_size)
+                both[biased] = of_input[biased]
+                params["b_n" + suffix] = of_state[biased].copy()
+            params["b" + suffix] = _reordered(both, ours)
     if not config.tied:
         params["V"] = given["decoder.weight"].copy()
     elif not np.array_equal(given["decoder.weight"], params["E"]):

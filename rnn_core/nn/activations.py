@@ -32,6 +32,18 @@ def relu(pre: Array, out: Array | None = None) -> Array:
     return np.multiply(pre, np.real(pre) > 0, out=out)
 
 
+def gate_activations(pre: Array, sigmoids: int) -> None:
+    """pre (K, ..., H), in place: the first blocks, `sigmoids` of them, go through a sigmoid, the others through tanh.
+
+    With the argument halved, sigmoid(a) = (1 + tanh(a / 2)) / 2 shares one call of tanh with the candidates.
+    """
+    gates = pre[:sigmoids]
+    gates *= 0.5
+    np.tanh(pre, out=pre)
+    gates += 1
+    gates *= 0.5
+
+
 def tanh_slope(value: Array, out: Array, times: Array) -> None:
     """out = (1 - value^2) times: the slope of tanh where it has this value, times another factor."""
     np.multiply(value, value, out=out)

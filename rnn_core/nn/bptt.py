@@ -2,16 +2,19 @@
 
 A cell is a step and the reverse of that step; everything here only decides in which order the steps are taken.
 
-| walk        | order                                                              | cost               |
-|-------------|--------------------------------------------------------------------|--------------------|
-| `forward`   | t = 1 .. T on (B, H) slices                                        | T steps            |
-| `full`      | t = T .. 1, dE_t/ds_t joining on the way (Werbos 1990)             | T reverse steps    |
-| `windowed`  | every loss walks back at once, at most K steps (the tutorial's truncation) | K + 1 rounds |
-| `itemised`  | the same rounds to the end, each loss kept apart                   | T rounds           |
+| walk             | order                                                              | cost               |
+|------------------|--------------------------------------------------------------------|--------------------|
+| `forward`        | t = 1 .. T on (B, H) slices                                        | T steps            |
+| `bptt`           | t = T .. 1, dE_t/ds_t joining on the way (Werbos 1990)             | T reverse steps    |
+| `truncated_bptt` | every loss walks back at once, at most K steps (the tutorial's truncation) | K + 1 lag steps |
+| `per_loss_bptt`  | the same to the end, each loss kept apart                          | T lag steps        |
 
-In round j all T - j losses E_t that reach back that far stand at position t - j, and one `step_back` on a (T - j, B, H)
-block takes them all one step further. Parameter gradients are linear in the deltas, so training adds up the deltas that
-belong to one position and multiplies once; the diagnostics look at them one by one. They are the same numbers.
+In lag step j all T - j losses E_t that reach back that far stand at position t - j, and one `step_back` on a
+(T - j, B, H) block takes them all one step further. Parameter gradients are linear in the deltas, so training adds up
+the deltas that belong to one position and multiplies once; the diagnostics look at them one by one. They are the same
+numbers.
+
+Nothing here knows of words: a walk needs cells, weights, input projections and dE_t/dh_t.
 """
 
 from __future__ import annotations
@@ -36,17 +39,17 @@ WORTH_SHARING_A_STEP = 4_500_000
 class LayerTrace:
     """What one layer did over T steps: the record that every walk back reads.
 
-    kept (kept_blocks, T, B, H), blocks (state_blocks, T+1, B, H) with the initial state first. `from_below` is the
-    matrix U (H, G*H) through which a deeper layer hears the one below it, `mask_below` the dropout mask on that way
-    (both None for the first layer, whose input side belongs to the model).
+    cache (cache_blocks, T, B, H), blocks (state_blocks, T+1, B, H) with the initial state first. `input_weights` is the
+    matrix U (H, G*H) through which a deeper layer reads the one below it, `input_mask` the dropout mask on that way
+    (both None for the first layer, whose input belongs to the network).
     """
 
     cell: Cell
     weights: Weights
-    kept: Array
+    cache: Array
     blocks: Array
-    from_below: Array | None = None
-    mask_below: Array | None = None
+    input_weights: Array | None = None
+    input_mask: Array | None = None
 
     @property
     def hidden_size(self) -> int:
@@ -64,70 +67,70 @@ class LayerTrace:
 
     @cached_property
     def slopes(self) -> Array:
-        """Local partial derivatives of every step, (·, T, B, H): see the cell."""
+        """Partial derivatives of every step, (slope_blocks, T, B, H): see the cell."""
         return self.slopes_at(ALL)
 
     def slopes_at(self, positions: slice, sequences: slice = ALL) -> Array:
         """The same for some steps and sequences."""
-        kept, weights = self.kept[:, positions, sequences], self.weights.of_sequences(sequences)
+        cache, weights = self.cache[:, positions, sequences], self.weights.of_sequences(sequences)
         before, after = self.blocks[:, :-1][:, positions, sequences], self.blocks[:, 1:][:, positions, sequences]
-        slopes = np.empty((self.cell.slope_blocks, *kept.shape[1:]), kept.dtype)
-        self.cell.slopes(kept, before, after, weights, slopes)
+        slopes = np.empty((self.cell.slope_blocks, *cache.shape[1:]), cache.dtype)
+        self.cell.slopes(cache, before, after, weights, slopes)
         return slopes
 
-    def weight_gradients(self, local: Array, positions: slice = ALL) -> dict[str, Array]:
-        """Gradients of W, b (and b_n) from `local` deltas (·, P, B, H) that belong to these positions."""
+    def weight_gradients(self, d_preactivation: Array, positions: slice = ALL) -> dict[str, Array]:
+        """Gradients of W, b and b_n, as far as the cell has them, from the deltas (·, P, B, H) of these positions."""
         before = self.blocks[:, :-1][:, positions]
-        return self.cell.weight_gradients(local, self.kept[:, positions], before, self.weights)
+        return self.cell.weight_gradients(d_preactivation, self.cache[:, positions], before, self.weights)
 
-    def gradient_below(self, local: Array, positions: slice = ALL) -> Array:
-        """Gradient with respect to the hidden state of the layer below at these positions."""
-        assert self.from_below is not None
-        d_drive = self.cell.drive_part(local)
-        by_gate = split_gates(self.from_below, self.hidden_size).swapaxes(1, 2)
-        d_input = matmul(d_drive.reshape(len(d_drive), -1, self.hidden_size), by_gate).sum(axis=0)
-        d_input = d_input.reshape(*d_drive.shape[1:-1], -1)
-        if self.mask_below is None:
+    def input_gradient(self, d_preactivation: Array, positions: slice = ALL) -> Array:
+        """Gradient (P, B, H) with respect to the hidden state of the layer below at these positions."""
+        assert self.input_weights is not None
+        deltas = self.cell.input_part(d_preactivation)
+        by_gate = split_gates(self.input_weights, self.hidden_size).swapaxes(1, 2)
+        d_input = matmul(deltas.reshape(len(deltas), -1, self.hidden_size), by_gate).sum(axis=0)
+        d_input = d_input.reshape(*deltas.shape[1:-1], -1)
+        if self.input_mask is None:
             return d_input
-        mask = self.mask_below
+        mask = self.input_mask
         return d_input * (mask if mask.shape[0] == 1 else mask[positions])
 
 
-def forward(cell: Cell, weights: Weights, kept: Array, initial: Array) -> Array:
-    """kept (·, T, B, H) holding the drive, initial (B, S) -> states (state_blocks, T+1, B, H). Fills `kept` on the
-    way.
+def forward(cell: Cell, weights: Weights, cache: Array, initial: Array) -> Array:
+    """cache (·, T, B, H) holding the input projection, initial (B, S) -> states (state_blocks, T+1, B, H). Fills
+    `cache` on the way.
     """
-    _, steps, batch, size = kept.shape
-    states = np.empty((cell.state_blocks, steps + 1, batch, size), kept.dtype)
+    _, steps, batch, size = cache.shape
+    states = np.empty((cell.state_blocks, steps + 1, batch, size), cache.dtype)
     states[:, 0] = split_gates(initial, size)
     for t in range(steps):
-        cell.step(kept[:, t], states[:, t], weights, states[:, t + 1])
+        cell.step(cache[:, t], states[:, t], weights, states[:, t + 1])
     return states
 
 
-def full(stack: list[LayerTrace], d_hidden: Array, d_states: list[Array] | None = None) -> list[Array]:
-    """Full BPTT. d_hidden (T, B, H) = dE_t/dh_t of the top layer, each loss's own part -> local (·, T, B, H) for every
-    layer.
+def bptt(stack: list[LayerTrace], d_hidden: Array, d_states: list[Array] | None = None) -> list[Array]:
+    """Full BPTT. d_hidden (T, B, H) = dE_t/dh_t of the top layer, each loss's own part -> d_preactivation (·, T, B, H)
+    for every layer.
 
-    The total over all losses: local[:, t] holds sum over t' >= t of dE_t'/da_t. Where `d_states` is given, one
-    (T, B, S) array per layer, it is filled with dE/ds_t, which the regulariser Omega needs.
+    The total over all losses: d_preactivation[:, t] holds sum over t' >= t of dE_t'/da_t. Where `d_states` is given,
+    one (T, B, S) array per layer, it is filled with dE/ds_t, which the regulariser Omega needs.
     """
-    locals_: list[Array] = []
+    found: list[Array] = []
     for depth in range(len(stack) - 1, -1, -1):
         layer = stack[depth]
-        local = np.empty((layer.cell.local_blocks, *layer.kept.shape[1:]), layer.kept.dtype)
-        _walk_back(layer, d_hidden, local, None if d_states is None else d_states[depth])
-        locals_.insert(0, local)
-        if layer.from_below is not None:
-            d_hidden = layer.gradient_below(local)
-    return locals_
+        d_preactivation = np.empty((layer.cell.d_preactivation_blocks, *layer.cache.shape[1:]), layer.cache.dtype)
+        _walk_back(layer, d_hidden, d_preactivation, None if d_states is None else d_states[depth])
+        found.insert(0, d_preactivation)
+        if layer.input_weights is not None:
+            d_hidden = layer.input_gradient(d_preactivation)
+    return found
 
 
-def _walk_back(layer: LayerTrace, d_hidden: Array, local: Array, d_states: Array | None) -> None:
-    """One layer's part of `full`: fills local (·, T, B, H), and d_states (T, B, S) where it is wanted."""
-    _, steps, batch, size = layer.kept.shape
-    # The slopes of a few steps at a time: they are still in the cache when the walk comes to them.
-    stretch = max(1, CACHED_NUMBERS // (batch * size * layer.cell.slope_blocks))
+def _walk_back(layer: LayerTrace, d_hidden: Array, d_preactivation: Array, d_states: Array | None) -> None:
+    """One layer's part of `bptt`: fills d_preactivation (·, T, B, H), and d_states (T, B, S) where it is wanted."""
+    _, steps, batch, size = layer.cache.shape
+    # The slopes of a few steps at a time: they are still in the processor's cache when the walk comes to them.
+    stretch = max(1, CACHED_NUMBERS // max(1, batch * size * layer.cell.slope_blocks))
     worth_it = 2 * batch * layer.weights.W.size >= WORTH_SHARING_A_STEP
     threads = min(thread_count(), batch) if worth_it else 1
 
@@ -142,67 +145,68 @@ def _walk_back(layer: LayerTrace, d_hidden: Array, local: Array, d_states: Array
                 d_state[0] += d_hidden[t, own]
                 if d_states is not None:
                     d_states[t, own] = merge_gates(d_state)
-                d_state = layer.cell.step_back(d_state, slopes[:, t - start], weights, local[:, t, own])
+                d_state = layer.cell.step_back(d_state, slopes[:, t - start], weights, d_preactivation[:, t, own])
 
     run_parallel(walk, threads)
 
 
 @dataclass(eq=False)
-class Round:
-    """Round j of the walk in which all losses go back together; for every layer, positions k = 0 .. T-1-j, loss t = k +
+class LagStep:
+    """Step j of the walk in which all losses go back together; for every layer, positions k = 0 .. T-1-j, loss t = k +
     j.
 
-    local[l] (·, T-j, B, H): gradient of E_{k+j} with respect to the pre-activations at k; d_blocks[l] (state_blocks,
-    T-j, B, H): to the state.
+    d_preactivations[l] (·, T-j, B, H): gradient of E_{k+j} with respect to the pre-activations at k; d_blocks[l]
+    (state_blocks, T-j, B, H): to the state.
     """
 
     lag: int
-    local: list[Array]
+    d_preactivations: list[Array]
     d_blocks: list[Array]
 
     @cached_property
-    def d_state(self) -> list[Array]:
-        """(T-j, B, S) for every layer: the same with the state as one vector."""
+    def d_states(self) -> list[Array]:
+        """(T-j, B, S) for every layer: the same as `d_blocks` with the state as one vector."""
         return [merge_gates(blocks) for blocks in self.d_blocks]
 
 
-def rounds(stack: list[LayerTrace], d_hidden: Array, last: int | None = None) -> Iterator[Round]:
-    """Walk all losses back at once, lag 0 to `last` (default T - 1). d_hidden (T, B, H) as in `full`."""
+def lag_steps(stack: list[LayerTrace], d_hidden: Array, last: int | None = None) -> Iterator[LagStep]:
+    """Walk all losses back at once, lag 0 to `last` (default T - 1). d_hidden (T, B, H) as in `bptt`."""
     steps = len(d_hidden)
     last = steps - 1 if last is None else min(last, steps - 1)
-    d_states = [np.zeros_like(layer.blocks[:, 1:]) for layer in stack]
-    d_states[-1][0] += d_hidden
+    d_blocks = [np.zeros_like(layer.blocks[:, 1:]) for layer in stack]
+    d_blocks[-1][0] += d_hidden
     for lag in range(last + 1):
         here = slice(0, steps - lag)
-        locals_: list[Array] = [np.empty(0)] * len(stack)
+        d_preactivations: list[Array] = [np.empty(0)] * len(stack)
         before: list[Array] = [np.empty(0)] * len(stack)
         for depth in range(len(stack) - 1, -1, -1):
-            layer, d_state = stack[depth], d_states[depth]
-            local = np.empty((layer.cell.local_blocks, *d_state.shape[1:]), d_state.dtype)
-            before[depth] = layer.cell.step_back(d_state, layer.slopes[:, here], layer.weights, local)
-            locals_[depth] = local
+            layer, d_state = stack[depth], d_blocks[depth]
+            d_preactivation = np.empty((layer.cell.d_preactivation_blocks, *d_state.shape[1:]), d_state.dtype)
+            before[depth] = layer.cell.step_back(d_state, layer.slopes[:, here], layer.weights, d_preactivation)
+            d_preactivations[depth] = d_preactivation
             if depth:
-                # The layer below hears of the same loss at the same moment, within the same round.
-                d_states[depth - 1][0] += layer.gradient_below(local, here)
-        yield Round(lag, locals_, d_states)
+                # The layer below hears of the same loss at the same moment, within the same lag step.
+                d_blocks[depth - 1][0] += layer.input_gradient(d_preactivation, here)
+        yield LagStep(lag, d_preactivations, d_blocks)
         # Position k hands its gradient to position k - 1; the first position has nobody before it.
-        d_states = [gradient[:, 1:] for gradient in before]
+        d_blocks = [gradient[:, 1:] for gradient in before]
 
 
-def windowed(stack: list[LayerTrace], d_hidden: Array, window: int) -> list[Array]:
+def truncated_bptt(stack: list[LayerTrace], d_hidden: Array, window: int) -> list[Array]:
     """Truncated BPTT, K = `window` steps per loss: each E_t reaches back at most K steps, K + 1 terms (the tutorial's
-    `bptt_truncate`). Returns local (·, T, B, H) for every layer, summed over the losses that reach each position.
+    `bptt_truncate`). Returns d_preactivation (·, T, B, H) for every layer, summed over the losses that reach each
+    position.
     """
     totals: list[Array] = []
-    for item in rounds(stack, d_hidden, window):
-        if item.lag == 0:
-            totals = item.local
+    for step in lag_steps(stack, d_hidden, window):
+        if step.lag == 0:
+            totals = step.d_preactivations
             continue
-        for total, local in zip(totals, item.local, strict=True):
-            total[:, : local.shape[1]] += local
+        for total, d_preactivation in zip(totals, step.d_preactivations, strict=True):
+            total[:, : d_preactivation.shape[1]] += d_preactivation
     return totals
 
 
-def itemised(stack: list[LayerTrace], d_hidden: Array) -> list[Round]:
-    """Every delta_{t,k} of every layer, kept apart: T rounds of at most T positions. Memory T^2 B local_blocks H."""
-    return list(rounds(stack, d_hidden))
+def per_loss_bptt(stack: list[LayerTrace], d_hidden: Array) -> list[LagStep]:
+    """Every delta_{t,k} of every layer, kept apart: T lag steps of at most T positions. Memory T^2 B (blocks) H."""
+    return list(lag_steps(stack, d_hidden))

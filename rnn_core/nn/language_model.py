@@ -34,19 +34,14 @@ from rnn_core.parallel.threads import matmul, one_blas_thread
 def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Name and shape of every parameter, in the order in which they are initialised."""
     cell = make_cell(config.cell, config.gru_reset)
-    N, H, G = config.vocabulary_size, config.hidden_size, cell.gates
+    N, H = config.vocabulary_size, config.hidden_size
     shapes: dict[str, tuple[int, ...]] = {}
     if config.embedding_size is not None:
         shapes["E"] = (N, config.embedding_size)
     for depth in range(config.layers):
-        suffix = layer_suffix(depth)
         inputs = H if depth else (N if config.embedding_size is None else config.embedding_size)
-        shapes["U" + suffix] = (inputs, G * H)
-        shapes["W" + suffix] = (G * H, H)
-        if config.bias:
-            shapes["b" + suffix] = (G * H,)
-            if config.cell == "gru" and config.gru_reset == "after":
-                shapes["b_n" + suffix] = (H,)
+        own = cell.parameter_shapes(inputs, H, config.bias)
+        shapes |= {name + layer_suffix(depth): shape for name, shape in own.items()}
     if not config.tied:
         shapes["V"] = (N, H)
     if config.bias:
@@ -59,6 +54,12 @@ def layer_suffix(depth: int) -> str:
     return "" if depth == 0 else str(depth + 1)
 
 
+def layer_of(name: str) -> tuple[str, int]:
+    """The reverse: "W2" -> ("W", 1), the parameter's kind and its layer from 0."""
+    kind = name.rstrip("0123456789")
+    return kind, int(name[len(kind) :] or 1) - 1
+
+
 def initial_parameters(config: ModelConfig, rng: np.random.Generator) -> dict[str, Array]:
     """Fresh float64 parameters. Matrices but W: uniform in +-1/sqrt(inputs); biases: 0, but for the gates that config
     names.
@@ -67,31 +68,18 @@ def initial_parameters(config: ModelConfig, rng: np.random.Generator) -> dict[st
     H = config.hidden_size
     params: dict[str, Array] = {}
     for name, shape in parameter_shapes(config).items():
-        kind = name.rstrip("0123456789")
+        kind, _ = layer_of(name)
         if kind == "W":
-            blocks = [recurrent_block(config.init, H, config.init_scale, rng) for _ in range(cell.gates)]
+            blocks = [recurrent_block(config.init, H, config.init_scale, rng) for _ in cell.recurrent_gates]
             params[name] = np.concatenate(blocks)
         elif kind in ("U", "V", "E"):
             # A word vector is read by one position at a time: what it is summed over is its own length.
             params[name] = uniform(shape, shape[0] if kind == "U" else shape[1], rng)
+        elif kind == "b":
+            params[name] = cell.initial_bias(H, config.forget_bias, config.chrono, rng)
         else:
             params[name] = np.zeros(shape)
-        if kind == "b":
-            _set_gate_biases(params[name], config, rng)
     return params
-
-
-def _set_gate_biases(b: Array, config: ModelConfig, rng: np.random.Generator) -> None:
-    H = config.hidden_size
-    if config.chrono is not None:
-        # Tallec & Ollivier 2018, section 3: b_f = log(Uniform(1, T_max - 1)), b_i = -b_f; GRU: the update gate keeps.
-        keep = np.log(rng.uniform(1, config.chrono - 1, H))
-        if config.cell == "lstm":
-            b[H : 2 * H], b[2 * H : 3 * H] = -keep, keep
-        else:
-            b[H : 2 * H] = keep
-    elif config.cell == "lstm":
-        b[2 * H : 3 * H] = config.forget_bias
 
 
 class Trace(NamedTuple):
@@ -106,6 +94,16 @@ class Trace(NamedTuple):
     def inputs(self) -> Array:
         """(T, B) ids."""
         return self.words.ids
+
+
+class Backward(NamedTuple):
+    """loss_nats: mean over the tokens; gradients of it; d_hidden (T, B, H): its derivative by the top layer's h_t, each
+    position's own part.
+    """
+
+    loss_nats: float
+    gradients: Gradients
+    d_hidden: Array
 
 
 State = list[Array]
@@ -144,7 +142,8 @@ class LanguageModel:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.params["W"].dtype
+        # Not that of U or E: a table that is only looked up may be narrower (`diagnostics.in_double`).
+        return self.output_matrix.dtype
 
     @property
     def parameter_count(self) -> int:
@@ -154,6 +153,11 @@ class LanguageModel:
     def output_matrix(self) -> Array:
         """V (N, H); the embedding where the two are tied."""
         return self.params["E" if self.config.tied else "V"]
+
+    def recurrent_matrix(self, depth: int) -> Array:
+        """W (gates * H, H) of a layer, from 0 at the bottom; without rows where no gate of the cell reads the state."""
+        W = self.params.get("W" + layer_suffix(depth))
+        return np.empty((0, self.config.hidden_size), self.dtype) if W is None else W
 
     def initial_state(self, batch: int) -> State:
         """Zeros, one (B, S) array per layer; S = H, or 2H = [h | c] for LSTM."""
@@ -177,36 +181,39 @@ class LanguageModel:
             U = self.params["U" + suffix]
             b = self.params.get("b" + suffix)
             mask = None
-            kept = np.empty((self.cell.kept_blocks, steps, batch, H), self.dtype)
-            drive = kept[: self.cell.gates].reshape(self.cell.gates, steps * batch, H)
+            gates = len(self.cell.gates)
+            cache = np.empty((self.cell.cache_blocks, steps, batch, H), self.dtype)
+            projection = cache[:gates].reshape(gates, steps * batch, H)
             if depth:
                 mask = self._dropout_mask(dropout_rng, steps, batch, H)
-                seen = _masked(layers[-1].hidden, mask)
-                matmul(seen.reshape(steps * batch, -1), split_gates(U, H), out=drive)
+                below = _masked(layers[-1].hidden, mask)
+                matmul(below.reshape(steps * batch, -1), split_gates(U, H), out=projection)
             elif config.embedding_size is None:
-                drive[...] = split_gates(U[inputs.reshape(-1)], H)
+                projection[...] = split_gates(U[inputs.reshape(-1)], H)
             else:
                 mask = self._dropout_mask(dropout_rng, steps, batch, config.embedding_size)
-                self._drive_of_word_vectors(words, mask, drive)
+                self._project_word_vectors(words, mask, projection)
             if b is not None:
-                drive += b.reshape(-1, 1, H)
+                projection += b.reshape(-1, 1, H)
             weights = Weights.of(
-                self.params["W" + suffix], self.params.get("b_n" + suffix), self._recurrent_mask(dropout_rng, batch)
+                self.recurrent_matrix(depth),
+                self.params.get("b_n" + suffix),
+                self._recurrent_mask(dropout_rng, batch),
             )
-            states = bptt.forward(self.cell, weights, kept, state[depth])
-            layers.append(LayerTrace(self.cell, weights, kept, states, U if depth else None, mask))
+            states = bptt.forward(self.cell, weights, cache, state[depth])
+            layers.append(LayerTrace(self.cell, weights, cache, states, U if depth else None, mask))
         top_mask = self._dropout_mask(dropout_rng, steps, batch, H)
         return Trace(words, layers, _masked(layers[-1].hidden, top_mask), top_mask)
 
-    def _drive_of_word_vectors(self, words: Occurrences, mask: Array | None, drive: Array) -> None:
-        """Fill drive (G, T*B, H) with E[w_t] U."""
+    def _project_word_vectors(self, words: Occurrences, mask: Array | None, projection: Array) -> None:
+        """Fill projection (G, T*B, H) with E[w_t] U."""
         E, U = self.params["E"], split_gates(self.params["U"], self.config.hidden_size)
         if mask is None:
             # A word that occurs often is multiplied once.
             # (mode="clip" lets NumPy write where it is told to; every place is in range.)
-            np.take(matmul(E[words.words], U), words.place, axis=1, out=drive, mode="clip")
+            np.take(matmul(E[words.words], U), words.place, axis=1, out=projection, mode="clip")
         else:
-            matmul(_masked_vectors(E, words, mask), U, out=drive)
+            matmul(_masked_vectors(E, words, mask), U, out=projection)
 
     def _dropout_mask(self, rng: np.random.Generator | None, steps: int, batch: int, width: int) -> Array | None:
         """(T, B, width), or (1, B, width) where it stays the same over time; kept units are scaled by 1 / (1 -
@@ -241,12 +248,12 @@ class LanguageModel:
     ) -> tuple[Array, State]:
         """E (T, B) in nats, 0 where the mask is 0, and the state after each sequence's last real token."""
         batch = _compact(inputs, targets, mask)
-        live = batch.live
-        losses = np.zeros(live.shape, self.dtype)
+        mask = batch.mask
+        losses = np.zeros(mask.shape, self.dtype)
         with _arithmetic():
             trace = self.forward(batch.inputs, state)
-            losses[live] = output.losses(
-                trace.hidden[live], batch.targets[live], self.output_matrix, self.params.get("c")
+            losses[mask] = output.losses(
+                trace.hidden[mask], batch.targets[mask], self.output_matrix, self.params.get("c")
             )
         return batch.restore(losses), last_states(trace, batch.lengths)
 
@@ -290,48 +297,47 @@ class LanguageModel:
             raise ValueError(f"truncate is a number of steps from 0 up, or None, not {truncate}")
         batch = _compact(inputs, targets, mask)
         with _arithmetic():
-            return self._training_gradients(batch, truncate, state, dropout_rng, omega)
+            trace = self.forward(batch.inputs, state, dropout_rng)
+            found = self.backward(trace, batch.targets, batch.mask, truncate, omega)
+            return found.loss_nats, found.gradients, last_states(trace, batch.lengths)
 
-    def _training_gradients(
-        self,
-        batch: _CompactBatch,
-        truncate: int | None,
-        state: State | None,
-        dropout_rng: np.random.Generator | None,
-        omega: float,
-    ) -> tuple[float, Gradients, State]:
-        trace = self.forward(batch.inputs, state, dropout_rng)
-        loss, d_hidden, gradients = self.output_gradients(trace, batch.targets, batch.live)
-        d_states = None
+    def backward(
+        self, trace: Trace, targets: Array, mask: Array, truncate: int | None = None, omega: float = 0.0
+    ) -> Backward:
+        """The way back of a `forward`: the mean loss of the positions in `mask` (T, B), and every gradient of it.
+
+        The other arguments as in `training_gradients`.
+        """
+        loss, d_hidden, gradients = self.output_gradients(trace, targets, mask)
         if omega:
             check(self.config, TrainingSettings(omega=omega, truncate=truncate))
-            d_states = [np.empty_like(layer.hidden) for layer in trace.layers]
+        d_states = [np.empty_like(layer.hidden) for layer in trace.layers] if omega else None
         if truncate is None:
-            locals_ = bptt.full(trace.layers, d_hidden, d_states)
+            deltas = bptt.bptt(trace.layers, d_hidden, d_states)
         else:
-            locals_ = bptt.windowed(trace.layers, d_hidden, truncate)
-        self.add_layer_gradients(gradients, trace, locals_)
+            deltas = bptt.truncated_bptt(trace.layers, d_hidden, truncate)
+        self.add_layer_gradients(gradients, trace, deltas)
         if d_states is not None:
             for depth, (layer, d_state) in enumerate(zip(trace.layers, d_states, strict=True)):
                 immediate = omega_gradient(d_state, layer.slopes[0], layer.weights.W)
                 name = "W" + layer_suffix(depth)
                 gradients[name] = to_dense(gradients[name]) + self.dtype.type(omega) * immediate
-        return loss, gradients, last_states(trace, batch.lengths)
+        return Backward(loss, gradients, d_hidden)
 
-    def output_gradients(self, trace: Trace, targets: Array, live: Array) -> tuple[float, Array, Gradients]:
-        """Mean loss over the `live` (T, B) positions; dE/dh (T, B, H) of the top layer; gradients of V (or E) and c."""
-        count = int(np.count_nonzero(live))
+    def output_gradients(self, trace: Trace, targets: Array, mask: Array) -> tuple[float, Array, Gradients]:
+        """Mean loss over the `mask` (T, B) positions; dE/dh (T, B, H) of the top layer; gradients of V (or E) and c."""
+        count = int(np.count_nonzero(mask))
         tokens = max(count, 1)  # of none the loss is 0
-        everything = count == live.size
-        rows = trace.hidden.reshape(-1, trace.hidden.shape[-1]) if everything else trace.hidden[live]
-        chosen = targets.reshape(-1) if everything else targets[live]
+        everything = count == mask.size
+        rows = trace.hidden.reshape(-1, trace.hidden.shape[-1]) if everything else trace.hidden[mask]
+        chosen = targets.reshape(-1) if everything else targets[mask]
         weights = np.full(count, 1 / tokens, self.dtype)
         result = output.losses_and_gradients(rows, chosen, weights, self.output_matrix, self.params.get("c"))
         if everything:
             d_hidden = result.d_hidden.reshape(trace.hidden.shape)
         else:
             d_hidden = np.zeros(trace.hidden.shape, self.dtype)
-            d_hidden[live] = result.d_hidden
+            d_hidden[mask] = result.d_hidden
         if trace.top_mask is not None:
             d_hidden *= trace.top_mask
         gradients: Gradients = {"E" if self.config.tied else "V": result.V}
@@ -339,34 +345,34 @@ class LanguageModel:
             gradients["c"] = result.c
         return float(result.loss_nats.sum() / tokens), d_hidden, gradients
 
-    def add_layer_gradients(self, gradients: Gradients, trace: Trace, locals_: list[Array]) -> None:
-        """Parameter gradients of all layers from their local deltas (·, T, B, H), added to `gradients`."""
-        for depth, (layer, local) in enumerate(zip(trace.layers, locals_, strict=True)):
+    def add_layer_gradients(self, gradients: Gradients, trace: Trace, deltas: list[Array]) -> None:
+        """Parameter gradients of all layers from their d_preactivation (·, T, B, H), added to `gradients`."""
+        for depth, (layer, d_preactivation) in enumerate(zip(trace.layers, deltas, strict=True)):
             suffix = layer_suffix(depth)
-            for name, gradient in layer.weight_gradients(local).items():
+            for name, gradient in layer.weight_gradients(d_preactivation).items():
                 if name + suffix in self.params:
                     gradients[name + suffix] = gradient
-            d_drive = self.cell.drive_part(local).reshape(self.cell.gates, -1, layer.hidden_size)
+            d_projection = self.cell.input_part(d_preactivation).reshape(len(self.cell.gates), -1, layer.hidden_size)
             U = self.params["U" + suffix]
             if depth:
-                seen = _masked(trace.layers[depth - 1].hidden, layer.mask_below)
-                gradients["U" + suffix] = merge_gates(matmul(seen.reshape(-1, seen.shape[-1]).T, d_drive))
+                below = _masked(trace.layers[depth - 1].hidden, layer.input_mask)
+                gradients["U" + suffix] = merge_gates(matmul(below.reshape(-1, below.shape[-1]).T, d_projection))
             elif self.config.embedding_size is None:
-                gradients["U"] = RowGradient.from_positions(trace.words, d_drive, U.shape)
+                gradients["U"] = RowGradient.from_positions(trace.words, d_projection, U.shape)
             else:
-                self._add_word_vector_gradients(gradients, trace.words, layer.mask_below, d_drive)
+                self._add_word_vector_gradients(gradients, trace.words, layer.input_mask, d_projection)
 
     def _add_word_vector_gradients(
-        self, gradients: Gradients, words: Occurrences, mask: Array | None, d_drive: Array
+        self, gradients: Gradients, words: Occurrences, mask: Array | None, d_projection: Array
     ) -> None:
-        """The reverse of `_drive_of_word_vectors`: gradients of U and E from d_drive (G, T*B, H)."""
+        """The reverse of `_project_word_vectors`: gradients of U and E from d_projection (G, T*B, H)."""
         E, U = self.params["E"], self.params["U"]
         if mask is None:
-            by_word = RowGradient.from_positions(words, d_drive, (len(E), U.shape[1]))
+            by_word = RowGradient.from_positions(words, d_projection, (len(E), U.shape[1]))
             gradients["U"] = matmul(E[by_word.rows].T, by_word.values)
             d_E = RowGradient(by_word.rows, matmul(by_word.values, U.T), E.shape)
         else:
-            d_rows = merge_gates(d_drive)
+            d_rows = merge_gates(d_projection)
             gradients["U"] = matmul(_masked_vectors(E, words, mask).T, d_rows)
             d_vectors = matmul(d_rows, U.T).reshape(*words.ids.shape, -1) * mask
             d_E = RowGradient.from_positions(words, d_vectors.reshape(1, words.ids.size, -1), E.shape)
@@ -411,7 +417,7 @@ class _CompactBatch(NamedTuple):
 
     inputs: Array
     targets: Array
-    live: Array
+    mask: Array
     lengths: Array
     order: Array | None
 
@@ -432,17 +438,17 @@ def _compact(inputs: Array, targets: Array, mask: Array | None) -> _CompactBatch
     if inputs.ndim != 2 or inputs.shape != targets.shape:
         raise ValueError(f"inputs and targets must be ids of one shape (T, B), not {inputs.shape} and {targets.shape}")
     if mask is None:
-        live = np.ones(inputs.shape, bool)
-        return _CompactBatch(inputs, targets, live, np.full(inputs.shape[1], len(inputs)), None)
-    live = np.asarray(mask).astype(bool)
-    if live.shape != inputs.shape:
-        raise ValueError(f"mask must have the shape of the inputs, {inputs.shape}, not {live.shape}")
-    lengths = live.sum(axis=0)
-    if np.array_equal(live, np.arange(len(live))[:, None] < lengths):
-        return _CompactBatch(inputs, targets, live, lengths, None)
-    order = np.argsort(~live, axis=0, kind="stable")
-    inputs, targets, live = (np.take_along_axis(array, order, axis=0) for array in (inputs, targets, live))
-    return _CompactBatch(inputs, targets, live, lengths, order)
+        mask = np.ones(inputs.shape, bool)
+        return _CompactBatch(inputs, targets, mask, np.full(inputs.shape[1], len(inputs)), None)
+    mask = np.asarray(mask).astype(bool)
+    if mask.shape != inputs.shape:
+        raise ValueError(f"mask must have the shape of the inputs, {inputs.shape}, not {mask.shape}")
+    lengths = mask.sum(axis=0)
+    if np.array_equal(mask, np.arange(len(mask))[:, None] < lengths):
+        return _CompactBatch(inputs, targets, mask, lengths, None)
+    order = np.argsort(~mask, axis=0, kind="stable")
+    inputs, targets, mask = (np.take_along_axis(array, order, axis=0) for array in (inputs, targets, mask))
+    return _CompactBatch(inputs, targets, mask, lengths, order)
 
 
 def dense(gradients: Gradients) -> dict[str, Array]:

@@ -20,7 +20,7 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig
 from rnn_core.nn.gradients import Gradients, add
-from rnn_core.nn.language_model import LanguageModel, State, layer_suffix, parameter_shapes
+from rnn_core.nn.language_model import LanguageModel, State, layer_of, parameter_shapes
 from rnn_core.parallel.shared_buffers import SharedBuffers
 from rnn_core.parallel.threads import thread_count
 from rnn_core.parallel.worker import Shard, ShardResult, Worker, WorkerLost
@@ -47,7 +47,7 @@ def processes_for(config: ModelConfig, steps: int, sequences: int) -> int:
 def _multiplications(config: ModelConfig) -> tuple[int, int]:
     """For one position: with the recurrent matrices, and with the output matrix."""
     shapes = parameter_shapes(config)
-    recurrent = sum(math.prod(shapes["W" + layer_suffix(depth)]) for depth in range(config.layers))
+    recurrent = sum(math.prod(shape) for name, shape in shapes.items() if layer_of(name)[0] == "W")
     return recurrent, config.vocabulary_size * config.hidden_size
 
 

@@ -26,6 +26,7 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.config import CELLS, ModelConfig
 from rnn_core.nn.activations import log_softmax
+from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.nn.language_model import LanguageModel, State, dense, last_states
 
 Method = Literal["complex", "central"]
@@ -74,11 +75,11 @@ def small_batch(
     if mask is None:
         return SmallBatch(inputs, targets, None)
     lengths = np.maximum(1, steps - 2 * np.arange(batch))
-    live = np.arange(steps)[:, None] < lengths
+    present = np.arange(steps)[:, None] < lengths
     if mask == "anywhere":
-        live = np.stack([rng.permutation(column) for column in live.T], axis=1)
-        live[0, 1:] = False  # so that padding stands in front, too
-    return SmallBatch(inputs, targets, live)
+        present = np.stack([rng.permutation(column) for column in present.T], axis=1)
+        present[0, 1:] = False  # so that padding stands in front, too
+    return SmallBatch(inputs, targets, present)
 
 
 def mean_loss(
@@ -92,7 +93,7 @@ def mean_loss(
     frozen: LanguageModel | None = None,
     dropout_rng: Callable[[], np.random.Generator] | None = None,
 ) -> Any:
-    """Mean of E_t = -log p_t[y_t] over the live tokens, in nats: a float, or complex where the parameters are.
+    """Mean of E_t = -log p_t[y_t] over the tokens that count, in nats: a float, or complex where the parameters are.
 
     With `truncate=K`, E_t depends on the parameters through the steps t - K .. t alone: the state before them is that
     of `frozen`, a model that keeps its parameters. `dropout_rng` makes the same generator anew for each pass.
@@ -100,12 +101,12 @@ def mean_loss(
     """
     if truncate is not None and (frozen is None or dropout_rng is not None):
         raise ValueError("a truncated loss needs `frozen`, and no dropout")
-    inputs, targets, live = _without_padding(inputs, targets, mask)
-    count = np.count_nonzero(live)
+    inputs, targets, present = _without_padding(inputs, targets, mask)
+    count = np.count_nonzero(present)
     state = (frozen or model).initial_state(inputs.shape[1]) if state is None else state
     if truncate is None:
         trace = model.forward(inputs, state, None if dropout_rng is None else dropout_rng())
-        return _cross_entropy(model, trace.hidden, targets)[live].sum() / count
+        return _cross_entropy(model, trace.hidden, targets)[present].sum() / count
     assert frozen is not None
     constants = [state]
     for t in range(len(inputs) - 1):
@@ -115,7 +116,7 @@ def mean_loss(
         start = max(0, t - truncate)
         # The states before the window are numbers, whatever the type of the model that goes on from them.
         hidden = model.forward(inputs[start : t + 1], constants[start]).hidden[-1]
-        total = total + _cross_entropy(model, hidden, targets[t])[live[t]].sum()
+        total = total + _cross_entropy(model, hidden, targets[t])[present[t]].sum()
     return total / count
 
 
@@ -124,11 +125,11 @@ def _without_padding(inputs: Array, targets: Array, mask: Array | None) -> tuple
     inputs, targets = np.asarray(inputs), np.asarray(targets)
     if mask is None:
         return inputs, targets, np.ones(inputs.shape, bool)
-    words, wanted, live = np.zeros_like(inputs), np.zeros_like(targets), np.zeros(inputs.shape, bool)
+    words, wanted, present = np.zeros_like(inputs), np.zeros_like(targets), np.zeros(inputs.shape, bool)
     for b, keep in enumerate(np.asarray(mask).astype(bool).T):
         length = int(keep.sum())
-        words[:length, b], wanted[:length, b], live[:length, b] = inputs[keep, b], targets[keep, b], True
-    return words, wanted, live
+        words[:length, b], wanted[:length, b], present[:length, b] = inputs[keep, b], targets[keep, b], True
+    return words, wanted, present
 
 
 def _cross_entropy(model: LanguageModel, hidden: Array, targets: Array) -> Array:
@@ -308,11 +309,12 @@ _ROUNDS: tuple[dict[str, Any], ...] = (
 def check_all(cells: Iterable[str] = tuple(CELLS), *, method: Method = "central") -> dict[str, float]:
     """Worst relative error of each cell over one and two layers, padding, truncation, tied embedding, carried state.
 
-    A GRU is checked in both its forms. Good: below 1e-6 for "central", below 1e-9 for "complex". A few seconds.
+    A cell of several forms (the GRU) is checked in each. Good: below 1e-6 for "central", below 1e-9 for "complex". A
+    few seconds.
     """
     worst: dict[str, float] = {}
     for cell in cells:
-        forms = ("after", "before") if cell == "gru" else ("after",)
+        forms = [form.reset or "after" for form in CELL_FORMS if form.name == cell]
         checks = [check_cell(cell, gru_reset=form, method=method, **options) for form in forms for options in _ROUNDS]
         worst[cell] = max(check.worst_relative_error for check in checks)
     return worst

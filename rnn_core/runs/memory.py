@@ -7,12 +7,12 @@ optimizer, in numbers of 4 bytes (float32):
 
     process    the interpreter, NumPy, its threads' buffers: PROCESS_BYTES
     corpus     the ids, and the batches of an epoch: 4 + 2 * 9 bytes a token, 300 a sentence
-    step       T B H (kept + state + local + ...)              what the walk back needs, for every layer
+    step       T B H (cache + state + delta + ...)             what the walk back needs, for every layer
                + 2 min(N, T B) G H                              rows of U's gradient (one-hot; with an embedding of E's)
                + 3 N H                                          V's gradient, a block's part of it, V times exp(c)
                + min(T B N, one block of 12 MB)                 logits: they never exist all at once
-    horizon    8 bytes a number: P without the table that is only looked up, 3 N H, one block, and the itemised walk
-               back of 8 sentences of up to 40 steps, T^2 / 2 B L H (local + state)
+    horizon    8 bytes a number: P without the table that is only looked up, 3 N H, one block, and the walk back
+               of each loss, of 8 sentences of up to 40 steps, T^2 / 2 B L H (delta + state)
     start      8 P, the first weights before they are rounded; or, to go on from a checkpoint, m P
 
 Where several processes share a batch, each takes a step for its part of the B sequences, and every worker, that is
@@ -109,13 +109,13 @@ def check(corpus: PreparedCorpus, model: ModelConfig, training: TrainingSettings
 
 def _step_numbers(model: ModelConfig, training: TrainingSettings, steps: int, sequences: int) -> int:
     cell = make_cell(model.cell, model.gru_reset)
-    N, H, G = model.vocabulary_size, model.hidden_size, cell.gates
+    N, H, G = model.vocabulary_size, model.hidden_size, len(cell.gates)
     positions = steps * sequences
-    blocks = cell.kept_blocks + cell.state_blocks + cell.local_blocks + cell.state_blocks
+    blocks = cell.cache_blocks + cell.state_blocks + cell.d_preactivation_blocks + cell.state_blocks
     if training.truncate is not None or training.omega:
         blocks += cell.slope_blocks  # full BPTT alone takes them a few steps at a time
     if training.truncate is not None:
-        blocks += 2 * (cell.local_blocks + cell.state_blocks)  # all losses walk back at once
+        blocks += 2 * (cell.d_preactivation_blocks + cell.state_blocks)  # all losses walk back at once
     if model.dropout:
         blocks += 6  # random numbers in float64, and the masks
     walk = positions * H * (blocks * model.layers + 3)
@@ -137,7 +137,7 @@ def _horizon_numbers(model: ModelConfig, parameters: int) -> int:
     if not model.tied:
         table = math.prod(parameter_shapes(model)["U" if model.embedding_size is None else "E"])
     pairs = PROBE_SENTENCES * PROBE_STEPS * (PROBE_STEPS + 1) // 2
-    walk = pairs * H * (cell.local_blocks + cell.state_blocks) * model.layers
+    walk = pairs * H * (cell.d_preactivation_blocks + cell.state_blocks) * model.layers
     return parameters - table + walk + _output_numbers(model, positions, BLOCK_BYTES // 8)
 
 

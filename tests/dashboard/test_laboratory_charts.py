@@ -23,7 +23,7 @@ from rnn_core.training import HorizonMeasured
 
 WORDS = ["the", "queen", "who", "=SUM(A1)", "lost", "her", "crown"]
 SOURCES, TARGETS = ["<s>", *WORDS], [*WORDS, "</s>"]
-CELLS = [("tanh", 1), ("relu", 2), ("sigmoid", 1), ("lstm", 1), ("lstm", 2), ("gru", 2)]
+CELLS = [("tanh", 1), ("relu", 2), ("sigmoid", 1), ("lstm", 1), ("lstm", 2), ("gru", 2), ("mingru", 1), ("mingru", 2)]
 
 
 def network(cell: str, layers: int, **settings) -> LanguageModel:
@@ -235,7 +235,7 @@ def specifications(words: tuple[str, ...]) -> list[dict]:
         arrives.film(0.0, "word"),
         lost.where_lost(words, False, ("W", "phi'")),
         lost.where_lost(words, True, ("carry", "hidden", "above")),
-        *(lost.path_shares(words, cell) for cell in ("lstm", "gru")),
+        lost.path_shares(words, ("carry", "reset", "update", "candidate")),
         activations.quantiles(words, "φ(a)", -1.0, 1.0),
         *(activations.curve(phi) for phi in ("tanh", "sigmoid", "relu")),
         activations.ends(words, "below 0.1", "above 0.9"),
@@ -340,9 +340,9 @@ def test_every_reading_is_one_or_a_few_whole_sentences_for_every_cell_and_word(c
             for name, signal in diagnostics.saturation(flow.trace).items()
         ),
     ]
-    if cell in ("lstm", "gru"):
+    if model.cell.gated:
         paths = diagnostics.two_paths(flow)
-        gate = "forget" if cell == "lstm" else "update"
+        gate = str(model.cell.carry_gate)
         texts += [captions.two_paths(SOURCES, TARGETS, asked, paths, gate, "c"), captions.shares(blame)]
     for text in texts:
         assert text.endswith(".")
