@@ -71,13 +71,13 @@ def remember() -> None:
 
 
 def presets() -> None:
-    shown: Levers = session.value(SHOWN, Levers())
-    buttons = {**opening.PRESETS, "cure": Levers("lstm", shown.size, shown.start)}
+    now = Levers(**{name: session.value(session.key(PAGE, name), getattr(Levers(), name)) for name in LEVERS})
+    buttons = {**opening.PRESETS, "cure": Levers("lstm", now.size, now.start)}
     for name, levers in buttons.items():
         st.button(
             wording.PRESETS[name],
             help=wording.PRESET_HELP[name],
-            type="primary" if levers == shown else "secondary",
+            type="primary" if levers == now else "secondary",
             on_click=see,
             args=(levers,),
             key=session.key(PAGE, f"preset {name}"),

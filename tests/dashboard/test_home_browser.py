@@ -1,0 +1,130 @@
+"""A first-time visitor's path, and the unrolled network under pointer and keyboard, in a real browser."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from dashboard.services import opening
+from dashboard.services.opening import Levers
+from tests.dashboard.conftest import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+PATIENCE = 30_000  # milliseconds, on a machine that does other things too
+WORDS = opening.split(opening.SENTENCE)
+
+
+@pytest.fixture
+def visitor(page: Page, server: Server) -> Page:
+    """A browser at the app's first page, with the picture drawn."""
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    page.goto(server.address)
+    expect(reading(page)).to_contain_text("It vanishes.")
+    return page
+
+
+def reading(visitor: Page) -> Locator:
+    """The sentence under the picture."""
+    return visitor.get_by_role("status").filter(has_text=re.compile("gradient of|the loss of", re.IGNORECASE))
+
+
+def word(visitor: Page, name: str) -> Locator:
+    return visitor.get_by_role("radio", name=f"Loss of {name}", exact=True)
+
+
+def number_at(visitor: Page, place: int) -> str:
+    return visitor.locator("g.word").nth(place).locator(".number").first.text_content() or ""
+
+
+def parsed(figure: str) -> float:
+    """ "7·10⁻⁴" -> 7e-4."""
+    plain = figure.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")).replace(",", "")
+    return float(re.sub(r"^(?:(.+)·)?10(?=-)", lambda found: f"{found[1] or 1}e", plain))
+
+
+def figure_of(levers: Levers, asked: int, place: int) -> float:
+    norms = opening.read(levers, WORDS).norms
+    return float(norms[asked, place] / norms[asked, asked])
+
+
+def test_it_vanishes_explodes_and_is_cured_in_three_clicks_and_without_a_word_of_typing(visitor):
+    visitor.get_by_role("button", name="Vanishing", exact=True).click()
+    expect(reading(visitor)).to_contain_text("It vanishes.")
+    visitor.get_by_role("button", name="Explosion", exact=True).click()
+    expect(reading(visitor)).to_contain_text("It explodes.")
+    expect(reading(visitor)).to_contain_text("Before: 0.0065.")
+    visitor.get_by_role("radio", name="LSTM", exact=True).click()
+    expect(reading(visitor)).to_contain_text("It arrives.")
+
+
+def test_the_picture_follows_the_pointer_and_its_numbers_are_those_of_the_network(visitor):
+    for asked in (4, 11, 9):
+        word(visitor, [*WORDS, "</s>"][asked]).hover()
+        expect(reading(visitor)).to_contain_text(f"gradient of “{[*WORDS, '</s>'][asked]}”")
+        for place in range(1, asked):
+            assert parsed(number_at(visitor, place)) == pytest.approx(figure_of(Levers(), asked, place), rel=0.06)
+        assert number_at(visitor, asked) == "1"
+        assert number_at(visitor, asked + 1) == ""
+
+
+def test_the_loss_of_a_word_is_shown_where_the_word_before_it_is_read(visitor):
+    word(visitor, "went").hover()
+    expect(visitor.locator("g.word.asked")).to_contain_text("went")
+    expect(visitor.locator("g.word.read")).to_contain_text("head")
+    expect(visitor.get_by_text("“head” is read")).to_be_attached()
+
+
+def test_the_keyboard_moves_the_chosen_word_and_the_link_keeps_it(visitor, server):
+    word(visitor, "went").focus()
+    visitor.keyboard.press("ArrowLeft")
+    expect(word(visitor, "head")).to_have_attribute("aria-checked", "true")
+    expect(word(visitor, "head")).to_be_focused()
+    visitor.keyboard.press("Home")
+    expect(word(visitor, "The")).to_be_focused()
+    visitor.keyboard.press("End")
+    expect(word(visitor, "</s>")).to_have_attribute("aria-checked", "true")
+    expect(visitor).to_have_url(re.compile(r"[?&]word=11"))
+    visitor.reload()
+    expect(word(visitor, "</s>")).to_have_attribute("aria-checked", "true")
+
+
+def test_what_truncation_discards_is_drawn_as_discarded(visitor, server):
+    levers = Levers(size=1.0, reach="4")
+    visitor.goto(f"{server.address}/?see={levers.to_link()}")
+    expect(reading(visitor)).to_contain_text("It is cut off.")
+    assert visitor.locator("path.arc.cut").count() == opening.ASKED - 4
+    expect(visitor.get_by_text("K = 4", exact=False).first).to_be_attached()
+
+
+def test_a_sentence_of_ones_own_is_text_and_nothing_else(visitor):
+    field = visitor.get_by_label("Sentence", exact=True)
+    field.fill("<img src=x onerror=alert(1)> **bold** words")
+    field.press("Enter")
+    expect(word(visitor, "words")).to_be_attached()
+    assert visitor.locator("g.word img, svg img, .reading img").count() == 0
+    expect(word(visitor, "bold")).to_be_attached()
+
+
+def test_every_page_has_a_title_of_its_own_and_the_old_addresses_lead_where_they_did(visitor, server):
+    titles = {}
+    for path in ("", "story", "by_hand", "corpus", "train", "generate", "gradients", "runs", "race"):
+        visitor.goto(f"{server.address}/{path}")
+        expect(visitor.get_by_role("heading", level=1)).to_be_visible()
+        expect(visitor).to_have_title(re.compile(".+ · .+"))
+        titles[path] = visitor.title()
+    assert len(set(titles.values())) == len(titles)
+    for group in ("See", "Train", "Understand", "Compare"):
+        expect(visitor.get_by_test_id("stSidebarNav").get_by_text(group, exact=True).first).to_be_visible()
+
+
+def test_the_picture_is_whole_on_a_phone(visitor):
+    visitor.set_viewport_size({"width": 400, "height": 800})
+    word(visitor, "went").scroll_into_view_if_needed()
+    word(visitor, "went").click()
+    expect(word(visitor, "went")).to_be_in_viewport()
+    wide = visitor.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
+    assert wide <= 0
