@@ -286,7 +286,7 @@ MISTAKES = [
     # Omega.
     Mistake(
         "Omega with the wrong sign",
-        "optim/regularizers.py",
+        "nn/regularizers.py",
         "4 * (ratios - 1)",
         "4 * (1 - ratios)",
         Witness("test_regularizers", "test_omega_is_the_papers", ("tanh",)),
@@ -308,7 +308,7 @@ MISTAKES = [
     ),
     Mistake(
         "Omega pairs a step's error with the slope of the step before",
-        "optim/regularizers.py",
+        "nn/regularizers.py",
         "slopes[1:].reshape(-1, size)",
         "slopes[:-1].reshape(-1, size)",
         Witness("test_regularizers", "test_omega_is_the_papers", ("sigmoid",)),
@@ -332,7 +332,7 @@ MISTAKES = [
     Mistake(
         "Nesterov looks too far ahead",
         "optim/optimizers.py",
-        "super()._drift(parameter, moments, self.mu * learning_rate)",
+        "super()._apply_moments(parameter, moments, self.mu * learning_rate)",
         "parameter -= learning_rate * moments[0] - learning_rate * self.mu * moments[0] / 2",
         published_rule("nesterov"),
     ),

@@ -8,7 +8,7 @@ import pytest
 from rnn_core import LanguageModel, ModelConfig
 from rnn_core.errors import SettingsError
 from rnn_core.nn.gradients import to_dense
-from rnn_core.optim.regularizers import omega, omega_gradient
+from rnn_core.nn.regularizers import omega, omega_gradient
 from rnn_core.reference.gradcheck import compare, numeric_gradients, small_batch, small_model
 
 PHI = {

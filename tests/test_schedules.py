@@ -13,7 +13,7 @@ from rnn_core.optim.schedules import make_schedule
 
 def test_constant_is_the_same_for_ever_whatever_the_losses() -> None:
     schedule = make_schedule("constant", 0.1, 100)
-    assert not any(schedule.validated(loss) for loss in (1.0, 2.0, 3.0))
+    assert not any(schedule.after_validation(loss) for loss in (1.0, 2.0, 3.0))
     assert {schedule.learning_rate(step) for step in (0, 1, 99, 10_000)} == {0.1}
 
 
@@ -23,7 +23,7 @@ def test_halve_follows_the_tutorials_rule() -> None:
     losses, expected = [5.0, 4.0, 4.0, 4.5, 4.4, 4.6, 4.7], [0.8, 0.8, 0.8, 0.4, 0.4, 0.2, 0.1]
     for loss, rate in zip(losses, expected, strict=True):
         before = schedule.learning_rate(0)
-        assert schedule.validated(loss) == (rate != before)
+        assert schedule.after_validation(loss) == (rate != before)
         assert schedule.learning_rate(7) == pytest.approx(rate)
 
 
@@ -54,11 +54,11 @@ def test_a_warm_up_longer_than_the_training_divides_by_nothing(total: int) -> No
 def test_a_schedule_continues_from_its_saved_state(name: str) -> None:
     one = make_schedule(name, 0.8, 40, 5)
     for loss in (3.0, 2.0, 2.5):
-        one.validated(loss)
+        one.after_validation(loss)
     other = make_schedule(name, 123.0, 40, 5)
     other.state = dict(one.state)
     for loss in (2.6, 2.4, 2.7):
-        assert other.validated(loss) == one.validated(loss)
+        assert other.after_validation(loss) == one.after_validation(loss)
         assert [other.learning_rate(step) for step in range(40)] == [one.learning_rate(step) for step in range(40)]
     assert other.state == one.state
 

@@ -27,7 +27,7 @@ from rnn_core.nn.bptt import LayerTrace
 from rnn_core.nn.cells import Weights, make_cell, merge_gates, split_gates
 from rnn_core.nn.gradients import Gradient, Gradients, Occurrences, RowGradient, to_dense
 from rnn_core.nn.initialisation import recurrent_block, uniform
-from rnn_core.optim.regularizers import omega_gradient
+from rnn_core.nn.regularizers import omega_gradient
 from rnn_core.parallel.threads import matmul, one_blas_thread
 
 

@@ -1,9 +1,9 @@
-"""Optimizers, in order of growing complexity. All follow PyTorch's update rules and defaults to the last bit of the
-formula.
+"""Optimizers, in order of growing complexity, with PyTorch's update rules (`torch.optim`).
 
-Each takes gradients of any form (dense, rows) and updates the parameters in place. `scale` is clipping's
-factor. Weight decay is added to the gradient after clipping, lambda * theta (an L2 penalty lambda/2 ||theta||^2), as
-PyTorch does; AdamW instead shrinks the parameter itself (Loshchilov & Hutter 2019).
+With parameter theta, gradient g and learning rate eta. Gradients may be dense or zero but in some rows (those of the
+words that occur in the batch); parameters are updated in place. Weight decay is added to the gradient after clipping,
+g + lambda theta (an L2 penalty lambda/2 ||theta||^2), as PyTorch does; AdamW instead shrinks the parameter itself
+(Loshchilov & Hutter 2019).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from rnn_core.errors import SettingsError
 from rnn_core.nn.gradients import Gradient, Gradients, RowGradient, subtract, to_dense
 from rnn_core.parallel.threads import for_row_blocks
 
-# So many updates apart, moments that have faded to next to nothing are set to zero. A word that is not seen for long
-# would otherwise leave numbers just above 0, below the smallest that has all its digits (and 0.9 of the very smallest
-# is rounded to itself): a processor takes thirty times as long for each of those, and they move no parameter.
-UPDATES_BETWEEN_CLEANINGS = 64
-NEXT_TO_NOTHING = 1e4  # times the smallest number that has all its digits: 0.9^64 of it still has them
+# The moments of a word that does not occur decay until they are subnormal numbers, with which a processor is thirty
+# times as slow, though they no longer move any parameter. So every so many updates those close to it are set to zero:
+# below this many times the smallest normal number, since 0.9^64 (1e-3) of the limit must still be normal.
+UPDATES_BETWEEN_FLUSHES = 64
+FLUSH_BELOW = 1e4
 
 
 class Optimizer:
-    """`state` holds every number that the next update depends on, by flat names: a checkpoint stores it as it is.
+    """The base of all. `state` holds every number that the next update depends on, by flat names, for checkpoints.
 
-    An update has three parts: every moment, by its name in `moments`, fades by this factor; the gradient acts on the
-    rows that have one (`_learn`); the moments act on all rows (`_drift`).
+    An update has three parts: each moment (a moving average, by its name in `moments`) is multiplied by its decay
+    rate; the rows that have a gradient take it in (`_apply_gradient`); the moments act on all rows (`_apply_moments`).
     """
 
     moments: ClassVar[dict[str, float]] = {}
@@ -54,7 +54,7 @@ class Optimizer:
         self.state = {name: value.copy() for name, value in state.items()}
 
     def update(self, params: dict[str, Array], gradients: Gradients, learning_rate: float, scale: float = 1.0) -> None:
-        """One step: params change in place. The gradients are multiplied by `scale` before anything else."""
+        """One step: params change in place. The gradients are first multiplied by `scale`, the factor of clipping."""
         self.state["updates"] += 1
         for name, parameter in params.items():
             self._update_one(name, parameter, gradients[name], learning_rate, scale)
@@ -65,41 +65,41 @@ class Optimizer:
         if decayed:
             gradient = to_dense(gradient)
         factor = parameter.dtype.type(scale)
-        cleaning = self.state["updates"] % UPDATES_BETWEEN_CLEANINGS == 0
+        flushing = self.state["updates"] % UPDATES_BETWEEN_FLUSHES == 0
 
         def update_block(block: slice) -> None:
             here, moments_here = parameter[block], [moment[block] for moment in moments]
-            for moment, fade in zip(moments_here, self.moments.values(), strict=True):
-                moment *= fade
-                if cleaning:
-                    moment[np.abs(moment) < NEXT_TO_NOTHING * np.finfo(moment.dtype).tiny] = 0
+            for moment, decay_rate in zip(moments_here, self.moments.values(), strict=True):
+                moment *= decay_rate
+                if flushing:
+                    moment[np.abs(moment) < FLUSH_BELOW * np.finfo(moment.dtype).tiny] = 0
             if isinstance(gradient, RowGradient):
                 first, last = np.searchsorted(gradient.rows, (block.start, block.stop))
                 rows = gradient.rows[first:last] - block.start
-                learning, moments_learning = here[rows], [moment[rows] for moment in moments_here]
-                self._learn(learning, gradient.values[first:last] * factor, moments_learning, learning_rate)
-                here[rows] = learning
-                for moment, learnt in zip(moments_here, moments_learning, strict=True):
-                    moment[rows] = learnt
+                own, own_moments = here[rows], [moment[rows] for moment in moments_here]
+                self._apply_gradient(own, gradient.values[first:last] * factor, own_moments, learning_rate)
+                here[rows] = own
+                for moment, own_moment in zip(moments_here, own_moments, strict=True):
+                    moment[rows] = own_moment
             else:
                 part = gradient[block] * factor
                 if decayed:
                     part += self.weight_decay * here
-                self._learn(here, part, moments_here, learning_rate)
-            self._drift(here, moments_here, learning_rate)
+                self._apply_gradient(here, part, moments_here, learning_rate)
+            self._apply_moments(here, moments_here, learning_rate)
 
         for_row_blocks(parameter, update_block, passes=2 ** len(moments))
 
-    def _learn(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
-        """What the gradient does to the rows that have one, in place; `gradient` may be overwritten."""
+    def _apply_gradient(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
+        """Let the rows that have a gradient take it in, in place; `gradient` may be overwritten."""
         raise NotImplementedError
 
-    def _drift(self, parameter: Array, moments: list[Array], learning_rate: float) -> None:
-        """What the moments do to every row, in place."""
+    def _apply_moments(self, parameter: Array, moments: list[Array], learning_rate: float) -> None:
+        """What the moments do to the parameter, all rows, in place."""
 
 
 class SGD(Optimizer):
-    """theta -= eta g (Robbins & Monro 1951). Without weight decay only what has a gradient is touched."""
+    """theta -= eta g (Robbins & Monro 1951). Without weight decay, rows without a gradient are not touched."""
 
     default_learning_rate = 0.5
 
@@ -116,11 +116,11 @@ class Momentum(Optimizer):
     moments: ClassVar[dict[str, float]] = {"velocity": mu}
     default_learning_rate = 0.1
 
-    def _learn(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
+    def _apply_gradient(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
         (velocity,) = moments
         velocity += gradient
 
-    def _drift(self, parameter: Array, moments: list[Array], learning_rate: float) -> None:
+    def _apply_moments(self, parameter: Array, moments: list[Array], learning_rate: float) -> None:
         (velocity,) = moments
         parameter -= learning_rate * velocity
 
@@ -128,12 +128,12 @@ class Momentum(Optimizer):
 class Nesterov(Momentum):
     """v = mu v + g; theta -= eta (g + mu v) (Nesterov 1983; Sutskever et al. 2013)."""
 
-    def _learn(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
-        super()._learn(parameter, gradient, moments, learning_rate)
+    def _apply_gradient(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
+        super()._apply_gradient(parameter, gradient, moments, learning_rate)
         parameter -= learning_rate * gradient
 
-    def _drift(self, parameter: Array, moments: list[Array], learning_rate: float) -> None:
-        super()._drift(parameter, moments, self.mu * learning_rate)
+    def _apply_moments(self, parameter: Array, moments: list[Array], learning_rate: float) -> None:
+        super()._apply_moments(parameter, moments, self.mu * learning_rate)
 
 
 class RMSprop(Optimizer):
@@ -146,7 +146,7 @@ class RMSprop(Optimizer):
     moments: ClassVar[dict[str, float]] = {"square": alpha}
     default_learning_rate = 0.002
 
-    def _learn(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
+    def _apply_gradient(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
         (square,) = moments
         square += (1 - self.alpha) * gradient * gradient
         gradient *= learning_rate
@@ -163,14 +163,14 @@ class Adam(Optimizer):
     moments: ClassVar[dict[str, float]] = {"mean": beta_mean, "square": beta_square}
     default_learning_rate = 0.002
 
-    def _learn(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
+    def _apply_gradient(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
         mean, square = moments
         mean += (1 - self.beta_mean) * gradient
         gradient *= gradient
         gradient *= 1 - self.beta_square
         square += gradient
 
-    def _drift(self, parameter: Array, moments: list[Array], learning_rate: float) -> None:
+    def _apply_moments(self, parameter: Array, moments: list[Array], learning_rate: float) -> None:
         mean, square = moments
         updates = int(self.state["updates"])
         # Early averages start at zero (Kingma & Ba 2015, section 3): both are divided by 1 - beta^t. The root of the
@@ -188,10 +188,10 @@ class AdamW(Adam):
 
     decays_gradient = False
 
-    def _drift(self, parameter: Array, moments: list[Array], learning_rate: float) -> None:
+    def _apply_moments(self, parameter: Array, moments: list[Array], learning_rate: float) -> None:
         if self.weight_decay:
             parameter *= 1 - learning_rate * self.weight_decay
-        super()._drift(parameter, moments, learning_rate)
+        super()._apply_moments(parameter, moments, learning_rate)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

@@ -1,7 +1,7 @@
 """Learning-rate schedules: constant, halve when the validation loss rises (the tutorial's), cosine with warm-up.
 
-A schedule answers two questions: the rate of step number `step` (from 0), and what a validation loss changes. `state`
-is a plain dict of numbers, for the checkpoint. `rate` may be set from outside (a person turning the dial).
+A schedule gives the learning rate of step number `step` (from 0), and may change it after a validation. `state` is a
+plain dict of numbers, for the checkpoint. `rate` may be set from outside, when a person changes it.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from rnn_core.errors import SettingsError
 State = dict[str, float | None]
 
 
-class Constant:
-    """eta, always."""
+class Schedule:
+    """A constant learning rate; the base of the others."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
 
     def learning_rate(self, step: int) -> float:
+        """Of the update that is made after `step` updates."""
         return self.rate
 
-    def validated(self, loss_nats: float) -> bool:
-        """Hear of a validation loss; True where it changed the rate."""
+    def after_validation(self, loss_nats: float) -> bool:
+        """Take a validation loss into account. True where it changed the rate."""
         return False
 
     @property
@@ -38,14 +39,14 @@ class Constant:
         self.rate = rate
 
 
-class HalveOnPlateau(Constant):
+class HalveOnPlateau(Schedule):
     """The tutorial's rule (`train_with_sgd`): whenever the loss is higher than the time before, eta is halved."""
 
     def __init__(self, rate: float) -> None:
         super().__init__(rate)
         self.last_loss: float | None = None
 
-    def validated(self, loss_nats: float) -> bool:
+    def after_validation(self, loss_nats: float) -> bool:
         rose = self.last_loss is not None and loss_nats > self.last_loss
         self.last_loss = loss_nats
         if rose:
@@ -63,7 +64,7 @@ class HalveOnPlateau(Constant):
         self.rate, self.last_loss = rate, values["last_loss"]
 
 
-class CosineWithWarmup(Constant):
+class CosineWithWarmup(Schedule):
     """Linear from 0 over `warmup_steps`, then half a cosine down to 0 at `total_steps` (Loshchilov & Hutter 2017, eq.
     5).
     """
@@ -84,10 +85,10 @@ SCHEDULES.offer("halve", Choice("halve when validation gets worse"))
 SCHEDULES.offer("cosine", Choice("cosine", {"warmup_steps": ""}))
 
 
-def make_schedule(name: str, rate: float, total_steps: int, warmup_steps: int = 0) -> Constant:
+def make_schedule(name: str, rate: float, total_steps: int, warmup_steps: int = 0) -> Schedule:
     """The schedule called `name`; the last two matter to the cosine only."""
     if name == "constant":
-        return Constant(rate)
+        return Schedule(rate)
     if name == "halve":
         return HalveOnPlateau(rate)
     if name == "cosine":

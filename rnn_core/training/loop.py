@@ -203,7 +203,7 @@ class _Trainer:
         """Give the schedule a validation loss (nats)."""
         state = self.state
         old = state.learning_rate
-        changed = state.schedule.validated(validation_loss)
+        changed = state.schedule.after_validation(validation_loss)
         state.pending_validation_loss = None
         if not changed:
             return None

@@ -16,7 +16,7 @@ from rnn_core.errors import CheckpointError
 from rnn_core.nn.cells import make_cell
 from rnn_core.nn.language_model import LanguageModel, parameter_shapes
 from rnn_core.optim.optimizers import OPTIMIZERS, Optimizer, make_optimizer
-from rnn_core.optim.schedules import Constant, make_schedule
+from rnn_core.optim.schedules import Schedule, make_schedule
 from rnn_core.training.events import ClippingChanged, LearningRateChanged, TruncationChanged
 from rnn_core.training.plan import Plan
 
@@ -33,7 +33,7 @@ class TrainingState:
     """
 
     optimizer: Optimizer
-    schedule: Constant
+    schedule: Schedule
     carried: list[Array] = field(default_factory=list)
     clip: float | None = None
     truncate: int | None = None

@@ -1,6 +1,6 @@
 """Omega, the vanishing-gradient regulariser of Pascanu, Mikolov & Bengio (2013), section 3.3.
 
-It asks the error signal to keep its length on the way back through each step:
+It penalises every step back through time on which the error signal changes its length:
 
     Omega = sum_k (r_k^2 - 1)^2,   r_k = ||dE/ds_{k+1} J_{k+1}|| / ||dE/ds_{k+1}||,   J_{k+1} = ds_{k+1}/ds_k =
     diag(phi'(a_{k+1})) W
