@@ -6,6 +6,7 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import pytest
 import safetensors.numpy
 from tiny_runs import alive, differences, ending, tiny_run, wait_for
 
+from rnn_core.cli import app
 from rnn_core.cli.main import main
 from rnn_core.data import agreement_sentences
 from rnn_core.runs import Run
@@ -400,7 +402,7 @@ def test_a_closed_pipe_ends_without_a_complaint(trained: Path) -> None:
 def test_help_lists_every_command() -> None:
     result = command("--help")
     assert result.returncode == 0
-    for name in ("train", "resume", "generate", "evaluate", "gradients", "gradcheck", "export"):
+    for name in ("train", "resume", "generate", "evaluate", "gradients", "gradcheck", "export", "race", "app"):
         assert name in result.stdout
 
 
@@ -435,3 +437,71 @@ def test_a_host_can_stop_a_run_nobody_watches(tmp_path: Path) -> None:
     assert result.returncode == 0
     assert "nobody had watched" in result.stderr
     assert run.status().state == "stopped"
+
+
+# --- the app ----------------------------------------------------------------------------------------------------------
+
+
+class Replaced(Exception):
+    """Stands for the process that the dashboard's server takes over."""
+
+
+@pytest.fixture
+def replaced(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The command lines that this process was to become."""
+    became: list[list[str]] = []
+
+    def execv(path: str, arguments: list[str]) -> None:
+        became.append(arguments)
+        raise Replaced
+
+    monkeypatch.setattr(os, "execv", execv)
+    monkeypatch.setenv("SEE_BPTT_RUNS", "untouched")
+    return became
+
+
+def test_the_app_is_streamlit_on_the_dashboard_beside_this_package_from_any_folder(
+    replaced: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dashboard").mkdir()  # somebody else's
+    with pytest.raises(Replaced):
+        main(["app"])
+    assert os.environ["SEE_BPTT_RUNS"] == "untouched"
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(Replaced):
+        main(["app", "--port", str(port), "--runs", "mine"])
+    assert os.environ["SEE_BPTT_RUNS"] == str(tmp_path / "mine")
+    plain, chosen = replaced
+    assert plain[:4] == [sys.executable, "-m", "streamlit", "run"]
+    assert Path(plain[4]).is_file()
+    assert Path(plain[4]).parent != tmp_path / "dashboard"
+    assert chosen == [*plain, f"--server.port={port}"]
+
+
+@pytest.mark.parametrize("port", ["0", "70000", "-1"])
+def test_a_port_that_is_none_is_refused(
+    port: str, replaced: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_main(capsys, "app", "--port", port) == (2, "", "error: the port is a number from 1 to 65535.\n")
+    assert not replaced
+
+
+def test_a_port_in_use_is_refused(replaced: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        code, _, err = run_main(capsys, "app", "--port", str(taken.getsockname()[1]))
+    assert (code, replaced) == (2, [])
+    assert "cannot be used: address already in use; choose another with --port" in err
+
+
+def test_without_streamlit_the_app_says_what_to_install(
+    replaced: list[list[str]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "NEEDED", ("streamlit", "no_such_library"))
+    code, _, err = run_main(capsys, "app")
+    assert (code, replaced) == (2, [])
+    assert err == "error: the app needs no_such_library; install it with `pip install 'see-bptt[dashboard]'`.\n"

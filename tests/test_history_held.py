@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tiny_runs import differences, ending, tiny_run
 
-from rnn_core.cli.main import held_history
+from rnn_core.cli.progress import held_history
 from rnn_core.errors import RunError
 from rnn_core.runs import Run, checkpoints, history_writer, locked
 from rnn_core.runs.layout import checkpoint_specs

@@ -589,10 +589,11 @@ def test_another_number_of_threads_is_told_since_it_changes_the_last_bits(
 
 LIMITED = """
 import os, resource, sys
-import rnn_core.cli.main as command
-command.Run.open(sys.argv[2])
+from rnn_core.cli.main import main
+from rnn_core.runs import Run
+Run.open(sys.argv[2])
 exec(sys.argv[1])
-sys.exit(command.main(["resume", sys.argv[2], "--quiet"]))
+sys.exit(main(["resume", sys.argv[2], "--quiet"]))
 """
 
 
@@ -635,9 +636,7 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same() -> None:
         assert result.stderr.startswith("error: ")
         assert "cannot be written" in result.stderr
         assert len(result.stderr.splitlines()) == 1
-        look = (
-            f"{become}; run = command.Run.open(sys.argv[2]); print(run.status().state, len(run.events())); os._exit(0)"
-        )
+        look = f"{become}; run = Run.open(sys.argv[2]); print(run.status().state, len(run.events())); os._exit(0)"
         result = resume_under(look, run.folder)
         assert result.stdout.split()[0] == "finished", result.stderr
         os.chmod(run.folder, 0o755)

@@ -1,7 +1,7 @@
 """Every setting, declared once: of the text, the network, its training, and of drawing words from it."""
 
 from rnn_core.config.choices import CELLS, INITIALISATIONS, OPTIMIZERS, SCHEDULES, Choice, Choices
-from rnn_core.config.fields import check, in_vain, problems, settings_of
+from rnn_core.config.fields import Settings, check, in_vain, problems, settings_of
 from rnn_core.config.model import ModelConfig
 from rnn_core.config.sampling import SamplingSettings
 from rnn_core.config.text import TextSettings
@@ -18,6 +18,7 @@ __all__ = [
     "Choices",
     "ModelConfig",
     "SamplingSettings",
+    "Settings",
     "TextSettings",
     "TrainingSettings",
     "check",

@@ -55,7 +55,7 @@ class Setting:
     help              one line for people, without markup
     group             one of GROUPS
     basic             whether a beginner sees it
-    flag              of the command line
+    flag              of the command line; "": none of its own
     low, high         least and greatest value; `above`, `below`: bounds that are not reached themselves
     refusal           what is said of a value out of bounds, or that is no choice; may hold {value} and {choices}
     choices           what a setting that is a name can be called
@@ -191,8 +191,13 @@ def check(*parts: Settings) -> None:
 def problems(*parts: Settings) -> dict[str, str]:
     """Why settings make no sense, each alone or together: a sentence for each that is at fault, by its name."""
     declared, values = _together(parts)
-    reasons = ((name, _problem(declared, values, name)) for name in declared)
-    return {name: reason for name, reason in reasons if reason is not None}
+    reasons: dict[str, str] = {}
+    for part in parts:
+        for name, setting in settings_of(type(part)).items():
+            reason = _problem(setting, getattr(part, name), declared, values)
+            if reason is not None:
+                reasons.setdefault(name, reason)
+    return reasons
 
 
 def in_vain(*parts: Settings) -> set[str]:
@@ -219,18 +224,17 @@ def _has_effect(declared: Mapping[str, Setting], values: SimpleNamespace, name: 
     return chosen not in controlling.choices or name in controlling.choices[chosen].settings
 
 
-def _problem(declared: Mapping[str, Setting], values: SimpleNamespace, name: str) -> str | None:
+def _problem(setting: Setting, value: Any, declared: Mapping[str, Setting], values: SimpleNamespace) -> str | None:
     """Why the value of one setting cannot be, beside the others; None where it can."""
-    setting, value = declared[name], getattr(values, name)
     if not setting.fits(value):
-        return f"the setting {name!r} should be of type {setting.annotation}, not {type(value).__name__}."
+        return f"the setting {setting.name!r} should be of type {setting.annotation}, not {type(value).__name__}."
     if not setting.allows(value):
         return setting.refusal.format(value=value, choices=", ".join(setting.choices or ()))
     if value == setting.default:
         return None
-    if setting.refusal_in_vain and not _has_effect(declared, values, name):
+    if setting.refusal_in_vain and not _has_effect(declared, values, setting.name):
         choices = declared[setting.only_with].choices or Choices()
-        names = choices.having(name)
+        names = choices.having(setting.name)
         return setting.refusal_in_vain.format(
             names=_either(names), labels=_either([choices[name].label for name in names]), **vars(values)
         )

@@ -27,9 +27,8 @@ class ModelConfig(Settings):
     vocabulary_size: int = setting(
         8000,
         label="Vocabulary",
-        help="N, the words that the network tells apart, <unk>, <s> and </s> included: those of the text.",
+        help="N, the words that the network tells apart, `<unk>`, `<s>` and `</s>` included: those of the text.",
         group=NETWORK,
-        flag="--vocabulary",
         low=2,
         refusal="the vocabulary needs at least 2 entries.",
     )
@@ -83,7 +82,7 @@ class ModelConfig(Settings):
     bias: bool = setting(
         True,
         label="Biases",
-        help="Adds b and c. The tutorial's network has none.",
+        help="Biases b and c, which the tutorial's network does not have.",
         group=NETWORK,
         flag="--no-bias",
     )

@@ -33,7 +33,7 @@ class TextSettings(Settings):
         flag="--vocabulary",
         low=4,
         high=1_000_000,
-        refusal="the vocabulary has from 4 to 1,000,000 entries.",
+        refusal="vocabulary_size must be a whole number from 4 to 1,000,000.",
     )
     lowercase: bool = setting(
         False,
@@ -91,8 +91,7 @@ class TextSettings(Settings):
         label="Seed of the split",
         help="Which sentences are kept aside. The same seed gives the same split.",
         group=TEXT,
-        flag="--seed",
         low=0,
         high=2**63 - 1,
-        refusal="the seed is a whole number from 0 to 9,223,372,036,854,775,807.",
+        refusal="the seed must be a whole number from 0 to 9,223,372,036,854,775,807.",
     )

@@ -221,7 +221,7 @@ class TrainingSettings(Settings):
         flag="--seed",
         low=0,
         high=2**63 - 1,
-        refusal="the seed is a whole number from 0 to 9,223,372,036,854,775,807.",
+        refusal="the seed must be a whole number from 0 to 9,223,372,036,854,775,807.",
     )
     validate_every: int | None = setting(
         None,

@@ -1,0 +1,64 @@
+"""Reads the text that a command is given."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from rnn_core.cli.output import one_line, refresh_seconds, tell
+from rnn_core.config import TextSettings
+from rnn_core.data import PreparedCorpus, prepare, read_documents
+from rnn_core.errors import CorpusError, EncodingError
+
+Read = TypeVar("Read")
+
+
+def prepare_file(path: str, settings: TextSettings, quiet: bool) -> PreparedCorpus:
+    """The text of a file as a network sees it; says on standard error how far it is, and what it found."""
+    data = _bytes_of(path)
+    bar = tqdm(
+        total=100, desc="reading", unit="%", leave=False, mininterval=refresh_seconds(), disable=quiet, file=sys.stderr
+    )
+
+    def progress(share: float, doing: str) -> None:
+        bar.set_description(doing, refresh=False)
+        bar.update(round(100 * share) - bar.n)
+
+    with bar:
+        corpus = _with_previews(lambda: prepare(data, os.path.basename(path), settings, progress))
+    report = corpus.report
+    tell(
+        f"{report.sentences:,} sentences with {report.tokens:,} tokens, {report.distinct_words:,} different; "
+        f"the {len(corpus.vocabulary):,} of the vocabulary cover {report.coverage:.1%}."
+    )
+    for note in report.notes:
+        tell(f"note: {one_line(note)}")
+    return corpus
+
+
+def documents_of_file(path: str, settings: TextSettings) -> list[str]:
+    """The documents in a file. Raises CorpusError."""
+    data = _bytes_of(path)
+    return _with_previews(lambda: read_documents(data, os.path.basename(path), settings))
+
+
+def _bytes_of(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _with_previews(read: Callable[[], Read]) -> Read:
+    """An encoding has to be chosen by somebody who can see the previews: show them, and how to choose."""
+    try:
+        return read()
+    except EncodingError as error:
+        for candidate in error.candidates:
+            tell(f"  --encoding {candidate.encoding}: {one_line(candidate.preview)}")
+        raise

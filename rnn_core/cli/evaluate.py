@@ -1,0 +1,53 @@
+"""`evaluate`: how well a network predicts a text, beside what counting achieves."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+
+from rnn_core.cli.corpus import documents_of_file
+from rnn_core.cli.output import finite, show
+from rnn_core.cli.parser import Commands, add_setting
+from rnn_core.config import TextSettings, settings_of
+from rnn_core.data import cut_sentences, ngrams, tokenize_sentences
+from rnn_core.runs import Run
+from rnn_core.training import evaluate
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add("evaluate", evaluate_command, "perplexity of a network on a text, beside that of counting")
+    parser.add_argument("run", metavar="DIR")
+    parser.add_argument("corpus", metavar="CORPUS")
+    for name in ("column", "encoding"):
+        add_setting(parser, settings_of(TextSettings)[name], help="of the file (as in training)")
+
+
+def evaluate_command(options: argparse.Namespace) -> int:
+    """The network's perplexity, and that of the n-grams of the text it was trained on."""
+    run = Run.open(options.run)
+    text = run.config.text
+    if options.column is not None or options.encoding is not None:
+        text = dataclasses.replace(text, column=options.column, encoding=options.encoding)
+    documents = documents_of_file(options.corpus, text)
+    tokens = cut_sentences(tokenize_sentences(documents, text), text.max_sentence_length, text.unit)
+    corpus = run.corpus()
+    sentences = [corpus.vocabulary.encode_sentence(sentence) for sentence in tokens]
+    result = evaluate(run.load_model(), sentences)
+    counted = ngrams.baselines(corpus.train, sentences, len(corpus.vocabulary))
+    baselines = {name: counted[name] for name in ("uniform", "unigram", "bigram", "kneser_ney_trigram")}
+    values = {
+        "tokens": result.tokens,
+        "loss_nats": result.loss_nats,
+        "perplexity": finite(result.perplexity),
+        "unknown_rate": result.unknown_rate,
+        "baselines": baselines,
+    }
+    lines = [
+        f"{result.tokens:,} tokens, {result.unknown_rate:.1%} of the words unknown",
+        f"{result.loss_nats:10.4f} nats per token",
+        f"{result.perplexity:10,.1f} perplexity of the network",
+        *(f"{value:10,.1f} {name.replace('_', ' ')}" for name, value in baselines.items()),
+    ]
+    show(options, values, lines)
+    return 0

@@ -1,0 +1,114 @@
+"""The parser of the command line: commands, and the flags that the declared settings give."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+from rnn_core.cli.output import program
+from rnn_core.config import Settings, settings_of
+from rnn_core.config.fields import Setting
+from rnn_core.errors import SettingsError
+
+Command = Callable[[argparse.Namespace], int]
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+_METAVARS = {int: "N", float: "X", str: "NAME"}
+
+
+class Parser(argparse.ArgumentParser):
+    """Argparse with errors of one line, and without guessing at shortened options."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+        self.groups: dict[str, Any] = {}
+
+    def error(self, message: str) -> NoReturn:
+        """Raises SettingsError in the place of ending the program."""
+        raise SettingsError(f"{message}. `{self.prog} --help` lists what there is.")
+
+
+class Commands:
+    """The commands of the program; each module of this package adds its own."""
+
+    def __init__(self, description: str) -> None:
+        self.parser = Parser(prog=program(), description=description)
+        self._commands = self.parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+
+    def add(self, name: str, run: Command, help: str, json: bool = True) -> Parser:
+        """A command that is done by `run`, which returns the exit code. json: whether its result can be had so."""
+        parser = self._commands.add_parser(name, help=help, description=help)
+        parser.set_defaults(command=run, json=False)
+        if json:
+            parser.add_argument("--json", action="store_true", help="end with one line of JSON on standard output")
+        return parser
+
+
+def add_settings(parser: Parser, settings_class: type[Settings]) -> None:
+    """A flag for each setting of a class that has one, under its group's heading."""
+    declared = settings_of(settings_class)
+    rivals = {name: setting.name for setting in declared.values() for name in setting.excludes}
+    rivals |= {rival: rival for rival in rivals.values()}
+    for name, setting in declared.items():
+        if setting.flag:
+            place = _group(parser, setting.group)
+            if name in rivals:
+                place = _rivals(parser, place, rivals[name])
+            add_setting(parser, setting, place)
+
+
+def add_setting(parser: Parser, setting: Setting, place: Any = None, **changed: Any) -> None:
+    """The flag of one setting, put into a group of the parser; `changed`: argparse's options that differ here."""
+    options: dict[str, Any] = {"dest": setting.name, "default": setting.default, "help": _help(setting)}
+    if setting.kind is bool:
+        options["action"] = "store_false" if setting.default else "store_true"
+    elif setting.choices is not None:
+        options["choices"] = tuple(setting.choices)
+    else:
+        options["type"] = _or_none(setting) if setting.none else setting.kind
+        options["metavar"] = _METAVARS[setting.kind] + (f"|{setting.none}" if setting.none else "")
+    (place or parser).add_argument(setting.flag, **options | changed)
+
+
+def read_settings(settings_class: type[AnySettings], options: argparse.Namespace) -> AnySettings:
+    """The settings that the flags say, one flag for all classes that know a setting of that name. One that another
+    excludes, which is given, is as if nobody had set it.
+    """
+    declared = settings_of(settings_class)
+    values = {name: getattr(options, name) for name in declared if hasattr(options, name)}
+    for name, setting in declared.items():
+        for excluded in setting.excludes:
+            if values.get(name) is not None:
+                values[excluded] = None if declared[excluded].optional else declared[excluded].default
+    return settings_class(**values)
+
+
+def _group(parser: Parser, title: str) -> Any:
+    if title not in parser.groups:
+        parser.groups[title] = parser.add_argument_group(title.lower())
+    return parser.groups[title]
+
+
+def _rivals(parser: Parser, group: Any, name: str) -> Any:
+    """The options of which only one may be given, named after one of them."""
+    if name not in parser.groups:
+        parser.groups[name] = group.add_mutually_exclusive_group()
+    return parser.groups[name]
+
+
+def _help(setting: Setting) -> str:
+    default = setting.none if setting.default is None else setting.default
+    shown = f" ({default})" if default != "" and setting.kind is not bool else ""
+    without = "Without: " if setting.kind is bool and setting.default else ""
+    return (without + setting.help.removesuffix(".") + shown).replace("%", "%%")
+
+
+def _or_none(setting: Setting) -> Callable[[str], Any]:
+    """Reads a number, or the word that stands for None."""
+
+    def parse(text: str) -> Any:
+        return None if text == setting.none else setting.kind(text)
+
+    parse.__name__ = f"number (or {setting.none!r})"  # argparse puts it into its message
+    return parse

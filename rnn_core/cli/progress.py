@@ -1,0 +1,92 @@
+"""Progress bars: listeners to a training's events."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from tqdm import tqdm
+
+from rnn_core.cli.output import refresh_seconds, tell
+from rnn_core.runs.worker import HistoryHeld
+from rnn_core.training import Event, LearningRateChanged, Started, StepDone, Validated
+
+
+class Progress:
+    """The bar of one training: done and left, loss, gradient norm, words/s."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.bar: Any = None
+        # When the numbers behind the bar are written anew: thousands of times a second is too often.
+        self.next_numbers = 0.0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def __call__(self, event: Event) -> None:
+        """Hear of an event."""
+        if self.quiet:
+            return
+        if isinstance(event, Started):
+            self.bar = tqdm(
+                total=event.total_steps,
+                initial=event.step,
+                unit="step",
+                mininterval=refresh_seconds(),
+                dynamic_ncols=True,
+                smoothing=0.05,
+                file=sys.stderr,
+            )
+        elif isinstance(event, StepDone) and self.bar is not None:
+            now = time.monotonic()
+            if now >= self.next_numbers or event.step == self.bar.total:
+                self.next_numbers = now + refresh_seconds()
+                numbers = f"loss {event.loss_nats:.3f}, gradient {event.gradient_norm:.2g}"
+                self.bar.set_postfix_str(f"{numbers}, {event.tokens_per_second:,.0f} words/s", refresh=False)
+            self.bar.update(event.step - self.bar.n)
+        elif isinstance(event, Validated):
+            tell(f"step {event.step:,}: validation loss {event.loss_nats:.4f} nats, perplexity {event.perplexity:,.1f}")
+        elif isinstance(event, LearningRateChanged):
+            tell(f"step {event.step:,}: learning rate {event.old:.3g} -> {event.new:.3g}, {event.why}")
+        elif isinstance(event, HistoryHeld):
+            tell(f"step {event.step:,}: {held_history(event)}")
+
+
+class RaceProgress:
+    """One bar for all runs of a race: the step they have come to, and the loss of each."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.bar = tqdm(unit="step", mininterval=refresh_seconds(), dynamic_ncols=True, disable=quiet, file=sys.stderr)
+        self.losses: dict[int, float] = {}
+
+    def __enter__(self) -> RaceProgress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.bar.close()
+
+    def __call__(self, place: int, event: Event) -> None:
+        """Hear of an event of the run in this place."""
+        if isinstance(event, Started):
+            self.bar.total = event.total_steps
+        elif isinstance(event, HistoryHeld):
+            tell(f"network {place + 1}, step {event.step:,}: {held_history(event)}")
+        elif isinstance(event, StepDone):
+            self.losses[place] = event.loss_nats
+            if event.step > self.bar.n:
+                losses = ", ".join(f"{self.losses[lane]:.3f}" for lane in sorted(self.losses))
+                self.bar.set_postfix_str(f"loss {losses}", refresh=False)
+                self.bar.update(event.step - self.bar.n)
+
+
+def held_history(event: HistoryHeld) -> str:
+    """What is said where another program holds the history, or has let it go."""
+    if event.seconds is None:
+        return "another program holds the history (events.sqlite); training goes on, and records it when it is free"
+    return f"the history is free again after {event.seconds:.0f} s, and complete"

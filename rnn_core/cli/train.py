@@ -1,0 +1,167 @@
+"""`train`, `resume` and `race`: what makes a run, or goes on with one."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from rnn_core.cli.corpus import prepare_file
+from rnn_core.cli.hosting import add_hosting, give_way, limits
+from rnn_core.cli.output import finite, one_line, program, show, tell
+from rnn_core.cli.parser import Commands, add_setting, add_settings, read_settings
+from rnn_core.cli.progress import Progress, RaceProgress
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings, check, settings_of
+from rnn_core.errors import DivergenceError, RunError, SettingsError, UserError
+from rnn_core.interop.pytorch import load_tutorial_model
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.runs import Run, create_run, memory
+from rnn_core.runs.race import race
+from rnn_core.runs.worker import Outcome, work
+from rnn_core.training import perplexity
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    parser = commands.add("train", train_command, "train a network on a text, in a new run's folder")
+    parser.add_argument("corpus", metavar="CORPUS", help="a .txt, .csv or .jsonl file")
+    parser.add_argument("--run", metavar="DIR", required=True, help="the folder of the new run")
+    parser.add_argument("--name", help="what to call the run (the file's name)")
+    parser.add_argument("--start-from", metavar="NPZ", help="weights U, V, W as the tutorial's code saves them")
+    for settings_class in (TextSettings, ModelConfig, TrainingSettings):
+        add_settings(parser, settings_class)
+    add_hosting(parser)
+
+    parser = commands.add("resume", resume_command, "go on with a run that was stopped or killed, or train it further")
+    parser.add_argument("run", metavar="DIR")
+    declared, end = settings_of(TrainingSettings), parser.add_mutually_exclusive_group()
+    for name in ("epochs", "steps"):
+        add_setting(parser, declared[name], end, default=None, help="a new end, counted from the beginning")
+    add_setting(parser, declared["learning_rate"], help="from here on")
+    add_hosting(parser)
+
+    parser = commands.add("race", race_command, "go on with up to four runs in turn, step by step on the same batches")
+    parser.add_argument("run", metavar="DIR", nargs="+")
+    add_hosting(parser)
+
+
+def train_command(options: argparse.Namespace) -> int:
+    """A new run, and its training."""
+    folder = Path(options.run)
+    if (folder / "config.json").exists():
+        raise RunError(f"{folder} holds a run already; `{program()} resume {folder}` goes on with it.")
+    text = read_settings(TextSettings, options)
+    model = read_settings(ModelConfig, options)
+    training = read_settings(TrainingSettings, options)
+    # What can be refused is refused before the text is read, which may take a while.
+    check(text, model, training)
+    start = None if options.start_from is None else load_tutorial_model(options.start_from)
+    corpus = prepare_file(options.corpus, text, options.quiet)
+    model = dataclasses.replace(model, vocabulary_size=len(corpus.vocabulary))
+    if start is not None:
+        model = _config_of_start(start, model)
+    memory.check(corpus, model, training)
+    create_run(
+        folder, options.name or corpus.name, corpus, model, training, text, None if start is None else start.params
+    )
+    return _train(folder, options)
+
+
+def resume_command(options: argparse.Namespace) -> int:
+    """The rest of a run's training, or more of it."""
+    return _train(Path(options.run), options, options.epochs, options.steps, options.learning_rate)
+
+
+def race_command(options: argparse.Namespace) -> int:
+    """The rest of several runs' training, side by side."""
+    give_way(options)
+    with RaceProgress(options.quiet) as progress:
+        results = race([Path(run) for run in options.run], limits=limits(options), on_event=progress)
+    ended = [result for result in results if isinstance(result, Outcome)]
+    for result in results:
+        if isinstance(result, UserError):
+            tell(f"error: {one_line(str(result))}")
+    values = [
+        {
+            "run": outcome.run,
+            "state": outcome.state,
+            "step": outcome.step,
+            "train_loss_nats": finite(outcome.train_loss_nats),
+            "valid_loss_nats": finite(outcome.valid_loss_nats),
+        }
+        for outcome in ended
+    ]
+    show(options, {"runs": values}, [line for outcome in ended for line in _summary(outcome, Run.open(outcome.run))])
+    signals = [outcome.signal for outcome in ended if outcome.signal is not None]
+    return 128 + signals[0] if signals else 0 if len(ended) == len(results) else 2
+
+
+def _config_of_start(start: LanguageModel, wanted: ModelConfig) -> ModelConfig:
+    """The settings of weights that were trained elsewhere, if the corpus and the command line agree with them."""
+    if start.config.vocabulary_size != wanted.vocabulary_size:
+        raise SettingsError(
+            f"these weights are for {start.config.vocabulary_size} words and this corpus gives "
+            f"{wanted.vocabulary_size}; set --vocabulary, or give the text that they were trained on."
+        )
+    if start.config.hidden_size != wanted.hidden_size:
+        raise SettingsError(f"these weights are for --hidden {start.config.hidden_size}; say so.")
+    if wanted.cell != "tanh" or wanted.bias or wanted.embedding_size is not None or wanted.layers != 1:
+        raise SettingsError("the tutorial's weights are a tanh network without biases; add --cell tanh --no-bias.")
+    return start.config
+
+
+def _train(
+    folder: Path,
+    options: argparse.Namespace,
+    epochs: int | None = None,
+    steps: int | None = None,
+    learning_rate: float | None = None,
+) -> int:
+    """Train until the end, with a bar; a new end and a new learning rate where they are given."""
+    give_way(options)
+    with Progress(options.quiet) as progress:
+        outcome = work(
+            folder,
+            epochs=epochs,
+            steps=steps,
+            learning_rate=learning_rate,
+            limits=limits(options),
+            on_event=progress,
+        )
+    if outcome.state == "diverged":
+        raise DivergenceError(
+            f"training diverged after step {outcome.step}: {outcome.message} "
+            f"{folder} has the last good weights; `resume {folder} --learning-rate X` goes on from them."
+        )
+    values = {
+        "run": outcome.run,
+        "step": outcome.step,
+        "epoch": outcome.epoch,
+        "train_loss_nats": outcome.train_loss_nats,
+        "valid_loss_nats": outcome.valid_loss_nats,
+        "valid_perplexity": finite(outcome.valid_perplexity),
+        "tokens_per_second": outcome.tokens_per_second,
+        "parameters": outcome.parameters,
+    }
+    show(options, values, _summary(outcome, Run.open(folder)))
+    if outcome.state == "stopped":
+        tell(f"stopped after step {outcome.step} ({outcome.message}); `{program()} resume {folder}` goes on.")
+    elif outcome.message:
+        tell(outcome.message)
+    return 0 if outcome.signal is None else 128 + outcome.signal
+
+
+def _summary(outcome: Outcome, run: Run) -> list[str]:
+    facts = run.config.corpus
+    lines = [f"{outcome.run}: {outcome.step:,} steps, {outcome.epoch} epochs, {outcome.parameters:,} parameters"]
+    if outcome.train_loss_nats is not None:
+        lines.append(f"training loss    {outcome.train_loss_nats:.4f} nats per token")
+    if outcome.valid_loss_nats is not None and outcome.valid_perplexity is not None:
+        lines.append(
+            f"validation loss  {outcome.valid_loss_nats:.4f} nats, perplexity {outcome.valid_perplexity:,.1f} "
+            f"(word frequencies alone {perplexity(facts.unigram_nats):,.1f}, "
+            f"knowing nothing {perplexity(facts.uniform_nats):,.0f})"
+        )
+    if outcome.tokens_per_second is not None:
+        lines.append(f"speed            {outcome.tokens_per_second:,.0f} tokens/s")
+    return lines
