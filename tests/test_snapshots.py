@@ -77,24 +77,24 @@ def test_a_snapshot_is_what_the_checkpoint_of_its_step_holds(tmp_path, always):
 
 
 def test_what_a_resumed_training_takes_back_has_no_snapshot_either(tmp_path):
-    album = snapshots.Album(tmp_path, 10)
+    snapshot_store = snapshots.SnapshotStore(tmp_path, 10, "digest")
     for step in (0, 5, 9):
         snapshots.path_of(tmp_path, step).touch()
-    album.forget_after(5)
+    snapshot_store.drop_after(5)
     assert snapshots.steps(tmp_path) == [0, 5]
 
 
 def test_weights_that_are_not_finite_and_networks_too_large_leave_no_snapshot(tmp_path):
-    snapshots.Album(tmp_path, 10).take(3, {"model/W": np.array([[np.nan]], np.float32)})
-    snapshots.Album(tmp_path, snapshots.LIMIT_BYTES).take(3, {"model/W": np.ones((1, 1), np.float32)})
+    snapshots.SnapshotStore(tmp_path, 10, "digest").take(3, {"model/W": np.array([[np.nan]], np.float32)})
+    snapshots.SnapshotStore(tmp_path, snapshots.LIMIT_BYTES, "digest").take(3, {"model/W": np.ones((1, 1), np.float32)})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_snapshots_come_no_more_often_than_their_share_of_the_time(tmp_path, monkeypatch):
-    album = snapshots.Album(tmp_path, 10)
+    snapshot_store = snapshots.SnapshotStore(tmp_path, 10, "digest")
     monkeypatch.setattr(snapshots, "SHARE", 1e-9)
     for step in range(5):
-        album.take(step, {"model/W": np.ones((1, 1), np.float32)})
+        snapshot_store.take(step, {"model/W": np.ones((1, 1), np.float32)})
     assert snapshots.steps(tmp_path) == [0]
 
 

@@ -18,7 +18,7 @@ import streamlit as st
 
 from dashboard import hosting
 from dashboard.components import pictures
-from dashboard.services import library, worker
+from dashboard.services import library, network, worker
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.data import PreparedCorpus
@@ -213,11 +213,24 @@ def opened_run() -> Run | None:
     if run_id is None:
         return None
     try:
-        return library.open_run(run_id)
+        run = library.open_run(run_id)
     except UserError as error:
         session.close_run()
         problem("This training cannot be opened", error)
         return None
+    older_state(run)
+    return run
+
+
+def older_state(run: Run) -> None:
+    """Says so where the newest checkpoint of a run is damaged, and the page shows an older one."""
+    try:
+        note = network.damage(run)
+    except UserError:
+        return  # the page itself says what is wrong
+    if note:
+        st.warning(wording.OLDER_STATE, icon=":material/history:")
+        st.text(note)
 
 
 def opened_run_box() -> None:

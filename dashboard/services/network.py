@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import lru_cache
 
 from rnn_core.data import UNKNOWN_ID, Vocabulary, detokenize, tokenize
+from rnn_core.errors import UserError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import Run, checkpoints
 
@@ -34,8 +36,32 @@ def newest(run: Run) -> Loaded | None:
 def _load(folder: str, newest_step: int) -> Loaded:
     """Kept by folder and newest step, shared by all visitors: nobody may change what is returned."""
     run = Run.open(folder)
-    model, step = run.load_model_and_step()
-    return Loaded(model, run.vocabulary(), step)
+    weights = run.load_weights()
+    return Loaded(weights.model, run.vocabulary(), weights.step)
+
+
+def damage(run: Run) -> str:
+    """A sentence where the newest checkpoint is damaged and the pages show an older state; "" where all is well.
+
+    Not asked while a training is at work: it finds the damage itself, and writes a newer checkpoint soon.
+    """
+    if run.status().alive:
+        return ""
+    files = []
+    for path in checkpoints.candidates(run.folder):
+        with contextlib.suppress(OSError):
+            facts = path.lstat()
+            files.append((path.name, facts.st_mtime_ns, facts.st_size))
+    return _damage(str(run.folder), tuple(files)) if files else ""
+
+
+@lru_cache(maxsize=64)
+def _damage(folder: str, files: tuple[tuple[str, int, int], ...]) -> str:
+    """Kept for as long as these are the files."""
+    try:
+        return Run.open(folder).load_weights().note
+    except UserError:
+        return ""  # Nothing can be read: the page that tries to says why.
 
 
 @lru_cache(maxsize=6)

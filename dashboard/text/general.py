@@ -168,6 +168,11 @@ STATES = {
     "diverged": "diverged",
     "dead": "interrupted",
 }
+OLDER_STATE = (
+    "The newest checkpoint of this training is damaged. What is shown of its network is an older state; going on "
+    "with the training makes the lost steps again."
+)
+
 STATE_HELP = {
     "created": "Nothing has been trained yet.",
     "queued": "Other trainings come first.",

@@ -166,6 +166,8 @@ def picture(lanes: list[Run], live: bool) -> None:
     except UserError as error:
         widgets.problem("This race cannot be read", error)
         return
+    for run in lanes:
+        widgets.older_state(run)
     titles = [title(run, place) for place, run in enumerate(lanes, 1)]
     controls(lanes, statuses)
     progress(statuses, histories)

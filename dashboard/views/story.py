@@ -193,6 +193,7 @@ def pictures(run: Run, setting: Setting, live: bool) -> None:
         widgets.problem("This training cannot be read", error)
         return
     state(setting, status)
+    widgets.older_state(run)
     if status.state in ("failed", "diverged", "dead"):
         widgets.problem(common_wording.STATE_HELP[status.state], status.message)
     if not steps:

@@ -99,15 +99,19 @@ def _fill(folder: Path, config: RunConfig, corpus: PreparedCorpus, weights: dict
     arrays = {**layout.flattened("train", corpus.train), **layout.flattened("valid", corpus.valid)}
     tensors.write_tensors(folder / "corpus.safetensors", arrays, {"schema": str(SCHEMA)})
     if weights is not None:
-        _write_first_checkpoint(folder, config, weights)
+        _write_first_checkpoint(folder, config, weights, layout.vocabulary_digest(corpus.vocabulary))
     (folder / "lock").touch(mode=0o600)
     open_to_write(folder).close()
 
 
-def _write_first_checkpoint(folder: Path, config: RunConfig, weights: dict[str, NDArray[Any]]) -> None:
+def _write_first_checkpoint(folder: Path, config: RunConfig, weights: dict[str, NDArray[Any]], digest: str) -> None:
     params = {name: value.astype(np.float32) for name, value in weights.items()}
     plan = Plan.of(config.training, config.corpus.train_sentences, config.corpus.train_tokens)
     state = TrainingState.fresh(LanguageModel(config.model, params=params), config.training, plan)
     checkpoints.save(
-        folder, 0, layout.checkpoint_arrays(params, state), layout.checkpoint_state(state, {"event_id": 0}), None
+        folder,
+        0,
+        layout.checkpoint_arrays(params, state),
+        layout.checkpoint_state(state, {"event_id": 0}, digest),
+        None,
     )

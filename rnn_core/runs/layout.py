@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_core.config import ModelConfig
+from rnn_core.data import Vocabulary
 from rnn_core.errors import RunError
 from rnn_core.nn.language_model import parameter_shapes
 from rnn_core.parallel.threads import thread_count
@@ -65,9 +68,17 @@ def checkpoint_arrays(params: Mapping[str, NDArray[Any]], state: TrainingState) 
     return named_parameters(params) | state.arrays()
 
 
-def checkpoint_state(state: TrainingState, history: Mapping[str, Any]) -> dict[str, Any]:
-    """The counters of a checkpoint; `HistoryWriter.pending` as it was then; the threads whose bits it has."""
-    return {"training": state.to_json(), "history": history, "threads": thread_count()}
+def checkpoint_state(state: TrainingState, history: Mapping[str, Any], vocabulary: str) -> dict[str, Any]:
+    """The counters of a checkpoint; `HistoryWriter.pending` as it was then; the threads whose bits it has; the digest
+    of the words that its weights are about.
+    """
+    return {"training": state.to_json(), "history": history, "threads": thread_count(), "vocabulary": vocabulary}
+
+
+def vocabulary_digest(vocabulary: Vocabulary) -> str:
+    """SHA-256 of the words in the order of their ids, and of how they are read: weights know their words by it."""
+    words = json.dumps([vocabulary.unit, vocabulary.lowercase, *vocabulary.words], ensure_ascii=True)
+    return hashlib.sha256(words.encode("ascii")).hexdigest()
 
 
 def parameters_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import time
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from rnn_core.data import CorpusReport, PreparedCorpus, Vocabulary
 from rnn_core.errors import RunError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import checkpoints, database, events, layout, run_config, snapshots, status
+from rnn_core.runs.checkpoints import Checkpoint
 from rnn_core.runs.database import METRICS
 from rnn_core.runs.lock import worker_alive
 from rnn_core.runs.reading import read_json
@@ -27,6 +30,22 @@ VOCABULARY_FILE = "vocabulary.json"
 VOCABULARY_LIMIT_BYTES = 64 * 2**20
 
 REQUESTS = ("pause", "resume", "step", "stop", "learning_rate")
+
+
+@dataclass(frozen=True)
+class LoadedWeights:
+    """A network as it was after `step` training steps; `damaged`: what is wrong with newer checkpoints, if any."""
+
+    model: LanguageModel
+    step: int
+    damaged: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """A sentence for whoever looks at the network, where it is not the newest of its run; else ""."""
+        if not self.damaged:
+            return ""
+        return f"This is an older state, of step {self.step:,}: what was stored later cannot be read. {self.damaged[0]}"
 
 
 class Run:
@@ -79,24 +98,67 @@ class Run:
         return PreparedCorpus(vocabulary=vocabulary, train=train, valid=valid, name=facts.name, report=report)
 
     def load_model(self, step: int | None = None) -> LanguageModel:
-        """The network at its newest checkpoint, or at one of `moments()`. Raises RunError if there is none yet."""
-        return self.load_model_and_step(step)[0]
+        """The network at its newest checkpoint, or at one of `moments()`. Raises RunError if there is none yet; warns
+        where a newer checkpoint is damaged.
+        """
+        loaded = self.load_weights(step)
+        if loaded.note:
+            warnings.warn(loaded.note, RuntimeWarning, stacklevel=2)
+        return loaded.model
 
-    def load_model_and_step(self, step: int | None = None) -> tuple[LanguageModel, int]:
-        """As `load_model`, and the step that the weights are of."""
-        specs = layout.checkpoint_specs(self.config)
+    def load_weights(self, step: int | None = None) -> LoadedWeights:
+        """As `load_model`, with the step that the weights are of, and whether newer ones are damaged: whoever shows
+        what such a network does has to say so.
+        """
         if step is not None and step in snapshots.steps(self.folder):
-            arrays = snapshots.load(self.folder, step, layout.parameter_specs(self.config.model))
-            return LanguageModel(self.config.model, params=layout.parameters_of(arrays)), step
+            arrays, words = snapshots.load(self.folder, step, layout.parameter_specs(self.config.model))
+            self._check_words(words, f"the weights of step {step}")
+            return LoadedWeights(LanguageModel(self.config.model, params=layout.parameters_of(arrays)), step)
+        checkpoint = self.load_checkpoint(step)
+        if checkpoint is None:
+            which = "no weights yet" if step is None else f"no weights of step {step}"
+            raise RunError(f"this run has {which}; start its training, or wait for the first checkpoint.")
+        model = LanguageModel(self.config.model, params=layout.parameters_of(checkpoint.arrays))
+        return LoadedWeights(model, checkpoint.step, checkpoint.rejected)
+
+    def load_checkpoint(self, step: int | None = None) -> Checkpoint | None:
+        """The newest checkpoint that is whole, or the one of `step`; None where there is none. Raises RunError where
+        none is whole, or where the vocabulary is not the one that it was trained with.
+        """
+        specs = layout.checkpoint_specs(self.config)
         if step is None:
             checkpoint = checkpoints.load_newest(self.folder, specs)
         else:
             paths = [path for path in checkpoints.candidates(self.folder) if checkpoints.step_of(path) == step]
             checkpoint = checkpoints.load(paths[0], specs) if paths else None
-        if checkpoint is None:
-            which = "no weights yet" if step is None else f"no weights of step {step}"
-            raise RunError(f"this run has {which}; start its training, or wait for the first checkpoint.")
-        return LanguageModel(self.config.model, params=layout.parameters_of(checkpoint.arrays)), checkpoint.step
+        if checkpoint is not None:
+            self._check_words(checkpoint.state.get("vocabulary"), checkpoint.path.name)
+        return checkpoint
+
+    def _check_words(self, expected: object, weights: str) -> None:
+        """Raises RunError where the vocabulary is not the one whose digest came with some weights. Checkpoints of
+        before there was a digest have None; then the words' counts must be those of the corpus, as far as it is there.
+        """
+        vocabulary = self.vocabulary()
+        if expected is None:
+            fits = self._counts_fit(vocabulary)
+        else:
+            fits = layout.vocabulary_digest(vocabulary) == expected
+        if not fits:
+            raise RunError(
+                f"{VOCABULARY_FILE} is not the word list that {weights} was trained with, so weights would be taken "
+                "for those of other words. Put the run's own back."
+            )
+
+    def _counts_fit(self, vocabulary: Vocabulary) -> bool:
+        if not vocabulary.counts:
+            return True
+        try:
+            train = self.corpus().train
+        except RunError:
+            return True  # whoever needs the corpus says what is wrong with it
+        found = np.bincount(np.concatenate(train), minlength=len(vocabulary))
+        return bool(np.array_equal(found, vocabulary.counts))
 
     def checkpoint_steps(self) -> list[int]:
         """The steps whose weights are in the folder, ascending."""

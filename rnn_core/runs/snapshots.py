@@ -35,9 +35,12 @@ def steps(folder: Path) -> list[int]:
     return sorted(int(match[1]) for match in found if match)
 
 
-def load(folder: Path, step: int, specs: Specs) -> dict[str, NDArray[Any]]:
-    """The arrays of one snapshot, which must be exactly `specs`. Raises CheckpointError."""
-    return tensors.read_tensors(path_of(folder, step), specs)[0]
+def load(folder: Path, step: int, specs: Specs) -> tuple[dict[str, NDArray[Any]], str | None]:
+    """The arrays of one snapshot, which must be exactly `specs`, and the digest of the words that they are about, if it
+    has one. Raises CheckpointError.
+    """
+    arrays, metadata = tensors.read_tensors(path_of(folder, step), specs)
+    return arrays, metadata.get("vocabulary")
 
 
 def path_of(folder: Path, step: int) -> Path:
@@ -54,16 +57,18 @@ def superfluous(present: Sequence[int], keep: int) -> list[int]:
     return given_up
 
 
-class Album:
+class SnapshotStore:
     """The worker's end: takes snapshots, thins them, and never stops a training for their sake."""
 
-    def __init__(self, folder: Path, nbytes: int) -> None:
-        """`nbytes`: of one snapshot. Where not even two have room, none is taken."""
-        self.folder = folder
+    def __init__(self, folder: Path, nbytes: int, vocabulary_digest: str) -> None:
+        """`nbytes`: of one snapshot; where not even two have room, none is taken. `vocabulary_digest`: of the words
+        that the weights are about.
+        """
+        self.folder, self.vocabulary_digest = folder, vocabulary_digest
         self.keep = min(KEEP, LIMIT_BYTES // max(nbytes, 1))
         self.next_time = time.monotonic()
 
-    def forget_after(self, step: int) -> None:
+    def drop_after(self, step: int) -> None:
         """Drop what a training that went on from `step` has taken back."""
         for later in [taken for taken in steps(self.folder) if taken > step]:
             self._drop(later)
@@ -76,8 +81,9 @@ class Album:
         path = path_of(self.folder, step)
         with contextlib.suppress(OSError, CheckpointError):
             tensors.check_finite(path.name, arrays)
+            metadata = {"step": str(step), "vocabulary": self.vocabulary_digest}
             # Its folder is not fsynced: a power cut may take a snapshot, but leaves none that is damaged.
-            temporary = files.write_temporary(path, tensors.encode_tensors(arrays, {"step": str(step)}))
+            temporary = files.write_temporary(path, tensors.encode_tensors(arrays, metadata))
             files.system.rename(temporary, path)
         for given_up in superfluous(steps(self.folder), self.keep):
             self._drop(given_up)

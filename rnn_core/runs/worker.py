@@ -27,11 +27,11 @@ from rnn_core.runs import checkpoints, snapshots
 from rnn_core.runs.history_writer import HistoryWriter
 from rnn_core.runs.layout import (
     checkpoint_arrays,
-    checkpoint_specs,
     checkpoint_state,
     named_parameters,
     parameter_specs,
     parameters_of,
+    vocabulary_digest,
 )
 from rnn_core.runs.lock import locked
 from rnn_core.runs.reading import disk_error
@@ -214,7 +214,8 @@ class Worker:
         for unfinished in self.folder.glob("*.safetensors.tmp"):  # by a worker that was killed while it wrote
             with contextlib.suppress(OSError):
                 unfinished.unlink()
-        checkpoint = checkpoints.load_newest(self.folder, checkpoint_specs(config))
+        checkpoint = self.run.load_checkpoint()
+        self.vocabulary_digest = vocabulary_digest(self.run.vocabulary())
         if checkpoint is None:
             self.model = new_model(config.model, settings)
             self.state = TrainingState.fresh(self.model, settings, plan)
@@ -222,7 +223,8 @@ class Worker:
             self.model = LanguageModel(config.model, params=parameters_of(checkpoint.arrays))
             self.state = TrainingState.fresh(self.model, settings, plan)
             self.state.load(checkpoint.arrays, checkpoint.state.get("training", {}), plan)
-        self.album = snapshots.Album(self.folder, sum(spec.nbytes for spec in parameter_specs(config.model).values()))
+        snapshot_bytes = sum(spec.nbytes for spec in parameter_specs(config.model).values())
+        self.snapshots = snapshots.SnapshotStore(self.folder, snapshot_bytes, self.vocabulary_digest)
         self.total_steps = plan.total_steps
         if plan.total_steps < self.state.step:
             raise SettingsError(
@@ -241,7 +243,7 @@ class Worker:
         newest_is_whole = checkpoint is not None and checkpoint.path.name == checkpoints.NEWEST
         self.newest_step = self.state.step if newest_is_whole else None
         self.saved_step = None if checkpoint is None else checkpoint.step
-        self.album.forget_after(self.state.step)
+        self.snapshots.drop_after(self.state.step)
         if checkpoint is not None:
             for reason in checkpoint.rejected:
                 self.history.add_event(self.state.step, "checkpoint_rejected", reason=reason, used=checkpoint.path.name)
@@ -297,7 +299,7 @@ class Worker:
         if self.on_event is not None:
             self.on_event(event)
         if isinstance(event, HorizonMeasured):
-            self.album.take(event.step, named_parameters(self.model.params))
+            self.snapshots.take(event.step, named_parameters(self.model.params))
 
     def yield_control(self) -> Generator[None, bool | None, float]:
         """Let the caller do something else -> the seconds that took, which count as no step's."""
@@ -417,7 +419,7 @@ class Worker:
         # history. Where another program holds the history, the checkpoint itself has the rows that wait.
         self.commit("paused" if self.paused else "running", started, durable=True)
         arrays = checkpoint_arrays(self.model.params, self.state)
-        state = checkpoint_state(self.state, self.history.pending())
+        state = checkpoint_state(self.state, self.history.pending(), self.vocabulary_digest)
         try:
             checkpoints.save(self.folder, self.state.step, arrays, state, self.newest_step)
         except CheckpointError:

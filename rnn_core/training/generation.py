@@ -14,7 +14,7 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.config import SamplingSettings
 from rnn_core.data import END_ID, START_ID, UNKNOWN_ID, Vocabulary, detokenize, tokenize
-from rnn_core.errors import SettingsError
+from rnn_core.errors import DivergenceError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.randomness import stream
 
@@ -62,6 +62,10 @@ class Prompt:
 def read_prompt(vocabulary: Vocabulary, text: str) -> Prompt:
     """A text in the run's own unit and case. Raises SettingsError where it is too long."""
     # The tokenizer for words brings NLTK with it, which a training's process should not have to carry.
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise SettingsError("the text holds half a character (a lone surrogate); type it anew.") from None
     tokens = tokenize(text, vocabulary.unit, vocabulary.lowercase) if text else []
     if len(tokens) > LONGEST_PROMPT:
         raise SettingsError(f"the prompt has {len(tokens)} tokens; at most {LONGEST_PROMPT} are read. Shorten it.")
@@ -157,7 +161,13 @@ def next_word_odds(log_p: Array, settings: SamplingSettings, forbidden: Iterable
 
 def _softmax(log_p: Array, temperature: float) -> Array:
     log_p = np.asarray(log_p, np.float64)
-    odds = np.exp((log_p - log_p.max()) / temperature)
+    with np.errstate(invalid="ignore"):
+        odds = np.exp((log_p - log_p.max()) / temperature)
+    if not np.isfinite(odds).all():
+        raise DivergenceError(
+            "the network's weights are so large that its outputs are no numbers; it has diverged. Train it again with "
+            "a lower learning rate, or with clipping."
+        )
     return odds / odds.sum()
 
 

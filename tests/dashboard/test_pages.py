@@ -447,3 +447,15 @@ def test_a_run_from_elsewhere_shows_up_in_the_list(open_page, trained_run, runs_
 def test_a_missing_folder_of_runs_is_an_empty_list(open_page, runs_folder):
     runs_folder.rmdir()
     assert [element.value for element in open_page("runs").info] == [wording.NO_RUNS]
+
+
+@pytest.mark.parametrize("page", ["train", "generate", "gradients"])
+def test_a_page_that_shows_an_older_state_says_so(page, trained_run, open_page) -> None:
+    assert not any(wording.OLDER_STATE in warning.value for warning in open_page(page, trained_run.id).warning)
+    newest = trained_run.folder / "model.safetensors"
+    content = bytearray(newest.read_bytes())
+    content[-1] ^= 1
+    newest.write_bytes(content)
+    app = open_page(page, trained_run.id)
+    assert [warning.value for warning in app.warning] == [wording.OLDER_STATE]
+    assert any("model.safetensors" in text.value for text in app.main.text)
