@@ -6,6 +6,8 @@ Not what is drawn is looked at, but every message that leaves for the browser an
 from __future__ import annotations
 
 import ast
+import inspect
+import io
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import hosting
 from dashboard.laboratory import cost, figures
-from dashboard.services import library, network
+from dashboard.services import library, network, worker
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
@@ -141,6 +143,68 @@ def test_a_guests_run_has_no_text_and_no_way_to_change_it(private_run: Run, monk
             forbidden()
     monkeypatch.setattr(library, "_secret", lambda: OWNER)
     assert library.open_run(private_run.id).corpus().train
+
+
+READING = {"mine", "check_mine", "working", "last_words"}
+"""What a guest may ask of a run. Everything else in these two modules changes one, or hands it out whole."""
+
+CHANGES = {
+    f"{module.__name__.rpartition('.')[2]}.{name}": function
+    for module in (library, worker)
+    for name, function in inspect.getmembers(module, inspect.isfunction)
+    if function.__module__ == module.__name__
+    and name not in READING
+    and not name.startswith("_")
+    and any(parameter.annotation == "Run" for parameter in inspect.signature(function).parameters.values())
+}
+
+
+def test_all_changes_of_a_run_are_known_here() -> None:
+    assert set(CHANGES) >= {
+        "library.request",
+        "library.rename",
+        "library.delete",
+        "library.write_zip",
+        "worker.start",
+        "worker.go_further",
+        "worker.leave_queue",
+    }
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_whoever_changes_a_run_or_takes_it_home_is_asked_whose_it_is(
+    name: str, private_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a run that a page would never have given to a guest."""
+    values = {
+        "run": private_run,
+        "together": private_run,
+        "kind": "pause",
+        "name": "x",
+        "file": io.BytesIO(),
+        "more": 1,
+    }
+    arguments = [values[parameter] for parameter in inspect.signature(CHANGES[name]).parameters]
+    before = {path: path.read_bytes() for path in private_run.folder.glob("*.json")}
+    monkeypatch.setattr(library, "_secret", lambda: GUEST)
+    with pytest.raises(RunError, match="belongs to somebody else"):
+        CHANGES[name](*arguments)
+    assert {path: path.read_bytes() for path in private_run.folder.glob("*.json")} == before
+    assert private_run.status().state == "finished"
+    assert not archive.getvalue()
+
+
+def test_pages_change_runs_through_the_services_alone() -> None:
+    """The functions of `rnn_core.runs` that change a folder ask nobody."""
+    forbidden = {"create_run", "delete_run", "rename_run", "lengthen_run", "zip_run"}
+    guilty = []
+    for package in ("views", "laboratory", "components", "state"):
+        for path in (APP.parent / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+                if name in forbidden:
+                    guilty.append(f"{path.name}:{node.lineno}")
+    assert guilty == []
 
 
 def test_pages_get_their_runs_from_the_library_alone() -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from dashboard import hosting
-from dashboard.hosting import Caps, queue, sweeping
+from dashboard.hosting import Caps, connections, queue, sweeping
 from dashboard.hosting.folder import FOLDER
 from dashboard.services import library, sources, worker
 from dashboard.state import session
@@ -169,15 +169,54 @@ def test_a_hosted_server_offers_nothing_that_needs_the_internet(hosted, open_pag
         sources.prepare(sources.Nltk("brown"), TextSettings())
 
 
+@pytest.mark.parametrize(
+    ("host", "is_here"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.10", True),
+        ("localhost", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("0.0.0.0", True),
+        (b"127.0.0.1", True),
+        (None, True),
+        ("127.example.org", False),
+        ("127.0.0.1.example.org", False),
+        ("localhost.example.org", False),
+        ("::ffff:192.0.2.1", False),
+        ("10.0.0.1", False),
+        ("169.254.169.254", False),
+        ("2001:db8::1", False),
+        (b"\xff", False),
+    ],
+)
+def test_what_counts_as_this_machine_is_an_address_and_no_name_that_looks_like_one(host, is_here: bool) -> None:
+    assert connections._is_here(host) == is_here
+
+
 CONNECTIONS = """
-import socket, threading, time, urllib.request
+import os, socket, subprocess, sys, time, urllib.request
 from dashboard import hosting
 hosting.stay_offline()
 for attempt in (
     lambda: socket.create_connection(("192.0.2.1", 80), timeout=30),
     lambda: socket.create_connection(("2001:db8::1", 80), timeout=30),
     lambda: urllib.request.urlopen("http://example.org", timeout=30),
-    lambda: socket.gethostbyname_ex and socket.getaddrinfo("example.org", 80),
+    lambda: socket.getaddrinfo("example.org", 80),
+    lambda: socket.getaddrinfo("127.example.org", 80),
+    lambda: socket.gethostbyname("example.org"),
+    lambda: socket.gethostbyaddr("192.0.2.1"),
+    lambda: socket.getnameinfo(("192.0.2.1", 80), 0),
+    lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.1", 53)),
+    lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendmsg([b"x"], [], 0, ("192.0.2.1", 53)),
+    lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(("192.0.2.1", 53)),
+    lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).connect_ex(("2001:db8::1", 53)),
+    lambda: subprocess.run(["curl", "http://192.0.2.1"]),
+    lambda: subprocess.run("curl http://192.0.2.1", shell=True),
+    lambda: subprocess.run([sys.executable, "-c", "pass"]),
+    lambda: os.system("true"),
+    lambda: os.execv("/bin/true", ["true"]),
+    lambda: os.posix_spawn("/bin/true", ["true"], {}),
 ):
     started = time.monotonic()
     try:
@@ -190,6 +229,8 @@ for attempt in (
 listener = socket.create_server(("127.0.0.1", 0))
 socket.create_connection(listener.getsockname(), timeout=5).close()
 socket.create_connection(("localhost", listener.getsockname()[1]), timeout=5).close()
+training = [sys.executable, "-m", "rnn_core", "resume", "/no/such/run"]
+assert subprocess.run(training, capture_output=True, timeout=60).returncode == 2
 print("stayed here")
 """
 
@@ -660,6 +701,61 @@ def test_ids_of_runs_cannot_be_guessed() -> None:
     made = {runs.new_run_id().partition("-")[2] for _ in range(1000)}
     assert len(made) == 1000
     assert {len(identifier) for identifier in made} == {20}  # hexadecimal digits: 80 random bits
+
+
+def test_twelve_tabs_at_once_make_no_more_runs_than_one_after_the_other(hosted, visiting, runs_folder) -> None:
+    hosted("runs_per_visitor=3 trainings_per_visitor=100")
+    visiting(ANNA)
+    corpus = agreement()
+    model = ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=8)
+
+    def begin(number: int) -> str | None:
+        with contextlib.suppress(RunError):
+            return worker.begin(f"tab {number}", corpus, TextSettings(), model, TrainingSettings(epochs=1))
+        return None
+
+    with ThreadPoolExecutor(12) as tabs:
+        made = [run_id for run_id in tabs.map(begin, range(12)) if run_id is not None]
+    assert len(made) == 3
+    assert {folder.name for folder in runs_folder.iterdir() if folder.name != FOLDER} == set(made)
+
+
+def test_a_race_counts_as_its_networks(hosted, visiting, runs_folder) -> None:
+    hosted("runs_per_visitor=3")
+    visiting(ANNA)
+    corpus = agreement()
+    model = ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=8)
+    entrants = dict.fromkeys(("one", "two", "three", "four"), model)
+    with pytest.raises(RunError, match="this server keeps 3"):
+        worker.begin_race(entrants, corpus, TextSettings(), TrainingSettings(epochs=1))
+    assert not [folder for folder in runs_folder.iterdir() if folder.name != FOLDER]
+
+
+@pytest.mark.parametrize("networks", [1, 2])
+def test_a_start_that_is_refused_leaves_nothing_behind(networks, hosted, visiting, runs_folder, monkeypatch) -> None:
+    hosted("waiting=1")
+    visiting(ANNA)
+    corpus = agreement()
+    model = ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=8)
+    entrants = {f"network {number}": model for number in range(networks)}
+    # Between the first look at the queue and the place in it somebody else was faster.
+    monkeypatch.setattr(hosting, "check_room", lambda *_: None)
+    monkeypatch.setattr(hosting, "enqueue", lambda *_: queue._check_room([], ANNA, replace(CAPS, waiting=0)))
+    with pytest.raises(RunError, match="in the queue already"):
+        worker.begin_race(entrants, corpus, TextSettings(), TrainingSettings(epochs=1))
+    assert not [folder for folder in runs_folder.iterdir() if folder.name != FOLDER]
+
+
+def test_a_finished_training_that_may_not_go_on_stays_as_long_as_it_was(
+    hosted, visiting, trained_run, monkeypatch
+) -> None:
+    hosted()
+    visiting(ANNA)
+    hosting.set_owner(trained_run.folder, ANNA)
+    monkeypatch.setattr(hosting, "enqueue", lambda *_: queue._check_room([], ANNA, replace(CAPS, waiting=0)))
+    with pytest.raises(RunError, match="in the queue already"):
+        worker.go_further(5, trained_run)
+    assert Run.open(trained_run.folder).config == trained_run.config
 
 
 def test_a_visitor_has_a_limited_number_of_runs(hosted, visiting, new_run, runs_folder) -> None:
