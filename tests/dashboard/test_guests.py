@@ -176,14 +176,8 @@ def test_whoever_changes_a_run_or_takes_it_home_is_asked_whose_it_is(
     name: str, private_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a run that a page would never have given to a guest."""
-    values = {
-        "run": private_run,
-        "together": private_run,
-        "kind": "pause",
-        "name": "x",
-        "file": io.BytesIO(),
-        "more": 1,
-    }
+    archive = io.BytesIO()
+    values = {"run": private_run, "together": private_run, "kind": "pause", "name": "x", "file": archive, "more": 1}
     arguments = [values[parameter] for parameter in inspect.signature(CHANGES[name]).parameters]
     before = {path: path.read_bytes() for path in private_run.folder.glob("*.json")}
     monkeypatch.setattr(library, "_secret", lambda: GUEST)
