@@ -11,7 +11,8 @@ from rnn_core.config import TextSettings
 from rnn_core.data.characters import clean
 from rnn_core.data.corpus import CorpusReport, PreparedCorpus, coverage_note, hardly_repeats
 from rnn_core.data.documents import Reading, read
-from rnn_core.data.sentences import Progress, cut_sentences, tokenize_sentences
+from rnn_core.data.progress import Progress, ReadingProgress
+from rnn_core.data.sentences import cut_sentences, tokenize_sentences
 from rnn_core.data.vocabulary import END_ID, SPECIALS, START_ID, UNKNOWN, Vocabulary
 from rnn_core.errors import CorpusError
 from rnn_core.randomness import stream
@@ -20,33 +21,45 @@ from rnn_core.randomness import stream
 MIN_TOKENS = 20
 
 
-def prepare(data: bytes, name: str, settings: TextSettings, progress: Progress | None = None) -> PreparedCorpus:
-    """Bytes of a file -> what a network sees. Raises CorpusError (EncodingError to be asked) and
-    SettingsError."""
+def prepare(
+    data: bytes,
+    name: str,
+    settings: TextSettings,
+    progress: Progress | None = None,
+    limit_seconds: float | None = None,
+) -> PreparedCorpus:
+    """Bytes of a file -> what a network sees.
+
+    `progress` hears several times a second how far the reading is; what it raises ends the reading. `limit_seconds` is
+    the processor time that the reading may take. Raises CorpusError (EncodingError to be asked) and SettingsError.
+    """
     settings.validate()
-    found = read(data, name, settings.column, settings.encoding)
-    return _prepare(found, name, settings, progress)
+    report = ReadingProgress(progress, limit_seconds)
+    report(0.0, "reading the file")
+    return _prepare(read(data, name, settings.column, settings.encoding), name, settings, report)
 
 
 def prepare_documents(
-    documents: list[str], name: str, settings: TextSettings, progress: Progress | None = None
+    documents: list[str],
+    name: str,
+    settings: TextSettings,
+    progress: Progress | None = None,
+    limit_seconds: float | None = None,
 ) -> PreparedCorpus:
-    """Texts that are at hand (pasted, or built in) -> what a network sees. Raises CorpusError,
-    SettingsError."""
+    """Texts that are at hand (pasted, or built in) -> what a network sees. The rest as in `prepare`."""
     settings.validate()
+    report = ReadingProgress(progress, limit_seconds)
+    report(0.0, "reading the text")
     dropped: Counter[str] = Counter()
     cleaned = [text for document in documents if (text := clean(document, dropped)).strip()]
-    return _prepare(Reading(cleaned, "text", "", None, dropped), name, settings, progress)
+    return _prepare(Reading(cleaned, "text", "", None, dropped), name, settings, report)
 
 
-def _prepare(found: Reading, name: str, settings: TextSettings, progress: Progress | None) -> PreparedCorpus:
+def _prepare(found: Reading, name: str, settings: TextSettings, report: Progress) -> PreparedCorpus:
     dropped = Counter(found.dropped)
-    sentences = tokenize_sentences(found.documents, settings, progress, dropped)
-    if progress:
-        progress(0.92, "counting words")
-    corpus = _assemble(sentences, name, settings, found, dropped)
-    if progress:
-        progress(1.0, "done")
+    sentences = tokenize_sentences(found.documents, settings, report, dropped)
+    corpus = _assemble(sentences, name, settings, found, dropped, report)
+    report(1.0, "done")
     return corpus
 
 
@@ -57,7 +70,7 @@ def prepare_sentences(sentences: list[list[str]], name: str, settings: TextSetti
     if settings.lowercase:
         sentences = [[token.lower() for token in sentence] for sentence in sentences]
     sentences = [sentence for sentence in sentences if sentence]
-    return _assemble(sentences, name, settings, Reading([], "sentences", ""), Counter())
+    return _assemble(sentences, name, settings, Reading([], "sentences", ""), Counter(), ReadingProgress())
 
 
 def _assemble(
@@ -66,7 +79,9 @@ def _assemble(
     settings: TextSettings,
     found: Reading,
     dropped: Counter[str],
+    tell: Progress,
 ) -> PreparedCorpus:
+    tell(0.9, "counting words")
     limit = settings.max_sentence_length
     longest = max(map(len, sentences), default=0)
     too_long = sum(len(sentence) > limit for sentence in sentences)
@@ -82,6 +97,7 @@ def _assemble(
     vocabulary = Vocabulary.build(train, settings)
     if len(vocabulary) == len(SPECIALS):
         raise CorpusError(f"The corpus has no words but {UNKNOWN}. Choose another text.")
+    tell(0.93, "counting words")
     frequencies = Counter(chain.from_iterable(pieces))
     covered = sum(count for word, count in frequencies.items() if word in vocabulary)
     report = CorpusReport(
@@ -102,7 +118,10 @@ def _assemble(
         notes=found.notes + _notes(tokens, len(frequencies), covered, too_long, settings, dropped),
         frequencies=np.array(sorted(frequencies.values(), reverse=True), dtype=np.int64),
     )
-    return PreparedCorpus(vocabulary, _encode_all(train, vocabulary), _encode_all(valid, vocabulary), name, report)
+    tell(0.95, "numbering words")
+    train_ids = _encode_all(train, vocabulary)
+    tell(0.99, "numbering words")
+    return PreparedCorpus(vocabulary, train_ids, _encode_all(valid, vocabulary), name, report)
 
 
 def _check_enough(tokens: int, sentences: int, settings: TextSettings, dropped: Counter[str]) -> None:

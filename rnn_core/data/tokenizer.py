@@ -1,38 +1,51 @@
-"""Text -> tokens."""
+"""Text -> tokens: characters, the words between white space, or NLTK's words.
+
+NLTK's rules for English look no further than the white space around a word, with one exception (the period that ends a
+sentence). So each distinct word of a text is split once, many of them in one call, and that is all the time it takes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from itertools import chain, islice
 
 from rnn_core.data.vocabulary import UNKNOWN
 
-# The tokenisers' regular expressions see at most this many characters at once, so no text can make them slow
-# (some take time quadratic in the length of a run) or hungry.
-BLOCK = 10_000
+# What NLTK would take apart but stays one token: the unknown word of ready-made corpora, and HTML entities.
+_WHOLE = re.compile(UNKNOWN + r"|&(?:amp|gt|lt|quot|apos|nbsp|#39|#x27|#34|#x200[Bb]);")
+
+# A period that ends a sentence is a token of its own, also before closing marks. Others stay with their word ("mr.").
+_FINAL_PERIOD = re.compile(r"(.*[^.])(\.[\])}>\"'»”’]*)", re.DOTALL)
+_CLOSING_MARKS = "])}>\"'»”’"
+
+# NLTK's expressions take time quadratic in the length of some words, so they see longer ones in pieces.
+_LONGEST_WORD = 1000
+# How many characters they see at once.
+_BLOCK = 10_000
+
+# Letters for our own use: two of them that the text at hand does not have.
+_RARE_LETTERS = range(0x20000, 0x2A6D0)
 
 
-_ENTITIES = {"amp", "gt", "lt", "quot", "apos", "nbsp", "#39", "#x27", "#34", "#x200B"}
+class WordTokenizer:
+    """NLTK's word tokenizer ("don't" -> "do", "n't"; quotes become `` and ''), which needs no data; each distinct word
+    is split once in the life of this object."""
 
+    def __init__(self) -> None:
+        self._tokens: dict[str, tuple[str, ...]] = {}  # of each word that was seen
+        self._same: dict[str, str] = {}  # so that a text of a million words costs a pointer for each, not a string
 
-@lru_cache(maxsize=1)
-def _nltk_words() -> Callable[[str], list[str]]:
-    from nltk.tokenize import NLTKWordTokenizer
-
-    split: Callable[[str], list[str]] = NLTKWordTokenizer().tokenize
-    return split
-
-
-def blocks(text: str) -> Iterator[str]:
-    """Stretches of at most BLOCK characters, cut at white space where there is any."""
-    start = 0
-    while len(text) - start > BLOCK:
-        end = start + BLOCK
-        cut = max(text.rfind(" ", start + 1, end), text.rfind("\n", start + 1, end))
-        end = cut if cut > 0 else end
-        yield text[start:end]
-        start = end
-    yield text[start:]
+    def tokenize(self, sentences: Iterable[str]) -> list[list[str]]:
+        """The tokens of each sentence; [] where there is nothing but white space."""
+        words = [_words(sentence) for sentence in sentences]
+        new = [word for word in dict.fromkeys(chain.from_iterable(words)) if word not in self._tokens]
+        same = self._same.setdefault
+        for word, tokens in zip(new, _split_words(new), strict=True):
+            self._tokens[word] = tuple(same(token, token) for token in tokens)
+        known = self._tokens.__getitem__
+        return [list(chain.from_iterable(map(known, sentence))) for sentence in words]
 
 
 def tokenize(text: str, unit: str = "word", lowercase: bool = False) -> list[str]:
@@ -46,23 +59,61 @@ def tokenize(text: str, unit: str = "word", lowercase: bool = False) -> list[str
         text = text.lower()
     if unit == "char":
         return list(text)
+    return WordTokenizer().tokenize([text])[0]
+
+
+def _words(sentence: str) -> list[str]:
+    """What stands between white space; the period that ends the sentence apart from its word."""
+    words = sentence.split()
+    last = len(words) - 1
+    while last >= 0 and not words[last].strip(_CLOSING_MARKS):
+        last -= 1
+    if last >= 0 and (match := _FINAL_PERIOD.fullmatch(words[last])):
+        words[last : last + 1] = match.groups()
+    return words
+
+
+def _split_words(words: list[str]) -> Iterator[list[str]]:
+    """The tokens of each word as they are in the middle of a sentence."""
+    block: list[str] = []
+    length = 0
+    for word in words:
+        block.append(word)
+        length += len(word)
+        if length > _BLOCK:
+            yield from _split_block(block)
+            block, length = [], 0
+    yield from _split_block(block)
+
+
+def _split_block(words: list[str]) -> list[list[str]]:
+    text = " ".join(words)
+    separator, whole = islice((letter for letter in map(chr, _RARE_LETTERS) if letter not in text), 2)
+    # To NLTK's rules what stays whole is a word of one letter.
+    wholes = iter(_WHOLE.findall(text))
+    pieces = (piece for word in words for piece in (*_pieces(_WHOLE.sub(whole, word)), separator))
+    split: list[list[str]] = []
     tokens: list[str] = []
-    split = _nltk_words()
-    for number, part in enumerate(text.split(UNKNOWN)):
-        if number:
-            tokens.append(UNKNOWN)
-        for block in blocks(part):
-            tokens += split(block)
-    return _join_entities(tokens) if "&" in text else tokens
+    for token in _nltk_words()(" ".join(pieces)):
+        if token == separator:
+            split.append(tokens)
+            tokens = []
+        elif whole in token:
+            tokens += [next(wholes) if part == whole else part for part in re.split(f"({whole})", token) if part]
+        else:
+            tokens.append(token)
+    return split
 
 
-def _join_entities(tokens: list[str]) -> list[str]:
-    joined: list[str] = []
-    for token in tokens:
-        joined.append(token)
-        if token == ";" and len(joined) > 2:
-            if joined[-3] == "&" and joined[-2] in _ENTITIES:
-                joined[-3:] = ["".join(joined[-3:])]
-            elif len(joined) > 3 and joined[-4:-2] == ["&", "#"] and "#" + joined[-2] in _ENTITIES:
-                joined[-4:] = ["".join(joined[-4:])]
-    return joined
+def _pieces(word: str) -> Iterable[str]:
+    if len(word) <= _LONGEST_WORD:
+        return (word,)
+    return (word[start : start + _LONGEST_WORD] for start in range(0, len(word), _LONGEST_WORD))
+
+
+@lru_cache(maxsize=1)
+def _nltk_words() -> Callable[[str], list[str]]:
+    from nltk.tokenize import NLTKWordTokenizer
+
+    split: Callable[[str], list[str]] = NLTKWordTokenizer().tokenize
+    return split
