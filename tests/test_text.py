@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import subprocess
 import sys
+import time
 from collections import Counter
 
 import numpy as np
@@ -31,6 +34,7 @@ from rnn_core.data import (
     tokenize_sentences,
     truncate_vocabulary,
 )
+from rnn_core.data.punkt import SentenceSplitter
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 
 STORY = (
@@ -118,6 +122,62 @@ def test_a_book_on_one_line_has_the_sentences_of_the_same_book_on_many() -> None
 def test_the_unknown_word_and_entities_of_ready_made_corpora_stay_whole() -> None:
     assert tokenize("the <unk> of &gt; it &amp; <s>") == ["the", "<unk>", "of", "&gt;", "it", "&amp;", "<", "s", ">"]
     assert tokenize("a&#39;b & c;") == ["a", "&#39;", "b", "&", "c", ";"]
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("mr. <unk> said", "mr. <unk> said"),
+        ("Dr. <unk>, M.D.", "Dr. <unk> , M.D ."),
+        ("met (e.g. <unk>) J. <unk>", "met ( e.g. <unk> ) J. <unk>"),
+        ('"<unk>" said the <unk>.', "`` <unk> '' said the <unk> ."),
+        ("<unk>'s [<unk>]: <unk>; <unk>-<unk>", "<unk> 's [ <unk> ] : <unk> ; <unk> - <unk>"),
+        ('He left <unk>."', "He left <unk> . ''"),
+        ("<unk><unk>! etc. &gt; mr. &amp; mrs.", "<unk> <unk> ! etc. &gt; mr. &amp; mrs ."),
+    ],
+)
+def test_next_to_the_unknown_word_or_an_entity_words_are_split_as_next_to_any_other(text: str, tokens: str) -> None:
+    assert tokenize(text) == tokens.split()
+
+
+@given(st.lists(st.sampled_from(["mr.", "<unk>", "(<unk>", '"<unk>"', "<unk>,", "a.m.", "<unk>'s", "n't", "--", "x"])))
+def test_the_unknown_word_is_split_like_a_word(words: list[str]) -> None:
+    text = " ".join(words)
+    as_word = tokenize(text.replace("<unk>", "thing"))
+    assert [token.replace("<unk>", "thing") for token in tokenize(text)] == as_word
+
+
+WORDS = st.text("abS7.,:;'\"`()[]<>!?-&$%*»“’…", min_size=1, max_size=8).filter(lambda w: any(c.isalnum() for c in w))
+
+
+@settings(max_examples=150)
+@given(st.lists(WORDS | st.sampled_from(["cannot", "gonna", "'tis", "don't", "U.S.", "x''", "I'll"]), max_size=8))
+def test_splitting_each_word_once_gives_the_tokens_that_nltk_gives_the_sentence(words: list[str]) -> None:
+    from nltk.tokenize import NLTKWordTokenizer
+
+    text = " ".join(["The", *words])
+    assert tokenize(text) == NLTKWordTokenizer().tokenize(text)
+
+
+@given(st.lists(WORDS, max_size=6), st.sampled_from(["\n", "\t", "  ", " \n "]))
+def test_any_white_space_is_white_space(words: list[str], space: str) -> None:
+    assert tokenize(space.join(words)) == tokenize(" ".join(words))
+
+
+def test_a_word_longer_than_any_is_split_whole() -> None:
+    assert "".join(tokenize("x" * 2500 + ". y")) == "x" * 2500 + ".y"
+
+
+STORY_SPLITTER = SentenceSplitter([STORY])
+
+
+@settings(max_examples=150)
+@given(st.text("aB3.?!,)\"' \n-"), st.sampled_from(["", "no. X. etc. "]))
+def test_asking_only_where_there_is_doubt_finds_the_sentences_that_punkt_finds(text: str, before: str) -> None:
+    from nltk.tokenize.punkt import PunktSentenceTokenizer
+
+    text = "The " + before + re.sub(r"(?<!\S)[.?!]+(?=\S)", "", text)  # NLTK ends a sentence within " ???", we do not
+    assert list(STORY_SPLITTER.split(text)) == PunktSentenceTokenizer(STORY_SPLITTER.parameters).tokenize(text)
 
 
 def test_a_prompt_is_tokenised_like_the_corpus() -> None:
@@ -302,12 +362,77 @@ def test_the_report_survives_json_but_for_the_frequencies() -> None:
             CorpusReport.from_json(wrong)
 
 
-def test_progress_rises_to_one() -> None:
+def test_progress_is_told_before_anything_is_read_and_rises_to_one() -> None:
     told: list[float] = []
     prepare((STORY * 400).encode(), "a.txt", TextSettings(), progress=lambda share, doing: told.append(share))
     assert told == sorted(told)
+    assert told[0] == 0.0
     assert told[-1] == 1.0
-    assert len(told) > 3
+    assert sum(0.15 < share < 0.9 for share in told) >= 2
+
+
+class VisitorLeft(BaseException):
+    """What a page's progress bar raises when nobody looks any more."""
+
+
+@pytest.mark.parametrize("text", [STORY * 2000, "word " * 200_000, ". " * 200_000, STORY.replace(". ", " ") * 2000])
+@pytest.mark.parametrize("after", [0.0, 0.3])
+def test_what_a_listener_raises_ends_the_reading_before_the_next_portion(text: str, after: float) -> None:
+    told: list[float] = []
+
+    def leave(share: float, doing: str) -> None:
+        told.append(share)
+        if share > after:
+            raise VisitorLeft
+
+    with pytest.raises(VisitorLeft):
+        prepare(text.encode(), "a.txt", TextSettings(), progress=leave)
+    assert told[-1] < after + 0.3
+
+
+def test_reading_has_a_limit_in_processor_time() -> None:
+    for reading in (
+        lambda: prepare((STORY * 100).encode(), "a.txt", TextSettings(), limit_seconds=0.0),
+        lambda: prepare_documents([STORY * 100], "pasted", TextSettings(), limit_seconds=0.0),
+    ):
+        with pytest.raises(CorpusError, match=r"takes longer than the 0 seconds .* Choose a shorter text\.$"):
+            reading()
+
+
+ONE_OF_EVERYTHING = "w{0}. q{0}., {0} x{0}q "
+REPEATED = {
+    "periods": ". ",
+    "periods in a row": ".",
+    "closed periods": ".) ",
+    "letters with periods": "a. b.c. ",
+    "exclamations": "! ",
+    "open brackets": "(",
+    "quotes": '"',
+    "apostrophes": "' ",
+    "digits": "7",
+    "numbers": "3. ",
+    "new lines": "\n",
+    "sentences in lines": "It is.\n",
+    "paragraphs": "a.\n\n",
+    "spaces": " ",
+    "a word of a thousand periods": "." * 999 + " ",
+    "a word of a thousand brackets": ")" * 999 + " ",
+    "entities": "&gt;",
+    "unknown words": "<unk>",
+}
+
+
+@pytest.mark.parametrize("repeated", [*REPEATED.values(), None], ids=[*REPEATED, "new abbreviations"])
+def test_four_times_the_text_takes_at_most_about_four_times_the_processor(repeated: str | None) -> None:
+    def seconds(length: int) -> float:
+        text = (repeated * length)[:length] if repeated else "".join(map(ONE_OF_EVERYTHING.format, range(length // 22)))
+        began = time.thread_time()
+        with contextlib.suppress(CorpusError):
+            prepare(text.encode(), "a.txt", TextSettings())
+        return time.thread_time() - began
+
+    # Quadratic time would be sixteen times as long. (A busy machine disturbs one measurement, but not five.)
+    assert any(seconds(64_000) < 9 * seconds(16_000) + 0.02 for _ in range(5))
 
 
 def test_lower_case_reaches_every_token() -> None:

@@ -27,6 +27,7 @@ class Caps:
     upload_megabytes: int = 5  # of one text
     uploads_megabytes: int = 10  # of one visitor's files together, as long as they lie in memory
     all_uploads_megabytes: int = 100  # of all visitors' files
+    reading_seconds: float = 10.0  # of processor time, for one text
     words: int = 500_000  # of a corpus, in tokens
     vocabulary: int = 10_000
     hidden: int = 256  # units; also numbers of a word vector

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from dashboard import hosting
 from rnn_core.config import TextSettings
 from rnn_core.data import (
     BUILT_IN,
     PreparedCorpus,
+    Progress,
     agreement_sentences,
     nltk_corpus,
     prepare_documents,
@@ -73,16 +75,33 @@ class Nltk:
 Source = Upload | Paste | Agreement | PythonReference | Nltk
 
 
-def prepare(source: Source, settings: TextSettings) -> PreparedCorpus:
+KEPT = 4
+"""Texts that stay read, over all visitors."""
+
+_kept: OrderedDict[tuple[Source, TextSettings], PreparedCorpus] = OrderedDict()
+_lock = threading.Lock()
+
+
+def prepare(source: Source, settings: TextSettings, progress: Progress | None = None) -> PreparedCorpus:
     """What a network sees of the source. Raises CorpusError (EncodingError to be asked) and SettingsError.
 
-    A text is read and split once; another vocabulary size is then a matter of milliseconds.
+    A text is read and split once; another vocabulary size is then a matter of milliseconds. `progress` hears how far
+    the reading is; what it raises ends the reading.
     """
     settings.validate()
     caps = hosting.current_caps()
     if caps is not None:
         _check_source(source, caps)
-    whole = _prepare(source, replace(settings, vocabulary_size=EVERY_WORD))
+    key = (source, replace(settings, vocabulary_size=EVERY_WORD))
+    with _lock:
+        whole = _kept.get(key)
+    if whole is None:
+        whole = _read(*key, progress, None if caps is None else caps.reading_seconds)
+    with _lock:
+        _kept[key] = whole
+        _kept.move_to_end(key)
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
     if caps is not None:
         hosting.check_corpus(whole, caps)
     return truncate_vocabulary(whole, settings.vocabulary_size)
@@ -99,16 +118,17 @@ def _check_source(source: Source, caps: hosting.Caps) -> None:
             raise CorpusError("this server has no access to the internet; choose another corpus.")
 
 
-@lru_cache(maxsize=4)
-def _prepare(source: Source, settings: TextSettings) -> PreparedCorpus:
+def _read(
+    source: Source, settings: TextSettings, progress: Progress | None, limit_seconds: float | None
+) -> PreparedCorpus:
     match source:
         case Upload(name, data):
-            return prepare_file(data, name, settings)
+            return prepare_file(data, name, settings, progress, limit_seconds)
         case Paste(content, name):
-            return prepare_documents([content], name, settings)
+            return prepare_documents([content], name, settings, progress, limit_seconds)
         case Agreement(gap, count):
             return prepare_sentences(agreement_sentences(gap, count, settings.seed), source.name, settings)
         case PythonReference(name):
-            return prepare_documents(python_reference(), name, settings)
+            return prepare_documents(python_reference(), name, settings, progress)
         case Nltk(key):
-            return prepare_documents(nltk_corpus(key), source.name, settings)
+            return prepare_documents(nltk_corpus(key), source.name, settings, progress)

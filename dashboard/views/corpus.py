@@ -158,8 +158,7 @@ def read_source(source: Source) -> tuple[PreparedCorpus, TextSettings] | None:
     try:
         with place:
             settings = choose_settings(source, encoding)
-        with st.spinner("Reading the text …"):
-            whole = sources.prepare(source, replace(settings, vocabulary_size=sources.EVERY_WORD))
+        whole = read(source, replace(settings, vocabulary_size=sources.EVERY_WORD))
     except EncodingError as error:
         widgets.problem("This file does not say how its letters are written", error)
         ask_encoding(error)
@@ -170,6 +169,16 @@ def read_source(source: Source) -> tuple[PreparedCorpus, TextSettings] | None:
     with place:
         settings = replace(settings, vocabulary_size=choose_vocabulary(whole))
     return truncate_vocabulary(whole, settings.vocabulary_size), settings
+
+
+def read(source: Source, settings: TextSettings) -> PreparedCorpus:
+    """The corpus, with a bar while it is read. Drawing the bar is also where Streamlit ends the script of a visitor who
+    has left, and with it the reading. Raises CorpusError, SettingsError."""
+    place = st.empty()
+    try:
+        return sources.prepare(source, settings, lambda share, doing: place.progress(share, f"{doing.capitalize()} …"))
+    finally:
+        place.empty()
 
 
 def choose_settings(source: Source, encoding: str | None) -> TextSettings:

@@ -14,6 +14,7 @@ from rnn_core.data.documents import columns, read_documents
 from rnn_core.data.encodings import decode
 from rnn_core.data.nltk_corpora import nltk_corpus
 from rnn_core.data.preparation import MIN_TOKENS, prepare, prepare_documents, prepare_sentences
+from rnn_core.data.progress import Progress
 from rnn_core.data.sentences import cut_sentences, tokenize_sentences
 from rnn_core.data.tokenizer import tokenize
 from rnn_core.data.vocabulary import END, END_ID, START, START_ID, UNKNOWN, UNKNOWN_ID, Vocabulary
@@ -34,6 +35,7 @@ __all__ = [
     "BuiltIn",
     "CorpusReport",
     "PreparedCorpus",
+    "Progress",
     "Vocabulary",
     "agreement_items",
     "agreement_sentences",

@@ -18,10 +18,15 @@ _DROPPED = {
 }
 
 
+_ANY_DROPPED = re.compile("|".join(pattern.pattern for pattern in _DROPPED.values()))
+
+
 def clean(text: str, dropped: Counter[str]) -> str:
     """The text with one kind of newline and without characters that nobody can see; `dropped` counts them by
     kind."""
     text = _NEWLINES.sub("\n", text)
+    if _ANY_DROPPED.search(text) is None:
+        return text
     for kind, pattern in _DROPPED.items():
         text, count = pattern.subn("", text)
         if count:
@@ -30,6 +35,7 @@ def clean(text: str, dropped: Counter[str]) -> str:
 
 
 def invisible(text: str) -> int:
+    """How many characters no text has."""
     return sum(len(_DROPPED[kind].findall(text)) for kind in ("control characters", "lone surrogates"))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rnn_core.config import TextSettings
 from rnn_core.data.characters import clean, shown
 from rnn_core.data.encodings import characters
+from rnn_core.data.progress import Progress, ReadingProgress
 from rnn_core.data.tables import Table, open_table
 from rnn_core.errors import CorpusError
 
@@ -42,13 +43,22 @@ def columns(data: bytes, name: str, encoding: str | None = None) -> list[str]:
     return open_table(characters(data, encoding)[0], kind, name).columns
 
 
-def read(data: bytes, name: str, column: str | None = None, encoding: str | None = None) -> Reading:
+def read(
+    data: bytes,
+    name: str,
+    column: str | None = None,
+    encoding: str | None = None,
+    report: Progress | None = None,
+) -> Reading:
     """Documents of an uploaded file, each cleaned; none of them is empty. `name` tells a .csv or .jsonl from a
     text.
 
     Without `column`, the one with the most words is read, and a note says so. Raises CorpusError.
     """
+    report = report or ReadingProgress()
+    report(0.0, "reading the file")
     text, used, damaged = characters(data, encoding)
+    report(0.02, "reading the file")
     kind = _kind(name)
     dropped: Counter[str] = Counter()
     notes: list[str] = []
@@ -63,7 +73,13 @@ def read(data: bytes, name: str, column: str | None = None, encoding: str | None
         raw = table.cells(chosen)
         if not table.has_header:
             notes.append("The first row reads like text, not like names of columns, so it was read as text.")
-    documents = [document for cell in raw if (document := clean(cell, dropped)).strip()]
+    documents: list[str] = []
+    for number, cell in enumerate(raw):
+        if number % 1000 == 0:
+            report(0.03, "reading the file")
+        document = clean(cell, dropped)
+        if document.strip():
+            documents.append(document)
     if damaged:
         dropped["undecodable bytes"] += damaged
     if not documents:

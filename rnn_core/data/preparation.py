@@ -35,8 +35,7 @@ def prepare(
     """
     settings.validate()
     report = ReadingProgress(progress, limit_seconds)
-    report(0.0, "reading the file")
-    return _prepare(read(data, name, settings.column, settings.encoding), name, settings, report)
+    return _prepare(read(data, name, settings.column, settings.encoding, report), name, settings, report)
 
 
 def prepare_documents(
@@ -94,6 +93,7 @@ def _assemble(
     is_valid = _split(len(pieces), settings)
     train = [piece for piece, held_out in zip(pieces, is_valid, strict=True) if not held_out]
     valid = [piece for piece, held_out in zip(pieces, is_valid, strict=True) if held_out]
+    tell(0.91, "counting words")
     vocabulary = Vocabulary.build(train, settings)
     if len(vocabulary) == len(SPECIALS):
         raise CorpusError(f"The corpus has no words but {UNKNOWN}. Choose another text.")

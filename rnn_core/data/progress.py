@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rnn_core.errors import CorpusError
 
-Progress = Callable[[float, str], None]  # (share done 0..1, what is being done); what it raises ends the reading
+Progress = Callable[[float, str], object]  # (share done 0..1, what is being done); what it raises ends the reading
 
 
 class ReadingProgress:

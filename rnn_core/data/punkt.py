@@ -14,7 +14,7 @@ from typing import Any
 
 # Punkt learns abbreviations from this many characters, taken evenly from all of a text. More of them find hardly any
 # others, and take most of the time that reading takes.
-SAMPLE = 100_000
+SAMPLE = 80_000
 _STRETCH = 2000
 
 # Punkt finds the abbreviations of the text itself; these it cannot find in a short one, since most stand before
@@ -44,9 +44,8 @@ class SentenceSplitter:
         # NLTK is slow to import, so only what reads a text does.
         from nltk.tokenize.punkt import PunktLanguageVars, PunktSentenceTokenizer
 
-        parameters = _train(_sample(paragraphs))
-        self._tokenizer = PunktSentenceTokenizer(parameters)
-        self._abbreviations = parameters.abbrev_types
+        self.parameters = _train(_sample(paragraphs))
+        self._tokenizer = PunktSentenceTokenizer(self.parameters)
         self._decisions: dict[str, bool] = {}
         # Compiled anew, since NLTK's own give up on a text that takes long.
         variables = PunktLanguageVars()
@@ -87,7 +86,7 @@ class SentenceSplitter:
         if candidate.group() != ".":
             return True
         lower = word.lower()
-        if word.isalpha() and len(word) > 1 and lower not in self._abbreviations:
+        if word.isalpha() and len(word) > 1 and lower not in self.parameters.abbrev_types:
             return True  # neither an abbreviation nor an initial nor a number: Punkt has no doubt
         if lower.lstrip(_OPENING_MARKS) in _NEVER_LAST:
             return False

@@ -39,6 +39,7 @@ def tokenize_sentences(
     settings.validate()
     report = progress or ReadingProgress()
     dropped = Counter() if dropped is None else dropped
+    report(0.04, "learning where sentences end")
     if settings.unit == "word":
         documents = [_without_long_runs(document, dropped) for document in documents]
     total = sum(map(len, documents)) or 1

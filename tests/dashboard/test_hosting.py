@@ -153,7 +153,7 @@ def test_a_refusal_is_shown_before_anything_is_started(hosted, open_page, runs_f
 
 def test_a_text_that_is_too_large_is_refused_before_it_is_read(hosted, open_page, monkeypatch) -> None:
     hosted("upload_megabytes=1")
-    monkeypatch.setattr(sources, "_prepare", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr(sources, "_read", lambda *_: pytest.fail("it was read"))
     with pytest.raises(CorpusError, match=r"1\.2 MB, and this server reads up to 1 MB"):
         sources.prepare(sources.Upload("a.txt", b"word " * 250_000), TextSettings())
     with pytest.raises(CorpusError, match="reads up to 1 MB"):

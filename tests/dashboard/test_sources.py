@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dashboard.services import sources
 from rnn_core.config import TextSettings
+from rnn_core.errors import CorpusError
 
 TEXT = "\n".join(
     f"the {animal} saw a {thing} and the {thing} ran"
@@ -23,3 +26,42 @@ def test_every_kind_of_source_that_needs_no_internet_gives_a_corpus():
         assert corpus.train
         assert corpus.valid
         assert corpus.name == source.name
+
+
+class ScriptStopped(BaseException):
+    """As Streamlit stops a script: not an Exception, so nothing catches it by the way."""
+
+
+def test_a_reading_that_its_page_stops_ends_at_once_and_leaves_nothing_behind():
+    source = sources.Paste(TEXT * 400)
+    told = []
+
+    def stop(share: float, doing: str) -> None:
+        told.append(share)
+        if share > 0.2:
+            raise ScriptStopped
+
+    with pytest.raises(ScriptStopped):
+        sources.prepare(source, TextSettings(), stop)
+    assert max(told) < 0.6
+    again: list[float] = []
+    sources.prepare(source, TextSettings(), lambda share, doing: again.append(share))
+    assert again[-1] == 1.0
+
+
+def test_a_text_is_read_once_for_vocabularies_of_any_size():
+    source = sources.Paste(TEXT + "\nonce")
+    first = sources.prepare(source, TextSettings(sentences="lines"))
+    told: list[float] = []
+    other = sources.prepare(
+        source, TextSettings(sentences="lines", vocabulary_size=6), lambda share, doing: told.append(share)
+    )
+    assert not told
+    assert other.vocabulary.words == first.vocabulary.words[:6]
+
+
+def test_a_hosted_server_gives_a_text_a_limited_time_and_says_so(monkeypatch):
+    monkeypatch.setenv("SEE_BPTT_HOSTED", "reading_seconds=0.001")
+    for source in (sources.Paste(TEXT * 50), sources.Upload("a.txt", (TEXT * 50).encode())):
+        with pytest.raises(CorpusError, match="longer than the 0.001 seconds"):
+            sources.prepare(source, TextSettings())
