@@ -75,7 +75,7 @@ def page(view: str = "corpus", run_id: str | None = None) -> AppTest:
     if run_id is not None:
         app.query_params["run"] = run_id
     app.run()
-    return app if view == "corpus" else app.switch_page(f"views/{view}.py").run()
+    return app.switch_page(f"views/{view}.py").run()
 
 
 def said(app: AppTest) -> str:
@@ -131,16 +131,16 @@ UPLOADS: dict[str, tuple[str, bytes, str]] = {
     "Cyrillic in cp1251": ("a.txt", ("кошка видела мышь .\n" * 30).encode("cp1251"), NOT_UTF8.format(1)),
     "a line of ten million letters": ("a.txt", b"x" * 10_000_000, "The text is 10,000,000 characters without a space"),
     "a zip archive": ("a.txt", zipped("a"), "This looks like a zip archive, not a text."),
-    "a Word document": ("a.txt", zipped("word/document.xml"), "This looks like an Office document"),
-    "a pickle": ("a.txt", pickle.dumps({"a": 1}), "It is never opened, because loading one runs its code"),
-    "a PyTorch file": ("a.txt", zipped("archive/data.pkl"), "This looks like a PyTorch file (.pt), not a text."),
-    "an .npz": ("a.txt", npz(), "This looks like NumPy arrays (.npz), not a text."),
-    "an .npy": ("a.txt", b"\x93NUMPY\x01\x00" + b" " * 100, "This looks like a NumPy array (.npy), not a text."),
-    "a safetensors file": ("a.txt", (64).to_bytes(8, "little") + b'{"a":{}}'.ljust(64), "a file of model weights"),
+    "a Word document": ("a.txt", zipped("[Content_Types].xml"), "This looks like an Office document"),
+    "a pickle": ("a.txt", pickle.dumps({"a": 1}), BINARY),
+    "a PyTorch file": ("a.txt", zipped("archive/data.pkl"), "This looks like a PyTorch file, not a text."),
+    "an .npz": ("a.txt", npz(), "This looks like NumPy arrays, not a text."),
+    "an .npy": ("a.txt", b"\x93NUMPY\x01\x00" + b" " * 100, "This looks like a NumPy array, not a text."),
+    "a safetensors file": ("a.txt", (64).to_bytes(8, "little") + b'{"a":{}}'.ljust(64), BINARY),
     "a gzip archive": ("a.txt", b"\x1f\x8b\x08" + b"\x00" * 50, "This looks like a gzip archive, not a text."),
     "a PDF": ("a.txt", b"%PDF-1.7\n" + TEXT.encode(), "This looks like a PDF document, not a text."),
-    "a picture": ("a.txt", b"\x89PNG\r\n\x1a\n" + b"\x00" * 60, "This looks like a picture (PNG), not a text."),
-    "a database": ("a.txt", b"SQLite format 3\x00" + b"\x00" * 100, "This looks like an SQLite database, not a text."),
+    "a picture": ("a.txt", b"\x89PNG\r\n\x1a\n" + b"\x00" * 60, BINARY),
+    "a database": ("a.txt", b"SQLite format 3\x00" + b"\x00" * 100, BINARY),
     "a table of empty rows": ("a.csv", b"\n\n\n", "The table has no rows."),
     "a table in a zip": ("a.csv", zipped("a.csv"), "This looks like a zip archive, not a text."),
     "a quote never closed": ("a.csv", b'id,body\n1,"' + TEXT.encode(), "A quote that opens in the row at line 2"),

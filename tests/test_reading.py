@@ -3,9 +3,11 @@ do."""
 
 from __future__ import annotations
 
+import bz2
 import csv
 import io
 import json
+import lzma
 import pickle
 import tarfile
 import zipfile
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from rnn_core.data.characters import clean
 from rnn_core.data.documents import columns, read
@@ -58,26 +61,37 @@ def tarred() -> bytes:
     return buffer.getvalue()
 
 
+def picture(format: str) -> bytes:
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(buffer, format)
+    return buffer.getvalue()
+
+
+COMPRESSIBLE = np.random.default_rng(0).integers(0, 60, 20_000, dtype=np.int32).tobytes()
+
 BINARIES = [
     (zipped("a.txt"), "a zip archive"),
     (zipped("[Content_Types].xml", "word/document.xml"), "an Office document"),
     (zipped("archive/data.pkl"), "a PyTorch file"),
     (npz(), "NumPy arrays"),
-    (pickle.dumps({"U": [1, 2]}), "a Python pickle"),
+    (pickle.dumps({"U": [1, 2]}), "a binary file"),
     (b"\x1f\x8b\x08\x00rest", "a gzip archive"),
     (b"%PDF-1.7\n%text", "a PDF document"),
-    (b"\x89PNG\r\n\x1a\n\x00\x00", "a picture (PNG)"),
-    (b"\xff\xd8\xff\xe0\x00\x10JFIF", "a picture (JPEG)"),
-    (b"GIF89a\x01\x00", "a picture (GIF)"),
-    (b"RIFF\x24\x00\x00\x00WAVE", "a sound, film or picture"),
+    (picture("PNG"), "a binary file"),
+    (picture("JPEG"), "a binary file"),
+    (picture("GIF"), "a binary file"),
+    (bz2.compress(COMPRESSIBLE), "a binary file"),
+    (lzma.compress(COMPRESSIBLE), "a binary file"),
+    (b"RIFF\x24\x00\x00\x00WAVE", "a binary file"),
     (b"\x93NUMPY\x01\x00", "a NumPy array"),
     (b"{\\rtf1 hello}", "a rich-text"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00", "an old Microsoft Office document"),
-    (b"SQLite format 3\x00", "an SQLite database"),
-    (b"PAR1\x15\x00", "a Parquet table"),
-    (b"\x10\x00\x00\x00\x00\x00\x00\x00" + b'{"W":{}}', "safetensors"),
-    (b"\x7fELF\x02\x01", "a program"),
-    (tarred(), "a tar archive"),
+    (b"SQLite format 3\x00", "a binary file"),
+    (b"PAR1\x15\x04" + COMPRESSIBLE[:3000], "a binary file"),
+    (b"\x10\x00\x00\x00\x00\x00\x00\x00" + b'{"W":{}}', "a binary file"),
+    (b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\x00\x3e\x00" + bytes(44), "a binary file"),
+    (tarred(), "a binary file"),
     (bytes(range(256)) * 4, "a binary file"),
     (b"text with one NUL \x00 byte and an odd length.", "a binary file"),
     (b"\x01\x02\x03\x04\x05\x06 text", "a binary file"),

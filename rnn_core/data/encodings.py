@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 
 from rnn_core.data.characters import clean, invisible, shown
-from rnn_core.data.file_types import binary_error, looks_like
+from rnn_core.data.file_types import binary_error, refuse_known_file
 from rnn_core.errors import CorpusError, EncodingCandidate, EncodingError
 
 # A share of characters above which damage is no longer an accident in a text: control characters mean that it
@@ -40,9 +40,7 @@ def characters(data: bytes, encoding: str | None) -> tuple[str, str, int]:
     CorpusError."""
     if not data:
         raise CorpusError("The file is empty. Choose a file with text in it.")
-    known = looks_like(data)
-    if known is not None:
-        raise CorpusError(f"This looks like {known[0]}, not a text. {known[1]}")
+    refuse_known_file(data)
     mark, name = next(((mark, name) for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), (b"", None))
     if encoding is not None:
         chosen = _canonical(encoding)
