@@ -10,13 +10,20 @@ import numpy.typing as npt
 
 from dashboard.charts.thinning import thin
 from rnn_core.runs import Run
-from rnn_core.training import HorizonMeasured
+from rnn_core.training import ClippingChanged, HorizonMeasured, LearningRateChanged, TruncationChanged
 
 ROWS_A_READ = 50_000
 MOST = 20_000
 """Points kept of a series before its outline is thinned to half of that; charts thin further."""
 
 SAMPLES = 50
+CHANGES = {
+    LearningRateChanged.kind: ("learning rate", ""),
+    ClippingChanged.kind: ("clipping", "off"),
+    TruncationChanged.kind: ("truncation", "none"),
+}
+"""What each kind of change is a change of, and how it calls None."""
+
 HORIZONS = 800
 """Measured horizons kept before every second one is given up."""
 
@@ -98,5 +105,7 @@ class History:
             if len(self.horizons) >= HORIZONS:
                 self.horizons = dict(list(self.horizons.items())[::2])
             self.horizons[step] = HorizonMeasured.from_json(event)
-        elif kind == "learning_rate_changed":
-            self.changes.append((step, f"{event['old']:.4g} → {event['new']:.4g}", str(event["why"])))
+        elif kind in CHANGES:
+            setting, none = CHANGES[kind]
+            old, new = (none if value is None else f"{value:.4g}" for value in (event["old"], event["new"]))
+            self.changes.append((step, f"{setting} {old} → {new}", str(event["why"])))

@@ -384,9 +384,9 @@ def words(history: History) -> None:
 def particulars(run: Run, history: History) -> None:
     """What happened besides steps, and with which settings."""
     if history.changes:
-        with st.expander("Changes of the learning rate"):
+        with st.expander("Settings that changed on the way"):
             steps, changes, reasons = zip(*history.changes, strict=True)
-            widgets.table({"step": steps, "learning rate": changes, "why": reasons})
+            widgets.table({"step": steps, "change": changes, "why": reasons})
     with st.expander("Settings of this training"):
         widgets.settings(run.config)
 

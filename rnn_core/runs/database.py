@@ -20,6 +20,7 @@ import numpy as np
 from rnn_core.errors import RunError
 from rnn_core.runs.reading import check_regular, disk_error
 from rnn_core.runs.run_config import SCHEMA
+from rnn_core.training import STEERABLE
 
 FILE = "events.sqlite"
 COMPANIONS = ("-wal", "-shm", "-journal")
@@ -215,8 +216,9 @@ def explained(folder: Path) -> Iterator[None]:
 
 
 def drop_old_requests(database: sqlite3.Connection, before: float) -> None:
-    """What was asked of a worker that is gone is void, but for the learning rate: that belongs to the training."""
+    """What was asked of a worker that is gone is void, but for changes of settings: they belong to the training."""
+    placeholders = ", ".join("?" * len(STEERABLE))
     database.execute(
-        "UPDATE requests SET done = ? WHERE done IS NULL AND kind != 'learning_rate' AND time < ?",
-        (time.time(), before),
+        f"UPDATE requests SET done = ? WHERE done IS NULL AND time < ? AND kind NOT IN ({placeholders})",
+        (time.time(), before, *STEERABLE),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 import warnings
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_core.data import CorpusReport, PreparedCorpus, Vocabulary
-from rnn_core.errors import RunError
+from rnn_core.errors import RunError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import checkpoints, database, events, layout, run_config, snapshots, status
 from rnn_core.runs.checkpoints import Checkpoint
@@ -25,11 +24,12 @@ from rnn_core.runs.reading import read_json
 from rnn_core.runs.run_config import RunConfig
 from rnn_core.runs.status import RunStatus
 from rnn_core.runs.tensors import read_tensors
+from rnn_core.training import STEERABLE, check_change
 
 VOCABULARY_FILE = "vocabulary.json"
 VOCABULARY_LIMIT_BYTES = 64 * 2**20
 
-REQUESTS = ("pause", "resume", "step", "stop", "learning_rate")
+REQUESTS = ("pause", "resume", "step", "stop", *STEERABLE)
 
 
 @dataclass(frozen=True)
@@ -224,15 +224,19 @@ class Run:
     def request(self, kind: str, **payload: Any) -> None:
         """Ask the worker for something; it answers within about 0.1 s, between two steps, and leaves an event.
 
-        kind: pause | resume | step (one step, then pause) | stop | learning_rate (learning_rate=X; also kept for the
-        next worker where none is at work). Raises RunError where nobody is, or will be, there to hear it.
+        kind: pause | resume | step (one step, then pause) | stop, or a setting to be changed: learning_rate | clip |
+        truncate, with the value under that name (`request("clip", clip=1.0)`); that is also kept for the next worker
+        where none is at work. Raises RunError where there is and will be no worker, or a setting cannot have the value.
         """
         if kind not in REQUESTS:
             raise RunError(f"a run cannot be asked to {kind!r}; it can be asked to {', '.join(REQUESTS)}.")
-        if kind == "learning_rate":
-            rate = payload.get("learning_rate")
-            if not isinstance(rate, (int, float)) or not (math.isfinite(rate) and rate > 0):
-                raise RunError("a learning rate is a number above 0.")
+        if kind in STEERABLE:
+            if payload.keys() != {kind}:
+                raise RunError(f"say what {kind} is to become, and nothing else.")
+            try:
+                check_change(self.config.model, self.config.training, kind, payload[kind])
+            except SettingsError as error:
+                raise RunError(str(error)) from None
         elif (state := self.status().state) not in ("created", "queued", "running", "paused"):
             raise RunError(f"no training is at work on this run (it is {state}); resume it first.")
         with database.writing(self.folder) as history:

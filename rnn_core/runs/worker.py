@@ -14,7 +14,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from rnn_core.runs.run_config import write_config
 from rnn_core.runs.status import State
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.training import (
+    STEERABLE,
     Diverged,
     Event,
     Finished,
@@ -47,6 +48,7 @@ from rnn_core.training import (
     Plan,
     StepDone,
     TrainingState,
+    check_change,
     new_model,
     perplexity,
     train,
@@ -259,7 +261,7 @@ class Worker:
         if checkpoint is None:
             self.checkpoint()  # so that there are weights to look at from the first moment
         if self.new_learning_rate is not None:
-            self.set_learning_rate(self.new_learning_rate)
+            self.change_settings({"learning_rate": self.new_learning_rate})
             self.checkpoint()
 
     def iterate(self, events: Iterator[Event]) -> Steps:
@@ -340,11 +342,11 @@ class Worker:
 
     def handle_requests(self) -> None:
         """Do what the run is asked for. Raises _Stop."""
-        done, rate_changed = [], False
+        done, wanted = [], dict[str, Any]()
         for number, kind, payload in self.history.open_requests():
             done.append(number)
-            if kind == "learning_rate":
-                rate_changed = self.set_learning_rate(payload.get("learning_rate")) or rate_changed
+            if kind in STEERABLE and kind in payload:
+                wanted[kind] = payload[kind]  # The last of several values is the one that the next step sees.
             elif kind == "pause" and not self.paused:
                 self.pause("by request")
             elif kind == "step":
@@ -354,22 +356,30 @@ class Worker:
                 self.paused = False
                 self.history.add_event(self.state.step, "resumed", why="by request")
             elif kind == "stop":
+                self.change_settings(wanted)
                 self.history.answer(done)
                 raise _Stop("by request")
-        if rate_changed:
-            # Before the request is marked as done, so that a kill in between loses neither the request nor its effect.
+        if self.change_settings(wanted):
+            # Before the request is marked as done: a kill in between loses neither the request nor its effect, and
+            # the next worker finds that the setting has this value already.
             self.checkpoint()
         if done:
             self.history.answer(done)
             self.commit("paused" if self.paused else "running", time.monotonic())
 
-    def set_learning_rate(self, rate: Any) -> bool:
-        if not isinstance(rate, (int, float)) or not (math.isfinite(rate) and rate > 0):
-            return False
-        if rate == self.state.learning_rate:
-            return False
-        self.record(self.state.set_learning_rate(float(rate), "set by hand"))
-        return True
+    def change_settings(self, wanted: Mapping[str, Any]) -> bool:
+        """Change settings of the training that goes on -> whether any was changed. A value that a setting cannot have
+        (`Run.request` refuses it, so a stranger has written the request) changes nothing.
+        """
+        changed = False
+        for setting, value in wanted.items():
+            with contextlib.suppress(SettingsError):
+                check_change(self.run.config.model, self.run.config.training, setting, value)
+                change = self.state.change(setting, value, "set by hand")
+                if change is not None:
+                    self.record(change)
+                    changed = True
+        return changed
 
     def pause(self, why: str) -> None:
         self.paused, self.pause_after_step = True, False

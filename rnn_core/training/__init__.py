@@ -20,11 +20,12 @@ from rnn_core.training.generation import SampledToken, generate, next_word_odds,
 from rnn_core.training.loop import new_model, train
 from rnn_core.training.plan import Plan, batch_of_step, epoch_batches, goes_on_exactly
 from rnn_core.training.probe import PROBE_SENTENCES, PROBE_STEPS, measured_horizon, probe_batch
-from rnn_core.training.state import TrainingState, check_change, state_arrays
+from rnn_core.training.state import STEERABLE, TrainingState, check_change, state_arrays
 
 __all__ = [
     "PROBE_SENTENCES",
     "PROBE_STEPS",
+    "STEERABLE",
     "ClippingChanged",
     "Diverged",
     "EpochDone",

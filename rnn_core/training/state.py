@@ -12,7 +12,7 @@ import numpy as np
 
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig, TrainingSettings, check_together
-from rnn_core.errors import CheckpointError
+from rnn_core.errors import CheckpointError, SettingsError
 from rnn_core.nn.cells import make_cell
 from rnn_core.nn.language_model import LanguageModel, parameter_shapes
 from rnn_core.optim.optimizers import OPTIMIZERS, Optimizer, make_optimizer
@@ -22,6 +22,8 @@ from rnn_core.training.plan import Plan
 
 STEERABLE = ("learning_rate", "clip", "truncate")
 """The settings that can be changed between two steps of a training."""
+
+SettingChanged = LearningRateChanged | ClippingChanged | TruncationChanged
 
 
 @dataclass
@@ -69,21 +71,36 @@ class TrainingState:
         """Mean over the current epoch so far, or, between two epochs, over the last."""
         return self.epoch_loss_nats / self.epoch_tokens if self.epoch_tokens else self.last_epoch_loss_nats
 
-    # -- Changed by hand: STEERABLE -----------------------------------------------------------------------------------
+    # -- Changed by hand ----------------------------------------------------------------------------------------------
+
+    def change(self, setting: str, value: Any, why: str) -> SettingChanged | None:
+        """Change one of `STEERABLE` from the next step on; None where it has this value already.
+
+        The value is one that `check_change` lets pass.
+        """
+        if setting == "learning_rate":
+            # A schedule may have rounded what it was given before.
+            same = math.isclose(value, self.learning_rate, rel_tol=1e-9)
+            return None if same else self.set_learning_rate(value, why)
+        if setting == "clip":
+            return None if value == self.clip else self.set_clip(value, why)
+        if setting == "truncate":
+            return None if value == self.truncate else self.set_truncate(value, why)
+        raise ValueError(f"{setting!r} cannot be changed during a training; {', '.join(STEERABLE)} can")
 
     def set_learning_rate(self, rate: float, why: str) -> LearningRateChanged:
-        """Change the learning rate of the next step. A schedule goes on from there: a cosine is scaled as a whole."""
+        """A schedule goes on from the new rate: a cosine is scaled as a whole."""
         old, rate = self.learning_rate, float(rate)
         self.schedule.rate = rate if old in (0.0, self.schedule.rate) else self.schedule.rate * (rate / old)
         return LearningRateChanged(self.step, old, self.learning_rate, why)
 
     def set_clip(self, limit: float | None, why: str) -> ClippingChanged:
-        """Change the limit of clipping from the next step on; None: no clipping."""
+        """limit: None: no clipping."""
         old, self.clip = self.clip, None if limit is None else float(limit)
         return ClippingChanged(self.step, old, self.clip, why)
 
     def set_truncate(self, steps: int | None, why: str) -> TruncationChanged:
-        """Change K, the steps that each loss reaches back, from the next step on; None: full back-propagation."""
+        """steps: K, how far each loss reaches back; None: full back-propagation."""
         old, self.truncate = self.truncate, steps
         return TruncationChanged(self.step, old, self.truncate, why)
 
@@ -149,6 +166,8 @@ def _stored_name(counter: str) -> str:
 
 def check_change(model: ModelConfig, settings: TrainingSettings, setting: str, value: Any) -> None:
     """Raises SettingsError where one of `STEERABLE` cannot be changed to this value (which may come from JSON)."""
+    if setting == "learning_rate" and value is None:
+        raise SettingsError("the learning rate must be a number above 0.")
     check_together(model, TrainingSettings.from_json({**settings.to_json(), setting: value}))
 
 
