@@ -54,6 +54,27 @@ def test_top_p_leaves_the_smallest_set_of_likeliest_words_that_reaches_p(log_p: 
     assert kept[1:].sum() < p + 1e-9
 
 
+@given(log_p=LOG_P, k=st.integers(1, 50), p=st.floats(0.01, 1.0))
+def test_top_p_counts_the_probability_that_top_k_has_left(log_p: np.ndarray, k: int, p: float) -> None:
+    left = next_word_odds(log_p, SamplingSettings(top_k=k))
+    odds = next_word_odds(log_p, SamplingSettings(top_k=k, top_p=p))
+    kept = np.sort(left[odds > 0])
+    assert kept.sum() >= p - 1e-9
+    assert kept[1:].sum() < p + 1e-9
+    assert odds.sum() == pytest.approx(1)
+
+
+def test_of_equally_likely_words_the_first_ones_are_kept() -> None:
+    odds = next_word_odds(np.full(100, -np.log(100)), SamplingSettings(top_k=3))
+    assert np.flatnonzero(odds).tolist() == [0, 1, 2]
+
+
+def test_odds_are_computed_in_double_precision() -> None:
+    odds = next_word_odds(np.log(np.full(3, 1 / 3)).astype(np.float32), SamplingSettings())
+    assert odds.dtype == np.float64
+    assert odds.sum() == pytest.approx(1, abs=1e-15)
+
+
 @given(log_p=LOG_P)
 def test_temperature_zero_takes_the_likeliest_word(log_p: np.ndarray) -> None:
     odds = next_word_odds(log_p, SamplingSettings(temperature=0.0))
@@ -117,6 +138,56 @@ def test_a_sentence_is_never_empty_and_never_too_long() -> None:
     assert len(list(generate(endless, WORDS, "", 2, SamplingSettings(max_tokens=7)))) == 14
 
 
+def test_a_sentence_may_end_right_after_its_prompt() -> None:
+    hasty = LanguageModel(MODEL.config, rng=np.random.default_rng(0))
+    hasty.params["c"][END_ID] = 50.0
+    assert [token.word for token in generate(hasty, WORDS, "the king", 1)] == ["the", "king"]
+
+
+def test_the_network_remembers_every_word_of_the_prompt_and_every_word_drawn() -> None:
+    """Weights so large that a word forgotten would show in every probability after it."""
+    rng = np.random.default_rng(3)
+    model = LanguageModel(ModelConfig(cell="tanh", hidden_size=8, vocabulary_size=len(WORDS)), rng=rng)
+    for value in model.params.values():
+        value *= 4
+    model.params["c"][END_ID] = -50.0
+    tokens = list(generate(model, WORDS, "the king met the", 2, SamplingSettings(max_tokens=8)))
+    for sentence in (0, 1):
+        mine = [token for token in tokens if token.sentence == sentence]
+        assert len(mine) == 4 + 8
+        ids = np.array([START_ID, *WORDS.encode([token.word for token in mine])])
+        log_p, _ = model.log_probabilities(ids[:-1, None])
+        expected = np.exp(log_p[np.arange(len(mine)), 0, ids[1:]])
+        assert [token.probability for token in mine] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_alternatives_are_the_five_likeliest_words_in_order() -> None:
+    (token,) = draw(max_tokens=1)
+    log_p, _ = MODEL.advance(np.array([START_ID]), MODEL.initial_state(1))
+    best = np.argsort(-log_p[0], kind="stable")[:5]
+    assert [word for word, _ in token.alternatives] == [WORDS.words[id] for id in best]
+    assert [probability for _, probability in token.alternatives] == pytest.approx(np.exp(log_p[0, best]), rel=1e-5)
+
+
+def test_a_vocabulary_of_few_words_has_few_alternatives() -> None:
+    corpus = prepare_sentences([["a", "a", "a"]] * 10, "a", TextSettings())
+    assert len(corpus.vocabulary) == 4
+    model = LanguageModel(ModelConfig(hidden_size=4, vocabulary_size=4), rng=np.random.default_rng(0))
+    token = next(generate(model, corpus.vocabulary))
+    assert sorted(word for word, _ in token.alternatives) == sorted(corpus.vocabulary.words)
+    probabilities = [probability for _, probability in token.alternatives]
+    assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_sentences_are_told_apart_and_read_as_text() -> None:
+    tokens = [SampledToken(sentence, word, 0.5, 0.5, ()) for sentence in (0, 1) for word in ("the", "king", ".")]
+    assert list(sentences_of(tokens, "word")) == ["the king."] * 2
+
+
+def test_what_is_not_asked_for_is_one_sentence_from_nothing_with_seed_0() -> None:
+    assert list(generate(MODEL, WORDS)) == draw("", 1, 0)
+
+
 def test_a_sentence_depends_on_its_number_and_the_seed_alone() -> None:
     three = [token for token in draw(count=3, seed=5) if token.sentence == 1]
     two = [token for token in draw(count=2, seed=5) if token.sentence == 1]
@@ -168,6 +239,20 @@ def test_no_sentence_and_an_endless_prompt_are_refused() -> None:
         draw(count=0)
     with pytest.raises(SettingsError, match="Shorten"):
         draw("the " * 5000)
+
+
+def test_a_prompt_of_a_thousand_words_is_read() -> None:
+    assert len(read_prompt(WORDS, "the " * 1000).tokens) == 1000
+    with pytest.raises(SettingsError, match="has 1001 tokens; at most 1000"):
+        read_prompt(WORDS, "the " * 1001)
+
+
+def test_a_prompt_is_read_in_the_unit_and_case_of_the_run() -> None:
+    characters = prepare_sentences([list("abcab")] * 10, "abc", TextSettings(unit="char")).vocabulary
+    assert read_prompt(characters, "ab c").tokens == ("a", "b", " ", "c")
+    for lowercase, read in ((True, "the"), (False, "THE")):
+        vocabulary = prepare_sentences([["the", "king"]] * 10, "x", TextSettings(lowercase=lowercase)).vocabulary
+        assert read_prompt(vocabulary, "THE").tokens == (read,)
 
 
 def test_characters_are_joined_without_spaces() -> None:

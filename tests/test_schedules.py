@@ -38,6 +38,7 @@ def test_cosine_warms_up_in_a_line_and_ends_at_zero() -> None:
     assert rates[110] == pytest.approx(0.0, abs=1e-15)
     assert schedule.learning_rate(500) == pytest.approx(0.0, abs=1e-15)
     assert all(rate > 0 for rate in rates[:110]), "no step before the last may be wasted"
+    assert make_schedule("cosine", 0.4, total_steps=11, warmup_steps=10).learning_rate(11) == pytest.approx(0.0)
 
 
 def test_cosine_without_warm_up_starts_at_the_full_rate() -> None:
