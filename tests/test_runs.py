@@ -39,13 +39,15 @@ from rnn_core.runs import (
     delete_run,
     files,
     list_runs,
+    locked,
     new_run_id,
     rename_run,
     run_config,
     run_folder,
     zip_run,
 )
-from rnn_core.runs.worker import Limits, work
+from rnn_core.runs.stop_signals import StopSignals
+from rnn_core.runs.worker import Limits, Worker, work
 from rnn_core.training import Event, StepDone, new_model
 
 
@@ -330,6 +332,30 @@ def test_a_zipped_run_opens_elsewhere_and_goes_on_there(tmp_path: Path) -> None:
     assert differences(ending(copy), ending(run)) == []
 
 
+@pytest.mark.parametrize("state", ["running", "paused"])
+def test_a_zip_of_a_run_that_is_being_trained_is_one_that_was_stopped(tmp_path: Path, state: str) -> None:
+    run = long_run(tmp_path / "run")
+    with locked(run.folder):
+        worker = Worker(run, StopSignals(), Limits())
+        steps = worker.steps()
+        for _ in range(5):
+            next(steps)
+        if state == "paused":
+            run.request("pause")
+            while not worker.paused:
+                next(steps)
+        assert run.status().state == state
+        buffer = io.BytesIO()
+        zip_run(run.folder, buffer)
+        steps.close()
+    zipfile.ZipFile(buffer).extractall(tmp_path / "elsewhere")
+    copy = Run.open(tmp_path / "elsewhere" / "run")
+    status = copy.status()
+    assert (status.state, status.message) == ("stopped", "copied while it was being trained.")
+    work(copy.folder, steps=8)
+    assert copy.status().state == "finished"
+
+
 # --- a worker, and others ---------------------------------------------------------------------------------------------
 
 
@@ -569,6 +595,22 @@ def test_a_host_limits_minutes_and_steps(tmp_path: Path) -> None:
     stopped_at = run.status().step
     assert "minutes" in work(run.folder, limits=Limits(minutes=0.5 / 60)).message  # minutes count over all resumptions
     assert run.status().step <= stopped_at + 1
+
+
+def test_a_limit_of_minutes_is_one_of_60_seconds_each(tmp_path: Path) -> None:
+    run = long_run(tmp_path / "run")
+    with locked(run.folder):
+        worker = Worker(run, StopSignals(), Limits(minutes=2))
+        steps = worker.steps()
+        next(steps)
+        worker.state.elapsed_seconds = 119.0
+        worker.check_limits()
+        worker.state.elapsed_seconds = 120.0
+        with pytest.raises(StopIteration) as end:
+            while True:
+                next(steps)
+    outcome = end.value.value
+    assert (outcome.state, outcome.message) == ("stopped", "the 2 minutes of training that this server allows are over")
 
 
 def test_another_number_of_threads_is_told_since_it_changes_the_last_bits(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import shutil
@@ -626,12 +627,38 @@ def test_what_changes_a_run_asks_whose_it_is(hosted, visiting, new_run) -> None:
     run = new_run()
     hosting.set_owner(run.folder, ANNA)
     visiting(BERT)
-    for change in (worker.start, worker.leave_queue, library.check_mine):
+    before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
+    changes: dict[str, Callable[[], object]] = {
+        "start": lambda: worker.start(run),
+        "leave the queue": lambda: worker.leave_queue(run),
+        "go further": lambda: worker.go_further(1, run),
+        "request": lambda: library.request(run, "pause"),
+        "rename": lambda: library.rename(run, "mine now"),
+        "delete": lambda: library.delete(run),
+        "take home": lambda: library.write_zip(run, io.BytesIO()),
+    }
+    for change in changes.values():
         with pytest.raises(RunError, match="belongs to somebody else"):
-            change(run)
+            change()
+    assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == before
     assert run.status().state == "created"
     visiting(ANNA)
     library.check_mine(run)
+
+
+def test_a_visitors_secret_is_256_random_bits_that_the_cookie_brings_back(monkeypatch) -> None:
+    secrets = []
+    for _ in range(2):
+        monkeypatch.setattr(session.st, "session_state", {})
+        monkeypatch.setattr(session, "cookie", lambda: None)
+        secrets.append(session.secret())
+        assert session.secret() == secrets[-1]
+    assert len(set(secrets)) == 2
+    assert all(len(bytes.fromhex(secret)) == 32 for secret in secrets)
+    monkeypatch.setattr(session.st, "session_state", {})
+    monkeypatch.setattr(session, "cookie", lambda: secrets[0])
+    assert session.secret() == secrets[0]
+    assert hosting.SECRET.fullmatch(secrets[0])
 
 
 def test_a_guest_cannot_copy_the_corpus_of_a_run_by_training_it_again(hosted, open_page, new_run) -> None:
