@@ -1,9 +1,16 @@
-"""What every test may rely on: Hypothesis without a clock, and the Chromium of this machine for tests in a browser."""
+"""What every test may rely on: Hypothesis without a clock, children that hear signals, this machine's Chromium.
+
+And what can be relied on about tests: one that starts a process has the mark `process` (or `browser`), so that those
+without it can be run often.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +21,35 @@ settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+STARTING_A_PROCESS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}  # as Python's audit events
+    "subprocess.Popen",
+    "os.fork",
+    "os.forkpty",
+    "os.posix_spawn",
+}  # the names of Python's audit events
+_started: list[str] = []
+sys.addaudithook(lambda event, _: _started.append(event) if event in STARTING_A_PROCESS else None)
+
+
+@pytest.fixture(autouse=True)
+def _starting_processes_is_marked(request: pytest.FixtureRequest) -> Iterator[None]:
+    _started.clear()
+    yield
+    marks = {mark.name for mark in request.node.iter_markers()}
+    if _started and not marks & {"process", "browser"}:
+        pytest.fail("this test starts a process; mark it `@pytest.mark.process`", pytrace=False)
+
+
+def pytest_configure() -> None:
+    """Under `nohup … &` SIGINT and SIGHUP are ignored, and so they would be in every process that a test starts. What
+    is caught is not inherited: with handlers that do nothing, these tests ignore the signals and their children hear
+    them.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,6 +19,7 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_runs import tiny_run
+from waiting import HANG_SECONDS
 
 from rnn_core.errors import CheckpointError
 from rnn_core.runs import Run, checkpoints, files
@@ -318,7 +319,10 @@ def test_hostile_checkpoints_are_refused_within_a_second_under_a_memory_limit(tm
     (hostile / "a folder").mkdir()
     (hostile / "~ the good one").write_bytes(good)
     result = subprocess.run(
-        [sys.executable, "-c", READ_ALL_UNDER_A_LIMIT, str(folder)], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", READ_ALL_UNDER_A_LIMIT, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
     )
     lines = [line.split("\t") for line in result.stdout.splitlines()]
     assert len(lines) == len(files) + 4, result.stderr

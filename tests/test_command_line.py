@@ -9,14 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import safetensors.numpy
-from tiny_runs import alive, differences, ending, tiny_run, wait_for
+from tiny_runs import alive, differences, ending, tiny_run
+from waiting import HANG_SECONDS, wait_for
 
 from rnn_core.cli import app
 from rnn_core.cli.main import main
@@ -42,7 +42,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, text: str) -> Path:
 
 def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "rnn_core", *arguments], capture_output=True, text=True, timeout=120, **options
+        [sys.executable, "-m", "rnn_core", *arguments], capture_output=True, text=True, timeout=HANG_SECONDS, **options
     )
 
 
@@ -159,7 +159,7 @@ def test_ctrl_c_stores_the_run_and_says_how_to_resume(tmp_path: Path, number: in
     )
     wait_for(lambda: run.status().step > 5)
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == code
     assert len(said.splitlines()) == 1
     assert f"resume {run.folder}" in said
@@ -168,16 +168,17 @@ def test_ctrl_c_stores_the_run_and_says_how_to_resume(tmp_path: Path, number: in
 
 
 def test_ctrl_c_before_the_training_began_is_no_traceback(tmp_path: Path) -> None:
-    corpus = tmp_path / "large.txt"
-    corpus.write_text("\n".join(f"the word {number} is not {number + 1} at all ." for number in range(200_000)))
+    corpus = tmp_path / "corpus.txt"
+    os.mkfifo(corpus)
     process = subprocess.Popen(
         [sys.executable, "-m", "rnn_core", "train", str(corpus), "--run", str(tmp_path / "run")],
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(1.5)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    with open(corpus, "wb"):  # Opened as soon as the program reads it, which then waits for what is in it.
+        process.send_signal(signal.SIGINT)
+        wait_for(lambda: process.poll() is not None)
+    _, said = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 130
     assert "Traceback" not in said
     assert not (tmp_path / "run").exists()
@@ -190,7 +191,7 @@ def test_a_resumed_training_carries_neither_nltk_nor_pandas(tmp_path: Path) -> N
         f"assert main(['resume', {str(run.folder)!r}, '--quiet']) == 0\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules} & {'nltk', 'pandas', 'scipy', 'streamlit'}))"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=HANG_SECONDS)
     assert result.stdout.splitlines()[-1] == "[]", result.stderr
     assert run.events(kinds=["sampled"])
     assert run.events(kinds=["horizon_measured"])
@@ -393,7 +394,7 @@ def test_an_explosion_is_explained_and_the_way_on_works(
 
 def test_a_closed_pipe_ends_without_a_complaint(trained: Path) -> None:
     program = f"{sys.executable} -m rnn_core generate {trained} --count 2000 | head -1"
-    result = subprocess.run(program, shell=True, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(program, shell=True, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert len(result.stdout.splitlines()) == 1
     assert "Traceback" not in result.stderr
     assert "Exception" not in result.stderr
@@ -418,7 +419,7 @@ def test_a_worker_can_be_nice(tmp_path: Path, own_session: bool) -> None:
     else:
         assert niceness_of_session(process.pid) == niceness_of_session(os.getpid())
     process.terminate()
-    process.wait(timeout=30)
+    process.wait(timeout=HANG_SECONDS)
     assert not alive(process.pid)
 
 

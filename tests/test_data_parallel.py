@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_runs import tiny_run, wait_for
+from tiny_runs import tiny_run
+from waiting import HANG_SECONDS, wait_for
 
 from rnn_core import LanguageModel, ModelConfig
 from rnn_core.arrays import Array
@@ -201,11 +202,11 @@ def test_the_training_goes_on_without_a_worker_that_is(
 
 
 def wait_until_it_does_nothing(pid: int) -> None:
-    wait_for(lambda: state_of_process(pid) in "TZ", seconds=60)
+    wait_for(lambda: state_of_process(pid) in "TZ")
 
 
 def wait_until_it_has_ended(pid: int) -> None:
-    wait_for(lambda: state_of_process(pid) == "Z", seconds=60)
+    wait_for(lambda: state_of_process(pid) == "Z")
 
 
 def state_of_process(pid: int) -> str:
@@ -225,12 +226,12 @@ def test_a_run_whose_worker_process_is_stopped_still_hears_that_it_is_to_stop(tm
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_for(lambda: run.status().step > 2, seconds=60)
+        wait_for(lambda: run.status().step > 2)
         (worker,) = children_of(trainer.pid)
         os.kill(worker, signal.SIGSTOP)
         wait_until_it_does_nothing(worker)
         trainer.terminate()
-        trainer.wait(timeout=60)
+        trainer.wait(timeout=HANG_SECONDS)
     finally:
         trainer.kill()
     assert run.status().state == "stopped"

@@ -7,12 +7,12 @@ import json
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_runs import differences, ending, tiny_corpus, tiny_run, wait_for
+from tiny_runs import differences, ending, tiny_corpus, tiny_run, wait_for_heartbeat
+from waiting import HANG_SECONDS, wait_for
 
 from rnn_core.cli.main import main
 from rnn_core.config import TextSettings
@@ -167,14 +167,14 @@ def test_a_race_is_paused_resumed_and_stopped_like_any_training(tmp_path):
     wait_for(lambda: all(run.status().state == "paused" for run in runs))
     steps = [run.status().step for run in runs]
     assert max(steps) - min(steps) <= 1
-    time.sleep(0.3)
+    wait_for_heartbeat(runs[0])
     assert [run.status().step for run in runs] == steps
     for run in runs:
         run.request("resume")
     wait_for(lambda: all(run.status().step > max(steps) + 5 for run in runs))
     for run in runs:
         run.request("stop")
-    thread.join(20)
+    thread.join(HANG_SECONDS)
     assert [result.state for result in results] == ["stopped"] * 4
     assert [run.status().state for run in runs] == ["stopped"] * 4
 
@@ -184,10 +184,10 @@ def test_while_one_is_paused_all_wait_and_still_hear_what_is_asked_of_them(tmp_p
     thread, results = in_background(runs)
     runs[2].request("pause")
     wait_for(lambda: runs[2].status().state == "paused")
-    time.sleep(0.4)  # until every commit is out
+    wait_for_heartbeat(*runs)
     steps = [run.status().step for run in runs]
     assert max(steps) - min(steps) <= 1
-    time.sleep(0.3)
+    wait_for_heartbeat(*runs)
     assert [run.status().step for run in runs] == steps
     runs[0].request("stop")
     wait_for(lambda: runs[0].status().state == "stopped")
@@ -196,7 +196,7 @@ def test_while_one_is_paused_all_wait_and_still_hear_what_is_asked_of_them(tmp_p
     assert runs[0].status().step <= steps[0] + 1
     for run in runs[1:]:
         run.request("stop")
-    thread.join(20)
+    thread.join(HANG_SECONDS)
     assert len(results) == 4
 
 
@@ -227,7 +227,7 @@ def test_the_locks_of_all_runs_are_taken_or_none(tmp_path):
     assert runs[2].status().state == "created"
     for run in runs[:2]:
         run.request("stop")
-    thread.join(20)
+    thread.join(HANG_SECONDS)
 
 
 @pytest.mark.parametrize("setting", [{"batch_size": 4}, {"seed": 1}, {"epochs": 4}])

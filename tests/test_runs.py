@@ -19,6 +19,7 @@ import zipfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tiny_runs import Workers, alive, differences, ending, tiny_corpus, tiny_run, wait_for
+from tiny_runs import Workers, alive, differences, ending, tiny_corpus, tiny_run, wait_for_heartbeat
+from waiting import HANG_SECONDS, wait_for
 
 from rnn_core import runs
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
@@ -38,6 +40,7 @@ from rnn_core.runs import (
     create_run,
     delete_run,
     files,
+    history_writer,
     list_runs,
     locked,
     new_run_id,
@@ -46,6 +49,7 @@ from rnn_core.runs import (
     run_folder,
     zip_run,
 )
+from rnn_core.runs.history_writer import HistoryWriter
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import Limits, Worker, work
 from rnn_core.training import Event, StepDone, new_model
@@ -485,7 +489,7 @@ def test_a_worker_that_could_not_be_started_says_so(tmp_path: Path) -> None:
     assert run.status().resumable
 
 
-def test_a_killed_worker_shows_as_dead_within_a_second(tmp_path: Path, workers: Workers) -> None:
+def test_a_killed_worker_shows_as_dead_at_once(tmp_path: Path, workers: Workers) -> None:
     run = long_run(tmp_path / "run")
     for request in (None, "pause"):
         pid = workers.start(run.folder)
@@ -494,25 +498,25 @@ def test_a_killed_worker_shows_as_dead_within_a_second(tmp_path: Path, workers: 
             run.request(request)
             wait_for(lambda: state_is(run, "paused"))
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: state_is(run, "dead"), seconds=1.0)
+        wait_for(lambda: not alive(pid))  # noqa: B023 - it is waited for here
         status = run.status()
+        assert status.state == "dead"
         assert "resume" in status.message
         assert status.pid is None
         assert status.resumable
 
 
-def test_a_heartbeat_is_never_old_while_a_worker_is_at_work(tmp_path: Path, workers: Workers) -> None:
+def test_a_heart_beats_while_a_worker_is_at_work_paused_or_not(tmp_path: Path, workers: Workers) -> None:
     run = long_run(tmp_path / "run")
     workers.start(run.folder)
     wait_for(lambda: run.status().step > 3)
-    for kind in ("pause", "resume"):
+    for kind, state in (("pause", "paused"), ("resume", "running")):
         run.request(kind)
-        end = time.monotonic() + 1.5
-        while time.monotonic() < end:
-            age = run.status().heartbeat_age_seconds
-            assert age is not None
-            assert age < 3
-            time.sleep(0.05)
+        wait_for(lambda: state_is(run, state))  # noqa: B023 - it is waited for here
+        wait_for_heartbeat(run)
+    age = run.status().heartbeat_age_seconds
+    assert age is not None
+    assert age >= 0
     run.request("stop")
     wait_for(lambda: state_is(run, "stopped"))
 
@@ -554,9 +558,8 @@ def test_many_readers_do_not_disturb_a_worker(tmp_path: Path, workers: Workers) 
 
     def look() -> None:
         try:
-            mine, end = Run.open(run.folder), time.monotonic() + 1.5
-            seen = 0
-            while time.monotonic() < end:
+            mine, seen = Run.open(run.folder), 0
+            while seen < 300:
                 assert mine.status().state == "running"
                 steps = mine.metrics(after_step=seen)["step"]
                 assert steps.tolist() == list(range(seen + 1, seen + 1 + len(steps)))
@@ -579,21 +582,41 @@ def test_many_readers_do_not_disturb_a_worker(tmp_path: Path, workers: Workers) 
 
 def test_a_run_nobody_watches_is_stored_and_stopped(tmp_path: Path) -> None:
     run = long_run(tmp_path / "run")
-    began = time.monotonic()
-    outcome = work(run.folder, limits=Limits(unwatched_minutes=1 / 60))
+    outcome = work(run.folder, limits=Limits(unwatched_minutes=0.2 / 60))
     assert (outcome.state, run.status().state) == ("stopped", "stopped")
     assert "nobody had watched" in run.status().message
-    assert 0.9 < time.monotonic() - began < 10
     assert run.status().checkpoint_step == run.status().step
+
+
+def test_unwatched_seconds_are_counted_from_the_last_look_and_not_by_the_wall_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny_run(tmp_path / "run")
+    history = HistoryWriter(run.folder)
+    history.restore(0, {}, time.time())
+    clock = SimpleNamespace(monotonic=lambda: now, time=time.time)
+    monkeypatch.setattr(history_writer, "time", clock)
+    now = 1000.0
+    assert history.seconds_unwatched() == 0
+    now += 30
+    assert history.seconds_unwatched() == 30
+    clock.time = lambda: 0.0  # somebody sets the clock
+    assert history.seconds_unwatched() == 30
+    run.watch()
+    now += 5
+    assert history.seconds_unwatched() == 0
+    now += 7
+    assert history.seconds_unwatched() == 7
+    history.close()
 
 
 def test_a_host_limits_minutes_and_steps(tmp_path: Path) -> None:
     run = long_run(tmp_path / "run")
     assert "steps" in work(run.folder, limits=Limits(steps=5)).message
     assert 5 <= run.status().step < 10**5
-    assert "minutes" in work(run.folder, limits=Limits(minutes=0.5 / 60)).message
+    assert "minutes" in work(run.folder, limits=Limits(minutes=0.1 / 60)).message
     stopped_at = run.status().step
-    assert "minutes" in work(run.folder, limits=Limits(minutes=0.5 / 60)).message  # minutes count over all resumptions
+    assert "minutes" in work(run.folder, limits=Limits(minutes=0.1 / 60)).message  # minutes count over all resumptions
     assert run.status().step <= stopped_at + 1
 
 
@@ -606,11 +629,10 @@ def test_a_limit_of_minutes_is_one_of_60_seconds_each(tmp_path: Path) -> None:
         worker.state.elapsed_seconds = 119.0
         worker.check_limits()
         worker.state.elapsed_seconds = 120.0
-        with pytest.raises(StopIteration) as end:
-            while True:
-                next(steps)
-    outcome = end.value.value
-    assert (outcome.state, outcome.message) == ("stopped", "the 2 minutes of training that this server allows are over")
+        for _ in steps:
+            pass
+    assert run.status().state == "stopped"
+    assert run.status().message == "the 2 minutes of training that this server allows are over"
 
 
 def test_another_number_of_threads_is_told_since_it_changes_the_last_bits(
@@ -641,7 +663,7 @@ sys.exit(main(["resume", sys.argv[2], "--quiet"]))
 
 def resume_under(limit: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", LIMITED, limit, str(folder)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", LIMITED, limit, str(folder)], capture_output=True, text=True, timeout=HANG_SECONDS
     )
 
 
@@ -907,7 +929,7 @@ def test_a_short_form_of_the_kill_harness() -> None:
         "    random_kills(Path(room), 8, random.Random(1), steps=400)\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=150
+        [sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=HANG_SECONDS
     )
     assert result.returncode == 0, result.stderr
 
@@ -931,7 +953,7 @@ def test_the_kill_harness_notices_a_history_that_is_not_taken_back(forgetful: bo
         "    check(killed, ending(Run.open(whole)), 'after a kill')\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=150
+        [sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=HANG_SECONDS
     )
     assert result.returncode == code, result.stderr
 

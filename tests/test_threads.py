@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
+from waiting import HANG_SECONDS
 
 from rnn_core import LanguageModel, ModelConfig
 from rnn_core.nn import bptt
@@ -140,7 +141,12 @@ print(seen.hexdigest())
 def digest_of_another_process(thread_count: int) -> str:
     environment = {**os.environ, "RNN_CORE_THREADS": str(thread_count), "PYTHONHASHSEED": "random"}
     done = subprocess.run(
-        [sys.executable, "-c", _TEN_STEPS], env=environment, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", _TEN_STEPS],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=True,
     )
     return done.stdout.strip()
 
@@ -180,7 +186,7 @@ def test_a_process_that_may_use_one_core_counts_one() -> None:
 
 def test_jobs_run_at_the_same_time_each_once() -> None:
     """Each waits until all four have come; one after another they would wait for ever."""
-    barrier, done = threading.Barrier(4, timeout=20), []
+    barrier, done = threading.Barrier(4, timeout=HANG_SECONDS), []
 
     def work(number: int) -> None:
         barrier.wait()
@@ -245,7 +251,7 @@ def test_several_trainings_in_one_process_do_not_disturb_each_other(eager: pytes
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(timeout=60)
+        worker.join(timeout=HANG_SECONDS)
     assert not any(worker.is_alive() for worker in workers), "the trainings wait for each other for ever"
     assert not failures
 
@@ -269,7 +275,7 @@ def test_two_who_share_the_pool_never_wait_for_each_others_threads(monkeypatch: 
     for caller in callers:
         caller.start()
     for caller in callers:
-        caller.join(timeout=10)
+        caller.join(timeout=HANG_SECONDS)
     assert not any(caller.is_alive() for caller in callers)
 
 

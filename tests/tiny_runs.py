@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from waiting import HANG_SECONDS, wait_for
 
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus, agreement_sentences, prepare_sentences
@@ -97,16 +97,20 @@ class Workers:
     def close(self) -> None:
         assert self.server.stdin is not None
         self.server.stdin.close()
-        self.server.wait(timeout=30)
+        self.server.wait(timeout=HANG_SECONDS)
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
-    """What `condition` returns, once it is true; AssertionError if that takes too long."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
-    return value
+def wait_for_heartbeat(*runs: Run) -> None:
+    """Until each of these runs' workers has committed all it knows at this moment."""
+    for run in runs:
+        last = heartbeat(run)
+        wait_for(lambda: heartbeat(run) > last, "a heartbeat")  # noqa: B023 - it is waited for here
+
+
+def heartbeat(run: Run) -> float:
+    with contextlib.closing(sqlite3.connect(run.folder / "events.sqlite")) as history:
+        (at,) = history.execute("SELECT heartbeat FROM status").fetchone()
+    return float(at)
 
 
 def alive(pid: int) -> bool:

@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from rnn_core import runs
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.runs import Run
 from rnn_core.runs.worker import work
+from tests.waiting import HANG_SECONDS, wait_for
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 HOSTILE = "![x](http://127.0.0.1:9/leak.png) <img src=x> **bold** [a](b) :red[c] $d$"
@@ -78,7 +78,7 @@ def open_page() -> Callable[..., AppTest]:
     """Opens a page of the app as a visitor with a fresh session, with a link to a run (or more) if one is given."""
 
     def open_(page: str, run_id: str | None = None, **link: str) -> AppTest:
-        app = AppTest.from_file(str(APP), default_timeout=30)
+        app = AppTest.from_file(str(APP), default_timeout=HANG_SECONDS)
         for name, value in {"run": run_id, **link}.items():
             if value is not None:
                 app.query_params[name] = value
@@ -135,14 +135,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def _wait_until_up(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
+    def up() -> bool:
         assert process.poll() is None, log.read_text()
         try:
-            with urllib.request.urlopen(address, timeout=1):
-                return
+            with urllib.request.urlopen(address, timeout=HANG_SECONDS):
+                return True
         except OSError:
-            time.sleep(0.1)
-    raise AssertionError(log.read_text())
+            return False
+
+    wait_for(up)
 
 
 def stop_trainings(folder: Path) -> None:

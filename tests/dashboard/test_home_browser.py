@@ -11,7 +11,7 @@ from dashboard.services import opening
 from dashboard.services.opening import Levers
 from tests.dashboard.conftest import Server
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 
 PATIENCE = 30_000  # milliseconds, on a machine that does other things too
 WORDS = opening.split(opening.SENTENCE)

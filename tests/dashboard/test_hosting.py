@@ -35,18 +35,12 @@ from rnn_core.runs import Run, memory, worker_alive
 from rnn_core.runs.worker import work
 from tests.dashboard.conftest import APP, running_server
 from tests.dashboard.test_pages import button, texts
+from tests.waiting import HANG_SECONDS, wait_for
 
 ANNA, BERT, CARL = (hosting.owner_id(letter * 64) for letter in "abc")
 CAPS = Caps(trainings=1)
 LONG = replace(CAPS, steps=10**8)
 """For trainings that are to last as long as their test, however fast the machine."""
-
-
-def until(condition: Callable[[], Any], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -219,12 +213,10 @@ for attempt in (
     lambda: os.execv("/bin/true", ["true"]),
     lambda: os.posix_spawn("/bin/true", ["true"], {}),
 ):
-    started = time.monotonic()
     try:
         attempt()
-    except OSError as error:
+    except OSError as error:  # at once: it says why, which a connection that timed out does not
         assert "hosted" in str(error), error
-        assert time.monotonic() - started < 1
     else:
         raise AssertionError("it got out")
 listener = socket.create_server(("127.0.0.1", 0))
@@ -237,7 +229,7 @@ print("stayed here")
 
 
 def test_a_hosted_server_opens_no_connection_to_another_machine() -> None:
-    process = subprocess.run([sys.executable, "-c", CONNECTIONS], capture_output=True, text=True, timeout=60)
+    process = subprocess.run([sys.executable, "-c", CONNECTIONS], capture_output=True, text=True, timeout=HANG_SECONDS)
     assert process.stdout.strip() == "stayed here", process.stderr
 
 
@@ -465,14 +457,14 @@ def test_a_paused_training_makes_room_for_others(queued_run, runs_folder, hosted
     visiting(ANNA)
     paused = queued_run(ANNA, epochs=100_000)
     worker._dispatch(runs_folder, LONG)
-    until(lambda: paused.status().state == "running")
+    wait_for(lambda: paused.status().state == "running")
     paused.request("pause")
-    until(lambda: paused.status().state == "paused")
+    wait_for(lambda: paused.status().state == "paused")
     other = queued_run(BERT, epochs=100_000)
     worker._dispatch(runs_folder, LONG)
     assert hosting.position(runs_folder, other.id) == (1, 1, 1)
     monkeypatch.setattr(queue, "PAUSED_SECONDS", 0.0)
-    until(lambda: worker._dispatch(runs_folder, LONG) or other.status().state == "running")
+    wait_for(lambda: worker._dispatch(runs_folder, LONG) or other.status().state == "running")
     assert paused.status().state == "stopped"
     assert paused.status().resumable
 
@@ -491,11 +483,13 @@ def test_trainings_run_one_after_the_other_on_one_slot(new_run, runs_folder, hos
         started.append(run)
     worker.start_dispatcher()
     most = 0
-    deadline = time.monotonic() + 60
-    while any(run.status().state != "finished" for run in started):
+
+    def all_finished() -> bool:
+        nonlocal most
         most = max(most, sum(worker_alive(run.folder) for run in started))
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+        return all(run.status().state == "finished" for run in started)
+
+    wait_for(all_finished)
     assert most == 1
     begun = [run.events(kinds=["started"])[0]["time"] for run in started]
     assert begun == sorted(begun)
@@ -506,11 +500,11 @@ def test_a_slot_is_free_the_moment_its_process_is_killed(queued_run, runs_folder
     visiting(ANNA)
     first, second = queued_run(ANNA, epochs=100_000), queued_run(BERT, epochs=100_000)
     worker._dispatch(runs_folder, LONG)
-    until(lambda: first.status().state == "running")
+    wait_for(lambda: first.status().state == "running")
     os.kill(first.status().pid, signal.SIGKILL)
-    until(lambda: not worker_alive(first.folder))
+    wait_for(lambda: not worker_alive(first.folder))
     worker._dispatch(runs_folder, LONG)
-    until(lambda: second.status().state == "running")
+    wait_for(lambda: second.status().state == "running")
     assert first.status().state == "dead"
 
 
@@ -532,11 +526,11 @@ def test_a_killed_server_leaves_its_training_and_the_next_one_finds_the_queue(qu
             try:
                 assert server.stdout.readline() == "attending\n"
                 if number == 0:
-                    until(lambda: first.status().state == "running")
+                    wait_for(lambda: first.status().state == "running")
                 else:
                     assert hosting.position(runs_folder, second.id) == (1, 1, 1)
                     first.request("stop")
-                    until(lambda: second.status().state == "finished", seconds=60)
+                    wait_for(lambda: second.status().state == "finished")
             finally:
                 server.kill()
         if number == 0:
@@ -554,7 +548,7 @@ def test_a_training_is_told_its_limits_and_stops_when_nobody_looks(queued_run, r
     visiting(ANNA)
     run = queued_run(ANNA, hosting.current_caps(), epochs=100_000)
     worker._dispatch(runs_folder, hosting.current_caps())
-    until(lambda: run.status().state == "stopped")
+    wait_for(lambda: run.status().state == "stopped")
     assert "nobody had watched it" in run.status().message
     assert run.checkpoint_steps()[-1] == run.status().step > 0
     assert not worker_alive(run.folder)
@@ -566,7 +560,7 @@ def test_minutes_and_steps_end_a_training_in_good_order(cap, says, queued_run, r
     visiting(ANNA)
     run = queued_run(ANNA, hosting.current_caps(), epochs=100_000)
     worker._dispatch(runs_folder, hosting.current_caps())
-    until(lambda: run.status().state == "stopped")
+    wait_for(lambda: run.status().state == "stopped")
     assert says in run.status().message
 
 
@@ -577,7 +571,7 @@ def visit(open_page, page: str, run: Run | None = None, secret: str = "a" * 64):
     """A page as the visitor with this secret sees it."""
     from streamlit.testing.v1 import AppTest
 
-    app = AppTest.from_file(str(APP), default_timeout=30)
+    app = AppTest.from_file(str(APP), default_timeout=HANG_SECONDS)
     app.session_state[session._SECRET] = secret
     if run is not None:
         app.query_params["run"] = run.id
@@ -704,7 +698,7 @@ def test_a_runs_folder_tells_nobody_the_secret_of_its_owner(hosted, visiting, ru
     run_id = worker.begin("x", corpus, TextSettings(), model, TrainingSettings(epochs=1))
     folder = runs_folder / run_id
     assert hosting.owner_of(folder) == hosting.owner_id("5" * 64) != "5" * 64
-    until(lambda: Run.open(folder).status().state == "finished")
+    wait_for(lambda: Run.open(folder).status().state == "finished")
     assert not [path for path in folder.iterdir() if b"5" * 64 in path.read_bytes()]
     archive = runs_folder.parent / "run.zip"
     with archive.open("wb") as file:
@@ -840,7 +834,7 @@ def test_a_mistake_of_ours_ends_in_a_calm_sentence(is_hosted, hosted, trained_ru
         raise ZeroDivisionError("secret words of a visitor")
 
     monkeypatch.setattr(library, "summaries", broken)
-    app = AppTest.from_file(str(APP), default_timeout=30).run()
+    app = AppTest.from_file(str(APP), default_timeout=HANG_SECONDS).run()
     with caplog.at_level(logging.ERROR):
         app.switch_page("views/runs.py").run()
     assert app.error[0].value.startswith(wording.INTERNAL_ERROR)
@@ -943,10 +937,11 @@ def test_user_errors_of_this_file_are_user_errors() -> None:
 @pytest.mark.browser
 @pytest.mark.timeout(240)
 def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
+    from playwright.sync_api import Error as PlaywrightError
     from playwright.sync_api import expect
 
     with running_server(tmp_path / "hosted" / "runs", SEE_BPTT_HOSTED="trainings=1") as server:
-        expect.set_options(timeout=30_000)
+        expect.set_options(timeout=1000 * HANG_SECONDS)
         owner = browser.new_context().new_page()
         owner.goto(f"{server.address}/corpus")
         owner.get_by_role("button", name=wording.FIRST_VISIT_BUTTON).click()
@@ -986,7 +981,7 @@ def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
         # A killed worker shows within five seconds; one click goes on.
         theirs = Run.open(server.folder / guest.url.partition("run=")[2])
         os.kill(theirs.status().pid, signal.SIGKILL)
-        expect(guest.get_by_text(wording.STATE_HELP["dead"]).first).to_be_visible(timeout=5_000)
+        expect(guest.get_by_text(wording.STATE_HELP["dead"]).first).to_be_visible()
         guest.get_by_role("button", name="Resume").click()
         guest.get_by_role("button", name="Pause").click()
         expect(guest.get_by_role("button", name="Resume")).to_be_visible()
@@ -999,12 +994,14 @@ def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
         step, pid = theirs.status().step, theirs.status().pid
         with running_server(server.folder, int(server.address.rpartition(":")[2]), SEE_BPTT_HOSTED="trainings=1"):
             app = guest.get_by_test_id("stApp")
-            expect(app).to_have_attribute("data-test-connection-state", "CONNECTED", timeout=60_000)
-            for _ in range(10):  # A click while the page is still finding its way back is lost, as it is for people.
-                guest.get_by_role("button", name="Resume").click()
-                with contextlib.suppress(AssertionError):
-                    until(lambda: theirs.status().step > step, seconds=4)
-                    break
-            assert theirs.status().step > step
+            expect(app).to_have_attribute("data-test-connection-state", "CONNECTED")
+
+            def resumed() -> bool:
+                # A click while the page is still finding its way back is lost, as it is for people.
+                with contextlib.suppress(PlaywrightError):
+                    guest.get_by_role("button", name="Resume").click(timeout=4000)
+                return theirs.status().step > step
+
+            wait_for(resumed)
             assert theirs.status().pid == pid or theirs.status().state == "finished"
             expect(guest.get_by_text("finished").or_(guest.get_by_role("button", name="Pause")).first).to_be_visible()

@@ -26,10 +26,11 @@ from rnn_core.data import prepare_sentences
 from rnn_core.runs import Run
 from rnn_core.runs.worker import work
 from tests.dashboard.conftest import Server, stop_trainings
+from tests.waiting import HANG_SECONDS
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.browser
 
-PATIENCE = 30_000
+PATIENCE = 1000 * HANG_SECONDS
 
 
 @dataclass

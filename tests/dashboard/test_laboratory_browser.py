@@ -14,17 +14,17 @@ import pytest
 from PIL import Image, ImageColor
 from playwright.sync_api import Download, Locator, Page, TimeoutError, expect
 
-from dashboard.laboratory import refresh
 from dashboard.services import library, worker
 from rnn_core.runs import Run, snapshots
 from tests.dashboard.conftest import Server, stop_trainings
 from tests.dashboard.test_laboratory import make, train
+from tests.waiting import HANG_SECONDS
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 
 SVG = "{http://www.w3.org/2000/svg}"
 LAST = {"See it vanish": "Horizon film", "Find the cause": "Two paths", "What it costs": "Who mattered"}
-PATIENCE = 30_000  # milliseconds, on a machine that does other things too
+PATIENCE = 1000 * HANG_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def click_inside(visitor: Page, drawing: Locator, across: float, down: float) ->
 
 def downloaded(visitor: Page, button: Locator) -> Download:
     """What a click on the button brings. A click on what is just being drawn anew is lost."""
-    for _ in range(3):
+    for _ in range(int(HANG_SECONDS / 8)):
         with contextlib.suppress(TimeoutError):
             with visitor.expect_download(timeout=8_000) as taken:
                 button.click()
@@ -173,6 +173,6 @@ def test_while_a_training_goes_on_its_pictures_follow_and_the_canvas_stays(
             metric.innerText.startsWith('Weights of step') &&
             parseFloat(metric.innerText.split('\\n').pop().replace(/,/g, '')) > start)""",
         arg=start,
-        timeout=1000 * (refresh.LONGEST_SECONDS + 30),
+        timeout=PATIENCE,
     )
     assert triangle.evaluate("canvas => canvas.isConnected"), "the chart was torn down and built anew"

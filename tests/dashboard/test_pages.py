@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from dashboard.text import general as wording
 from rnn_core import runs
 from rnn_core.runs import Run
 from rnn_core.runs.worker import work
+from tests.waiting import wait_for
 
 PAGES = ["corpus", "train", "gradients", "generate", "runs"]
 SENTENCES = "\n".join(
@@ -41,11 +41,8 @@ def train_on_this(app: AppTest) -> None:
     app.switch_page("views/train.py").run()
 
 
-def wait_for(run: Run, *states: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while (state := run.status().state) not in states:
-        assert time.monotonic() < deadline, f"still {state}"
-        time.sleep(0.05)
+def wait_for_state(run: Run, state: str) -> None:
+    wait_for(lambda: run.status().state == state, state)
 
 
 @pytest.mark.parametrize("view", PAGES)
@@ -173,11 +170,9 @@ def test_the_demo_goes_from_one_click_to_a_training_with_a_falling_loss(open_pag
     button(app, wording.FIRST_VISIT_BUTTON).click().run()
     assert app.title[0].value == "Train"
     run = Run.open(runs_folder / app.query_params["run"])
-    wait_for(run, "running")
-    deadline = time.monotonic() + 20
-    while len(losses := run.metrics()["loss_nats"]) < 300:
-        assert time.monotonic() < deadline, "no picture within 20 seconds"
-        time.sleep(0.05)
+    wait_for_state(run, "running")
+    wait_for(lambda: len(run.metrics()["loss_nats"]) >= 300, "a picture")
+    losses = run.metrics()["loss_nats"]
     assert losses[-50:].mean() < 0.7 * losses[:5].mean()
 
 
@@ -185,20 +180,17 @@ def test_a_training_can_be_paused_stepped_resumed_and_stopped_from_the_page(open
     run = new_run(epochs=100_000)
     app = open_page("train", run.id)
     button(app, "Start").click().run()
-    wait_for(run, "running")
+    wait_for_state(run, "running")
     button(app.run(), "Pause").click().run()
-    wait_for(run, "paused")
+    wait_for_state(run, "paused")
     step = run.status().step
     button(app.run(), "One step").click().run()
-    deadline = time.monotonic() + 10
-    while run.status().step == step:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: run.status().step > step)
     assert run.status().step == step + 1
     button(app.run(), "Resume").click().run()
-    wait_for(run, "running")
+    wait_for_state(run, "running")
     button(app.run(), "Stop").click().run()
-    wait_for(run, "stopped")
+    wait_for_state(run, "stopped")
     app.run()
     assert button(app, "Resume")
     assert not app.error
@@ -211,15 +203,14 @@ def test_a_killed_training_is_seen_as_interrupted_and_goes_on_by_one_click(open_
     run = new_run(epochs=100_000, checkpoint_every_seconds=0.1)
     app = open_page("train", run.id)
     button(app, "Start").click().run()
-    wait_for(run, "running")
-    while not run.checkpoint_steps():
-        time.sleep(0.05)
+    wait_for_state(run, "running")
+    wait_for(run.checkpoint_steps)
     os.kill(run.status().pid, signal.SIGKILL)
-    wait_for(run, "dead", seconds=5)
+    wait_for_state(run, "dead")
     app.run()
     assert app.error[0].value == wording.STATE_HELP["dead"]
     button(app, "Resume").click().run()
-    wait_for(run, "running")
+    wait_for_state(run, "running")
     assert not worker.last_words(run).startswith("Traceback")
 
 
@@ -232,7 +223,7 @@ def test_a_finished_training_goes_on_for_as_long_as_one_likes(length, unit, end,
     assert wording.FURTHER_EXACT in texts(app)
     button(app, f"Train 2 more {unit}s").click().run()
     assert not app.error
-    wait_for(run, "finished")
+    wait_for_state(run, "finished")
     training = Run.open(run.folder).config.training
     assert (training.epochs if unit == "epoch" else training.steps) == end
     at_once = new_run(schedule="constant", **{f"{unit}s": end})

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +32,7 @@ from rnn_core.runs.events import AgreementMeasured
 from rnn_core.runs.worker import work
 from rnn_core.training import loop as training
 from tests.dashboard.conftest import HOSTILE
+from tests.waiting import HANG_SECONDS, wait_for
 
 # --- BPTT by hand -----------------------------------------------------------------------------------------------------
 
@@ -184,13 +184,6 @@ def lanes_of(folder: Path, app: AppTest) -> list[Run]:
     return [Run.open(path) for path in sorted(folder.glob(f"{race_id}-*"))]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def standings(app: AppTest) -> pd.DataFrame:
     return app.dataframe[0].value
 
@@ -200,20 +193,20 @@ def test_a_race_trains_ordinary_runs_in_one_process_and_is_paused_resumed_and_st
     assert not app.error
     runs = lanes_of(runs_folder, app)
     assert [run.config.name for run in runs] == ["Race: tanh, uniform", "Race: LSTM"]
-    wait_until(lambda: all(run.status().state == "running" and run.status().step > 20 for run in runs))
+    wait_for(lambda: all(run.status().state == "running" and run.status().step > 20 for run in runs))
     assert len({run.status().pid for run in runs}) == 1
     click(app.run(), "Pause")
-    wait_until(lambda: all(run.status().state == "paused" for run in runs))
+    wait_for(lambda: all(run.status().state == "paused" for run in runs))
     steps = [run.status().step for run in runs]
     assert max(steps) - min(steps) <= 1
     click(app.run(), "Resume")
-    wait_until(lambda: all(run.status().state == "running" for run in runs))
+    wait_for(lambda: all(run.status().state == "running" for run in runs))
     click(app.run(), "Stop")
-    wait_until(lambda: all(run.status().state == "stopped" for run in runs))
-    wait_until(lambda: not any(worker.working(run) for run in runs))
+    wait_for(lambda: all(run.status().state == "stopped" for run in runs))
+    wait_for(lambda: not any(worker.working(run) for run in runs))
     app.run()
     click(app, "Resume")
-    wait_until(lambda: all(run.status().state == "running" for run in runs))
+    wait_for(lambda: all(run.status().state == "running" for run in runs))
     assert len({run.status().pid for run in runs}) == 1
     assert not app.error
 
@@ -221,7 +214,7 @@ def test_a_race_trains_ordinary_runs_in_one_process_and_is_paused_resumed_and_st
 def test_a_finished_race_shows_three_pictures_and_what_was_measured(open_page, runs_folder):
     app = start_race(open_page, ["tanh uniform", "relu identity", "gru"], steps=300)
     runs = lanes_of(runs_folder, app)
-    wait_until(lambda: all(run.status().state == "finished" for run in runs))
+    wait_for(lambda: all(run.status().state == "finished" for run in runs))
     # A refresh: another session with the same link.
     again = open_page("race", race=runs[0].id[:-2])
     assert not again.error
@@ -245,7 +238,7 @@ def test_a_finished_race_shows_three_pictures_and_what_was_measured(open_page, r
     assert {"Race: GRU", "Race: tanh, uniform"} <= set(app.dataframe[0].value["name"])
     click(again, "Train 300 more steps")
     assert not again.error
-    wait_until(lambda: all(run.status().state == "finished" and run.status().step == 600 for run in runs))
+    wait_for(lambda: all(run.status().state == "finished" and run.status().step == 600 for run in runs))
     assert list(standings(again.run())["step"]) == [600] * 3
 
 
@@ -261,7 +254,7 @@ def test_a_text_without_agreement_says_why_the_third_picture_is_not_there(open_p
     app.run()
     click(app, "Start the race")
     (run,) = lanes_of(runs_folder, app)
-    wait_until(lambda: run.status().state == "finished")
+    wait_for(lambda: run.status().state == "finished")
     app.run()
     assert wording.RACE_NO_AGREEMENT in said(app)
     assert len(app.get("vega_lite_chart") + app.get("arrow_vega_lite_chart")) == 2
@@ -283,8 +276,8 @@ def test_a_link_to_no_race_of_ours_opens_a_new_one_kindly(open_page, link):
 def test_a_race_goes_on_without_a_run_that_was_deleted_and_calls_a_renamed_one_by_its_network(open_page, runs_folder):
     app = start_race(open_page, ["tanh uniform", "lstm", "gru"], steps=300)
     lanes = lanes_of(runs_folder, app)
-    wait_until(lambda: all(run.status().state == "finished" for run in lanes))
-    wait_until(lambda: not any(worker.working(run) for run in lanes))
+    wait_for(lambda: all(run.status().state == "finished" for run in lanes))
+    wait_for(lambda: not any(worker.working(run) for run in lanes))
     runs.delete_run(lanes[0].folder)
     runs.rename_run(lanes[1].folder, HOSTILE)
     app.run()
@@ -376,7 +369,7 @@ def test_the_first_click_trains_the_tutorials_network_and_shows_what_it_never_ge
     run = opened_run(runs_folder, app)
     assert story.recognise(run.config) == story.Setting()
     assert (run.config.training.truncate, run.config.model.init) == (4, "uniform")
-    wait_until(lambda: run.status().state == "finished")
+    wait_for(lambda: run.status().state == "finished")
     app.run()
     assert "receives **nothing**" in said(app)
     assert "Training adds 5 bars" in said(app)
@@ -393,7 +386,7 @@ def test_each_control_starts_a_training_with_that_one_thing_changed_and_ends_the
     app = open_page("story")
     click(app, "Train it")
     first = opened_run(runs_folder, app)
-    wait_until(lambda: first.status().state == "running")
+    wait_for(lambda: first.status().state == "running")
     monkeypatch.setattr(story, "SHORT", 30)
     monkeypatch.setattr(story, "LONG", 30)
     # The settings of the first are the story's no more; it is stopped here as a visitor would.
@@ -411,7 +404,7 @@ def test_each_control_starts_a_training_with_that_one_thing_changed_and_ends_the
         app.segmented_control(key=story_key("network")).set_value(network).run()
         assert story.recognise(opened_run(runs_folder, app).config) == story.Setting(20, None, network)
     last = opened_run(runs_folder, app)
-    wait_until(lambda: last.status().state == "finished")
+    wait_for(lambda: last.status().state == "finished")
     app.run()
     assert "**10 of 10** seeds learned" in said(app)
     assert not app.error
@@ -422,9 +415,9 @@ def test_a_running_experiment_is_stopped_by_the_next(open_page, runs_folder, mon
     app = open_page("story")
     click(app, "Train it")
     first = opened_run(runs_folder, app)
-    wait_until(lambda: first.status().state == "running")
+    wait_for(lambda: first.status().state == "running")
     click(app.run(), "Another seed")
-    wait_until(lambda: first.status().state == "stopped")
+    wait_for(lambda: first.status().state == "stopped")
     assert opened_run(runs_folder, app).id != first.id
 
 
@@ -433,7 +426,7 @@ def test_a_link_to_an_experiment_opens_the_part_of_the_story_it_belongs_to(open_
     app.segmented_control(key=story_key("chapter")).set_value("cure").run()
     app.segmented_control(key=story_key("network")).set_value("tanh orthogonal").run()
     run = opened_run(runs_folder, app)
-    wait_until(lambda: run.status().state == "finished")
+    wait_for(lambda: run.status().state == "finished")
     again = open_page("story", run.id)
     assert again.segmented_control(key=story_key("chapter")).value == "cure"
     assert again.segmented_control(key=story_key("network")).value == "tanh orthogonal"
@@ -451,7 +444,7 @@ def test_an_experiment_that_was_not_measured_beforehand_claims_nothing_of_ten_se
     app.segmented_control(key=story_key("chapter")).set_value("distance").run()
     app.select_slider(key=story_key("gap")).set_value("15").run()
     run = opened_run(runs_folder, app)
-    wait_until(lambda: run.status().state == "finished")
+    wait_for(lambda: run.status().state == "finished")
     app.run()
     assert wording.STORY_NO_SEEDS in said(app)
     assert "of 10" not in said(app)
@@ -467,7 +460,7 @@ def test_what_was_measured_beforehand_is_what_the_story_trains():
     )
     benchmarks = Path(__file__).parents[2] / "benchmarks"
     found = subprocess.run(
-        [sys.executable, "-c", ask], cwd=benchmarks, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", ask], cwd=benchmarks, capture_output=True, text=True, check=True, timeout=HANG_SECONDS
     ).stdout.split("\n")
     assert json.loads(found[1]) == [story.LEARNED, story.ASKED, story.ASKED_SEED]
     conditions = {name: rest for name, *rest in json.loads(found[0])}

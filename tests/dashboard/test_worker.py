@@ -5,26 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
 from dashboard.services import worker
 from rnn_core.errors import RunError
-
-
-def until(condition, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+from tests.waiting import HANG_SECONDS, wait_for
 
 
 def test_a_training_runs_to_its_end_and_leaves_no_zombie(new_run):
     run = new_run(epochs=2)
     worker.start(run)
     (child,) = worker._children.values()
-    until(lambda: not worker.working(run))
+    wait_for(lambda: not worker.working(run))
     assert run.status().state == "finished"
     assert child.returncode == 0
     assert not worker._children
@@ -33,7 +26,7 @@ def test_a_training_runs_to_its_end_and_leaves_no_zombie(new_run):
 def test_a_training_has_a_session_of_its_own_and_gives_way_to_the_page(new_run):
     run = new_run(epochs=100_000)
     worker.start(run)
-    until(lambda: run.status().state == "running")
+    wait_for(lambda: run.status().state == "running")
     pid = run.status().pid
     assert os.getsid(pid) != os.getsid(0)
     assert os.getpriority(os.PRIO_PROCESS, pid) == os.getpriority(os.PRIO_PROCESS, 0) + worker.NICENESS
@@ -52,17 +45,17 @@ def test_a_training_outlives_the_server_that_started_it(new_run):
         "from dashboard.services import worker; from rnn_core.runs import Run; "
         f"worker.start(Run.open({str(run.folder)!r}))"
     )
-    subprocess.run([sys.executable, "-c", server], check=True, timeout=60)
-    until(lambda: run.status().state == "running")
+    subprocess.run([sys.executable, "-c", server], check=True, timeout=HANG_SECONDS)
+    wait_for(lambda: run.status().state == "running")
     run.request("stop")
-    until(lambda: run.status().state == "stopped")
+    wait_for(lambda: run.status().state == "stopped")
 
 
 def test_a_process_that_dies_before_it_begins_says_why_in_the_run(new_run, monkeypatch):
     run = new_run()
     monkeypatch.setattr(sys, "executable", "/bin/false")
     worker.start(run)
-    until(lambda: not worker.working(run))
+    wait_for(lambda: not worker.working(run))
     status = run.status()
     assert status.state == "failed"
     assert "before it began" in status.message
