@@ -24,11 +24,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 
 STARTING_A_PROCESS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}  # as Python's audit events
-    "subprocess.Popen",
-    "os.fork",
-    "os.forkpty",
-    "os.posix_spawn",
-}  # the names of Python's audit events
+WITH_PROCESSES = {"workers", "server"}  # fixtures that start them once, for many tests
 _started: list[str] = []
 sys.addaudithook(lambda event, _: _started.append(event) if event in STARTING_A_PROCESS else None)
 
@@ -54,6 +50,9 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Without a browser its tests are skipped, unless REQUIRE_BROWSER says that there must be one."""
+    for item in items:
+        if WITH_PROCESSES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("process")
     if CHROMIUM is not None or os.environ.get("REQUIRE_BROWSER"):
         return
     for item in items:

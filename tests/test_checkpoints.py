@@ -300,6 +300,7 @@ def hostile_files(good: bytes) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.process
 def test_hostile_checkpoints_are_refused_within_a_second_under_a_memory_limit(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     tiny_run(folder, steps=1)

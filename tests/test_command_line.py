@@ -61,6 +61,7 @@ def run_main(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, 
 # --- what it does -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_train_ends_with_one_json_object_and_shows_its_progress_on_standard_error(text: str, tmp_path: Path) -> None:
     result = command("train", text, "--run", str(tmp_path / "run"), "--epochs", "2", "--json", *SMALL)
     assert result.returncode == 0, result.stderr
@@ -119,6 +120,7 @@ def test_full_truncation_is_none(text: str, tmp_path: Path) -> None:
     assert Run.open(tmp_path / "run").config.training.truncate is None
 
 
+@pytest.mark.process
 def test_resume_trains_to_a_later_end(trained: Path, tmp_path: Path) -> None:
     run = tiny_run(tmp_path / "run", epochs=1)
     result = command("resume", str(run.folder), "--json")
@@ -131,6 +133,7 @@ def test_resume_trains_to_a_later_end(trained: Path, tmp_path: Path) -> None:
     assert "finished already" in result.stderr
 
 
+@pytest.mark.process
 def test_killed_and_resumed_a_run_ends_with_the_same_weights_as_one_that_was_never_stopped(
     text: str, tmp_path: Path
 ) -> None:
@@ -152,6 +155,7 @@ def test_killed_and_resumed_a_run_ends_with_the_same_weights_as_one_that_was_nev
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.process
 def test_ctrl_c_stores_the_run_and_says_how_to_resume(tmp_path: Path, number: int, code: int) -> None:
     run = tiny_run(tmp_path / "run", steps=10**6)
     process = subprocess.Popen(
@@ -167,6 +171,7 @@ def test_ctrl_c_stores_the_run_and_says_how_to_resume(tmp_path: Path, number: in
     assert run.status().checkpoint_step == run.status().step
 
 
+@pytest.mark.process
 def test_ctrl_c_before_the_training_began_is_no_traceback(tmp_path: Path) -> None:
     corpus = tmp_path / "corpus.txt"
     os.mkfifo(corpus)
@@ -184,6 +189,7 @@ def test_ctrl_c_before_the_training_began_is_no_traceback(tmp_path: Path) -> Non
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.process
 def test_a_resumed_training_carries_neither_nltk_nor_pandas(tmp_path: Path) -> None:
     run = tiny_run(tmp_path / "run", steps=3, sample_every_seconds=0.0, horizon_every_seconds=0.0)
     program = (
@@ -392,6 +398,7 @@ def test_an_explosion_is_explained_and_the_way_on_works(
     assert Run.open(folder).status().state == "diverged"
 
 
+@pytest.mark.process
 def test_a_closed_pipe_ends_without_a_complaint(trained: Path) -> None:
     program = f"{sys.executable} -m rnn_core generate {trained} --count 2000 | head -1"
     result = subprocess.run(program, shell=True, capture_output=True, text=True, timeout=HANG_SECONDS)
@@ -400,6 +407,7 @@ def test_a_closed_pipe_ends_without_a_complaint(trained: Path) -> None:
     assert "Exception" not in result.stderr
 
 
+@pytest.mark.process
 def test_help_lists_every_command() -> None:
     result = command("--help")
     assert result.returncode == 0
@@ -408,6 +416,7 @@ def test_help_lists_every_command() -> None:
 
 
 @pytest.mark.parametrize("own_session", [True, False])
+@pytest.mark.process
 def test_a_worker_can_be_nice(tmp_path: Path, own_session: bool) -> None:
     run = tiny_run(tmp_path / "run", steps=10**6)
     command = [sys.executable, "-m", "rnn_core", "resume", str(run.folder), "--quiet", "--nice", "7"]
@@ -432,6 +441,7 @@ def niceness_of_session(pid: int) -> int | None:
     return int(fields[-1]) if fields else None
 
 
+@pytest.mark.process
 def test_a_host_can_stop_a_run_nobody_watches(tmp_path: Path) -> None:
     run = tiny_run(tmp_path / "run", steps=10**6)
     result = command("resume", str(run.folder), "--quiet", "--stop-if-unwatched", "0.01")

@@ -27,6 +27,8 @@ from rnn_core.parallel.data_parallel import DataParallel, processes_for, split
 from rnn_core.reference.gradcheck import small_batch
 from rnn_core.training import new_model, train
 
+pytestmark = pytest.mark.process
+
 NETWORKS = [
     {"cell": "tanh"},
     {"cell": "relu", "bias": False, "vocabulary_size": 5},
@@ -187,10 +189,12 @@ def test_a_regulariser_over_the_whole_batch_stays_in_one_process(parallel: DataP
 def test_the_training_goes_on_without_a_worker_that_is(
     what: signal.Signals, sequences: int, parallel: DataParallel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "ANSWER_SECONDS", 1)
     batch = small_batch(37, 9, sequences)
     alone = network(cell="lstm").training_gradients(*batch)
     parallel.training_gradients(*batch)
+    monkeypatch.setattr(
+        worker, "ANSWER_SECONDS", 1
+    )  # from here on: on a busy machine the first answers take their time
     process = parallel.workers[1].process
     os.kill(process.pid, what)
     wait_until_it_does_nothing(process.pid)
@@ -324,7 +328,9 @@ def made_up_corpus() -> PreparedCorpus:
 
 def test_a_training_shares_its_batches(shared_by_three: None, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = made_up_corpus()
-    settings = TrainingSettings(batch_size=6, epochs=None, steps=5, sample_every_seconds=None)
+    settings = TrainingSettings(
+        batch_size=6, epochs=None, steps=5, sample_every_seconds=None, horizon_every_seconds=None
+    )
     ends = []
     for _ in range(2):
         model = new_model(ModelConfig(cell="gru", vocabulary_size=len(corpus.vocabulary), hidden_size=8), settings)

@@ -668,6 +668,7 @@ def resume_under(limit: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("space", [0.1, 0.99])
+@pytest.mark.process
 def test_a_full_disk_stops_the_run_with_a_sentence_and_it_can_be_resumed(tmp_path: Path, space: float) -> None:
     larger = {"hidden_size": 40}  # SQLite alone needs 32 kB to share memory
     reference, run = (tiny_run(tmp_path / name, steps=60, model=larger) for name in "ab")
@@ -686,6 +687,7 @@ def test_a_full_disk_stops_the_run_with_a_sentence_and_it_can_be_resumed(tmp_pat
     assert differences(ending(run), ending(reference)) == []
 
 
+@pytest.mark.process
 def test_a_folder_that_cannot_be_written_is_read_all_the_same() -> None:
     with tempfile.TemporaryDirectory(prefix="read-only-") as room:
         run = tiny_run(Path(room) / "run", steps=3)
@@ -919,6 +921,7 @@ def test_a_runs_life(workers: Workers) -> None:
     test.runTest()
 
 
+@pytest.mark.process
 def test_a_short_form_of_the_kill_harness() -> None:
     """The long form: python tests/kill_harness.py --kills 200."""
     sys.path.insert(0, str(Path(__file__).parent))
@@ -935,6 +938,7 @@ def test_a_short_form_of_the_kill_harness() -> None:
 
 
 @pytest.mark.parametrize(("forgetful", "code"), [(False, 0), (True, 1)])
+@pytest.mark.process
 def test_the_kill_harness_notices_a_history_that_is_not_taken_back(forgetful: bool, code: int) -> None:
     program = (
         "import tempfile; from pathlib import Path; from kill_harness import *\n"

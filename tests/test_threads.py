@@ -152,6 +152,7 @@ def digest_of_another_process(thread_count: int) -> str:
 
 
 @pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.process
 def test_the_same_seed_gives_the_same_bits_in_another_process(count: int) -> None:
     """Fresh weights, dropout, every gradient and ten clipped Adam steps of a float32 LSTM."""
     first, second = digest_of_another_process(count), digest_of_another_process(count)
@@ -174,6 +175,7 @@ def test_the_number_of_threads_follows_the_environment_and_else_the_cores(monkey
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin a process to cores")
+@pytest.mark.process
 def test_a_process_that_may_use_one_core_counts_one() -> None:
     program = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
