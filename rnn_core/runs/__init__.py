@@ -14,12 +14,13 @@ Training is a process of its own (`worker.work`, behind `see-bptt resume DIR`). 
 A worker that dies leaves its lock free: that, and not a silent heartbeat, is what `RunStatus.state == "dead"` means.
 """
 
-from rnn_core.runs.archive import zip_run
+from rnn_core.runs.archive import import_run, zip_run
 from rnn_core.runs.changes import delete_run, lengthen_run, rename_run
 from rnn_core.runs.creation import create_run
 from rnn_core.runs.database import METRICS
 from rnn_core.runs.listing import RunSummary, list_runs
 from rnn_core.runs.lock import locked, worker_alive
+from rnn_core.runs.outputs import check_output_path
 from rnn_core.runs.paths import RUN_ID, new_run_id, run_folder
 from rnn_core.runs.reading import disk_error
 from rnn_core.runs.run import REQUESTS, Run
@@ -36,9 +37,11 @@ __all__ = [
     "RunStatus",
     "RunSummary",
     "State",
+    "check_output_path",
     "create_run",
     "delete_run",
     "disk_error",
+    "import_run",
     "lengthen_run",
     "list_runs",
     "locked",

@@ -1,31 +1,172 @@
-"""A run as a zip archive."""
+"""A run as a zip archive: out of one folder of runs, and into another with no trust in who packed it.
+
+<any name>/config.json, vocabulary.json, corpus.safetensors, events.sqlite, model.safetensors
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import shutil
 import sqlite3
+import stat
 import tempfile
 import zipfile
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from rnn_core.runs import checkpoints, database
+from rnn_core.errors import RunError
+from rnn_core.runs import checkpoints, database, run_config, snapshots
+from rnn_core.runs.creation import staged
+from rnn_core.runs.files import CHUNK_BYTES, PRIVATE
+from rnn_core.runs.layout import CORPUS_FILE, VOCABULARY_FILE
+from rnn_core.runs.reading import opened
 from rnn_core.runs.run import Run
+
+REQUIRED = (run_config.FILE, VOCABULARY_FILE, CORPUS_FILE, database.FILE)
+TAKEN = re.compile(
+    "|".join(map(re.escape, REQUIRED))
+    + rf"|{re.escape(checkpoints.NEWEST)}|{checkpoints.OLDER.pattern}|{snapshots.FILE.pattern}"
+)
+LEFT_OUT = ("lock", "worker.log", "owner")
+"""What belongs to one place only: who packed a folder by hand may have packed it too."""
+
+MOST_FILES = 100
+LIMIT_BYTES = 2 * 2**30  # of all files together, unpacked
 
 
 def zip_run(folder: str | Path, file: IO[bytes]) -> None:
-    """Write a run as a zip archive into `file`, also while it trains: settings, words, weights and a whole history."""
+    """Write a run as a zip archive into `file`, also while it trains: settings, words, weights and a whole history.
+
+    Only the run's own files are read, and no link is followed. Raises RunError.
+    """
     run = Run.open(folder)
-    archive = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
-    with archive, tempfile.TemporaryDirectory() as temporary:
-        for name in ("config.json", "vocabulary.json", "corpus.safetensors"):
-            archive.write(run.folder / name, f"{run.id}/{name}")
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name in (run_config.FILE, VOCABULARY_FILE, CORPUS_FILE):
+            _pack(archive, run.folder / name, f"{run.id}/{name}")
         for path in checkpoints.candidates(run.folder)[:1]:
-            archive.write(path, f"{run.id}/{checkpoints.NEWEST}", zipfile.ZIP_STORED)
-        copy = Path(temporary) / "events.sqlite"
-        with database.reading(run.folder) as history, contextlib.closing(sqlite3.connect(copy)) as target:
-            history.backup(target)
-            if target.execute("SELECT state FROM status").fetchone()[0] in ("running", "paused"):
-                target.execute("UPDATE status SET state = 'stopped', message = 'copied while it was being trained.'")
+            _pack(archive, path, f"{run.id}/{checkpoints.NEWEST}", zipfile.ZIP_STORED)
+        with tempfile.TemporaryDirectory() as temporary:
+            copy = Path(temporary) / database.FILE
+            with database.reading(run.folder) as history, contextlib.closing(sqlite3.connect(copy)) as target:
+                history.backup(target)
+                _let_go(target, "copied while it was being trained.")
                 target.commit()
-        archive.write(copy, f"{run.id}/events.sqlite")
+            _pack(archive, copy, f"{run.id}/{database.FILE}")
+
+
+def _pack(archive: zipfile.ZipFile, path: Path, name: str, method: int = zipfile.ZIP_DEFLATED) -> None:
+    with opened(path) as descriptor:
+        entry = zipfile.ZipInfo(name)
+        entry.compress_type = method
+        entry.external_attr = (stat.S_IFREG | PRIVATE) << 16
+        entry.file_size = os.fstat(descriptor).st_size
+        with open(descriptor, "rb", closefd=False) as source, archive.open(entry, "w") as target:
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
+
+
+def _let_go(history: sqlite3.Connection, message: str) -> None:
+    """A copy is in nobody's hands: no worker is at work on it, it waits for no turn, and nothing is asked of it."""
+    history.execute(
+        "UPDATE status SET state = 'stopped', message = ? WHERE state IN ('running', 'paused', 'queued')", (message,)
+    )
+    history.execute("UPDATE status SET pid = NULL, heartbeat = NULL, watched = NULL")
+    history.execute("UPDATE requests SET done = 0 WHERE done IS NULL")
+
+
+def import_run(file: str | Path | IO[bytes], folder: str | Path, limit_bytes: int = LIMIT_BYTES) -> Run:
+    """Unpack a run that `zip_run` packed, into a new folder, which appears whole or not at all.
+
+    Everything in it is read before it is taken: names, sizes and kinds of the files, settings, words, corpus, every
+    set of weights, the whole history. Raises RunError, with what is wrong, where anything is.
+    """
+    with _archive(file) as archive:
+        entries = _checked_entries(archive, limit_bytes)
+        with staged(Path(folder)) as place:
+            try:
+                for name, entry in entries.items():
+                    _unpack(archive, entry, place / name)
+                _check_contents(place)
+            except RunError as error:
+                message = str(error).replace(f"{place}{os.sep}", "")
+                raise RunError(f"this archive was not imported: {message}") from None
+            os.close(os.open(place / "lock", os.O_WRONLY | os.O_CREAT, PRIVATE))
+    return Run.open(folder)
+
+
+@contextlib.contextmanager
+def _archive(file: str | Path | IO[bytes]) -> Iterator[zipfile.ZipFile]:
+    """zipfile's many errors as ours."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            yield archive
+    except FileNotFoundError:
+        raise RunError(f"{file} is missing.") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise RunError(f"this is no zip archive of a run, or it is damaged ({error}).") from None
+
+
+def _checked_entries(archive: zipfile.ZipFile, limit_bytes: int) -> dict[str, zipfile.ZipInfo]:
+    """The files to unpack, by the names that they will have. Nothing is unpacked yet. Raises RunError."""
+    entries: dict[str, zipfile.ZipInfo] = {}
+    parents = set()
+    files = [entry for entry in archive.infolist() if not entry.is_dir()]
+    if len(files) > MOST_FILES:
+        raise RunError(f"the archive has {len(files):,} files; a run has at most {MOST_FILES}.")
+    for entry in files:
+        parent, _, name = entry.filename.rpartition("/")
+        parents.add(parent)
+        kind = stat.S_IFMT(entry.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG):
+            raise RunError(f"the archive holds a link or a device ({entry.filename[:80]!r}); a run has plain files.")
+        if name in LEFT_OUT:
+            continue
+        if not TAKEN.fullmatch(name) or "/" in parent or "\\" in parent or parent in (".", "..") or len(parents) > 1:
+            raise RunError(f"the archive holds {entry.filename[:80]!r}, which is no file of a run.")
+        if name in entries:
+            raise RunError(f"the archive holds {name} twice.")
+        if entry.flag_bits & 1:
+            raise RunError("the archive is encrypted; pack it without a password.")
+        entries[name] = entry
+    if missing := [name for name in REQUIRED if name not in entries]:
+        raise RunError(f"the archive is no run: it has no {missing[0]}.")
+    size = sum(entry.file_size for entry in entries.values())
+    if size > limit_bytes:
+        raise RunError(
+            f"the archive unpacks to {size / 2**20:,.0f} MB, and {limit_bytes / 2**20:,.0f} MB are allowed here."
+        )
+    return entries
+
+
+def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> None:
+    """One file, no longer than its entry says: whoever promised less than there is gets an error, not the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE)
+    with open(descriptor, "wb") as target, archive.open(entry) as source:
+        left = entry.file_size
+        while chunk := source.read(CHUNK_BYTES):
+            left -= len(chunk)
+            if left < 0:
+                raise RunError(f"{path.name} is longer than the archive says.")
+            target.write(chunk)
+        if left:
+            raise RunError(f"{path.name} is shorter than the archive says.")
+        target.flush()
+        os.fsync(descriptor)
+
+
+def _check_contents(folder: Path) -> None:
+    """Read everything that a page or a command could come to read. Raises RunError."""
+    run = Run.open(folder)
+    run.corpus()
+    for step in snapshots.steps(folder):
+        run.load_weights(step)
+    for path in checkpoints.candidates(folder):
+        run.check_checkpoint(path)
+    with database.writing(folder) as history:
+        _let_go(history, "imported while it was being trained elsewhere.")
+    run.status()
+    run.events()
+    run.metrics()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,20 +55,31 @@ def create_run(
     if not corpus.train:
         raise CorpusError("the corpus has no sentence to train on; give a longer text.")
     config = RunConfig(SCHEMA, clean_name(name or corpus.name), time.time(), model, training, text, _facts_of(corpus))
+    with staged(folder) as place:
+        _fill(place, config, corpus, weights)
+    return Run(folder, config)
+
+
+@contextlib.contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """A new folder, for nobody else to read, that becomes `folder` once it is filled; if that fails, nothing is left.
+
+    Raises RunError where there is something at `folder` already, or where it cannot be written.
+    """
     _check_free(folder)
+    parent = folder.absolute().parent
     try:
-        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder.absolute().parent))
+        parent.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=STAGING, dir=parent))
         try:
-            _fill(staging, config, corpus, weights)
-            files.system.rename(staging, folder)
-            files.fsync_folder(folder.absolute().parent)
+            yield place
+            os.replace(place, folder)
+            files.fsync_folder(parent)
         except BaseException:
-            shutil.rmtree(staging, ignore_errors=True)
+            shutil.rmtree(place, ignore_errors=True)
             raise
     except OSError as error:
         raise disk_error(error, folder) from error
-    return Run(folder, config)
 
 
 def _facts_of(corpus: PreparedCorpus) -> CorpusFacts:
@@ -95,9 +109,9 @@ def _check_free(folder: Path) -> None:
 def _fill(folder: Path, config: RunConfig, corpus: PreparedCorpus, weights: dict[str, NDArray[Any]] | None) -> None:
     """Write every file of a new run into a folder that is nobody else's to read (`mkdtemp` has seen to that)."""
     write_config(folder, config)
-    files.atomic_write(folder / "vocabulary.json", [json_bytes(corpus.vocabulary.to_json())])
+    files.atomic_write(folder / layout.VOCABULARY_FILE, [json_bytes(corpus.vocabulary.to_json())])
     arrays = {**layout.flattened("train", corpus.train), **layout.flattened("valid", corpus.valid)}
-    tensors.write_tensors(folder / "corpus.safetensors", arrays, {"schema": str(SCHEMA)})
+    tensors.write_tensors(folder / layout.CORPUS_FILE, arrays, {"schema": str(SCHEMA)})
     if weights is not None:
         _write_first_checkpoint(folder, config, weights, layout.vocabulary_digest(corpus.vocabulary))
     (folder / "lock").touch(mode=0o600)

@@ -104,6 +104,7 @@ def open_to_write(folder: Path) -> sqlite3.Connection:
         if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
             _create_tables(database)
         check_schema(database)
+        database.execute("PRAGMA journal_mode = WAL")  # A file keeps it; a stranger's may have been without.
     except BaseException:
         database.close()
         raise
@@ -115,7 +116,7 @@ def _create_tables(database: sqlite3.Connection) -> None:
         f"CREATE TABLE {name} ({', '.join(f'{column} {declared}' for column, declared in columns.items())}); "
         for name, columns in TABLES.items()
     )
-    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA journal_mode = WAL")  # not possible inside a transaction
     database.executescript(
         f"BEGIN; {tables} CREATE INDEX events_by_kind ON events (kind, id); "
         "INSERT INTO status (only_row, state, step, epoch, message) VALUES (1, 'created', 0, 0, ''); "

@@ -19,6 +19,9 @@ from rnn_core.runs.run_config import CorpusFacts, RunConfig
 from rnn_core.runs.tensors import Spec, Specs
 from rnn_core.training import Plan, TrainingState, state_arrays
 
+VOCABULARY_FILE = "vocabulary.json"
+CORPUS_FILE = "corpus.safetensors"
+
 
 def flattened(part: str, sentences: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
     ids = np.concatenate(sentences) if sentences else np.zeros(0, np.int32)

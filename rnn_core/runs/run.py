@@ -19,6 +19,7 @@ from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import checkpoints, database, events, layout, run_config, snapshots, status
 from rnn_core.runs.checkpoints import Checkpoint
 from rnn_core.runs.database import METRICS
+from rnn_core.runs.layout import CORPUS_FILE, VOCABULARY_FILE
 from rnn_core.runs.lock import worker_alive
 from rnn_core.runs.reading import read_json
 from rnn_core.runs.run_config import RunConfig
@@ -26,7 +27,6 @@ from rnn_core.runs.status import RunStatus
 from rnn_core.runs.tensors import read_tensors
 from rnn_core.training import STEERABLE, check_change
 
-VOCABULARY_FILE = "vocabulary.json"
 VOCABULARY_LIMIT_BYTES = 64 * 2**20
 
 REQUESTS = ("pause", "resume", "step", "stop", *STEERABLE)
@@ -91,7 +91,7 @@ class Run:
         """The sentences as the network sees them. Needs neither the original text nor a tokenizer."""
         facts = self.config.corpus
         vocabulary = self.vocabulary()
-        arrays, _ = read_tensors(self.folder / "corpus.safetensors", layout.corpus_specs(facts))
+        arrays, _ = read_tensors(self.folder / CORPUS_FILE, layout.corpus_specs(facts))
         train = layout.sentences_of(arrays["train_ids"], arrays["train_offsets"], len(vocabulary))
         valid = layout.sentences_of(arrays["valid_ids"], arrays["valid_offsets"], len(vocabulary))
         report = CorpusReport.from_json(facts.report)
@@ -134,6 +134,11 @@ class Run:
         if checkpoint is not None:
             self._check_words(checkpoint.state.get("vocabulary"), checkpoint.path.name)
         return checkpoint
+
+    def check_checkpoint(self, path: Path) -> None:
+        """Raises RunError unless this file is a whole checkpoint of this run."""
+        checkpoint = checkpoints.load(path, layout.checkpoint_specs(self.config))
+        self._check_words(checkpoint.state.get("vocabulary"), path.name)
 
     def _check_words(self, expected: object, weights: str) -> None:
         """Raises RunError where the vocabulary is not the one whose digest came with some weights. Checkpoints of
