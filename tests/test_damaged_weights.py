@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tiny_runs import tiny_corpus, tiny_run
 
+from rnn_core.cli.main import main
 from rnn_core.errors import DivergenceError, RunError
 from rnn_core.runs import Run, checkpoints
 from rnn_core.runs.layout import checkpoint_specs
@@ -119,7 +120,8 @@ def test_weights_that_begin_a_run_are_bound_to_its_words(tmp_path: Path) -> None
         run.load_weights()
 
 
-def test_finite_weights_whose_outputs_are_not_end_in_a_sentence(run: Run) -> None:
+def enlarge(run: Run) -> None:
+    """Weights that are finite, with which nothing can be computed."""
     checkpoint = checkpoints.load_newest(run.folder, checkpoint_specs(run.config))
     assert checkpoint is not None
     arrays = {
@@ -127,5 +129,37 @@ def test_finite_weights_whose_outputs_are_not_end_in_a_sentence(run: Run) -> Non
         for name, values in checkpoint.arrays.items()
     }
     checkpoints.save(run.folder, checkpoint.step, arrays, checkpoint.state, None)
+
+
+def test_finite_weights_whose_outputs_are_not_end_in_a_sentence(run: Run) -> None:
+    enlarge(run)
     with pytest.raises(DivergenceError, match="so large that its outputs are no numbers"):
         list(generate(run.load_model(), run.vocabulary()))
+
+
+@pytest.mark.parametrize("command", ["generate", "evaluate", "gradients", "export"])
+def test_a_command_that_shows_an_older_state_says_so(run: Run, tmp_path: Path, command: str, capsys) -> None:
+    (tmp_path / "text.txt").write_text("the queen saw her dog .\n" * 20)
+    arguments = {
+        "generate": ["--json"],
+        "evaluate": [str(tmp_path / "text.txt"), "--json"],
+        "gradients": ["--text", "the queen", "--json"],
+        "export": [str(tmp_path / "out.safetensors")],
+    }[command]
+    for damaged in (False, True):
+        if damaged:
+            damage_newest(run)
+        assert main([command, str(run.folder), *arguments]) == 0
+        out, err = capsys.readouterr()
+        assert ("an older state" in err) == damaged
+        if command != "export":
+            values = json.loads(out.splitlines()[-1])
+            assert bool(values["damaged_checkpoints"]) == damaged
+            assert (values["weights_step"] < 6) == damaged
+
+
+def test_an_evaluation_that_is_no_number_ends_in_a_sentence(run: Run, tmp_path: Path, capsys) -> None:
+    (tmp_path / "text.txt").write_text("the queen saw her dog .\n" * 20)
+    enlarge(run)
+    assert main(["evaluate", str(run.folder), str(tmp_path / "text.txt"), "--json"]) == 2
+    assert "its loss is no number" in capsys.readouterr().err

@@ -14,10 +14,13 @@ from typing import IO
 from dashboard import hosting
 from rnn_core import runs
 from rnn_core.data import PreparedCorpus
-from rnn_core.errors import RunError
+from rnn_core.errors import RunError, UserError
 from rnn_core.runs import Run, RunSummary
 
 ROOT_VARIABLE = "SEE_BPTT_RUNS"
+
+UNPACKED = 5
+"""A visitor's archive may unpack to so many times what all of a visitor's uploads may take."""
 
 _secret: Callable[[], str] | None = None
 
@@ -125,6 +128,25 @@ def delete(run: Run) -> None:
     """Delete the run for good. RunError while a training is at work on it."""
     check_mine(run)
     runs.delete_run(run.folder)
+
+
+def import_zip(file: IO[bytes]) -> Run:
+    """A run from somebody's zip archive, strictly checked, which is this visitor's from now on. UserError, with the
+    reason, where it is not taken.
+    """
+    caps, folder = hosting.current_caps(), root() / runs.new_run_id()
+    if caps is None:
+        return runs.import_run(file, folder)
+    with hosting.one_at_a_time(root(), visitor()):
+        hosting.check_run_count(root(), visitor(), caps)
+        run = runs.import_run(file, folder, UNPACKED * caps.uploads_megabytes * 2**20)
+        try:
+            hosting.check_training(run.corpus(), run.config.model, run.config.training, caps)
+            hosting.set_owner(run.folder, visitor())
+        except UserError:
+            runs.delete_run(run.folder)
+            raise
+        return run
 
 
 def write_zip(run: Run, file: IO[bytes]) -> None:

@@ -232,5 +232,6 @@ def hosted_runs(days: float, most: int) -> str:
 
 # --- runs -------------------------------------------------------------------------------------------------------------
 
+IMPORT_HELP = "A zip that *Download* made, here or on another machine. Every file in it is checked before it is taken."
 DOWNLOAD_HELP = "A zip of the run's folder: settings, words, weights and its whole history. No Python pickle is in it."
 DELETE_WARNING = "Its weights and history will be gone. Download it first if you may want it back."

@@ -60,7 +60,9 @@ def page() -> None:
         return
     if not summaries:
         st.info(wording.NO_RUNS, icon=":material/folder_open:")
-        st.page_link("views/corpus.py", label="Choose a corpus", icon=":material/arrow_forward:")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.page_link("views/corpus.py", label="Choose a corpus", icon=":material/arrow_forward:")
+            import_box()
         return
     chosen = choose(summaries)
     if chosen is not None:
@@ -100,15 +102,17 @@ def choose(summaries: list[RunSummary]) -> Run | None:
     selected = selection["selection"]["rows"]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption("Select a row to open, rename, delete or download it.", width="content")
-        st.download_button(
-            "Table as CSV",
-            lambda: export.csv(table),
-            file_name="runs.csv",
-            mime="text/csv",
-            icon=":material/table:",
-            on_click="ignore",
-            key=session.key(PAGE, "csv"),
-        )
+        with st.container(horizontal=True, width="content"):
+            import_box()
+            st.download_button(
+                "Table as CSV",
+                lambda: export.csv(table),
+                file_name="runs.csv",
+                mime="text/csv",
+                icon=":material/table:",
+                on_click="ignore",
+                key=session.key(PAGE, "csv"),
+            )
     return known[selected[0]][0] if selected and selected[0] < len(known) else None
 
 
@@ -134,6 +138,33 @@ def act(run: Run) -> None:
                 help=wording.DOWNLOAD_HELP,
                 key=session.key(PAGE, "download"),
             )
+
+
+def import_box() -> None:
+    """The way back in for a training that was downloaded, here or elsewhere."""
+    caps = hosting.current_caps()
+    counter = session.key(PAGE, "imported")
+    imported = st.session_state.setdefault(counter, 0)
+    with st.popover("Import", icon=":material/upload:"):
+        st.markdown(wording.IMPORT_HELP)
+        file = st.file_uploader(
+            "A training's zip archive",
+            "zip",
+            max_upload_size=None if caps is None else caps.uploads_megabytes,
+            key=session.key(PAGE, f"zip {imported}"),
+            label_visibility="collapsed",
+        )
+        if file is None:
+            return
+        try:
+            run = library.import_zip(file)
+        except UserError as error:
+            widgets.problem("It was not imported", error)
+            return
+    st.session_state[counter] += 1  # An empty box takes the place of the one with the file.
+    session.open_run(run.id)
+    session.leave_notice("Imported, and opened.")
+    st.rerun()
 
 
 @st.dialog("Rename this training")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 
 from rnn_core.cli.corpus import documents_of_file
 from rnn_core.cli.output import finite, show
 from rnn_core.cli.parser import Commands, add_setting
+from rnn_core.cli.weights import load_weights, weights_json
 from rnn_core.config import TextSettings, settings_of
 from rnn_core.data import cut_sentences, ngrams, tokenize_sentences
+from rnn_core.errors import DivergenceError
 from rnn_core.runs import Run
 from rnn_core.training import evaluate
 
@@ -33,7 +36,13 @@ def evaluate_command(options: argparse.Namespace) -> int:
     tokens = cut_sentences(tokenize_sentences(documents, text), text.max_sentence_length, text.unit)
     corpus = run.corpus()
     sentences = [corpus.vocabulary.encode_sentence(sentence) for sentence in tokens]
-    result = evaluate(run.load_model(), sentences)
+    weights = load_weights(run)
+    result = evaluate(weights.model, sentences)
+    if not math.isfinite(result.loss_nats):
+        raise DivergenceError(
+            "the network's weights are so large that its loss is no number; it has diverged. Train it again with a "
+            "lower learning rate, or with clipping."
+        )
     counted = ngrams.baselines(corpus.train, sentences, len(corpus.vocabulary))
     baselines = {name: counted[name] for name in ("uniform", "unigram", "bigram", "kneser_ney_trigram")}
     values = {
@@ -42,6 +51,7 @@ def evaluate_command(options: argparse.Namespace) -> int:
         "perplexity": finite(result.perplexity),
         "unknown_rate": result.unknown_rate,
         "baselines": baselines,
+        **weights_json(weights),
     }
     lines = [
         f"{result.tokens:,} tokens, {result.unknown_rate:.1%} of the words unknown",

@@ -6,6 +6,7 @@ import argparse
 
 from rnn_core.cli.output import show, tell
 from rnn_core.cli.parser import Commands, add_settings, read_settings
+from rnn_core.cli.weights import load_weights, weights_json
 from rnn_core.config import SamplingSettings
 from rnn_core.runs import Run
 from rnn_core.training import generate, read_prompt, sentences_of
@@ -30,10 +31,11 @@ def generate_command(options: argparse.Namespace) -> int:
     explanation = read_prompt(vocabulary, options.prompt).explanation
     if explanation:
         tell(f"note: {explanation}")
-    tokens = generate(run.load_model(), vocabulary, options.prompt, options.count, settings, options.seed)
+    weights = load_weights(run)
+    tokens = generate(weights.model, vocabulary, options.prompt, options.count, settings, options.seed)
     sentences = sentences_of(tokens, vocabulary.unit)
     if options.json:
-        show(options, {"sentences": list(sentences)}, [])
+        show(options, {"sentences": list(sentences), **weights_json(weights)}, [])
     else:
         for sentence in sentences:
             print(sentence, flush=True)

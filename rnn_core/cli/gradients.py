@@ -8,6 +8,7 @@ import numpy as np
 
 from rnn_core.cli.output import finite, show, tell
 from rnn_core.cli.parser import Commands
+from rnn_core.cli.weights import load_weights, weights_json
 from rnn_core.config import CELLS
 from rnn_core.data import END_ID, START, START_ID
 from rnn_core.diagnostics import gradient_flow
@@ -45,14 +46,16 @@ def gradients_command(options: argparse.Namespace) -> int:
     if text.explanation:
         tell(f"note: {text.explanation}")
     ids = np.concatenate([[START_ID], text.ids, [END_ID]])
-    flow = gradient_flow(run.load_model(), ids[:-1], ids[1:])
+    weights = load_weights(run)
+    flow = gradient_flow(weights.model, ids[:-1], ids[1:])
     words = [START, *text.tokens]
     values = {
         "tokens": words,  # the input of each step; step t's loss is about the next one, and at last about </s>
         "delta_norms": [[finite(float(norm)) for norm in row] for row in flow.delta_norms],
-        "lag_gradient_norms": [float(norm) for norm in flow.lag_gradient_norms],
-        "full_gradient_norm": float(flow.full_gradient_norm),
-        "half_life": flow.half_life,
+        "lag_gradient_norms": [finite(float(norm)) for norm in flow.lag_gradient_norms],
+        "full_gradient_norm": finite(float(flow.full_gradient_norm)),
+        "half_life": finite(flow.half_life),
+        **weights_json(weights),
     }
     half_life = "longer than the text" if flow.half_life is None else f"{flow.half_life:.2f} steps"
     lines = [

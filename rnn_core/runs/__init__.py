@@ -23,7 +23,7 @@ from rnn_core.runs.lock import locked, worker_alive
 from rnn_core.runs.outputs import check_output_path
 from rnn_core.runs.paths import RUN_ID, new_run_id, run_folder
 from rnn_core.runs.reading import disk_error
-from rnn_core.runs.run import REQUESTS, Run
+from rnn_core.runs.run import REQUESTS, LoadedWeights, Run
 from rnn_core.runs.run_config import CorpusFacts, RunConfig
 from rnn_core.runs.status import RunStatus, State
 
@@ -32,6 +32,7 @@ __all__ = [
     "REQUESTS",
     "RUN_ID",
     "CorpusFacts",
+    "LoadedWeights",
     "Run",
     "RunConfig",
     "RunStatus",

@@ -1,0 +1,21 @@
+"""The weights of a run, for the commands that show what they do: with a word where they are not the newest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rnn_core.cli.output import one_line, tell
+from rnn_core.runs import LoadedWeights, Run
+
+
+def load_weights(run: Run) -> LoadedWeights:
+    """The newest weights that can be read; where newer ones are damaged, that is said on standard error."""
+    weights = run.load_weights()
+    if weights.note:
+        tell(f"warning: {one_line(weights.note)}")
+    return weights
+
+
+def weights_json(weights: LoadedWeights) -> dict[str, Any]:
+    """What a command's JSON says of the weights: their step, and what is wrong with newer ones."""
+    return {"weights_step": weights.step, "damaged_checkpoints": list(weights.damaged)}

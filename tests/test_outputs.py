@@ -1,0 +1,69 @@
+"""No command writes over a run's own files."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tiny_runs import tiny_run
+
+from rnn_core.cli.main import main
+from rnn_core.errors import SettingsError
+from rnn_core.runs import check_output_path
+from rnn_core.runs.worker import work
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tiny_run(tmp_path_factory.mktemp("made") / "run", steps=2)
+    work(run.folder)
+    return run.folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "run"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+OWN = ["model.safetensors", "model-0.safetensors", "config.json", "vocabulary.json", "corpus.safetensors"]
+OWN += ["events.sqlite", "events.sqlite-wal", "lock", "owner", "worker.log", "model-7.safetensors", "config.json.tmp"]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_an_export_over_a_runs_own_file_is_refused(folder: Path, name: str, capsys) -> None:
+    before = contents(folder)
+    assert main(["export", str(folder), str(folder / name)]) == 2
+    assert "belongs to the run" in capsys.readouterr().err
+    assert contents(folder) == before
+
+
+def test_a_link_to_a_runs_own_file_is_refused_too(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(folder / "model.safetensors")
+    (tmp_path / "same").symlink_to(folder)
+    for place in (tmp_path / "link", tmp_path / "same" / "model.safetensors"):
+        with pytest.raises(SettingsError, match="belongs to the run"):
+            check_output_path(place)
+
+
+def test_what_an_error_advises_may_be_done(folder: Path, tmp_path: Path, capsys) -> None:
+    for place in (folder, tmp_path):
+        assert main(["export", str(folder), str(place)]) == 2
+        advised = capsys.readouterr().err.strip().split("such as ")[1].removesuffix(".")
+        assert main(["export", str(folder), advised]) == 0
+        capsys.readouterr()
+
+
+@pytest.mark.parametrize("name", ["x" * 400, "a\0b", "no/such/folder/out"])
+def test_a_place_that_cannot_be_is_refused_in_a_sentence(folder: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError):
+        check_output_path(tmp_path / name)
+
+
+def test_other_names_and_other_folders_are_free(folder: Path, tmp_path: Path) -> None:
+    assert check_output_path(folder / "exported.safetensors") == folder / "exported.safetensors"
+    assert check_output_path(tmp_path / "model.safetensors") == tmp_path / "model.safetensors"
