@@ -22,7 +22,7 @@ from rnn_core.config.choices import CELLS, INITIALISATIONS
 from rnn_core.data.vocabulary import END, SPECIALS, START, Vocabulary
 from rnn_core.diagnostics import gradient_flow
 from rnn_core.diagnostics.horizon import fixed_step_bound, spectral_radius
-from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.language_model import LanguageModel, parameter_shapes
 from rnn_core.randomness import stream
 
 SENTENCE = "The man who wore a wig on his head went inside"
@@ -116,6 +116,11 @@ def split(sentence: str) -> tuple[str, ...]:
 def has_trained(cell: str) -> bool:
     """Whether weights of this cell are shipped."""
     return (TRAINED / f"{cell}.safetensors").is_file()
+
+
+def has_recurrent_matrix(cell: str) -> bool:
+    """Whether the cell has a W whose size can be set. The gates of a minGRU read the input alone."""
+    return "W" in parameter_shapes(config_of(cell, len(SPECIALS), 1))
 
 
 def config_of(cell: str, vocabulary_size: int, hidden_size: int, **start: Any) -> ModelConfig:

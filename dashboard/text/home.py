@@ -30,6 +30,7 @@ HELP = {
 
 UNTRAINED = "Untrained: {hidden} units, weights as drawn from one seed."
 GATES = " Its gates start so that memories last up to {steps} words (chrono initialisation)."
+NO_W = " This cell has no W: its gates read the input alone."
 TRAINED = (
     "Trained beforehand, shipped with the app: {steps} steps on {sentences:,} sentences of this form, in which the "
     "subject alone decides the verb (*man … went*); of {seeds} seeds the one with the median validation loss."

@@ -95,11 +95,12 @@ def choose() -> Levers:
             **options("cell"),
         )
         trained = session.value(session.key(PAGE, "trained"), False) and opening.has_trained(cell)
+        fixed = trained or not opening.has_recurrent_matrix(cell)
         size = st.select_slider(
             "Size of W",
             opening.SIZES,
             format_func=lambda size: f"{size:g}",
-            disabled=trained,
+            disabled=fixed,
             width=150,
             **options("size"),
         )
@@ -107,7 +108,7 @@ def choose() -> Levers:
             "First W",
             opening.starts(),
             format_func=lambda name: wording.STARTS.get(name, INITIALISATIONS[name].label),
-            disabled=trained,
+            disabled=fixed,
             width=130,
             **options("start"),
         )
@@ -176,6 +177,8 @@ def facts(levers: Levers, reading: Reading) -> str:
     radius = "" if reading.radius is None else f" ρ(W) = {reading.radius:.2g}."
     if levers.trained:
         return wording.TRAINED.format(**opening.trained(levers.cell).facts) + radius
+    if not opening.has_recurrent_matrix(levers.cell):
+        radius = wording.NO_W
     gates = wording.GATES.format(steps=opening.MEMORY) if levers.cell in CELLS.having("chrono") else ""
     return wording.UNTRAINED.format(hidden=opening.HIDDEN) + radius + gates
 
