@@ -239,6 +239,7 @@ def test_a_run_whose_worker_process_is_stopped_still_hears_that_it_is_to_stop(tm
     finally:
         trainer.kill()
     assert run.status().state == "stopped"
+    assert len(run.events(kinds=["process_lost"])) == 1
     wait_until_it_has_ended(worker)
 
 

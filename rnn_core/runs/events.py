@@ -48,6 +48,7 @@ TRAINING = (
     training.LearningRateChanged,
     training.ClippingChanged,
     training.TruncationChanged,
+    training.ProcessLost,
     training.Sampled,
     training.HorizonMeasured,
     training.Diverged,

@@ -189,10 +189,11 @@ class Run:
         """Events with an id above `after_id`, in order: dicts with id, step, time (unix seconds), kind, and the
         payload's keys.
 
-        Kinds from the training: validated, epoch_done, learning_rate_changed, sampled, horizon_measured, diverged,
-        finished (keys: the fields of the class of that name in `training`). From the worker: started, paused, resumed,
-        stopped, checkpoint_rejected, threads_changed, history_held. From a race: agreement_measured. After a kill,
-        events and metrics beyond the checkpoint are taken back; ids go on.
+        Kinds from the training: validated, epoch_done, learning_rate_changed, clipping_changed, truncation_changed,
+        process_lost, sampled, horizon_measured, diverged, finished (keys: the fields of the class of that name in
+        `training`, whose `from_json` reads them). From the worker: started, paused, resumed, stopped,
+        checkpoint_rejected, threads_changed, history_held. From a race: agreement_measured. After a kill, events and
+        metrics beyond the checkpoint are taken back; ids go on.
         """
         query = "SELECT id, step, time, kind, payload FROM events WHERE id > ?"
         query += f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds is not None else ""

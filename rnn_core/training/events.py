@@ -137,6 +137,13 @@ class TruncationChanged(Event):
 
 
 @dataclass(frozen=True)
+class ProcessLost(Event):
+    """A process that shared the batches was killed or stopped, or could not be started. This one goes on alone: with
+    the same numbers, but for rounding.
+    """
+
+
+@dataclass(frozen=True)
 class Sampled(Event):
     """A sentence that the network wrote."""
 

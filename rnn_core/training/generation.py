@@ -61,7 +61,6 @@ class Prompt:
 
 def read_prompt(vocabulary: Vocabulary, text: str) -> Prompt:
     """A text in the run's own unit and case. Raises SettingsError where it is too long."""
-    # The tokenizer for words brings NLTK with it, which a training's process should not have to carry.
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -31,6 +31,7 @@ from rnn_core.training.events import (
     Event,
     Finished,
     LearningRateChanged,
+    ProcessLost,
     Sampled,
     Started,
     StepDone,
@@ -61,9 +62,9 @@ def train(
     """Train `model` in place, from `state` (default: from the start), until the settings' last step.
 
     Events: Started; StepDone for each step; Validating and Validated before the first step, inside long epochs, and at
-    the end of each; EpochDone; LearningRateChanged; Sampled and HorizonMeasured by the clock; at the end Finished or
-    Diverged. Between two events the caller may change `state.learning_rate`, `clip` and `truncate` by the state's
-    methods. Raises SettingsError and CorpusError before the first event.
+    the end of each; EpochDone; LearningRateChanged; ProcessLost; Sampled and HorizonMeasured by the clock; at the end
+    Finished or Diverged. Between two events the caller may change what `STEERABLE` names, by `state.change`. Raises
+    SettingsError and CorpusError before the first event.
     """
     check_together(model.config, settings)
     plan = Plan.for_corpus(settings, corpus)
@@ -117,10 +118,13 @@ class _Trainer:
             for report in reports:
                 if report.due():
                     yield self.timed(report.make)
+            alone = self.data_parallel.lost_worker
             event = self.timed(self.step)
             yield event
             if isinstance(event, Diverged):
                 return
+            if self.data_parallel.lost_worker and not alone:
+                yield ProcessLost(event.step)
 
     def timed(self, work: Callable[[], Event]) -> Event:
         """work(), whose time counts as the training's."""
