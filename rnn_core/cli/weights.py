@@ -17,5 +17,5 @@ def load_weights(run: Run) -> LoadedWeights:
 
 
 def weights_json(weights: LoadedWeights) -> dict[str, Any]:
-    """What a command's JSON adds where the weights are not the newest: their step, and what is wrong with newer ones."""
+    """What a command's JSON adds where newer weights are damaged: the step of those it read, and what is wrong."""
     return {"weights_step": weights.step, "damaged_checkpoints": list(weights.damaged)} if weights.damaged else {}
