@@ -1,194 +1,186 @@
-"""The settings of a new network: five that a beginner sees, all of them for an expert, each with a sentence of help.
+"""The settings of a new network and its training: five that a beginner sees, the others for an expert.
 
-Draws widgets and returns what they say as `ModelConfig` and `TrainingSettings`; whether a combination makes sense is
-theirs to judge (`validate`), and the Train page shows their reason. A setting that would have no effect is not shown,
-and has its default, whatever was chosen for it before.
+Fields and words are those of the declarations. A setting that would have no effect is not shown, and has its default,
+whatever was chosen for it before.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import streamlit as st
 
+from dashboard.components.setting_fields import SettingFields
 from dashboard.state import session
-from dashboard.text import general as wording
-from rnn_core.config import ModelConfig, TrainingSettings
+from rnn_core.config import ModelConfig, TrainingSettings, in_vain, problems, settings_of
+from rnn_core.config.fields import BATCHES, NETWORK, OPTIMIZER, REGULARIZATION, START, Setting
+from rnn_core.config.presets import PRESETS, Preset
+
+Part = TypeVar("Part", ModelConfig, TrainingSettings)
+
+TABS = (NETWORK, START, BATCHES, OPTIMIZER, REGULARIZATION)
 
 FRESH_SECONDS = 5.0
 """Between checkpoints: a picture of the gradient is as fresh as the newest weights."""
 
-FULL = "full"
-REACHES = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 30, 40, 60, FULL]
 STEPS_AN_EPOCH = 80
-BATCHES = (32, 16, 8)
+BATCH_SIZES = (32, 16, 8)
 """Sentences in a batch: the most that leave an epoch so many steps. A short text in large batches takes so few steps
 that the network hardly gets beyond the words' frequencies.
 """
-WIDTHS = [2, 4, 8, 16, 24, 32, 48, 64, 100, 128, 160, 200, 256, 384, 512]
+FIXED = ("vocabulary_size",)
+"""Settings that the text decides."""
 
 
-class _Form:
-    """The widgets of one page: keys of its own, values that survive a change of page, help from `wording`."""
+@dataclass(frozen=True)
+class Form:
+    """What the form holds. reasons: why it cannot be trained, by the names of the settings at fault."""
 
-    def __init__(self, page: str) -> None:
-        self.page = page
+    model: ModelConfig
+    training: TrainingSettings
+    reasons: Mapping[str, str]
 
-    def _common(self, name: str) -> dict[str, Any]:
-        return session.kept(self.page, name, wording.SETTING_HELP)
-
-    def choice(self, label: str, name: str, options: Mapping[str, str], default: str) -> str:
-        chosen: str = st.selectbox(
-            label,
-            list(options),
-            index=list(options).index(default),
-            format_func=lambda option: options[option],
-            **self._common(name),
-        )
-        return chosen
-
-    def whole(self, label: str, name: str, default: int, low: int, high: int, step: int = 1) -> int:
-        return int(st.number_input(label, low, high, default, step, **self._common(name)))
-
-    def suggested(self, label: str, name: str, usual: int, low: int, high: int) -> int:
-        """A whole number that is `usual`, also when that changes, until the visitor writes another."""
-        session.suggest(session.key(self.page, name), usual)
-        return int(st.number_input(label, low, high, step=1, **self._common(name)))
-
-    def number(self, label: str, name: str, default: float, low: float, high: float, step: float, form: str) -> float:
-        return float(st.number_input(label, low, high, default, step, format=form, **self._common(name)))
-
-    def optional_number(self, label: str, name: str, placeholder: str, high: float) -> float | None:
-        value = st.number_input(
-            label, 0.0, high, None, 0.001, format="%.5g", placeholder=placeholder, **self._common(name)
-        )
-        return None if value is None else float(value)
-
-    def pick(self, label: str, name: str, options: list[Any], default: Any) -> Any:
-        return st.select_slider(label, options, default, **self._common(name))
-
-    def switch(self, label: str, name: str, default: bool) -> bool:
-        return st.toggle(label, default, **self._common(name))
+    def report(self) -> str:
+        """Every reason, with what its setting is called."""
+        declared = {**settings_of(ModelConfig), **settings_of(TrainingSettings)}
+        return "\n".join(f"{declared[name].label}: {reason}" for name, reason in self.reasons.items())
 
 
 def usual_batch(sentences: int) -> int:
     """Sentences in a batch, for a text of so many, until somebody chooses another number."""
-    return next((size for size in BATCHES if sentences >= STEPS_AN_EPOCH * size), BATCHES[-1])
+    return next((size for size in BATCH_SIZES if sentences >= STEPS_AN_EPOCH * size), BATCH_SIZES[-1])
 
 
-def draw(page: str, vocabulary_size: int, sentences: int) -> tuple[ModelConfig, TrainingSettings]:
-    """The form on `page` for a vocabulary of this size and so many sentences to train on -> what is set, not yet
-    validated.
+def draw(page: str, vocabulary_size: int, sentences: int, limits: Mapping[str, int]) -> Form:
+    """The form on `page` for a vocabulary of this size and so many sentences to train on.
+
+    limits: the most that settings may be here, by their names, on a server with caps.
     """
-    form = _Form(page)
+    fields = SettingFields(page, ModelConfig, TrainingSettings)
+    session.suggest(fields.key("batch_size"), usual_batch(sentences))
+    form = _read(fields, vocabulary_size, limits)
+    _presets(fields, form)
+    idle = in_vain(form.model, form.training)
+
+    def field(name: str) -> None:
+        if name not in idle:
+            fields.draw(name, form.reasons.get(name), _label(fields, name, form.model))
+
+    basic = [name for name, setting in fields.declared.items() if setting.basic]
     with st.container(border=True):
-        left, right = st.columns(2, gap="large")
-        with left:
-            cell = form.choice("Network", "cell", wording.CELLS, "tanh")
-            hidden_size = form.pick("Hidden units", "hidden_size", WIDTHS, 100)
-        with right:
-            reach = form.pick("Truncation: words a gradient may go back", "truncate", REACHES, FULL)
-            rate, epochs = st.columns(2)
-            with rate:
-                learning_rate = form.optional_number("Learning rate", "learning_rate", "default", 10.0)
-            with epochs:
-                epoch_count = form.whole("Epochs", "epochs", 10, 1, 10_000)
-    with st.expander("Every other setting", icon=":material/tune:"):
-        network, start, batches, optimizer, regularization = st.tabs(
-            ["Network", "Start", "Batches", "Optimizer", "Regularization"]
-        )
-        with network:
-            model = _network(form, cell, hidden_size, vocabulary_size)
-        with start:
-            model |= _start(form, cell)
-            seed = form.whole("Seed", "seed", 0, 0, 2**31 - 1)
-        with batches:
-            training = _batches(form, sentences)
-        with optimizer:
-            training |= _optimizer(form, epoch_count)
-        with regularization:
-            dropout, decay = st.columns(2)
-            with dropout:
-                model["dropout"] = form.number("Dropout", "dropout", 0.0, 0.0, 0.95, 0.05, "%.2f")
-                model["variational"] = form.switch("Variational dropout", "variational", False)
-            with decay:
-                training["weight_decay"] = form.number("Weight decay", "weight_decay", 0.0, 0.0, 1.0, 0.0001, "%.5g")
-                training["omega"] = form.number(
-                    "Ω, the vanishing-gradient regularizer", "omega", 0.0, 0.0, 100.0, 0.1, "%.3g"
-                )
-    return (
-        ModelConfig(cell=cell, vocabulary_size=vocabulary_size, hidden_size=hidden_size, **model),
-        TrainingSettings(
-            truncate=None if reach == FULL else reach,
-            learning_rate=learning_rate,
-            seed=seed,
-            checkpoint_every_seconds=FRESH_SECONDS,
-            **training,
-        ),
-    )
+        for row in (basic[:2], basic[2:]):
+            for column, name in zip(st.columns(len(row), gap="medium"), row, strict=True):
+                with column:
+                    field(name)
+    with st.expander("More settings", icon=":material/tune:"):
+        for tab, group in zip(st.tabs(list(TABS)), TABS, strict=True):
+            names = [
+                name
+                for name, setting in _offered(fields).items()
+                if setting.group == group and name not in basic and name not in idle
+            ]
+            with tab:
+                for column, half in zip(st.columns(2), (names[::2], names[1::2]), strict=True):
+                    with column:
+                        for name in half:
+                            field(name)
+    return form
 
 
-def _network(form: _Form, cell: str, hidden_size: int, vocabulary_size: int) -> dict[str, Any]:
-    left, right = st.columns(2)
-    with left:
-        layers = form.whole("Layers", "layers", 1, 1, 3)
-        embedded = form.switch("Word vectors (embedding)", "embedding", False)
-        size = form.pick("Numbers in a word vector", "embedding_size", WIDTHS, 100) if embedded else None
-    with right:
-        is_gru = cell == "gru"
-        reset = form.choice("GRU's reset gate", "gru_reset", wording.GRU_RESETS, "after") if is_gru else "after"
-        bias = form.switch("Biases", "bias", True)
-        tied = form.switch("Tie output to word vectors", "tied", False)
-    return {"layers": layers, "embedding_size": size, "gru_reset": reset, "bias": bias, "tied": tied}
+def _read(fields: SettingFields, vocabulary_size: int, limits: Mapping[str, int]) -> Form:
+    """The settings in the fields, those that have no effect at their defaults, and what is wrong with them."""
+    model = fields.read(ModelConfig, vocabulary_size=vocabulary_size)
+    training = fields.read(TrainingSettings, checkpoint_every_seconds=FRESH_SECONDS)
+    while True:
+        idle = in_vain(model, training)
+        settled = _without(model, idle), _without(training, idle)
+        if settled == (model, training):
+            break
+        model, training = settled
+    reasons = problems(model, training)
+    for name, most in limits.items():
+        value = getattr(model, name, None) or getattr(training, name, None)
+        if value is not None and value > most:
+            reasons.setdefault(name, f"this server allows {most:,}; choose less, or run the app on your own machine.")
+    return Form(model, training, reasons)
 
 
-def _start(form: _Form, cell: str) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    left, right = st.columns(2)
-    with left:
-        values["init"] = form.choice("First values of W", "init", wording.INITIALISATIONS, "uniform")
-        if values["init"] in wording.INIT_SCALES:
-            label = wording.INIT_SCALES[values["init"]]
-            values["init_scale"] = form.number(label, "init_scale", 1.0, 0.01, 10.0, 0.05, "%.2f")
-    with right:
-        timed = cell in ("lstm", "gru") and form.switch("Chrono initialisation", "chrono", False)
-        if timed:
-            values["chrono"] = form.whole("Longest dependency, in words", "chrono_steps", 20, 3, 10_000)
-        elif cell == "lstm":
-            values["forget_bias"] = form.number("Forget-gate bias", "forget_bias", 1.0, -10.0, 10.0, 0.5, "%.1f")
-    return values
-
-
-def _batches(form: _Form, sentences: int) -> dict[str, Any]:
-    left, right = st.columns(2)
-    with left:
-        batch_size = form.suggested("Sentences in a batch", "batch_size", usual_batch(sentences), 1, 1024)
-    with right:
-        values: dict[str, Any] = {"batch_size": batch_size}
-        values["batching"] = form.choice("Reading", "batching", wording.BATCHINGS, "sentences")
-        if values["batching"] == "stream":
-            values["sequence_length"] = form.whole("Words in a chunk", "sequence_length", 35, 1, 1000)
-    return values
-
-
-def _optimizer(form: _Form, epochs: int) -> dict[str, Any]:
-    left, right = st.columns(2)
-    with left:
-        optimizer = form.choice("Optimizer", "optimizer", wording.OPTIMIZERS, "adam")
-        schedule = form.choice("Schedule", "schedule", wording.SCHEDULES, "halve")
-        warmup = form.whole("Warm-up, in steps", "warmup_steps", 0, 0, 100_000) if schedule == "cosine" else 0
-    with right:
-        mode = form.choice("Clipping", "clip_mode", wording.CLIP_MODES, "norm")
-        clip = form.number("Clip at", "clip", 5.0, 0.0001, 1000.0, 0.5, "%.4g") if mode != "none" else None
-        by_steps = form.choice("Length", "length", {"epochs": "in epochs", "steps": "in steps"}, "epochs") == "steps"
-        steps = form.whole("Steps", "steps", 1000, 1, 10_000_000) if by_steps else None
-    return {
-        "optimizer": optimizer,
-        "schedule": schedule,
-        "warmup_steps": warmup,
-        "clip": clip,
-        "clip_mode": "norm" if mode == "none" else mode,
-        "epochs": None if by_steps else epochs,
-        "steps": steps,
+def _without(part: Part, idle: set[str]) -> Part:
+    """The settings without those that have no effect: None where that is a value, else the default."""
+    declared = settings_of(type(part))
+    unset: dict[str, Any] = {
+        name: None if one.optional else one.default for name, one in declared.items() if name in idle
     }
+    return dataclasses.replace(part, **unset)
+
+
+def _offered(fields: SettingFields) -> dict[str, Setting]:
+    """The settings that have a field."""
+    return {name: one for name, one in fields.declared.items() if one.group in TABS and name not in FIXED}
+
+
+def _label(fields: SettingFields, name: str, model: ModelConfig) -> str | None:
+    """What a setting is called beside the choice that it belongs to: the scale of W is its gain, or its radius."""
+    controlling = fields.declared.get(fields.declared[name].only_with)
+    if controlling is None or controlling.choices is None:
+        return None
+    chosen = controlling.choices.get(getattr(model, controlling.name, ""))
+    return None if chosen is None else chosen.settings.get(name) or None
+
+
+# --- presets ----------------------------------------------------------------------------------------------------------
+
+
+def _presets(fields: SettingFields, form: Form) -> None:
+    """A button for each preset, and what the one that is set has changed."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for name, preset in PRESETS.items():
+            st.button(
+                preset.label,
+                help=preset.about,
+                key=fields.key(f"preset {name}"),
+                on_click=_apply,
+                args=(fields, form, preset),
+            )
+    said: tuple[Preset, str] | None = session.value(fields.key("preset"), None)
+    if said is not None and not _changes(fields, form, said[0]):
+        st.caption(f"**{said[0].label}.** {said[0].about} {said[1]}")
+
+
+def _apply(fields: SettingFields, form: Form, preset: Preset) -> None:
+    """Put every setting of a preset into its field, and remember what that changed."""
+    changes = _changes(fields, form, preset)
+    for name in _offered(fields):
+        session.put(fields.key(name), _value(preset, name))
+    told = f"Changed: {', '.join(changes)}." if changes else "Everything was so already."
+    session.put(fields.key("preset"), (preset, told))
+
+
+def _changes(fields: SettingFields, form: Form, preset: Preset) -> list[str]:
+    """What a preset would change, in the words of the screen: "Epochs 10 → 20"."""
+    found = []
+    held = Preset("", "", form.model, form.training)
+    for name, setting in _offered(fields).items():
+        before, after = _value(held, name), _value(preset, name)
+        if before != after:
+            found.append(f"{setting.label} {_shown(setting, before)} → {_shown(setting, after)}")
+    return found
+
+
+def _value(preset: Preset, name: str) -> Any:
+    """What a preset sets a setting to."""
+    part = preset.model if name in settings_of(ModelConfig) else preset.training
+    return getattr(part, name)
+
+
+def _shown(setting: Setting, value: Any) -> str:
+    if value is None:
+        return setting.none or "none"
+    if setting.choices is not None:
+        return setting.choices[value].label
+    if setting.kind is bool:
+        return "on" if value else "off"
+    return f"{value:,}" if setting.kind is int else f"{value:g}"

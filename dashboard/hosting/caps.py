@@ -44,6 +44,17 @@ class Caps:
     days: float = 7.0  # since anybody looked at a run, or trained it
     total_megabytes: int = 2000  # of all visitors' runs together
 
+    def of_settings(self) -> dict[str, int]:
+        """The most that settings may be, by their names."""
+        return {
+            "vocabulary_size": self.vocabulary,
+            "hidden_size": self.hidden,
+            "embedding_size": self.hidden,
+            "layers": self.layers,
+            "batch_size": self.batch,
+            "steps": self.steps,
+        }
+
     @property
     def slots(self) -> int:
         """Trainings at a time."""

@@ -241,6 +241,12 @@ def suggest(widget: str, value: Any) -> None:
         st.session_state[widget] = st.session_state[last] = value
 
 
+def start_with(widget: str, value: Any) -> None:
+    """Put `value` into the field with this key, unless it holds one already."""
+    if widget not in st.session_state:
+        st.session_state[widget] = value
+
+
 def value(widget: str, otherwise: Any) -> Any:
     """What the widget with this key says, before it is drawn; `otherwise` where it has not been drawn yet."""
     return st.session_state.get(widget, otherwise)

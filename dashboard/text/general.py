@@ -5,8 +5,6 @@ Everything here is ours and may hold Markdown; text that came from a user never 
 
 from __future__ import annotations
 
-from rnn_core import config
-
 APP = "see-bptt"
 
 # --- pages ------------------------------------------------------------------------------------------------------------
@@ -51,90 +49,9 @@ SOURCE_HELP = {
     "nltk": "A classic corpus (Brown, Gutenberg, …). Fetched from the internet where the machine has it.",
 }
 
-TEXT_HELP = {
-    "unit": "What one time step reads. Characters need longer sentences and far smaller vocabularies.",
-    "vocabulary_size": (
-        "How many of the most frequent words the network knows. The rest become `<unk>`. "
-        "Three places are taken by `<unk>`, `<s>` and `</s>`."
-    ),
-    "lowercase": "Makes *The* and *the* one word: fewer words to learn, no names in the output.",
-    "sentences": "How the text is cut into training examples.",
-    "column": "Which column of the table holds the text.",
-    "encoding": "How the file's bytes spell letters. Choose the preview that reads right.",
-    "validation_fraction": "The share of sentences kept aside to measure the loss on text the network never trains on.",
-    "max_sentence_length": "Longer sentences are cut into pieces, so that one of them cannot fill the memory.",
-    "gap": "How many words stand between the queen or king and the word that must agree.",
-    "seed": "Which sentences are kept aside. The same seed gives the same split.",
-}
-UNITS = {"word": "Words", "char": "Characters"}
-SENTENCES = {"punkt": "Found in the text (Punkt)", "lines": "One a line"}
+GAP_HELP = "How many words stand between the queen or king and the word that must agree."
 
 # --- the network and its training -------------------------------------------------------------------------------------
-
-CELLS = {name: cell.label for name, cell in config.CELLS.items()}
-INITIALISATIONS = {
-    "uniform": "uniform ±1/√H",
-    "glorot": "Glorot",
-    "orthogonal": "orthogonal",
-    "identity": "identity (IRNN)",
-    "spectral": "given spectral radius",
-}
-INIT_SCALES = {"orthogonal": "Gain", "identity": "Scale", "spectral": "Spectral radius"}
-BATCHINGS = {"sentences": "sentence by sentence", "stream": "one continuous stream"}
-OPTIMIZERS = {
-    "sgd": "SGD",
-    "momentum": "Momentum",
-    "nesterov": "Nesterov",
-    "rmsprop": "RMSprop",
-    "adam": "Adam",
-    "adamw": "AdamW",
-}
-SCHEDULES = {"constant": "constant", "halve": "halve when validation gets worse", "cosine": "cosine"}
-CLIP_MODES = {"norm": "global norm", "value": "each value", "none": "off"}
-GRU_RESETS = {"after": "after the matrix product", "before": "before it (2014)"}
-
-SETTING_HELP = {
-    # the five a beginner sees
-    "cell": "What remembers. The plain RNNs forget fast; LSTM and GRU have gates that let a gradient pass.",
-    "hidden_size": "Units in the hidden state $s_t$: how much the network can keep in mind.",
-    "truncate": "How many words back a loss may send its gradient. The tutorial uses 4; full: to the sentence's start.",
-    "learning_rate": "The size of a step. Too large and the loss jumps or explodes, too small and nothing happens.",
-    "epochs": "How often the whole text is read.",
-    # the network
-    "layers": "Recurrent layers on top of each other.",
-    "embedding": "Gives each word a learnt vector first, instead of a column of $U$ of its own. Saves parameters.",
-    "embedding_size": "Numbers in each word's vector.",
-    "tied": "Uses the word vectors as output matrix $V$ as well. Needs as many numbers a word as hidden units.",
-    "bias": "Adds $b$ and $c$. The tutorial's network has none.",
-    "gru_reset": "Where the GRU's reset gate acts: PyTorch's form, or that of the first paper.",
-    # the start
-    "init": "How $W$ starts: it decides whether gradients fade, keep or explode before anything is learnt.",
-    "init_scale": "Gain of orthogonal, scale of identity, or spectral radius: above 1 gradients grow, below they fade.",
-    "forget_bias": "Start of the LSTM's forget-gate bias: 1 keeps most of the memory from the first step on.",
-    "chrono": "Starts the gates so that memories last up to the given number of words (Tallec & Ollivier 2018).",
-    "chrono_steps": "The longest dependency expected, in words.",
-    "seed": "Decides first weights, order and dropout. Same seed, same machine: the same run, to the bit.",
-    # batches
-    "batch_size": (
-        "Sentences side by side in one step. More are faster per word and make smoother, fewer steps: too few for a "
-        "short text, so the suggestion follows its length."
-    ),
-    "batching": "Sentence by sentence starts each with an empty state; a stream carries the state across sentences.",
-    "sequence_length": "Words in a chunk of the stream. The gradient stops at a chunk's edge, the state goes on.",
-    # the optimizer
-    "optimizer": "Turns gradients into steps. Adam adapts the step of each weight; SGD is the tutorial's.",
-    "schedule": "How the learning rate changes over time. The tutorial halves it whenever the validation loss rises.",
-    "warmup_steps": "Steps over which the learning rate rises from zero.",
-    "clip_mode": "Limits the gradient before it is used, so that an explosion does not throw the weights away.",
-    "clip": "The limit.",
-    "length": "Whether training ends after a number of epochs or of steps.",
-    "steps": "How many steps to train. A step is one batch.",
-    # against overfitting, and for memory
-    "dropout": "Share of units silenced at random on the way up, so that none is relied upon too much.",
-    "variational": "Silences the same units at every step of a sentence (Gal & Ghahramani 2016).",
-    "weight_decay": "Pulls all weights towards zero a little at each step.",
-    "omega": "Rewards gradients that neither fade nor grow on their way back (Pascanu, Mikolov & Bengio 2013).",
-}
 
 FURTHER_HELP = "How much longer than it was trained already."
 FURTHER_EXACT = "It goes on from its very last step: the same bits as if it had been asked for all of it at first."
@@ -186,11 +103,7 @@ STATE_HELP = {
 
 SAMPLING_HELP = {
     "prompt": "Words to begin with. Every sentence goes on from them.",
-    "temperature": "Below 1 the network plays safe, above 1 it dares; 0 always takes the likeliest word.",
-    "top_k": "Draw only from the k likeliest words.",
-    "top_p": "Draw only from the likeliest words that together have this probability. 1 allows all words.",
     "count": "How many sentences to write.",
-    "allow_unknown": "Lets the network write `<unk>`, the place of every word that it does not know.",
 }
 
 # --- gradients (the rest is in wording_laboratory) --------------------------------------------------------------------

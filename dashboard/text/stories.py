@@ -109,10 +109,7 @@ RACE_HELP = {
     "networks": "Cell and first values of W. Up to four.",
     "gap": "How many words stand between the queen or king and the word that must agree: each sentence has its own.",
     "hidden": "Units in the hidden state of every network. An LSTM has four times the weights for them, a GRU three.",
-    "rate": "Adam's learning rate, the same for all.",
-    "truncate": "How many words back a loss may send its gradient, in all networks.",
     "steps": "How long the race is. A step is one batch of 32 sentences.",
-    "seed": "Decides first weights and order. The same seed: the same race, to the bit.",
     "pause": "All networks wait, and go on together.",
     "further": "All go on from their last step: the same bits as in a race that was so long from the start.",
 }

@@ -9,12 +9,13 @@ import streamlit as st
 
 from dashboard import hosting
 from dashboard.components import widgets
+from dashboard.components.setting_fields import SettingFields
 from dashboard.services import sources, worker
 from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
 from dashboard.state import session
 from dashboard.text import general as wording
 from dashboard.text import stories as wording_stories
-from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.config import UNITS, ModelConfig, TextSettings, TrainingSettings, problems, settings_of
 from rnn_core.data import BUILT_IN, UNKNOWN, UNKNOWN_ID, PreparedCorpus, columns, truncate_vocabulary
 from rnn_core.errors import EncodingError, UserError
 
@@ -132,7 +133,7 @@ def choose_agreement() -> Agreement:
         1,
         40,
         5,
-        **session.kept(PAGE, "gap", wording.TEXT_HELP),
+        **session.kept(PAGE, "gap", {"gap": wording.GAP_HELP}),
     )
     count = right.select_slider("Sentences", [500, 1000, 2000, 4000, 8000, 16000], 4000, **session.kept(PAGE, "count"))
     return Agreement(gap, count)
@@ -186,26 +187,26 @@ def choose_settings(source: Source, encoding: str | None) -> TextSettings:
     if isinstance(source, Agreement):
         return TextSettings(sentences="lines")
     names = columns(source.data, source.name, encoding) if isinstance(source, Upload) else []
+    fields = SettingFields(PAGE, TextSettings)
+    reasons = problems(fields.read(TextSettings))
     first, second, third = st.columns(3)
     unit = first.segmented_control(
         "Unit",
-        list(wording.UNITS),
+        list(UNITS),
         default="word",
         required=True,
-        format_func=lambda unit: wording.UNITS[unit],
-        **session.kept(PAGE, "unit", wording.TEXT_HELP),
+        format_func=lambda unit: UNITS[unit].label,
+        key=fields.key("unit"),
+        help=fields.declared["unit"].help,
+        persist_state="session",
     )
-    cut = second.selectbox(
-        "Sentences",
-        list(wording.SENTENCES),
-        format_func=lambda cut: wording.SENTENCES[cut],
-        **session.kept(PAGE, "sentences", wording.TEXT_HELP),
-    )
+    with second:
+        fields.draw("sentences")
     column = None
     if names:
         # A table's column names are its author's; a selectbox shows its options as they are.
-        column = third.selectbox("Column", names, help=wording.TEXT_HELP["column"], key=session.key(PAGE, "column"))
-    lowercase = st.toggle("Lower-case everything", **session.kept(PAGE, "lowercase", wording.TEXT_HELP))
+        column = third.selectbox("Column", names, help=fields.declared["column"].help, key=session.key(PAGE, "column"))
+    fields.draw("lowercase")
     with st.expander("More", icon=":material/tune:"):
         first, second, third = st.columns(3)
         fraction = first.slider(
@@ -215,26 +216,15 @@ def choose_settings(source: Source, encoding: str | None) -> TextSettings:
             0.1,
             0.01,
             format="percent",
-            **session.kept(PAGE, "validation_fraction", wording.TEXT_HELP),
+            key=fields.key("validation_fraction"),
+            help=fields.declared["validation_fraction"].help,
+            persist_state="session",
         )
-        longest = second.number_input(
-            f"Longest sentence, in {widgets.unit(unit)}s",
-            5,
-            1000,
-            200,
-            **session.kept(PAGE, "max_sentence_length", wording.TEXT_HELP),
-        )
-        seed = third.number_input("Seed of the split", 0, 2**31 - 1, 0, **session.kept(PAGE, "seed", wording.TEXT_HELP))
-    return TextSettings(
-        unit=unit,
-        lowercase=lowercase,
-        sentences=cut,
-        column=column,
-        encoding=encoding,
-        validation_fraction=fraction,
-        max_sentence_length=int(longest),
-        seed=int(seed),
-    )
+        with second:
+            fields.draw("max_sentence_length", reasons.get("max_sentence_length"))
+        with third:
+            fields.draw("seed", reasons.get("seed"))
+    return fields.read(TextSettings, unit=unit, column=column, encoding=encoding, validation_fraction=fraction)
 
 
 def ask_encoding(error: EncodingError) -> None:
@@ -251,7 +241,7 @@ def ask_encoding(error: EncodingError) -> None:
         [candidate.encoding for candidate in error.candidates],
         index=None,
         placeholder="choose the one that reads right",
-        help=wording.TEXT_HELP["encoding"],
+        help=settings_of(TextSettings)["encoding"].help,
     )
     if chosen is not None:
         session.choose_encoding(chosen)
@@ -275,7 +265,9 @@ def choose_vocabulary(whole: PreparedCorpus) -> int:
         sizes,
         usual,
         format_func=lambda size: f"{size:,}",
-        **session.kept(PAGE, "vocabulary_size", wording.TEXT_HELP),
+        key=key,
+        help=settings_of(TextSettings)["vocabulary_size"].help,
+        persist_state="session",
     )
 
 

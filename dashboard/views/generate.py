@@ -8,10 +8,11 @@ import streamlit as st
 
 from dashboard.charts import generation as charts
 from dashboard.components import widgets
+from dashboard.components.setting_fields import SettingFields
 from dashboard.services import network
 from dashboard.state import session
 from dashboard.text import general as wording
-from rnn_core.config import SamplingSettings
+from rnn_core.config import SamplingSettings, problems
 from rnn_core.data import detokenize
 from rnn_core.errors import UserError
 from rnn_core.training import SampledToken, generate, read_prompt
@@ -55,13 +56,12 @@ def choose() -> tuple[str, int, int, SamplingSettings]:
             **session.kept(PAGE, "prompt", wording.SAMPLING_HELP),
         )
         first, second, third, fourth = st.columns(4)
-        temperature = first.slider(
-            "Temperature", 0.0, 2.0, 0.8, 0.05, **session.kept(PAGE, "temperature", wording.SAMPLING_HELP)
-        )
-        top_k = second.number_input(
-            "Top-k", 1, 100_000, None, placeholder="all words", **session.kept(PAGE, "top_k", wording.SAMPLING_HELP)
-        )
-        top_p = third.slider("Top-p", 0.05, 1.0, 1.0, 0.05, **session.kept(PAGE, "top_p", wording.SAMPLING_HELP))
+        fields = SettingFields(PAGE, SamplingSettings, defaults={"temperature": 0.8})
+        settings = fields.read(SamplingSettings)
+        reasons = problems(settings)
+        for place, name in ((first, "temperature"), (second, "top_k"), (third, "top_p")):
+            with place:
+                fields.draw(name, reasons.get(name))
         count = fourth.number_input(
             "Sentences", 1, MOST_SENTENCES, 5, **session.kept(PAGE, "count", wording.SAMPLING_HELP)
         )
@@ -75,17 +75,12 @@ def choose() -> tuple[str, int, int, SamplingSettings]:
                 args=(session.key(PAGE, "draw"), draw + 1),
                 key=session.key(PAGE, "again"),
             )
-            unknown = st.toggle("Allow the unknown word", **session.kept(PAGE, "allow_unknown", wording.SAMPLING_HELP))
+            fields.draw("allow_unknown")
     return (
         prompt or "",
         int(count),
         draw,
-        SamplingSettings(
-            temperature=temperature,
-            top_k=None if top_k is None else int(top_k),
-            top_p=None if top_p == 1.0 else top_p,
-            allow_unknown=unknown,
-        ),
+        settings,
     )
 
 

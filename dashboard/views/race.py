@@ -11,13 +11,14 @@ import streamlit as st
 
 from dashboard import hosting
 from dashboard.charts import race as charts
-from dashboard.components import settings_form, widgets
+from dashboard.components import widgets
+from dashboard.components.setting_fields import SettingFields
 from dashboard.services import library, racing, worker
 from dashboard.services.racing import LaneHistory
 from dashboard.state import session
 from dashboard.text import general as common_wording
 from dashboard.text import stories as wording
-from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings, problems
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import UserError
 from rnn_core.nn.language_model import parameter_shapes
@@ -73,10 +74,10 @@ def set_up() -> None:
         format_func=lambda name: wording.RACE_NETWORKS[name],
         **session.kept(PAGE, "networks", wording.RACE_HELP),
     )
-    hidden_size, training = choose_settings()
+    hidden_size, training, possible = choose_settings()
     if not networks:
         st.info(wording.RACE_NONE, icon=":material/flag:")
-    if st.button("Start the race", type="primary", icon=":material/flag:", disabled=not networks):
+    if st.button("Start the race", type="primary", icon=":material/flag:", disabled=not (networks and possible)):
         entrants = {
             f"Race: {wording.RACE_NETWORKS[name]}": ModelConfig(**racing.settings_of(name, corpus, hidden_size))
             for name in networks
@@ -110,33 +111,29 @@ def choose_corpus() -> tuple[PreparedCorpus, TextSettings]:
     return racing.agreement_corpus(low, high), racing.TEXT
 
 
-def choose_settings() -> tuple[int, TrainingSettings]:
-    """What all networks have in common: hidden units, and how they are trained."""
+def choose_settings() -> tuple[int, TrainingSettings, bool]:
+    """What all networks have in common: hidden units, how they are trained, and whether that can be done."""
+    fields = SettingFields(PAGE, TrainingSettings, defaults={"learning_rate": 0.003})
+    reasons = problems(fields.read(TrainingSettings))
     left, middle, right = st.columns(3)
     with left:
         hidden_size = st.select_slider("Hidden units", WIDTHS, 32, **session.kept(PAGE, "hidden", wording.RACE_HELP))
         steps = st.select_slider("Steps", LENGTHS, 2400, **session.kept(PAGE, "steps", wording.RACE_HELP))
     with middle:
-        reach = st.select_slider(
-            "Truncation", settings_form.REACHES, settings_form.FULL, **session.kept(PAGE, "truncate", wording.RACE_HELP)
-        )
-        rate = st.number_input(
-            "Learning rate", 0.00001, 1.0, 0.003, 0.001, format="%.5g", **session.kept(PAGE, "rate", wording.RACE_HELP)
-        )
+        fields.draw("truncate", reasons.get("truncate"))
+        fields.draw("learning_rate", reasons.get("learning_rate"))
     with right:
-        seed = st.number_input("Seed", 0, 2**31 - 1, 0, **session.kept(PAGE, "seed", wording.RACE_HELP))
-    training = TrainingSettings(
+        fields.draw("seed", reasons.get("seed"))
+    training = fields.read(
+        TrainingSettings,
         steps=int(steps),
-        truncate=None if reach == settings_form.FULL else int(str(reach)),
-        learning_rate=float(rate),
         schedule="constant",
-        seed=int(seed),
         # The race measures all horizons at the same step; by the clock of each they would be of different ones.
         horizon_every_seconds=None,
         sample_every_seconds=None,
         checkpoint_every_seconds=3.0,
     )
-    return int(hidden_size), training
+    return int(hidden_size), training, not reasons
 
 
 # --- a race that is under way, or over --------------------------------------------------------------------------------

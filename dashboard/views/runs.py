@@ -14,6 +14,7 @@ from dashboard.components import export, widgets
 from dashboard.services import library
 from dashboard.state import session
 from dashboard.text import general as wording
+from rnn_core.config import CELLS, OPTIMIZERS
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunStatus, RunSummary
 from rnn_core.training import perplexity
@@ -22,7 +23,7 @@ PAGE = "runs"
 
 
 def network(run: Run) -> str:
-    return f"{wording.CELLS[run.config.model.cell]} {run.config.model.hidden_size}"
+    return f"{CELLS[run.config.model.cell].label} {run.config.model.hidden_size}"
 
 
 def valid_perplexity(status: RunStatus) -> float | None:
@@ -39,7 +40,7 @@ COLUMNS: dict[str, Callable[[Run, RunStatus], Any]] = {
     "created": lambda run, status: time.strftime("%Y-%m-%d %H:%M", time.localtime(run.config.created)),
     "network": lambda run, status: network(run),
     "truncation": lambda run, status: "full" if (reach := run.config.training.truncate) is None else str(reach),
-    "optimizer": lambda run, status: wording.OPTIMIZERS[run.config.training.optimizer],
+    "optimizer": lambda run, status: OPTIMIZERS[run.config.training.optimizer].label,
     "training loss": lambda run, status: status.train_loss_nats,
     "folder": lambda run, status: run.id,
 }

@@ -14,7 +14,7 @@ from dashboard.services import library, racing, worker
 from dashboard.services.history import History
 from dashboard.state import session
 from dashboard.text import general as wording
-from rnn_core.config import ModelConfig, TrainingSettings, check_together
+from rnn_core.config import CELLS, OPTIMIZERS, ModelConfig, TrainingSettings
 from rnn_core.errors import UserError
 from rnn_core.nn.language_model import parameter_shapes
 from rnn_core.runs import Run, RunStatus, memory
@@ -57,27 +57,29 @@ def set_up() -> None:
         st.page_link("views/corpus.py", label="Choose a corpus", icon=":material/arrow_forward:")
         return
     widgets.corpus_line(chosen.corpus)
-    model, training = settings_form.draw(PAGE, len(chosen.corpus.vocabulary), len(chosen.corpus.train))
+    limits = {} if caps is None else caps.of_settings()
+    form = settings_form.draw(PAGE, len(chosen.corpus.vocabulary), len(chosen.corpus.train), limits)
+    model, training = form.model, form.training
+    usual_name = f"{CELLS[model.cell].label}, {model.hidden_size} units"
     name = st.text_input(
         "Name of this training",
-        placeholder=f"{wording.CELLS[model.cell]}, {model.hidden_size} units",
+        placeholder=usual_name,
         max_chars=80,
         key=session.key(PAGE, "name"),
     )
-    refusal = refused(chosen, model, training)
+    refusal = form.report() or refused(chosen, model, training)
     if refusal is not None:
         widgets.problem("This cannot be trained", refusal)
     else:
-        optimizer, rate = wording.OPTIMIZERS[training.optimizer], training.initial_learning_rate
+        optimizer, rate = OPTIMIZERS[training.optimizer].label, training.initial_learning_rate
         st.caption(f"{parameter_count(model):,} parameters · {optimizer} with learning rate {rate:g}")
     if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=refusal is not None):
-        begin(name or f"{wording.CELLS[model.cell]}, {model.hidden_size} units", chosen, model, training)
+        begin(name or usual_name, chosen, model, training)
 
 
 def refused(chosen: session.ChosenCorpus, model: ModelConfig, training: TrainingSettings) -> UserError | None:
-    """Why these settings make no sense together, or are too much for a hosted server; None where they will do."""
+    """Why this is more than the machine can hold, or a hosted server allows; None where it will do."""
     try:
-        check_together(model, training)
         memory.check(chosen.corpus, model, training)
         caps = hosting.current_caps()
         if caps is not None:

@@ -4,7 +4,7 @@ from rnn_core.config.choices import CELLS, INITIALISATIONS, OPTIMIZERS, SCHEDULE
 from rnn_core.config.fields import Settings, check, in_vain, problems, settings_of
 from rnn_core.config.model import ModelConfig
 from rnn_core.config.sampling import SamplingSettings
-from rnn_core.config.text import TextSettings
+from rnn_core.config.text import SENTENCES, UNITS, TextSettings
 from rnn_core.config.training import BATCHINGS, CLIP_MODES, TrainingSettings, check_together
 
 __all__ = [
@@ -14,6 +14,8 @@ __all__ = [
     "INITIALISATIONS",
     "OPTIMIZERS",
     "SCHEDULES",
+    "SENTENCES",
+    "UNITS",
     "Choice",
     "Choices",
     "ModelConfig",

@@ -61,7 +61,8 @@ class Setting:
     choices           what a setting that is a name can be called
     none              what None is called, on the command line too
     step              how much a click on + or - changes a number
-    only_with         a setting of names; this one has an effect only with those of its choices that list it
+    only_with         another setting: this one has an effect only with those of its choices that list it, or, where
+                      the other is a number, only where that is given
     refusal_in_vain   what is said where it is set without having an effect; "": nothing. May hold {names} and {labels}
                       of the choices with which it has one, and the value of any setting
     excludes          settings that have no effect where this one is given
@@ -218,9 +219,11 @@ def _has_effect(declared: Mapping[str, Setting], values: SimpleNamespace, name: 
         if name in other.excludes and getattr(values, other.name) is not None:
             return False
     controlling = declared.get(declared[name].only_with)
-    if controlling is None or controlling.choices is None:
+    if controlling is None:
         return True
     chosen = getattr(values, controlling.name)
+    if controlling.choices is None:
+        return chosen is not None
     return chosen not in controlling.choices or name in controlling.choices[chosen].settings
 
 

@@ -90,7 +90,9 @@ def _default(setting: Setting) -> str:
 def _rules(setting: Setting) -> Iterator[str]:
     """With which others it has an effect, and what it asks of them."""
     for controlling in _all_settings():
-        if controlling.name == setting.only_with and controlling.choices is not None:
+        if controlling.name == setting.only_with and controlling.choices is None:
+            yield f"Only where `{controlling.name}` is given."
+        elif controlling.name == setting.only_with and controlling.choices is not None:
             having = (f"`{name}`" for name in controlling.choices.having(setting.name))
             yield f"Only with `{controlling.name}` {', '.join(having)}."
     for excluded in setting.excludes:

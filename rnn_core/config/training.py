@@ -144,6 +144,7 @@ class TrainingSettings(Settings):
         group=OPTIMIZER,
         flag="--clip-mode",
         choices=CLIP_MODES,
+        only_with="clip",
         refusal="clipping is by norm or by value, not {value!r}.",
     )
     weight_decay: float = setting(

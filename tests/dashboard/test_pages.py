@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -12,6 +13,7 @@ from dashboard.services import worker
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core import runs
+from rnn_core.config.presets import PRESETS
 from rnn_core.runs import Run
 from rnn_core.runs.worker import work
 from tests.waiting import wait_for
@@ -263,12 +265,10 @@ def test_every_setting_on_the_form_reaches_the_run(open_page, runs_folder):
     app.selectbox(key=key("init")).set_value("orthogonal")
     app.selectbox(key=key("schedule")).set_value("cosine")
     app.run()
-    app.select_slider(key=key("hidden_size")).set_value(16)
-    app.select_slider(key=key("truncate")).set_value(4)
+    app.number_input(key=key("hidden_size")).set_value(16)
+    app.number_input(key=key("truncate")).set_value(4)
     app.number_input(key=key("learning_rate")).set_value(0.05)
     app.number_input(key=key("layers")).set_value(2)
-    app.toggle(key=key("embedding")).set_value(True)
-    app.toggle(key=key("chrono")).set_value(True)
     app.selectbox(key=key("gru_reset")).set_value("before")
     app.number_input(key=key("init_scale")).set_value(1.2)
     app.number_input(key=key("batch_size")).set_value(7)
@@ -280,11 +280,10 @@ def test_every_setting_on_the_form_reaches_the_run(open_page, runs_folder):
     app.toggle(key=key("variational")).set_value(True)
     app.number_input(key=key("weight_decay")).set_value(0.001)
     app.number_input(key=key("seed")).set_value(3)
-    app.selectbox(key=key("length")).set_value("steps")
     app.text_input(key=key("name")).set_value("everything")
     app.run()
-    app.select_slider(key=key("embedding_size")).set_value(8)
-    app.number_input(key=key("chrono_steps")).set_value(9)
+    app.number_input(key=key("embedding_size")).set_value(8)
+    app.number_input(key=key("chrono")).set_value(9)
     app.number_input(key=key("steps")).set_value(3)
     app.run()
     assert not app.error
@@ -329,6 +328,90 @@ def test_a_setting_that_would_have_no_effect_is_neither_shown_nor_kept(open_page
     config = Run.open(runs_folder / app.query_params["run"]).config
     assert (config.model.forget_bias, config.model.init_scale) == (1.0, 1.0)
     assert (config.training.warmup_steps, config.training.sequence_length) == (0, 35)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "reason"),
+    [
+        ("learning_rate", -20.0, "the learning rate must be a number above 0."),
+        ("learning_rate", 0.0, "the learning rate must be a number above 0."),
+        ("epochs", 0, "train for at least 1 epoch."),
+        ("batch_size", 100_000, "the batch size must be from 1 to 65,536."),
+        ("hidden_size", -1, "the network needs at least 1 hidden unit."),
+        ("truncate", -1, "truncation keeps 0 to 65,536 steps; leave it out for full back-propagation."),
+        ("layers", 4, "the network can have 1 to 3 layers, not 4."),
+    ],
+)
+def test_a_value_out_of_bounds_is_explained_beside_its_field_and_never_trains(
+    open_page, runs_folder, name, wrong, reason
+):
+    app = open_page("corpus")
+    app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
+    train_on_this(app)
+    field = app.number_input(key=session.key("train", name))
+    right = field.value
+    field.set_value(wrong).run()
+    assert app.number_input(key=session.key("train", name)).value == wrong
+    assert reason in " ".join(caption.value for caption in app.caption)
+    assert reason in texts(app)
+    assert button(app, "Start training").disabled
+    app.number_input(key=session.key("train", name)).set_value(right).run()
+    assert reason not in " ".join(caption.value for caption in app.caption)
+    assert not button(app, "Start training").disabled
+
+
+def test_a_learning_rate_of_twenty_is_trained_as_it_stands(open_page, runs_folder):
+    app = open_page("corpus")
+    app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
+    train_on_this(app)
+    app.number_input(key=session.key("train", "learning_rate")).set_value(20.0)
+    app.number_input(key=session.key("train", "steps")).set_value(1).run()
+    button(app, "Start training").click().run()
+    training = Run.open(runs_folder / app.query_params["run"]).config.training
+    assert (training.learning_rate, training.steps) == (20.0, 1)
+
+
+def test_a_servers_cap_is_told_beside_the_field_that_it_bounds(open_page, runs_folder, monkeypatch):
+    monkeypatch.setenv("SEE_BPTT_HOSTED", "hidden=50")
+    app = open_page("corpus")
+    app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
+    train_on_this(app)
+    app.number_input(key=session.key("train", "hidden_size")).set_value(51).run()
+    assert "this server allows 50" in " ".join(caption.value for caption in app.caption)
+    assert button(app, "Start training").disabled
+    app.number_input(key=session.key("train", "hidden_size")).set_value(50).run()
+    assert not button(app, "Start training").disabled
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_fills_every_setting_and_says_what_it_changed(open_page, runs_folder, name):
+    preset = PRESETS[name]
+    app = open_page("corpus")
+    app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
+    train_on_this(app)
+    app.number_input(key=session.key("train", "seed")).set_value(7)
+    app.number_input(key=session.key("train", "steps")).set_value(7).run()
+    button(app, preset.label).click().run()
+    said = next(caption.value for caption in app.caption if preset.about in caption.value)
+    assert "Seed 7 → 0" in said
+    assert "Steps 7 → none" in said
+    assert "Layers" in said if preset.model.layers != 1 else "Layers" not in said
+    button(app, "Start training").click().run()
+    config = Run.open(runs_folder / app.query_params["run"]).config
+    assert dataclasses.replace(config.model, vocabulary_size=preset.model.vocabulary_size) == preset.model
+    kept = preset.training.checkpoint_every_seconds
+    assert dataclasses.replace(config.training, checkpoint_every_seconds=kept) == preset.training
+
+
+def test_what_a_preset_changed_is_not_said_of_other_settings(open_page):
+    preset = PRESETS["tutorial"]
+    app = open_page("corpus")
+    app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
+    train_on_this(app)
+    button(app, preset.label).click().run()
+    assert any(preset.about in caption.value for caption in app.caption)
+    app.number_input(key=session.key("train", "hidden_size")).set_value(12).run()
+    assert not any(preset.about in caption.value for caption in app.caption)
 
 
 def test_a_short_text_is_read_in_smaller_batches_unless_somebody_says_otherwise(open_page):

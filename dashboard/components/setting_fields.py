@@ -1,0 +1,70 @@
+"""Widgets for declared settings: the label, the help, the choices and the bounds are those of `rnn_core.config`.
+
+A field sends whatever is typed, also what is out of bounds: what a page shows is what it works with, and the reason
+why a value will not do stands under its field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from dashboard.state import session
+from rnn_core.config import Settings, settings_of
+from rnn_core.config.fields import Setting
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+_DIGITS = "%.12g"
+"""As many as are typed: a field must not show another number than the one it holds."""
+
+
+class SettingFields:
+    """The settings of some classes as the widgets of one page. Their values survive a change of page.
+
+    defaults: what a page starts with where that differs from the declaration.
+    """
+
+    def __init__(self, page: str, *settings_classes: type[Settings], defaults: Mapping[str, Any] | None = None) -> None:
+        self.page = page
+        self.declared = {name: one for part in settings_classes for name, one in settings_of(part).items()}
+        self.defaults = {name: one.default for name, one in self.declared.items()} | dict(defaults or {})
+
+    def key(self, name: str) -> str:
+        """The session-state key of a setting's widget."""
+        return session.key(self.page, name)
+
+    def read(self, settings_class: type[AnySettings], **given: Any) -> AnySettings:
+        """The settings that the fields hold, drawn or not yet, with some that are `given` in their place."""
+        names = settings_of(settings_class)
+        return settings_class(
+            **{name: session.value(self.key(name), self.defaults[name]) for name in names if name not in given}, **given
+        )
+
+    def draw(self, name: str, reason: str | None = None, label: str | None = None) -> None:
+        """The field of one setting; under it the reason why its value will not do, if there is one."""
+        setting = self.declared[name]
+        label = label or setting.label
+        options: dict[str, Any] = {"key": self.key(name), "help": setting.help, "persist_state": "session"}
+        session.start_with(self.key(name), self.defaults[name])
+        if setting.choices is not None:
+            choices = setting.choices
+            st.selectbox(label, list(choices), format_func=lambda value: choices[value].label, **options)
+        elif setting.kind is bool:
+            st.toggle(label, **options)
+        else:
+            self._number(setting, label, options)
+        if reason is not None:
+            st.caption(f":red[:material/error: {reason}]")
+
+    def _number(self, setting: Setting, label: str, options: dict[str, Any]) -> None:
+        """Without bounds: the browser would keep what is beyond them to itself, and the last good value would count."""
+        if setting.kind is int:
+            step: int | float = int(setting.step or 1)
+        else:
+            step, options["format"] = float(setting.step or 0.01), _DIGITS
+        if setting.optional:
+            options |= {"value": None, "placeholder": setting.none}
+        st.number_input(label, step=step, **options)
