@@ -17,8 +17,8 @@ from rnn_core.config.fields import Setting
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
-_DIGITS = "%.12g"
-"""As many as are typed: a field must not show another number than the one it holds."""
+_DIGITS = "%.17g"
+"""As many as it takes: a field must not show another number than the one it holds."""
 
 
 class SettingFields:
@@ -38,17 +38,20 @@ class SettingFields:
 
     def read(self, settings_class: type[AnySettings], **given: Any) -> AnySettings:
         """The settings that the fields hold, drawn or not yet, with some that are `given` in their place."""
-        names = settings_of(settings_class)
         return settings_class(
-            **{name: session.value(self.key(name), self.defaults[name]) for name in names if name not in given}, **given
+            **{name: self._value(name) for name in settings_of(settings_class) if name not in given}, **given
         )
+
+    def put(self, name: str, value: Any) -> None:
+        """Set a field, from a button's `on_click`."""
+        session.put(self.key(name), self._sent(name, value))
 
     def draw(self, name: str, reason: str | None = None, label: str | None = None) -> None:
         """The field of one setting; under it the reason why its value will not do, if there is one."""
         setting = self.declared[name]
         label = label or setting.label
         options: dict[str, Any] = {"key": self.key(name), "help": setting.help, "persist_state": "session"}
-        session.start_with(self.key(name), self.defaults[name])
+        session.start_with(self.key(name), self._sent(name, self.defaults[name]))
         if setting.choices is not None:
             choices = setting.choices
             st.selectbox(label, list(choices), format_func=lambda value: choices[value].label, **options)
@@ -57,14 +60,24 @@ class SettingFields:
         else:
             self._number(setting, label, options)
         if reason is not None:
-            st.caption(f":red[:material/error: {reason}]")
+            st.markdown(f":small[:red[:material/error: {reason[0].upper()}{reason[1:]}]]")
 
     def _number(self, setting: Setting, label: str, options: dict[str, Any]) -> None:
-        """Without bounds: the browser would keep what is beyond them to itself, and the last good value would count."""
-        if setting.kind is int:
-            step: int | float = int(setting.step or 1)
-        else:
-            step, options["format"] = float(setting.step or 0.01), _DIGITS
+        """Without bounds, and of fractions: the browser would keep what is beyond them to itself, also a whole number
+        above 2^53, and the last good value would count.
+        """
         if setting.optional:
             options |= {"value": None, "placeholder": setting.none}
-        st.number_input(label, step=step, **options)
+        usual = 1 if setting.kind is int else 0.01
+        st.number_input(label, step=float(setting.step or usual), format=_DIGITS, **options)
+
+    def _value(self, name: str) -> Any:
+        """What the field of a setting holds; a fraction where that should be a whole number stays one."""
+        held = session.value(self.key(name), self.defaults[name])
+        whole = self.declared[name].kind is int and isinstance(held, float) and held.is_integer()
+        return int(held) if whole else held
+
+    def _sent(self, name: str, value: Any) -> Any:
+        """A value as its widget takes it."""
+        number = self.declared[name].kind in (int, float) and value is not None
+        return float(value) if number else value

@@ -60,7 +60,7 @@ def draw(page: str, vocabulary_size: int, sentences: int, limits: Mapping[str, i
     limits: the most that settings may be here, by their names, on a server with caps.
     """
     fields = SettingFields(page, ModelConfig, TrainingSettings)
-    session.suggest(fields.key("batch_size"), usual_batch(sentences))
+    session.suggest(fields.key("batch_size"), float(usual_batch(sentences)))
     form = _read(fields, vocabulary_size, limits)
     _presets(fields, form)
     idle = in_vain(form.model, form.training)
@@ -154,8 +154,8 @@ def _apply(fields: SettingFields, form: Form, preset: Preset) -> None:
     """Put every setting of a preset into its field, and remember what that changed."""
     changes = _changes(fields, form, preset)
     for name in _offered(fields):
-        session.put(fields.key(name), _value(preset, name))
-    told = f"Changed: {', '.join(changes)}." if changes else "Everything was so already."
+        fields.put(name, _value(preset, name))
+    told = f"Changed: {' · '.join(changes)}." if changes else "Everything was so already."
     session.put(fields.key("preset"), (preset, told))
 
 

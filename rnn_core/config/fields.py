@@ -230,6 +230,8 @@ def _has_effect(declared: Mapping[str, Setting], values: SimpleNamespace, name: 
 def _problem(setting: Setting, value: Any, declared: Mapping[str, Setting], values: SimpleNamespace) -> str | None:
     """Why the value of one setting cannot be, beside the others; None where it can."""
     if not setting.fits(value):
+        if setting.kind is int and isinstance(value, float):
+            return f"the setting {setting.name!r} should be of type {setting.annotation}, not float: a whole number."
         return f"the setting {setting.name!r} should be of type {setting.annotation}, not {type(value).__name__}."
     if not setting.allows(value):
         return setting.refusal.format(value=value, choices=", ".join(setting.choices or ()))

@@ -67,7 +67,7 @@ class TrainingSettings(Settings):
     )
     truncate: int | None = setting(
         None,
-        label="Truncation: words a gradient may go back",
+        label="Truncation",
         help="K: each loss sends its gradient at most K steps back. The tutorial uses 4; full: to the start.",
         group=OPTIMIZER,
         basic=True,
