@@ -239,7 +239,6 @@ def test_a_run_whose_worker_process_is_stopped_still_hears_that_it_is_to_stop(tm
     finally:
         trainer.kill()
     assert run.status().state == "stopped"
-    assert len(run.events(kinds=["process_lost"])) == 1
     wait_until_it_has_ended(worker)
 
 
@@ -341,6 +340,24 @@ def test_a_training_shares_its_batches(shared_by_three: None, monkeypatch: pytes
     assert [event.kind for event in ends[0][0]] == [event.kind for event in ends[1][0]]
     for name, value in ends[0][1].items():
         np.testing.assert_allclose(value, ends[1][1][name], rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def test_a_training_says_that_it_goes_on_without_a_process(
+    shared_by_three: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Any] = []
+    honest = data_parallel.Worker
+    monkeypatch.setattr(data_parallel, "Worker", lambda *arguments: started.append(honest(*arguments)) or started[-1])
+    corpus = made_up_corpus()
+    settings = TrainingSettings(batch_size=6, epochs=None, steps=6, sample_every_seconds=None)
+    kinds = []
+    for event in train(new_model(ModelConfig(vocabulary_size=len(corpus.vocabulary)), settings), corpus, settings):
+        kinds.append(event.kind)
+        if event.kind == "step_done" and event.step == 3:
+            started[0].process.kill()
+            started[0].process.wait()
+    assert kinds.count("process_lost") == 1
+    assert kinds[-1] == "finished"
 
 
 def test_a_training_that_is_dropped_half_way_leaves_no_process(
