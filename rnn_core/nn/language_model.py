@@ -26,7 +26,7 @@ from rnn_core.nn.allocation import keep_freed_memory
 from rnn_core.nn.bptt import LayerTrace
 from rnn_core.nn.cells import Weights, make_cell, merge_gates, split_gates
 from rnn_core.nn.gradients import Gradient, Gradients, Occurrences, RowGradient, to_dense
-from rnn_core.nn.initialisation import recurrent_block, uniform
+from rnn_core.nn.initialisation import embedding, recurrent_block, uniform
 from rnn_core.nn.regularizers import omega_gradient
 from rnn_core.parallel.threads import matmul, one_blas_thread
 
@@ -72,8 +72,9 @@ def initial_parameters(config: ModelConfig, rng: np.random.Generator) -> dict[st
         if kind == "W":
             blocks = [recurrent_block(config.init, H, config.init_scale, rng) for _ in cell.recurrent_gates]
             params[name] = np.concatenate(blocks)
-        elif kind in ("U", "V", "E"):
-            # A word vector is read by one position at a time: what it is summed over is its own length.
+        elif kind == "E":
+            params[name] = embedding(config.embedding_init, (shape[0], shape[1]), rng)
+        elif kind in ("U", "V"):
             params[name] = uniform(shape, shape[0] if kind == "U" else shape[1], rng)
         elif kind == "b":
             params[name] = cell.initial_bias(H, config.forget_bias, config.chrono, rng)
