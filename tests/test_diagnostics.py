@@ -28,7 +28,7 @@ from rnn_core.diagnostics import (
 from rnn_core.diagnostics.horizon import data_bounds
 from rnn_core.diagnostics.norms import vector_norm
 from rnn_core.nn.initialisation import orthogonal
-from rnn_core.nn.language_model import Trace
+from rnn_core.nn.network import Trace
 
 RNG = np.random.default_rng(20)
 

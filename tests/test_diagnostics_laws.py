@@ -47,7 +47,7 @@ from rnn_core.diagnostics.norms import safe_log
 from rnn_core.errors import CorpusError
 from rnn_core.nn.activations import ACTIVATIONS
 from rnn_core.nn.cells import CELL_FORMS, make_cell, merge_gates, split_gates
-from rnn_core.nn.language_model import Trace
+from rnn_core.nn.network import Trace
 
 CELLS: list[dict[str, Any]] = [
     {"cell": cell.name} | ({"gru_reset": cell.reset} if cell.reset == "before" else {}) for cell in CELL_FORMS

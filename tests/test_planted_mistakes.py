@@ -122,6 +122,13 @@ MISTAKES = [
         textbook("gru"),
     ),
     Mistake(
+        "minGRU's update gate keeps where it should let go, on the way back alone",
+        "nn/cells/min_gru.py",
+        "np.subtract(1, update, out=carry)",
+        "carry[...] = update",
+        complex_step("mingru"),
+    ),
+    Mistake(
         "a forget bias of 1 hidden in the forward pass, where no gradient check can see it",
         "nn/cells/lstm.py",
         "        gates = weights.project(weights.masked(h_before))\n",
@@ -181,14 +188,14 @@ MISTAKES = [
     # Padding.
     Mistake(
         "padding runs through the state",
-        "nn/language_model.py",
-        "    if np.array_equal(mask, np.arange(len(mask))[:, None] < lengths):\n",
-        "    if True:\n",
+        "nn/batch.py",
+        "if mask.all() or np.array_equal(mask, np.arange(len(mask))[:, None] < lengths):\n",
+        "if True:\n",
         complex_step("tanh", mask="anywhere"),
     ),
     Mistake(
         "the state that is carried on is the padding's",
-        "nn/language_model.py",
+        "nn/network.py",
         "layer.blocks[:, lengths, columns]",
         "layer.blocks[:, -1][:, columns]",
         Witness(
@@ -199,9 +206,9 @@ MISTAKES = [
     ),
     Mistake(
         "the mean is taken over the padding, too",
-        "nn/language_model.py",
-        "tokens = max(count, 1)",
-        "tokens = mask.size",
+        "nn/network.py",
+        "1 / max(count, 1), self.dtype)",
+        "1 / counted.size, self.dtype)",
         complex_step("tanh", mask="behind"),
     ),
     # Words.
@@ -221,42 +228,42 @@ MISTAKES = [
     ),
     Mistake(
         "a tied matrix loses the gradient of one of its roles",
-        "nn/language_model.py",
-        "d_E.add_to(both)",
-        "pass",
+        "nn/network.py",
+        "add(gradients[name], of_input) if name in gradients else of_input",
+        "gradients[name] if name in gradients else of_input",
         Witness("test_gradients", "test_embedding_tying_and_missing_biases", ("tanh", "after", 1)),
     ),
     Mistake(
         "the softmax forgets the weight of a position",
-        "nn/losses.py",
+        "nn/softmax.py",
         "scale = weights[rows] / total",
         "scale = 1 / total",
         complex_step("sigmoid"),
     ),
     Mistake(
         "the softmax forgets which word was right",
-        "nn/losses.py",
+        "nn/softmax.py",
         "-= total[mine]",
         "-= 0 * total[mine]",
         complex_step("tanh"),
     ),
     Mistake(
         "the hidden state does not hear which word was right",
-        "nn/losses.py",
+        "nn/softmax.py",
         "d_hidden -= V[targets]",
         "d_hidden -= 0",
         complex_step("tanh"),
     ),
     Mistake(
         "the softmax takes every logit for a small one",
-        "nn/losses.py",
+        "nn/softmax.py",
         "if np.all((total > 1 / SAFE_TOTAL) & (total < SAFE_TOTAL)):",
         "if True:",
         Witness("test_output", "test_logits_of_any_size_overflow_nowhere", (np.float32, 2)),
     ),
     Mistake(
         "the words after the last whole piece of a product are left out",
-        "nn/losses.py",
+        "nn/softmax.py",
         "np.matmul(block[cut:].T, V[cut:], out=out)",
         "out[...] = 0",
         Witness("test_output", "test_one_sentence_over_many_words_is_the_formula_too", (2500,)),
@@ -271,7 +278,7 @@ MISTAKES = [
     ),
     Mistake(
         "dropout below the softmax is not dropped on the way back",
-        "nn/language_model.py",
+        "nn/network.py",
         "d_hidden *= trace.top_mask",
         "d_hidden *= 1",
         dropped_complex_step(),
@@ -316,7 +323,7 @@ MISTAKES = [
     # The softmax.
     Mistake(
         "a bias that is a factor is left out of V's gradient",
-        "nn/losses.py",
+        "nn/softmax.py",
         "        d_V *= factor[:, None]\n",
         "",
         Witness("test_output", "test_a_bias_that_is_a_factor_and_one_that_is_added_do_the_same", (19.0,)),

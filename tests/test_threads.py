@@ -17,7 +17,7 @@ from waiting import HANG_SECONDS
 
 from rnn_core import LanguageModel, ModelConfig
 from rnn_core.nn import bptt
-from rnn_core.nn import losses as output
+from rnn_core.nn import softmax as output
 from rnn_core.nn.gradients import to_dense
 from rnn_core.optim.clipping import clip_by_global_norm
 from rnn_core.optim.optimizers import OPTIMIZERS, make_optimizer

@@ -223,6 +223,8 @@ def spectrum(blocks: Sequence[BlockSpectrum], text: Lyapunov, sentence: Lyapunov
         )
         here = float(sentence.exponents[0])
         line += f"; this sentence, thin: {here:+.3f})" if math.isfinite(here) else ")"
+    elif exponent < 0:
+        line += ". Over a longer text its gradients become exactly zero"
     else:
         line += ". Over a longer text the states of this network leave the range of numbers"
     return f"{line}."

@@ -22,7 +22,8 @@ from rnn_core.config.choices import CELLS, INITIALISATIONS
 from rnn_core.data.vocabulary import END, SPECIALS, START, Vocabulary
 from rnn_core.diagnostics import gradient_flow
 from rnn_core.diagnostics.horizon import fixed_step_bound, spectral_radius
-from rnn_core.nn.language_model import LanguageModel, parameter_shapes
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.parameters import parameter_shapes
 from rnn_core.randomness import stream
 
 SENTENCE = "The man who wore a wig on his head went inside"

@@ -21,7 +21,7 @@ from dashboard.text import stories as wording
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings, problems
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import UserError
-from rnn_core.nn.language_model import parameter_shapes
+from rnn_core.nn.parameters import parameter_shapes
 from rnn_core.runs import Run, RunStatus
 from rnn_core.runs.events import AgreementMeasured
 from rnn_core.runs.race import MOST

@@ -16,7 +16,7 @@ from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.config import CELLS, OPTIMIZERS, ModelConfig, TrainingSettings
 from rnn_core.errors import UserError
-from rnn_core.nn.language_model import parameter_shapes
+from rnn_core.nn.parameters import parameter_shapes
 from rnn_core.runs import Run, RunStatus, memory
 from rnn_core.training import Plan, goes_on_exactly, perplexity
 

@@ -1,16 +1,9 @@
 """Every setting, declared once: of the text, the network, its training, and of drawing words from it."""
 
-from rnn_core.config.choices import (
-    CELLS,
-    EMBEDDING_INITIALISATIONS,
-    INITIALISATIONS,
-    OPTIMIZERS,
-    SCHEDULES,
-    Choice,
-    Choices,
-)
+from rnn_core.config.choices import CELLS, INITIALISATIONS, OPTIMIZERS, SCHEDULES, Choice, Choices
 from rnn_core.config.fields import Settings, check, in_vain, problems, settings_of
 from rnn_core.config.model import ModelConfig
+from rnn_core.config.network import LOSSES, NetworkConfig
 from rnn_core.config.sampling import SamplingSettings
 from rnn_core.config.text import SENTENCES, UNITS, TextSettings
 from rnn_core.config.training import BATCHINGS, CLIP_MODES, TrainingSettings, check_together
@@ -19,8 +12,8 @@ __all__ = [
     "BATCHINGS",
     "CELLS",
     "CLIP_MODES",
-    "EMBEDDING_INITIALISATIONS",
     "INITIALISATIONS",
+    "LOSSES",
     "OPTIMIZERS",
     "SCHEDULES",
     "SENTENCES",
@@ -28,6 +21,7 @@ __all__ = [
     "Choice",
     "Choices",
     "ModelConfig",
+    "NetworkConfig",
     "SamplingSettings",
     "Settings",
     "TextSettings",

@@ -52,6 +52,5 @@ class Choices(Mapping[str, Choice]):
 
 CELLS = Choices()
 INITIALISATIONS = Choices()
-EMBEDDING_INITIALISATIONS = Choices()
 OPTIMIZERS = Choices()
 SCHEDULES = Choices()

@@ -11,7 +11,7 @@ from rnn_core.arrays import Array
 from rnn_core.data import UNKNOWN_ID, AgreementItem, Vocabulary
 from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.errors import CorpusError
-from rnn_core.nn import losses as output
+from rnn_core.nn import softmax
 from rnn_core.nn.activations import log_softmax
 from rnn_core.nn.language_model import LanguageModel
 
@@ -68,7 +68,7 @@ def _of_one_gap(
     inputs = np.stack([vocabulary.encode_sentence(item.tokens)[: item.target + 1] for item in items], axis=1)
     with arithmetic():
         hidden = model.forward(inputs).hidden[-1]
-        log_p = log_softmax(output.logits(hidden, model.output_matrix, model.params.get("c")))
+        log_p = log_softmax(softmax.logits(hidden, model.output_matrix, model.params.get("c")))
     rows = np.arange(len(items))
     of_right, of_wrong = log_p[rows, right], log_p[rows, wrong]
     wins = (of_right > of_wrong) + 0.5 * (of_right == of_wrong)

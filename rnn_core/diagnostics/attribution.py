@@ -10,13 +10,12 @@ from rnn_core.arrays import Array
 from rnn_core.data import UNKNOWN_ID
 from rnn_core.diagnostics.flow import GradientFlow, in_double
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
-from rnn_core.nn import losses as output
 from rnn_core.nn.cells import merge_gates
-from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.network import Network
 
 
 @arithmetic()
-def influence(model: LanguageModel, flow: GradientFlow, sequence: int = 0) -> Array:
+def influence(model: Network, flow: GradientFlow, sequence: int = 0) -> Array:
     """||d log p_t(y_t) / d x_k||, (T, T), row t, column k; NaN above the diagonal and for padding.
 
     x_k is the vector that word k is to the network: its embedding, or for one-hot input what it adds to the
@@ -31,41 +30,35 @@ def influence(model: LanguageModel, flow: GradientFlow, sequence: int = 0) -> Ar
     return norms
 
 
-def _word_gradient(model: LanguageModel, flow: GradientFlow, lag: int, positions: slice, sequence: int) -> Array:
+def _word_gradient(model: Network, flow: GradientFlow, lag: int, positions: slice, sequence: int) -> Array:
     """dE_{k+lag}/dx_k for the positions k that have such a loss, (·, D)."""
     d_preactivation = flow.lag_steps[lag].d_preactivations[0][:, positions, sequence]
-    d_projection = merge_gates(flow.trace.layers[0].cell.input_part(d_preactivation))
-    if model.config.embedding_size is None:
-        return d_projection
-    return d_projection @ model.params["U"].T.astype(np.float64)
+    return model.inputs.vector_gradient(model.params, merge_gates(model.cell.input_part(d_preactivation)))
 
 
-def _word_vectors(model: LanguageModel, ids: Array) -> Array:
-    """x of these words, (..., D)."""
-    table = model.params["U" if model.config.embedding_size is None else "E"]
-    return table[ids].astype(np.float64)
+def _vectors(model: Network, inputs: Array) -> Array:
+    """x of these inputs, (..., D)."""
+    return model.inputs.vectors(model.params, inputs).astype(np.float64)
 
 
 @arithmetic()
-def predicted_changes(
-    model: LanguageModel, flow: GradientFlow, t: int, replacements: Array, sequence: int = 0
-) -> Array:
+def predicted_changes(model: Network, flow: GradientFlow, t: int, replacements: Array, sequence: int = 0) -> Array:
     """What the gradient promises: d log p_t(y_t)/d x_k . (x_new - x_k) for replacements (t + 1, R) ids -> (t + 1, R)
     nats.
 
     Right to first order; beside `true_changes` it shows whether the gradient tells the truth about a whole word.
     """
-    changes = np.empty(replacements.shape)
+    changes = np.empty(replacements.shape[:2])
     for k in range(t + 1):
         gradient = _word_gradient(model, flow, t - k, slice(k, k + 1), sequence)[0]
-        now = _word_vectors(model, flow.trace.inputs[k, sequence])
-        changes[k] = -(_word_vectors(model, replacements[k]) - now) @ gradient
+        now = _vectors(model, flow.trace.inputs[k, sequence])
+        changes[k] = -(_vectors(model, replacements[k]) - now) @ gradient
     return changes
 
 
 @arithmetic()
 def true_changes(
-    model: LanguageModel, flow: GradientFlow, target: int, t: int, replacements: Array, sequence: int = 0
+    model: Network, flow: GradientFlow, target: int, t: int, replacements: Array, sequence: int = 0
 ) -> Array:
     """What really happens: the change of log p_t(target) in nats when word k is replaced by replacements[k, r].
 
@@ -83,12 +76,13 @@ def true_changes(
             np.concatenate([state, np.broadcast_to(own, (count, len(own)))])
             for state, own in zip(states, joining, strict=True)
         ]
-        read = np.concatenate([np.full(k * count, sentence[k]), replacements[k]])
+        read = np.concatenate([np.repeat(sentence[k : k + 1], k * count, axis=0), replacements[k]])
         trace = model.forward(read[None], states)
         states = [layer.states[-1] for layer in trace.layers]
     own_hidden = flow.trace.hidden[t, sequence][None]
     hidden = np.concatenate([own_hidden, trace.hidden[0]])
-    losses = output.losses(hidden, np.full(len(hidden), target), model.output_matrix, model.params.get("c"))
+    targets = np.repeat(np.asarray(target)[None], len(hidden), axis=0)
+    losses = model.loss_function.losses(hidden, targets, model.output_matrix, model.params.get("c"))
     return (losses[0] - losses[1:]).reshape(t + 1, count)
 
 
@@ -127,7 +121,7 @@ class WhoMattered:
 
 @arithmetic()
 def who_mattered(
-    model: LanguageModel,
+    model: Network,
     flow: GradientFlow,
     target: int,
     t: int,

@@ -9,30 +9,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
 from rnn_core.arrays import Array
 from rnn_core.diagnostics.jacobian import delta_step_norms, step_norms
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
-from rnn_core.nn import losses as output
+from rnn_core.nn.batch import Batch
 from rnn_core.nn.bptt import LagStep, per_loss_bptt
 from rnn_core.nn.cells import merge_gates
 from rnn_core.nn.gradients import Gradients, to_dense
-from rnn_core.nn.language_model import LanguageModel, Trace, layer_of
+from rnn_core.nn.network import Network, Trace
+from rnn_core.nn.parameters import layer_of
+
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
 
-def in_double(model: LanguageModel) -> LanguageModel:
+def in_double(model: AnyNetwork) -> AnyNetwork:
     """The same network computing in float64: norms far below float32's smallest square (1e-23) stay exact.
 
     A table that is only looked up (one-hot U, an embedding that is not tied) stays as it is, and the same array: its
     few rows widen exactly when they are used.
     """
-    tables = set() if model.config.tied else {"E" if model.config.embedding_size is not None else "U"}
+    tables = model.inputs.tables - ({"E"} if model.config.tied else set())
     params = {
         name: value if name in tables else value.astype(np.float64, copy=False) for name, value in model.params.items()
     }
-    return LanguageModel(model.config, params=params)
+    return type(model)(model.config, params=params)
 
 
 class DenseGradients(Mapping[str, Array]):
@@ -54,13 +58,14 @@ class DenseGradients(Mapping[str, Array]):
 class LagGradients(Mapping[str, Array]):
     """{name: (lags, *shape)}: G_j, the part of dE/dtheta in which the loss lies j steps after the use of theta.
 
-    Scaled like `loss_and_gradients` (mean over the tokens), so that the sum over j is that gradient. Has every
-    parameter inside the recurrence (U, W, b, b_n of each layer). Computed when asked for: a whole stack can be large,
-    one-hot U's above all; `at` gives a single lag.
+    Scaled like `loss_and_gradients` (mean over the losses that count), so that the sum over j is that gradient. Has
+    every parameter inside the recurrence (U, W, b, b_n of each layer). Computed when asked for: a whole stack can be
+    large, one-hot U's above all; `at` gives a single lag.
     """
 
-    def __init__(self, model: LanguageModel, trace: Trace, lag_steps: list[LagStep], tokens: int) -> None:
-        self._model, self._trace, self._lag_steps, self._tokens = model, trace, lag_steps, tokens
+    def __init__(self, model: Network, trace: Trace, lag_steps: list[LagStep], weights: Array) -> None:
+        """weights (T, B): what each loss is multiplied by in the mean."""
+        self._model, self._trace, self._lag_steps, self._weights = model, trace, lag_steps, weights
         self._names = [name for name in model.params if layer_of(name)[0] in ("U", "W", "b", "b_n")]
         self._known: dict[str, Array] = {}
 
@@ -80,20 +85,19 @@ class LagGradients(Mapping[str, Array]):
     def at(self, name: str, lag: int) -> Array:
         """G_lag of one parameter, in its shape."""
         kind, depth = layer_of(name)
-        layer, d_preactivation = self._trace.layers[depth], self._lag_steps[lag].d_preactivations[depth]
+        layer, step = self._trace.layers[depth], self._lag_steps[lag]
+        d_preactivation = step.d_preactivations[depth] * self._weights[lag:, :, None]
         here = slice(0, d_preactivation.shape[1])
         if kind != "U":
-            return layer.weight_gradients(d_preactivation, here)[kind] / self._tokens
-        d_projection = merge_gates(layer.cell.input_part(d_preactivation))
+            return layer.weight_gradients(d_preactivation, here)[kind]
+        d_projection = layer.cell.input_part(d_preactivation)
         if depth:
-            inputs = self._trace.layers[depth - 1].hidden[here]
-        elif self._model.config.embedding_size is not None:
-            inputs = self._model.params["E"][self._trace.inputs[here]]
-        else:
-            of_words = np.zeros(self._model.params["U"].shape)
-            np.add.at(of_words, self._trace.inputs[here], d_projection)
-            return of_words / self._tokens
-        return np.einsum("tbi,tbo->io", inputs, d_projection) / self._tokens
+            below = self._trace.layers[depth - 1].hidden[here]
+            return np.einsum("tbi,tbo->io", below, merge_gates(d_projection))
+        model = self._model
+        read = model.inputs.prepare(self._trace.inputs[here], model.dtype)
+        by_position = d_projection.reshape(len(d_projection), -1, layer.hidden_size)
+        return to_dense(model.inputs.gradients(model.params, read, None, by_position)["U"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,12 +105,12 @@ class GradientFlow:
     """Where each loss's gradient goes.
 
     delta_norms  (T, T), row t the loss, column k the source: ||delta_{t,k}||, E_t in nats, one loss at a time; NaN for
-                 k > t and for padding. (T, T, B) for a batch of more than one sequence. With several layers the norm
-                 is over all of them.
+                 k > t and where no loss counts. (T, T, B) for a batch of more than one sequence. With several layers
+                 the norm is over all of them.
     lag_gradients  {name: (lags, *shape)}: see LagGradients.
     gradients    {name: dE/dtheta} of the mean loss: what the lag gradients add up to.
-    losses_nats  (T, B) E_t, 0 for padding.
-    mask         (T, B) bool, False for padding.
+    losses_nats  (T, B) E_t (in nats, if it is a cross-entropy), 0 where no loss counts.
+    mask         (T, B) bool, False where no loss counts: for padding, and where its weight is 0.
     trace, lag_steps  the forward pass and the walk back of each loss, for the other diagnostics.
     """
 
@@ -163,51 +167,67 @@ class GradientFlow:
 
 
 @arithmetic()
-def gradient_flow(model: LanguageModel, inputs: Array, targets: Array, mask: Array | None = None) -> GradientFlow:
-    """inputs, targets (T,) or (T, B) ids, mask (T, B) -> GradientFlow. Memory grows with T^2 B G H.
+def gradient_flow(
+    model: Network, inputs: Array, targets: Array, mask: Array | None = None, loss_weights: Array | None = None
+) -> GradientFlow:
+    """inputs, targets (T,) or (T, B) ids (or what else the network reads and gives), mask, loss_weights (T, B) ->
+    GradientFlow. Memory grows with T^2 B G H.
 
     The walk is `per_loss_bptt` in float64: delta_{t,k-1} from delta_{t,k} for all t at once (Werbos 1990; Pascanu,
     Mikolov & Bengio 2013, eq. 3-5). The mask may only cut off the end of each sequence (padding behind the text).
-    Raises ValueError otherwise.
+    Raises ValueError otherwise, and for a batch that cannot be.
     """
-    inputs, targets, mask = as_columns(inputs, targets, mask)
+    batch = as_columns(model, inputs, targets, mask, loss_weights)
     model = in_double(model)
-    trace = model.forward(inputs)
-    found = model.backward(trace, targets, mask)
-    tokens = int(mask.sum())
-    # d_hidden is of the mean loss; one loss at a time is `tokens` times as long.
-    lag_steps = per_loss_bptt(trace.layers, found.d_hidden * tokens)
-    losses = np.zeros(inputs.shape)
-    losses[mask] = output.losses(trace.hidden[mask], targets[mask], model.output_matrix, model.params.get("c"))
-    norms = _delta_norms(trace, lag_steps, mask)
+    trace = model.forward(batch.inputs)
+    found = model.backward(trace, batch.targets, batch.counted, batch.loss_weights)
+    weights = batch.weights_of_mean
+    # d_hidden is of the mean loss; each loss itself is 1 / its weight times as long.
+    own = np.divide(1.0, weights, out=np.zeros(weights.shape), where=batch.counted)
+    lag_steps = per_loss_bptt(trace.layers, found.d_hidden * own[..., None])
+    norms = _delta_norms(trace, lag_steps, batch.counted)
     return GradientFlow(
-        delta_norms=norms[..., 0] if inputs.shape[1] == 1 else norms,
-        lag_gradients=LagGradients(model, trace, lag_steps, tokens),
+        delta_norms=norms[..., 0] if trace.shape[1] == 1 else norms,
+        lag_gradients=LagGradients(model, trace, lag_steps, weights),
         gradients=DenseGradients(found.gradients),
-        losses_nats=losses,
-        mask=mask,
+        losses_nats=model.losses_of(trace, batch.targets, batch.counted),
+        mask=batch.counted,
         trace=trace,
         lag_steps=lag_steps,
     )
 
 
-def as_columns(inputs: Array, targets: Array, mask: Array | None) -> tuple[Array, Array, Array]:
-    """(T,) or (T, B) ids and a mask of padding behind each sequence -> inputs, targets, mask (T, B); ValueError."""
-    inputs, targets = np.asarray(inputs), np.asarray(targets)
-    if inputs.ndim == 1:
-        inputs, targets = inputs[:, None], targets[:, None]
-    mask = np.ones(inputs.shape, bool) if mask is None else np.asarray(mask).astype(bool).reshape(inputs.shape)
-    if not np.array_equal(mask, np.arange(len(mask))[:, None] < mask.sum(axis=0)):
+def in_columns(model: Network, inputs: Array) -> Array:
+    """One sequence, or several side by side -> (T, B, ...)."""
+    inputs = np.asarray(inputs)
+    return inputs[:, None] if inputs.ndim == 1 + len(model.inputs.input_shape) else inputs
+
+
+def as_columns(
+    model: Network,
+    inputs: Array,
+    targets: Array,
+    mask: Array | None = None,
+    loss_weights: Array | None = None,
+) -> Batch:
+    """The batch that the diagnostics take: one sequence or several, a mask of padding behind each. ValueError."""
+    if np.ndim(inputs) == 1 + len(model.inputs.input_shape):
+        targets = np.asarray(targets)[:, None]
+        mask, loss_weights = (
+            None if given is None else np.reshape(given, (len(inputs), 1)) for given in (mask, loss_weights)
+        )
+    batch = model.batch(in_columns(model, inputs), targets, mask, loss_weights)
+    if batch.order is not None:
         raise ValueError("here the mask must be padding behind each sequence")
-    return inputs, targets, mask
+    return batch
 
 
-def _delta_norms(trace: Trace, lag_steps: list[LagStep], mask: Array) -> Array:
-    steps, batch = trace.inputs.shape
+def _delta_norms(trace: Trace, lag_steps: list[LagStep], counted: Array) -> Array:
+    steps, batch = trace.shape
     norms = np.full((steps, steps, batch), np.nan)
     for step in lag_steps:
         losses = np.arange(step.lag, steps)
-        norms[losses, losses - step.lag] = np.where(mask[losses], delta_norms_of(trace, step), np.nan)
+        norms[losses, losses - step.lag] = np.where(counted[losses], delta_norms_of(trace, step), np.nan)
     return norms
 
 

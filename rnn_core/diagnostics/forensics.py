@@ -10,8 +10,8 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.diagnostics.flow import as_columns, gradient_flow, in_double
 from rnn_core.diagnostics.norms import arithmetic
-from rnn_core.nn.gradients import Gradient, Gradients, Occurrences, RowGradient, squared_norm, to_dense
-from rnn_core.nn.language_model import LanguageModel, Trace
+from rnn_core.nn.gradients import Gradient, Gradients, RowGradient, squared_norm, to_dense
+from rnn_core.nn.network import Network, Trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,52 +37,67 @@ class ClipForensics:
 
 @arithmetic()
 def clip_forensics(
-    model: LanguageModel, inputs: Array, targets: Array, mask: Array | None = None, truncate: int | None = None
+    model: Network,
+    inputs: Array,
+    targets: Array,
+    mask: Array | None = None,
+    truncate: int | None = None,
+    loss_weights: Array | None = None,
 ) -> ClipForensics:
     """A batch (T, B) of training, without its dropout -> who is to blame for its gradient's norm.
 
-    Each sentence goes through the code that trains, alone; `truncate` as in training.
+    Each sentence goes through the code that trains, alone; `truncate` as in training. A sentence whose losses do not
+    count has no part in the gradient.
     """
-    inputs, targets, mask = as_columns(inputs, targets, mask)
+    batch = as_columns(model, inputs, targets, mask, loss_weights)
     model = in_double(model)
-    lengths = mask.sum(axis=0)
-    trace = model.forward(inputs)
-    whole = model.backward(trace, targets, mask, truncate).gradients
+    trace = model.forward(batch.inputs)
+    whole = model.backward(trace, batch.targets, batch.counted, batch.loss_weights, truncate).gradients
     squared = sum(squared_norm(gradient) for gradient in whole.values())
     # Looked into once per sentence: multiplied out once.
     known: Gradients = {name: g if isinstance(g, RowGradient) else to_dense(g) for name, g in whole.items()}
-    norms, inner = np.zeros(len(lengths)), np.zeros(len(lengths))
-    for column, length in enumerate(lengths):
-        part = _column(trace, column, int(length))
-        own = slice(column, column + 1)
-        gradients = model.backward(part, targets[:length, own], mask[:length, own], truncate).gradients
-        weight = length / lengths.sum()
-        norms[column] = weight * np.sqrt(sum(squared_norm(gradient) for gradient in gradients.values()))
-        inner[column] = weight * sum(_inner(gradients[name], known[name]) for name in gradients)
+    norms, inner = np.zeros(len(batch.lengths)), np.zeros(len(batch.lengths))
+    part_of_mean = batch.weights_of_mean.sum(axis=0)
+    for column in np.flatnonzero(part_of_mean):
+        own = slice(batch.lengths[column]), slice(column, column + 1)
+        weights = None if batch.loss_weights is None else batch.loss_weights[own]
+        part = _column(model, trace, *own)
+        gradients = model.backward(part, batch.targets[own], batch.counted[own], weights, truncate).gradients
+        norms[column] = part_of_mean[column] * np.sqrt(sum(squared_norm(gradient) for gradient in gradients.values()))
+        inner[column] = part_of_mean[column] * sum(_inner(gradients[name], known[name]) for name in gradients)
     shares = inner / squared if squared > 0 else np.zeros_like(inner)
-    return ClipForensics(float(np.sqrt(squared)), norms, shares, lengths)
+    return ClipForensics(float(np.sqrt(squared)), norms, shares, batch.lengths)
 
 
 def sentence_lag_norms(
-    model: LanguageModel, inputs: Array, targets: Array, mask: Array | None = None, sentence: int = 0
+    model: Network,
+    inputs: Array,
+    targets: Array,
+    mask: Array | None = None,
+    sentence: int = 0,
+    loss_weights: Array | None = None,
 ) -> Array:
     """||G_j|| over the lags of one sentence of the batch, as its part of the batch's mean gradient of W: (T_b,)."""
-    inputs, targets, mask = as_columns(inputs, targets, mask)
-    length = int(mask[:, sentence].sum())
-    flow = gradient_flow(model, inputs[:length, sentence], targets[:length, sentence])
-    return flow.lag_gradient_norms * (length / mask.sum())
+    batch = as_columns(model, inputs, targets, mask, loss_weights)
+    own = slice(batch.lengths[sentence]), slice(sentence, sentence + 1)
+    if not batch.lengths[sentence]:
+        return np.zeros(0)
+    weights = None if batch.loss_weights is None else batch.loss_weights[own]
+    flow = gradient_flow(model, batch.inputs[own], batch.targets[own], loss_weights=weights)
+    return flow.lag_gradient_norms * batch.weights_of_mean[:, sentence].sum()
 
 
-def _column(trace: Trace, column: int, length: int) -> Trace:
+def _column(model: Network, trace: Trace, steps: slice, own: slice) -> Trace:
     """One sequence's own part of a batch's trace."""
-    own = slice(column, column + 1)
+    inputs = trace.inputs[steps, own]
     return trace._replace(
-        words=Occurrences(trace.inputs[:length, own]),
+        inputs=inputs,
+        read=model.inputs.prepare(inputs, model.dtype),
         layers=[
-            dataclasses.replace(layer, cache=layer.cache[:, :length, own], blocks=layer.blocks[:, : length + 1, own])
+            dataclasses.replace(layer, cache=layer.cache[:, steps, own], blocks=layer.blocks[:, : steps.stop + 1, own])
             for layer in trace.layers
         ],
-        hidden=trace.hidden[:length, own],
+        hidden=trace.hidden[steps, own],
     )
 
 

@@ -17,7 +17,8 @@ from rnn_core.diagnostics.flow import GradientFlow, as_columns, delta_norms_of, 
 from rnn_core.diagnostics.jacobian import delta_step_norms, gradient_step_norms
 from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
 from rnn_core.nn.bptt import LagStep, lag_steps
-from rnn_core.nn.language_model import LanguageModel, Trace, layer_suffix
+from rnn_core.nn.network import Network, Trace
+from rnn_core.nn.parameters import layer_suffix
 
 QUANTILES = (0.1, 0.5, 0.9)
 
@@ -54,30 +55,31 @@ class Horizon:
 
 @arithmetic()
 def horizon(
-    model: LanguageModel,
+    model: Network,
     inputs: Array,
     targets: Array,
     mask: Array | None = None,
     bounds: bool = True,
     longest: int | None = None,
+    loss_weights: Array | None = None,
 ) -> Horizon:
-    """inputs, targets, mask (T, B) of a probe batch -> Horizon over lags 0 .. min(T - 1, longest).
+    """inputs, targets, mask, loss_weights (T, B) of a probe batch -> Horizon over lags 0 .. min(T - 1, longest).
 
     Every loss of the batch goes back at once, lag by lag, and nothing but two lengths a loss is kept: memory grows
     with T B H, not T^2. `bounds=False` leaves the three comparison curves out, for the film of a running training.
     """
-    inputs, targets, mask = as_columns(inputs, targets, mask)
-    trace = in_double(model).forward(inputs)
+    batch = as_columns(model, inputs, targets, mask, loss_weights)
+    trace = in_double(model).forward(batch.inputs)
     # The softmax over all the words, most of the work, in the network's own precision: it only says with which dE/dh
     # each walk begins.
     rounded = trace._replace(hidden=trace.hidden.astype(model.dtype))
-    _, d_hidden, _ = model.output_gradients(rounded, targets, mask)
+    _, d_hidden, _ = model.output_gradients(rounded, batch.targets, batch.counted)
     steps = lag_steps(trace.layers, d_hidden.astype(np.float64), longest)
-    return _summary(model, trace, mask, steps, step_factors(trace) if bounds else None)
+    return _summary(model, trace, batch.counted, steps, step_factors(trace) if bounds else None)
 
 
 @arithmetic()
-def horizon_of_flow(model: LanguageModel, flow: GradientFlow, bounds: bool = True) -> Horizon:
+def horizon_of_flow(model: Network, flow: GradientFlow, bounds: bool = True) -> Horizon:
     """The same for a text whose gradient flow is there already."""
     factors = None
     if bounds:
@@ -85,9 +87,7 @@ def horizon_of_flow(model: LanguageModel, flow: GradientFlow, bounds: bool = Tru
     return _summary(model, flow.trace, flow.mask, flow.lag_steps, factors)
 
 
-def _summary(
-    model: LanguageModel, trace: Trace, mask: Array, steps: Iterable[LagStep], factors: Array | None
-) -> Horizon:
+def _summary(model: Network, trace: Trace, mask: Array, steps: Iterable[LagStep], factors: Array | None) -> Horizon:
     """`factors`: see `step_factors`; None: no comparison curves."""
     decay, state_decay = [], []
     for step in steps:
@@ -153,7 +153,7 @@ def data_bounds(factors: Array, mask: Array, lags: int) -> list[Array]:
     return bounds
 
 
-def fixed_step_bound(model: LanguageModel) -> float | None:
+def fixed_step_bound(model: Network) -> float | None:
     """max phi' ||W||_2, which no step's gain on the delta exceeds (Pascanu, Mikolov & Bengio 2013, eq. 6, with max
     phi' = 1 for tanh and ReLU, 1/4 for sigmoid). None for gated cells.
 
@@ -174,7 +174,7 @@ def fixed_step_bound(model: LanguageModel) -> float | None:
     return _matrix_norm(reach * np.array(recurrent))
 
 
-def spectral_radius(model: LanguageModel) -> float | None:
+def spectral_radius(model: Network) -> float | None:
     """rho(W), the largest |eigenvalue|, of all layers (their joint W is block-triangular). None for gated cells."""
     if model.cell.gated:
         return None
@@ -201,7 +201,7 @@ class RowDecay:
 
 
 @arithmetic()
-def row_decay(model: LanguageModel, flow: GradientFlow, t: int, sequence: int = 0) -> RowDecay:
+def row_decay(model: Network, flow: GradientFlow, t: int, sequence: int = 0) -> RowDecay:
     """The gradient of the loss at position t (0-based) on its way back, beside its bounds."""
     norms = flow.delta_norms if flow.delta_norms.ndim == 2 else flow.delta_norms[..., sequence]
     row = norms[t, t::-1]

@@ -16,7 +16,7 @@ from rnn_core.arrays import Array
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
 from rnn_core.nn.bptt import LayerTrace
 from rnn_core.nn.cells import ALL, merge_gates, split_gates
-from rnn_core.nn.language_model import Trace
+from rnn_core.nn.network import Trace
 
 
 class Recurrence:
@@ -120,7 +120,7 @@ def step_norms(trace: Trace, layer: int | None = None) -> Array:
     bidiagonalisation (Golub & Kahan 1965) of all positions at once; no matrix is formed.
     """
     recurrence = Recurrence(trace, layer)
-    steps, batch = trace.inputs.shape
+    steps, batch = trace.shape
     return largest_singular_values(
         lambda v: recurrence.forward(v, slice(None)),
         lambda u: recurrence.back(u, slice(None))[0],
@@ -159,7 +159,7 @@ def gradient_step_norms(trace: Trace) -> Array:
         moved = [_jvp(layer, part, silence, slopes) for layer, part, slopes in zip(layers, parts, later, strict=True)]
         return np.concatenate(moved, axis=-1)
 
-    steps, batch = trace.inputs.shape
+    steps, batch = trace.shape
     return largest_singular_values(forward, back, (steps - 1, batch, size))
 
 
@@ -188,7 +188,7 @@ def delta_step_norms(trace: Trace) -> Array:
     def forward(change: Array) -> Array:
         return through_weights(recurrence.forward(np.zeros_like(change), slice(None), change), True)
 
-    steps, batch = trace.inputs.shape
+    steps, batch = trace.shape
     return largest_singular_values(forward, back, (steps, batch, recurrence.size))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.nn.activations import ACTIVATIONS
 from rnn_core.nn.cells import Signal
-from rnn_core.nn.language_model import Trace
+from rnn_core.nn.network import Trace
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # A gate is saturated beyond these (Karpathy, Johnson & Fei-Fei 2015, section 4.2); a tanh beyond -0.9 and 0.9.
@@ -58,7 +58,7 @@ def saturation(trace: Trace, layer: int = -1, mask: Array | None = None) -> dict
     `mask` (T, B) is False for padding. What the saturation does to a step as a whole is `step_norms`: for LSTM the norm
     of the joint [h | c] Jacobian, since h alone misleads.
     """
-    mask = np.ones(trace.inputs.shape, bool) if mask is None else mask
+    mask = np.ones(trace.shape, bool) if mask is None else mask
     return {name: _statistics(signal, mask) for name, signal in signals(trace, layer).items()}
 
 

@@ -23,7 +23,8 @@ from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig
 from rnn_core.errors import CheckpointError, SettingsError
 from rnn_core.nn.cells import Cell, make_cell
-from rnn_core.nn.language_model import LanguageModel, layer_suffix, parameter_shapes
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.parameters import layer_suffix, parameter_shapes
 
 
 def _layout(config: ModelConfig) -> tuple[Cell, list[int]]:

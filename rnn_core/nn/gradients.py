@@ -1,8 +1,7 @@
 """Two forms of a gradient: dense, and a few rows.
 
 The gradient of an input matrix has as many non-zero rows as there are different words in the batch, a few hundred of
-many thousand. Training keeps it as it comes; whoever wants plain arrays calls `to_dense`. Both forms answer the same
-questions: how long are you, what are you in full, and take yourself off this parameter.
+many thousand. Training keeps it in that form; `to_dense` makes a plain array of it. Norms, sums and updates take both.
 """
 
 from __future__ import annotations
@@ -134,11 +133,13 @@ def to_dense(gradient: Gradient) -> Array:
 
 
 def add(one: Gradient, other: Gradient) -> Gradient:
-    """one + other, in the form that both have; a dense `one` is overwritten."""
+    """one + other; a dense `one` is overwritten. Where `one` is of a few rows, so is `other`."""
     if isinstance(one, RowGradient):
         assert isinstance(other, RowGradient)
         return one.plus(other)
-    assert isinstance(other, np.ndarray)
+    if isinstance(other, RowGradient):
+        other.add_to(one)
+        return one
 
     def add_block(rows: slice) -> None:
         one[rows] += other[rows]

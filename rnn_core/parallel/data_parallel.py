@@ -7,7 +7,7 @@ their gradients there.
 Threads cannot do this as well: a walk through time is hundreds of short NumPy calls, and between them the threads of
 one process wait for Python's global lock. It pays where the walk is most of the work: few words, many units. Where the
 words are many, the output layer is most of it, and each process would read the whole of V for a few positions; there
-the threads of one process share it (`rnn_core.nn.losses`).
+the threads of one process share it (`rnn_core.nn.softmax`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig
 from rnn_core.nn.gradients import Gradients, add
-from rnn_core.nn.language_model import LanguageModel, State, layer_of, parameter_shapes
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.network import State
+from rnn_core.nn.parameters import layer_of, parameter_shapes
 from rnn_core.parallel.shared_buffers import SharedBuffers
 from rnn_core.parallel.threads import thread_count
 from rnn_core.parallel.worker import Shard, ShardResult, Worker, WorkerLost

@@ -22,7 +22,9 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig
 from rnn_core.nn.gradients import Gradient, Gradients, RowGradient
-from rnn_core.nn.language_model import LanguageModel, State, parameter_shapes
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.network import State
+from rnn_core.nn.parameters import parameter_shapes
 from rnn_core.parallel.shared_buffers import SharedBuffers
 from rnn_core.parallel.threads import limited_threads, one_blas_thread
 

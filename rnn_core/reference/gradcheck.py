@@ -19,17 +19,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.config import CELLS, ModelConfig
+from rnn_core.config import CELLS, ModelConfig, NetworkConfig
 from rnn_core.nn.activations import log_softmax
 from rnn_core.nn.cells import CELL_FORMS
-from rnn_core.nn.language_model import LanguageModel, State, dense, last_states
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.network import Network, State, dense, last_states
 
 Method = Literal["complex", "central"]
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
 STEPS: dict[str, float] = {"complex": 1e-30, "central": 1e-3}
 
@@ -83,17 +85,19 @@ def small_batch(
 
 
 def mean_loss(
-    model: LanguageModel,
+    model: Network,
     inputs: Array,
     targets: Array,
     mask: Array | None = None,
     *,
+    loss_weights: Array | None = None,
     state: State | None = None,
     truncate: int | None = None,
-    frozen: LanguageModel | None = None,
+    frozen: Network | None = None,
     dropout_rng: Callable[[], np.random.Generator] | None = None,
 ) -> Any:
-    """Mean of E_t = -log p_t[y_t] over the tokens that count, in nats: a float, or complex where the parameters are.
+    """Mean of E_t (for words -log p_t[y_t], in nats) over the tokens that count, weighted by `loss_weights`: a float,
+    or complex where the parameters are.
 
     With `truncate=K`, E_t depends on the parameters through the steps t - K .. t alone: the state before them is that
     of `frozen`, a model that keeps its parameters. `dropout_rng` makes the same generator anew for each pass.
@@ -101,12 +105,12 @@ def mean_loss(
     """
     if truncate is not None and (frozen is None or dropout_rng is not None):
         raise ValueError("a truncated loss needs `frozen`, and no dropout")
-    inputs, targets, present = _without_padding(inputs, targets, mask)
-    count = np.count_nonzero(present)
-    state = (frozen or model).initial_state(inputs.shape[1]) if state is None else state
+    inputs, targets, weights = _without_padding(inputs, targets, mask, loss_weights)
+    batch = inputs.shape[1]
+    state = (frozen or model).initial_state(batch) if state is None else state
     if truncate is None:
         trace = model.forward(inputs, state, None if dropout_rng is None else dropout_rng())
-        return _cross_entropy(model, trace.hidden, targets)[present].sum() / count
+        return (_losses(model, trace.hidden, targets) * weights).sum() / weights.sum()
     assert frozen is not None
     constants = [state]
     for t in range(len(inputs) - 1):
@@ -116,28 +120,36 @@ def mean_loss(
         start = max(0, t - truncate)
         # The states before the window are numbers, whatever the type of the model that goes on from them.
         hidden = model.forward(inputs[start : t + 1], constants[start]).hidden[-1]
-        total = total + _cross_entropy(model, hidden, targets[t])[present[t]].sum()
-    return total / count
+        total = total + (_losses(model, hidden, targets[t]) * weights[t]).sum()
+    return total / weights.sum()
 
 
-def _without_padding(inputs: Array, targets: Array, mask: Array | None) -> tuple[Array, Array, Array]:
-    """What padding means: a sequence with holes is the sequence without them. Real tokens to the front, rest zero."""
+def _without_padding(
+    inputs: Array, targets: Array, mask: Array | None, loss_weights: Array | None
+) -> tuple[Array, Array, Array]:
+    """What padding means: a sequence with holes is the sequence without them. Real tokens to the front, rest zero.
+
+    Returns inputs, targets, and the weight (T, B) of each loss.
+    """
     inputs, targets = np.asarray(inputs), np.asarray(targets)
+    weights = np.ones(inputs.shape[:2]) if loss_weights is None else np.asarray(loss_weights, float)
     if mask is None:
-        return inputs, targets, np.ones(inputs.shape, bool)
-    words, wanted, present = np.zeros_like(inputs), np.zeros_like(targets), np.zeros(inputs.shape, bool)
+        return inputs, targets, weights
+    found = np.zeros_like(inputs), np.zeros_like(targets), np.zeros_like(weights)
     for b, keep in enumerate(np.asarray(mask).astype(bool).T):
-        length = int(keep.sum())
-        words[:length, b], wanted[:length, b], present[:length, b] = inputs[keep, b], targets[keep, b], True
-    return words, wanted, present
+        for compact, given in zip(found, (inputs, targets, weights), strict=True):
+            compact[: int(keep.sum()), b] = given[keep, b]
+    return found
 
 
-def _cross_entropy(model: LanguageModel, hidden: Array, targets: Array) -> Array:
-    """-log softmax(V h + c)[y] for hidden (..., H), targets (...)."""
-    logits = hidden @ model.output_matrix.T
+def _losses(model: Network, hidden: Array, targets: Array) -> Array:
+    """E for hidden (..., H), targets (...) ids or (..., O) numbers, from its definition."""
+    outputs = hidden @ model.output_matrix.T
     if "c" in model.params:
-        logits = logits + model.params["c"]
-    return -np.take_along_axis(log_softmax(logits), targets[..., None], axis=-1)[..., 0]
+        outputs = outputs + model.params["c"]
+    if isinstance(model.config, NetworkConfig) and model.config.loss == "squared_error":
+        return np.asarray(((outputs - targets) ** 2).sum(axis=-1))
+    return -np.take_along_axis(log_softmax(outputs), targets[..., None], axis=-1)[..., 0]
 
 
 def numeric_gradients(
@@ -196,11 +208,12 @@ def compare(analytic: dict[str, Array], numeric: dict[str, Array], *, floor: flo
 
 
 def check_gradients(
-    model: LanguageModel,
+    model: Network,
     inputs: Array,
     targets: Array,
     mask: Array | None = None,
     *,
+    loss_weights: Array | None = None,
     truncate: int | None = None,
     state: State | None = None,
     dropout_rng: Callable[[], np.random.Generator] | None = None,
@@ -212,15 +225,22 @@ def check_gradients(
     `model` should be float64, and small: the loss is computed one to four times for every number in it.
     """
     _, given, _ = model.training_gradients(
-        inputs, targets, mask, truncate, state, None if dropout_rng is None else dropout_rng()
+        inputs,
+        targets,
+        mask,
+        truncate,
+        state,
+        None if dropout_rng is None else dropout_rng(),
+        loss_weights=loss_weights,
     )
 
     def objective(params: dict[str, Array]) -> Any:
         return mean_loss(
-            LanguageModel(model.config, params=params),
+            type(model)(model.config, params=params),
             inputs,
             targets,
             mask,
+            loss_weights=loss_weights,
             state=state,
             truncate=truncate,
             frozen=model,
@@ -236,14 +256,22 @@ def small_model(config: ModelConfig, seed: int = 0) -> LanguageModel:
 
     Nothing in it is zero, equal or symmetric by construction, so that no mistake hides behind a start.
     """
+    return _randomised(LanguageModel(config, dtype=np.float64), seed)
+
+
+def small_network(config: NetworkConfig, seed: int = 0) -> Network:
+    """The same for a network that is no language model."""
+    return _randomised(Network(config, dtype=np.float64), seed)
+
+
+def _randomised(model: AnyNetwork, seed: int) -> AnyNetwork:
     rng = np.random.default_rng(seed)
-    model = LanguageModel(config, rng, np.float64)
     for value in model.params.values():
         value[...] = 0.5 * rng.standard_normal(value.shape)
     return model
 
 
-def small_state(model: LanguageModel, batch: int, seed: int = 0) -> State:
+def small_state(model: Network, batch: int, seed: int = 0) -> State:
     """A carried state as a chunk before might leave it: one (B, S) array per layer, normal, deviation 1/2."""
     rng = np.random.default_rng(seed)
     return [0.5 * rng.standard_normal(part.shape) for part in model.initial_state(batch)]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rnn_core.config import ModelConfig
 from rnn_core.data import Vocabulary
 from rnn_core.errors import RunError
-from rnn_core.nn.language_model import parameter_shapes
+from rnn_core.nn.parameters import parameter_shapes
 from rnn_core.parallel.threads import thread_count
 from rnn_core.runs.run_config import CorpusFacts, RunConfig
 from rnn_core.runs.tensors import Spec, Specs

@@ -34,8 +34,8 @@ from rnn_core.config import ModelConfig, TrainingSettings
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import SettingsError
 from rnn_core.nn.cells import make_cell
-from rnn_core.nn.language_model import parameter_shapes
-from rnn_core.nn.losses import BLOCK_BYTES, factor_is_less_to_do
+from rnn_core.nn.parameters import parameter_shapes
+from rnn_core.nn.softmax import BLOCK_BYTES, factor_is_less_to_do
 from rnn_core.optim.optimizers import OPTIMIZERS
 from rnn_core.parallel.data_parallel import processes_for
 from rnn_core.training import PROBE_SENTENCES, PROBE_STEPS

@@ -14,7 +14,8 @@ from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig, TrainingSettings, check_together
 from rnn_core.errors import CheckpointError, SettingsError
 from rnn_core.nn.cells import make_cell
-from rnn_core.nn.language_model import LanguageModel, parameter_shapes
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.parameters import parameter_shapes
 from rnn_core.optim.optimizers import OPTIMIZERS, Optimizer, make_optimizer
 from rnn_core.optim.schedules import Schedule, make_schedule
 from rnn_core.training.events import ClippingChanged, LearningRateChanged, TruncationChanged

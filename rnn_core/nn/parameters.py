@@ -1,0 +1,65 @@
+"""Names, shapes and first values of a network's parameters.
+
+E   vectors of the inputs' ids, where there is an embedding
+U, W, b, b_n   of the first recurrent layer; U2, W2, ... of the second
+V, c   of the outputs
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnn_core.arrays import Array
+from rnn_core.config import ModelConfig
+from rnn_core.nn.cells import make_cell
+from rnn_core.nn.initialisation import recurrent_block, uniform
+from rnn_core.nn.inputs import inputs_of
+from rnn_core.nn.losses import loss_of
+
+
+def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every parameter, in the order in which they are initialised."""
+    cell, inputs, outputs = make_cell(config.cell, config.gru_reset), inputs_of(config), loss_of(config).outputs
+    H = config.hidden_size
+    shapes = inputs.parameter_shapes()
+    for depth in range(config.layers):
+        own = cell.parameter_shapes(H if depth else inputs.width, H, config.bias)
+        shapes |= {name + layer_suffix(depth): shape for name, shape in own.items()}
+    if not config.tied:
+        shapes["V"] = (outputs, H)
+    if config.bias:
+        shapes["c"] = (outputs,)
+    return shapes
+
+
+def layer_suffix(depth: int) -> str:
+    """Parameters of the first layer are U, W, b; of the second U2, W2, b2; ..."""
+    return "" if depth == 0 else str(depth + 1)
+
+
+def layer_of(name: str) -> tuple[str, int]:
+    """The reverse: "W2" -> ("W", 1), the parameter's kind and its layer from 0."""
+    kind = name.rstrip("0123456789")
+    return kind, int(name[len(kind) :] or 1) - 1
+
+
+def initial_parameters(config: ModelConfig, rng: np.random.Generator) -> dict[str, Array]:
+    """Fresh float64 parameters. Matrices but W: uniform in +-1/sqrt(inputs); biases: 0, but for the gates that config
+    names.
+    """
+    cell = make_cell(config.cell, config.gru_reset)
+    H = config.hidden_size
+    params: dict[str, Array] = {}
+    for name, shape in parameter_shapes(config).items():
+        kind, _ = layer_of(name)
+        if kind == "W":
+            blocks = [recurrent_block(config.init, H, config.init_scale, rng) for _ in cell.recurrent_gates]
+            params[name] = np.concatenate(blocks)
+        elif kind in ("U", "V", "E"):
+            # A word vector is read by one position at a time: what it is summed over is its own length.
+            params[name] = uniform(shape, shape[0] if kind == "U" else shape[1], rng)
+        elif kind == "b":
+            params[name] = cell.initial_bias(H, config.forget_bias, config.chrono, rng)
+        else:
+            params[name] = np.zeros(shape)
+    return params
