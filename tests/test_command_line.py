@@ -285,13 +285,16 @@ def test_export_writes_what_pytorch_loads(trained: Path, tmp_path: Path) -> None
 
 
 def test_the_tutorials_weights_can_be_trained_further_and_exported(text: str, tmp_path: Path) -> None:
-    size = len(tiny_vocabulary(text, tmp_path))
+    vocabulary = tiny_vocabulary(text, tmp_path)
+    size = len(vocabulary)
+    (tmp_path / "words.txt").write_text("\n".join(vocabulary.words))
     rng = np.random.default_rng(0)
     shapes = {"U": (5, size), "V": (size, 5), "W": (5, 5)}
     arrays = {name: rng.normal(0, 0.1, shape) for name, shape in shapes.items()}
     weights = tmp_path / "tutorial.npz"
     np.savez(weights, **arrays)
-    options = ["--start-from", str(weights), "--no-bias", "--hidden", "5", "--sentences", "lines", "--steps", "2"]
+    options = ["--start-from", str(weights), "--start-vocabulary", str(tmp_path / "words.txt")]
+    options += ["--no-bias", "--hidden", "5", "--sentences", "lines", "--steps", "2"]
     assert main(["train", text, "--run", str(tmp_path / "run"), "--quiet", *options]) == 0
     first = Run.open(tmp_path / "run").load_model(step=0).params
     assert np.allclose(first["W"], arrays["W"])
@@ -331,7 +334,12 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "an empty corpus": (["train", "EMPTY", "--run", "NEW"], "empty"),
     "one word": (["train", "WORD", "--run", "NEW"], "at least 20"),
     "a binary file": (["train", "BINARY", "--run", "NEW"], "text"),
-    "weights that are no npz": (["train", "TEXT", "--run", "NEW", "--start-from", "TEXT"], "npz"),
+    "weights without words": (["train", "TEXT", "--run", "NEW", "--start-from", "TEXT"], "--start-vocabulary FILE"),
+    "words without weights": (["train", "TEXT", "--run", "NEW", "--start-vocabulary", "TEXT"], "--start-from"),
+    "weights that are none": (
+        ["train", "TEXT", "--run", "NEW", "--start-from", "TEXT", "--start-vocabulary", "TEXT"],
+        "neither an .npz nor a safetensors file",
+    ),
     "a run that is there": (["train", "TEXT", "--run", "RUN"], "resume"),
     "no run to resume": (["resume", "NEW"], "not a run"),
     "a file as run": (["resume", "TEXT"], "not a run"),

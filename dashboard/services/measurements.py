@@ -6,17 +6,23 @@ whose run it is.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
+from itertools import groupby
 
 import numpy as np
 
 from dashboard.services import library, network
 from rnn_core import diagnostics
 from rnn_core.arrays import Array
+from rnn_core.config import SamplingSettings
 from rnn_core.data import Batch, PreparedCorpus, detokenize
 from rnn_core.diagnostics import BlockSpectrum, ClipForensics, Lyapunov
 from rnn_core.runs import Run
-from rnn_core.training import HorizonMeasured, batch_of_step, probe_batch
+from rnn_core.training import HorizonMeasured, batch_of_step, generate, probe_batch
+
+WRITTEN_SENTENCES = 32
+WRITING = SamplingSettings(max_tokens=30, allow_unknown=True)
 
 EXPONENTS = 12
 STREAM_WORDS = 300
@@ -25,8 +31,16 @@ STREAM_WORDS = 300
 
 @lru_cache(maxsize=2)
 def _corpus(folder: str) -> PreparedCorpus:
-    """The sentences that a run trains on. Not for anybody outside this file."""
-    return Run.open(folder).corpus()
+    """The sentences that a run trains on; of a network that came without a text, some that it writes itself. Not for
+    anybody outside this file.
+    """
+    run = Run.open(folder)
+    corpus = run.corpus()
+    if corpus.train:
+        return corpus
+    tokens = generate(run.load_model(0), corpus.vocabulary, count=WRITTEN_SENTENCES, settings=WRITING)
+    sentences = [[token.word for token in sentence] for _, sentence in groupby(tokens, lambda token: token.sentence)]
+    return replace(corpus, train=[corpus.vocabulary.encode_sentence(sentence) for sentence in sentences])
 
 
 # --- of the run -------------------------------------------------------------------------------------------------------

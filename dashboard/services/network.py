@@ -79,10 +79,13 @@ def example_sentence(folder: str, usual: str) -> str:
     """`usual`, if the network of this run knows most of its words; else a sentence kept aside from its training."""
     run = Run.open(folder)
     vocabulary = run.vocabulary()
-    ids = vocabulary.encode(tokenize(usual, vocabulary.unit, vocabulary.lowercase))
+    ids = vocabulary.encode(tokenize(usual, vocabulary.unit, vocabulary.lowercase, vocabulary.tokenizer))
     if (ids != UNKNOWN_ID).mean() >= WELL_KNOWN:
         return usual
     kept_aside = run.corpus().valid
+    if not kept_aside:
+        # A network that came without a text: the first of its own words.
+        return detokenize(vocabulary.words[3:11], vocabulary.unit)
     # One of ordinary length, known throughout if there is such a one.
     best = min(kept_aside, key=lambda ids: ((ids == UNKNOWN_ID).mean() > 0, abs(len(ids) - 14)))
     return detokenize(vocabulary.decode(best[1:-1]), vocabulary.unit)

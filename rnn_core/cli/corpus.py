@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,15 +12,25 @@ from tqdm import tqdm
 
 from rnn_core.cli.output import one_line, refresh_seconds, tell
 from rnn_core.config import TextSettings
-from rnn_core.data import PreparedCorpus, prepare, read_documents
+from rnn_core.data import PreparedCorpus, parse_word_list, prepare, read_documents
 from rnn_core.errors import CorpusError, EncodingError
 
 Read = TypeVar("Read")
 
 
-def prepare_file(path: str, settings: TextSettings, quiet: bool) -> PreparedCorpus:
-    """The text of a file as a network sees it; says on standard error how far it is, and what it found."""
+def prepare_file(
+    path: str,
+    settings: TextSettings,
+    quiet: bool,
+    words: Sequence[str] | None = None,
+    validation: str | None = None,
+) -> PreparedCorpus:
+    """The text of a file as a network sees it; says on standard error how far it is, and what it found.
+
+    words: the vocabulary, if it is given; validation: a file in the place of sentences kept aside.
+    """
     data = _bytes_of(path)
+    held_out = None if validation is None else _bytes_of(validation)
     bar = tqdm(
         total=100, desc="reading", unit="%", leave=False, mininterval=refresh_seconds(), disable=quiet, file=sys.stderr
     )
@@ -30,7 +40,8 @@ def prepare_file(path: str, settings: TextSettings, quiet: bool) -> PreparedCorp
         bar.update(round(100 * share) - bar.n)
 
     with bar:
-        corpus = _with_previews(lambda: prepare(data, os.path.basename(path), settings, progress))
+        name = os.path.basename(path)
+        corpus = _with_previews(lambda: prepare(data, name, settings, progress, words=words, validation=held_out))
     report = corpus.report
     tell(
         f"{report.sentences:,} sentences with {report.tokens:,} tokens, {report.distinct_words:,} different; "
@@ -39,6 +50,11 @@ def prepare_file(path: str, settings: TextSettings, quiet: bool) -> PreparedCorp
     for note in report.notes:
         tell(f"note: {one_line(note)}")
     return corpus
+
+
+def words_of_file(path: str) -> list[str]:
+    """The words in a file, in its order. Raises CorpusError."""
+    return parse_word_list(_bytes_of(path))
 
 
 def documents_of_file(path: str, settings: TextSettings) -> list[str]:

@@ -43,8 +43,10 @@ def evaluate_command(options: argparse.Namespace) -> int:
             "the network's weights are so large that its loss is no number; it has diverged. Train it again with a "
             "lower learning rate, or with clipping."
         )
-    counted = ngrams.baselines(corpus.train, sentences, len(corpus.vocabulary))
-    baselines = {name: counted[name] for name in ("uniform", "unigram", "bigram", "kneser_ney_trigram")}
+    # A network from elsewhere may come without the text that it was trained on: then there is nothing to count.
+    counted = ngrams.baselines(corpus.train, sentences, len(corpus.vocabulary)) if corpus.train else {}
+    counted.setdefault("uniform", float(len(corpus.vocabulary)))
+    baselines = {name: counted.get(name) for name in ("uniform", "unigram", "bigram", "kneser_ney_trigram")}
     values = {
         "tokens": result.tokens,
         "loss_nats": result.loss_nats,
@@ -57,7 +59,7 @@ def evaluate_command(options: argparse.Namespace) -> int:
         f"{result.tokens:,} tokens, {result.unknown_rate:.1%} of the words unknown",
         f"{result.loss_nats:10.4f} nats per token",
         f"{result.perplexity:10,.1f} perplexity of the network",
-        *(f"{value:10,.1f} {name.replace('_', ' ')}" for name, value in baselines.items()),
+        *(f"{value:10,.1f} {name.replace('_', ' ')}" for name, value in baselines.items() if value is not None),
     ]
     show(options, values, lines)
     return 0

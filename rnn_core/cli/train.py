@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
-from rnn_core.cli.corpus import prepare_file
+from rnn_core.cli.corpus import prepare_file, words_of_file
 from rnn_core.cli.hosting import add_hosting, give_way, limits
 from rnn_core.cli.output import finite, one_line, program, show, tell
 from rnn_core.cli.parser import Commands, add_setting, add_settings, read_settings
 from rnn_core.cli.progress import Progress, RaceProgress
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings, check, settings_of
+from rnn_core.data import with_special_entries
 from rnn_core.errors import DivergenceError, RunError, SettingsError, UserError
-from rnn_core.interop.pytorch import load_tutorial_model
-from rnn_core.nn.language_model import LanguageModel
+from rnn_core.interop.importing import ImportedNetwork, import_network, with_training_settings
 from rnn_core.runs import Run, create_run, memory
 from rnn_core.runs.race import race
 from rnn_core.runs.worker import Outcome, work
@@ -27,7 +28,11 @@ def add(commands: Commands) -> None:
     parser.add_argument("corpus", metavar="CORPUS", help="a .txt, .csv or .jsonl file")
     parser.add_argument("--run", metavar="DIR", required=True, help="the folder of the new run")
     parser.add_argument("--name", help="what to call the run (the file's name)")
-    parser.add_argument("--start-from", metavar="NPZ", help="weights U, V, W as the tutorial's code saves them")
+    parser.add_argument("--validation", metavar="FILE", help="sentences to validate on, instead of some kept aside")
+    words = parser.add_mutually_exclusive_group()
+    words.add_argument("--vocabulary-file", metavar="FILE", help="the words to know: a JSON list, or one in each line")
+    parser.add_argument("--start-from", metavar="FILE", help="weights: the tutorial's .npz, or PyTorch's .safetensors")
+    words.add_argument("--start-vocabulary", metavar="FILE", help="the words of those weights, in the weights' order")
     for settings_class in (TextSettings, ModelConfig, TrainingSettings):
         add_settings(parser, settings_class)
     add_hosting(parser)
@@ -55,15 +60,21 @@ def train_command(options: argparse.Namespace) -> int:
     training = read_settings(TrainingSettings, options)
     # What can be refused is refused before the text is read, which may take a while.
     check(text, model, training)
-    start = None if options.start_from is None else load_tutorial_model(options.start_from)
-    corpus = prepare_file(options.corpus, text, options.quiet)
-    model = dataclasses.replace(model, vocabulary_size=len(corpus.vocabulary))
+    start = _start(options)
+    words: Sequence[str] | None = None
     if start is not None:
-        model = _config_of_start(start, model)
+        words = start.words
+    elif options.vocabulary_file is not None:
+        words = with_special_entries(words_of_file(options.vocabulary_file))
+    corpus = prepare_file(options.corpus, text, options.quiet, words, options.validation)
+    text = dataclasses.replace(text, vocabulary_size=len(corpus.vocabulary)) if words is not None else text
+    if start is None:
+        model = dataclasses.replace(model, vocabulary_size=len(corpus.vocabulary))
+    else:
+        model = with_training_settings(start.model.config, model)
     memory.check(corpus, model, training)
-    create_run(
-        folder, options.name or corpus.name, corpus, model, training, text, None if start is None else start.params
-    )
+    weights = None if start is None else start.model.params
+    create_run(folder, options.name or corpus.name, corpus, model, training, text, weights)
     return _train(folder, options)
 
 
@@ -96,18 +107,25 @@ def race_command(options: argparse.Namespace) -> int:
     return 128 + signals[0] if signals else 0 if len(ended) == len(results) else 2
 
 
-def _config_of_start(start: LanguageModel, wanted: ModelConfig) -> ModelConfig:
-    """The settings of weights that were trained elsewhere, if the corpus and the command line agree with them."""
-    if start.config.vocabulary_size != wanted.vocabulary_size:
+def _start(options: argparse.Namespace) -> ImportedNetwork | None:
+    """The network to begin from, with its words; None for a fresh one."""
+    if options.start_from is None:
+        if options.start_vocabulary is not None:
+            raise SettingsError("--start-vocabulary names the words of the weights that --start-from gives; add those.")
+        return None
+    if options.start_vocabulary is None:
         raise SettingsError(
-            f"these weights are for {start.config.vocabulary_size} words and this corpus gives "
-            f"{wanted.vocabulary_size}; set --vocabulary, or give the text that they were trained on."
+            "weights from elsewhere have words of their own, and only with those do they mean anything: add "
+            "--start-vocabulary FILE, a JSON list or one word in each line, in the order of the weights."
         )
-    if start.config.hidden_size != wanted.hidden_size:
-        raise SettingsError(f"these weights are for --hidden {start.config.hidden_size}; say so.")
-    if wanted.cell != "tanh" or wanted.bias or wanted.embedding_size is not None or wanted.layers != 1:
-        raise SettingsError("the tutorial's weights are a tanh network without biases; add --cell tanh --no-bias.")
-    return start.config
+    start = import_network(options.start_from, words_of_file(options.start_vocabulary), _asked_cell(options))
+    if start.assumed:
+        tell(f"note: {start.assumed}")
+    return start
+
+
+def _asked_cell(options: argparse.Namespace) -> str | None:
+    return None if options.cell == ModelConfig().cell else str(options.cell)
 
 
 def _train(

@@ -8,6 +8,7 @@ from rnn_core.config.choices import Choice, Choices
 from rnn_core.config.fields import TEXT, Settings, setting
 
 UNITS = Choices({"word": Choice("Words"), "char": Choice("Characters")})
+TOKENIZERS = Choices({"nltk": Choice("NLTK's"), "whitespace": Choice("At white space alone")})
 SENTENCES = Choices({"punkt": Choice("Found in the text (Punkt)"), "lines": Choice("One a line")})
 
 
@@ -23,6 +24,15 @@ class TextSettings(Settings):
         flag="--unit",
         choices=UNITS,
         refusal="unit must be 'word' or 'char'.",
+    )
+    tokenizer: str = setting(
+        "nltk",
+        label="Words",
+        help="How words are told apart. Corpora that come in tokens, such as Penn Treebank, are split at white space.",
+        group=TEXT,
+        flag="--tokenizer",
+        choices=TOKENIZERS,
+        refusal="tokenizer must be 'nltk' or 'whitespace'.",
     )
     vocabulary_size: int = setting(
         8000,

@@ -18,6 +18,7 @@ from rnn_core.data.progress import Progress
 from rnn_core.data.sentences import cut_sentences, tokenize_sentences
 from rnn_core.data.tokenizer import tokenize
 from rnn_core.data.vocabulary import END, END_ID, START, START_ID, UNKNOWN, UNKNOWN_ID, Vocabulary
+from rnn_core.data.word_lists import parse_word_list, standard_order, with_special_entries
 
 __all__ = [
     "AGREEMENT",
@@ -45,13 +46,16 @@ __all__ = [
     "decode",
     "detokenize",
     "nltk_corpus",
+    "parse_word_list",
     "prepare",
     "prepare_documents",
     "prepare_sentences",
     "python_reference",
     "read_documents",
+    "standard_order",
     "stream_batches",
     "tokenize",
     "tokenize_sentences",
     "truncate_vocabulary",
+    "with_special_entries",
 ]

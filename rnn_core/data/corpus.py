@@ -95,7 +95,7 @@ def truncate_vocabulary(corpus: PreparedCorpus, size: int) -> PreparedCorpus:
     if coverage < 0.7 and not hardly_repeats(vocabulary.unit, report.distinct_words, report.tokens):
         notes += (coverage_note(coverage),)
     return PreparedCorpus(
-        Vocabulary(vocabulary.words[:size], vocabulary.unit, vocabulary.lowercase, (unknown, *counts[1:size])),
+        replace(vocabulary, words=vocabulary.words[:size], counts=(unknown, *counts[1:size])),
         train,
         valid,
         corpus.name,

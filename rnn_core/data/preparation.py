@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
@@ -27,15 +28,24 @@ def prepare(
     settings: TextSettings,
     progress: Progress | None = None,
     limit_seconds: float | None = None,
+    words: Sequence[str] | None = None,
+    validation: bytes | None = None,
 ) -> PreparedCorpus:
     """Bytes of a file -> what a network sees.
 
     `progress` hears several times a second how far the reading is; what it raises ends the reading. `limit_seconds` is
-    the processor time that the reading may take. Raises CorpusError (EncodingError to be asked) and SettingsError.
+    the processor time that the reading may take. `words`: the vocabulary, <unk>, <s> and </s> first, in the place of
+    the text's most frequent words. `validation`: a file of the same kind, in the place of sentences kept aside. Raises
+    CorpusError (EncodingError to be asked) and SettingsError.
     """
     settings.validate()
     report = ReadingProgress(progress, limit_seconds)
-    return _prepare(read(data, name, settings.column, settings.encoding, report), name, settings, report)
+    found = read(data, name, settings.column, settings.encoding, report)
+    held_out = None
+    if validation is not None:
+        documents = read(validation, name, settings.column, settings.encoding, report).documents
+        held_out = tokenize_sentences(documents, settings)
+    return _prepare(found, name, settings, report, words, held_out)
 
 
 def prepare_documents(
@@ -54,10 +64,17 @@ def prepare_documents(
     return _prepare(Reading(cleaned, "text", "", None, dropped), name, settings, report)
 
 
-def _prepare(found: Reading, name: str, settings: TextSettings, report: Progress) -> PreparedCorpus:
+def _prepare(
+    found: Reading,
+    name: str,
+    settings: TextSettings,
+    report: Progress,
+    words: Sequence[str] | None = None,
+    held_out: list[list[str]] | None = None,
+) -> PreparedCorpus:
     dropped = Counter(found.dropped)
     sentences = tokenize_sentences(found.documents, settings, report, dropped)
-    corpus = _assemble(sentences, name, settings, found, dropped, report)
+    corpus = _assemble(sentences, name, settings, found, dropped, report, words, held_out)
     report(1.0, "done")
     return corpus
 
@@ -79,6 +96,8 @@ def _assemble(
     found: Reading,
     dropped: Counter[str],
     tell: Progress,
+    words: Sequence[str] | None = None,
+    held_out: list[list[str]] | None = None,
 ) -> PreparedCorpus:
     tell(0.9, "counting words")
     limit = settings.max_sentence_length
@@ -88,13 +107,16 @@ def _assemble(
     tokens = sum(map(len, pieces))
     _check_enough(tokens, len(pieces), settings, dropped)
 
+    if held_out is None:
+        train, valid = _split(pieces, settings)
+    else:
+        train, valid = pieces, cut_sentences(held_out, limit, settings.unit)
+        pieces = train + valid
+        tokens = sum(map(len, pieces))
+    tell(0.91, "counting words")
     # The vocabulary comes from the training part alone: a word that only the validation part has is unknown to
     # the network.
-    is_valid = _split(len(pieces), settings)
-    train = [piece for piece, held_out in zip(pieces, is_valid, strict=True) if not held_out]
-    valid = [piece for piece, held_out in zip(pieces, is_valid, strict=True) if held_out]
-    tell(0.91, "counting words")
-    vocabulary = Vocabulary.build(train, settings)
+    vocabulary = Vocabulary.build(train, settings) if words is None else Vocabulary.given(words, train, settings)
     if len(vocabulary) == len(SPECIALS):
         raise CorpusError(f"The corpus has no words but {UNKNOWN}. Choose another text.")
     tell(0.93, "counting words")
@@ -118,6 +140,8 @@ def _assemble(
         notes=found.notes + _notes(tokens, len(frequencies), covered, too_long, settings, dropped),
         frequencies=np.array(sorted(frequencies.values(), reverse=True), dtype=np.int64),
     )
+    if words is not None and not covered:
+        raise CorpusError("None of the text's words is in the given vocabulary. Give the one that belongs to it.")
     tell(0.95, "numbering words")
     train_ids = _encode_all(train, vocabulary)
     tell(0.99, "numbering words")
@@ -143,13 +167,16 @@ def _check_enough(tokens: int, sentences: int, settings: TextSettings, dropped: 
         )
 
 
-def _split(count: int, settings: TextSettings) -> np.ndarray:
-    """(count,) bool, True for the sentences held out: the given share of them, but at least one on each
-    side."""
+def _split(sentences: list[list[str]], settings: TextSettings) -> tuple[list[list[str]], list[list[str]]]:
+    """(training, validation): the given share is held out, but at least one sentence is on each side."""
+    count = len(sentences)
     held_out = min(count - 1, max(1, round(count * settings.validation_fraction)))
-    chosen = np.zeros(count, dtype=bool)
-    chosen[stream(settings.seed, "split").permutation(count)[:held_out]] = True
-    return chosen
+    is_valid = np.zeros(count, dtype=bool)
+    is_valid[stream(settings.seed, "split").permutation(count)[:held_out]] = True
+    return (
+        [sentence for sentence, apart in zip(sentences, is_valid, strict=True) if not apart],
+        [sentence for sentence, apart in zip(sentences, is_valid, strict=True) if apart],
+    )
 
 
 def _counted(count: int, thing: str) -> str:

@@ -49,7 +49,9 @@ def tokenize_sentences(
     for portion in _portions(_split(documents, settings, report)):
         if settings.lowercase:
             portion = [sentence.lower() for sentence in portion]
-        if settings.unit == "word":
+        if settings.unit == "word" and settings.tokenizer == "whitespace":
+            sentences += filter(None, (list(map(sys.intern, sentence.split())) for sentence in portion))
+        elif settings.unit == "word":
             sentences += filter(None, tokenizer.tokenize(portion))
         else:
             # The same object for each character that is the same: a text then costs a pointer for each.

@@ -48,17 +48,20 @@ class WordTokenizer:
         return [list(chain.from_iterable(map(known, sentence))) for sentence in words]
 
 
-def tokenize(text: str, unit: str = "word", lowercase: bool = False) -> list[str]:
+def tokenize(text: str, unit: str = "word", lowercase: bool = False, tokenizer: str = "nltk") -> list[str]:
     """The tokens of one sentence or prompt.
 
     unit "word": NLTK's word tokenizer, which needs no data ("don't" -> "do", "n't"; quotes become `` and '').
     Two things stay whole that it would take apart: `<unk>`, which ready-made corpora hold, and HTML entities
-    such as `&gt;`. unit "char": every character, white space included.
+    such as `&gt;`. With tokenizer "whitespace", what stands between white space. unit "char": every character, white
+    space included.
     """
     if lowercase:
         text = text.lower()
     if unit == "char":
         return list(text)
+    if tokenizer == "whitespace":
+        return text.split()
     return WordTokenizer().tokenize([text])[0]
 
 

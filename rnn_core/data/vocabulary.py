@@ -28,6 +28,7 @@ class Vocabulary:
     lowercase: bool = False
     # In the training sentences; of <unk> all the words left out, of <s> and </s> the sentences.
     counts: tuple[int, ...] = ()
+    tokenizer: str = "nltk"  # or "whitespace": how a prompt is split
     _ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -50,7 +51,18 @@ class Vocabulary:
             settings.unit,
             settings.lowercase,
             (unknown, len(sentences), len(sentences)) + tuple(count for _, count in kept),
+            settings.tokenizer,
         )
+
+    @classmethod
+    def given(cls, words: Sequence[str], sentences: Iterable[Sequence[str]], settings: TextSettings) -> Vocabulary:
+        """These words, the special entries first, with their counts in the sentences."""
+        sentences = list(sentences)
+        counts = Counter(chain.from_iterable(sentences))
+        known = tuple(counts[word] for word in words[len(SPECIALS) :])
+        unknown = counts.total() - sum(known)
+        total = len(sentences)
+        return cls(tuple(words), settings.unit, settings.lowercase, (unknown, total, total, *known), settings.tokenizer)
 
     def __len__(self) -> int:
         return len(self.words)
@@ -73,17 +85,20 @@ class Vocabulary:
         return [self.words[int(number)] for number in ids]
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        values = {
             "unit": self.unit,
             "lowercase": self.lowercase,
             "words": list(self.words),
             "counts": list(self.counts),
         }
+        # Left out where it is the usual one, as it was before there was another.
+        return values if self.tokenizer == "nltk" else {**values, "tokenizer": self.tokenizer}
 
     @classmethod
     def from_json(cls, values: Any) -> Vocabulary:
         """Strict, since the file may come from a stranger: anything unexpected raises RunError."""
-        if not isinstance(values, dict) or set(values) != {"unit", "lowercase", "words", "counts"}:
+        keys = {"unit", "lowercase", "words", "counts"}
+        if not isinstance(values, dict) or set(values) not in (keys, keys | {"tokenizer"}):
             raise RunError("The vocabulary must have unit, lowercase, words and counts, and nothing else.")
         unit, lowercase, words, counts = (values[key] for key in ("unit", "lowercase", "words", "counts"))
         if unit not in ("word", "char") or not isinstance(lowercase, bool):
@@ -102,4 +117,7 @@ class Vocabulary:
             raise RunError("The vocabulary's counts must be whole numbers.")
         if len(counts) not in (0, len(words)):
             raise RunError("The vocabulary must have a count for each word, or none at all.")
-        return cls(tuple(words), unit, lowercase, tuple(counts))
+        tokenizer = values.get("tokenizer", "nltk")
+        if tokenizer not in ("nltk", "whitespace"):
+            raise RunError("The vocabulary's tokenizer must be 'nltk' or 'whitespace'.")
+        return cls(tuple(words), unit, lowercase, tuple(counts), tokenizer)

@@ -1,1 +1,1 @@
-"""Weights in and out: PyTorch, and the tutorial's own models."""
+"""Weights in and out: PyTorch, and the tutorial's own models; networks from elsewhere with their own words."""

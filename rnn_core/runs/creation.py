@@ -52,7 +52,7 @@ def create_run(
             f"the network has {model.vocabulary_size} words and the corpus {len(corpus.vocabulary)}; "
             "set the network's vocabulary size to the corpus's."
         )
-    if not corpus.train:
+    if not corpus.train and weights is None:
         raise CorpusError("the corpus has no sentence to train on; give a longer text.")
     config = RunConfig(SCHEMA, clean_name(name or corpus.name), time.time(), model, training, text, _facts_of(corpus))
     with staged(folder) as place:
@@ -91,7 +91,10 @@ def _facts_of(corpus: PreparedCorpus) -> CorpusFacts:
         valid_sentences=len(corpus.valid),
         valid_tokens=sum(map(len, corpus.valid)) - len(corpus.valid),
         uniform_nats=math.log(size),
-        unigram_nats=ngrams.mean_nats(ngrams.Unigram(corpus.train, size), corpus.valid or corpus.train),
+        # A network from elsewhere may come without its text; then nothing was counted.
+        unigram_nats=ngrams.mean_nats(ngrams.Unigram(corpus.train, size), corpus.valid or corpus.train)
+        if corpus.train
+        else math.log(size),
         report=corpus.report.to_json(),
     )
 

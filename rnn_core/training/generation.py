@@ -65,7 +65,7 @@ def read_prompt(vocabulary: Vocabulary, text: str) -> Prompt:
         text.encode("utf-8")
     except UnicodeEncodeError:
         raise SettingsError("the text holds half a character (a lone surrogate); type it anew.") from None
-    tokens = tokenize(text, vocabulary.unit, vocabulary.lowercase) if text else []
+    tokens = tokenize(text, vocabulary.unit, vocabulary.lowercase, vocabulary.tokenizer) if text else []
     if len(tokens) > LONGEST_PROMPT:
         raise SettingsError(f"the prompt has {len(tokens)} tokens; at most {LONGEST_PROMPT} are read. Shorten it.")
     ids = vocabulary.encode(tokens)

@@ -31,9 +31,9 @@ class Plan:
 
     @classmethod
     def of(cls, settings: TrainingSettings, sentences: int, tokens: int) -> Plan:
-        """For a corpus of so many training sentences with so many predicted tokens. Raises CorpusError for none."""
+        """For a corpus of so many training sentences with so many predicted tokens; for none, a plan of no step."""
         if not sentences or not tokens:
-            raise CorpusError("the corpus has no sentence to train on; give a longer text.")
+            return cls(0, 0, STEPS_BETWEEN_VALIDATIONS, 0)
         columns = 0
         if settings.batching == "stream":
             columns = min(settings.batch_size, tokens)
@@ -49,7 +49,9 @@ class Plan:
 
     @classmethod
     def for_corpus(cls, settings: TrainingSettings, corpus: PreparedCorpus) -> Plan:
-        """For the training sentences of a corpus."""
+        """For the training sentences of a corpus. Raises CorpusError where there are none."""
+        if not corpus.train:
+            raise CorpusError("there is no sentence to train on here; begin a run on a text.")
         return cls.of(settings, len(corpus.train), sum(map(len, corpus.train)) - len(corpus.train))
 
     def validates_at(self, step: int, position: int) -> bool:

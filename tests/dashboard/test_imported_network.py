@@ -1,0 +1,39 @@
+"""A network that was trained elsewhere and came without its text is shown on every page like any other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dashboard.laboratory import figures
+from rnn_core import runs
+from rnn_core.cli.main import main
+from rnn_core.runs import Run
+
+WORDS = ["SENTENCE_START", "SENTENCE_END", *(f"w{n}" for n in range(12)), "UNKNOWN_TOKEN"]
+
+
+@pytest.fixture
+def imported(tmp_path, runs_folder) -> Run:
+    size, rng = len(WORDS), np.random.default_rng(0)
+    shapes = {"U": (6, size), "V": (size, 6), "W": (6, 6)}
+    np.savez(tmp_path / "model.npz", **{name: rng.normal(0, 0.5, shape) for name, shape in shapes.items()})
+    (tmp_path / "words.txt").write_text("\n".join(WORDS))
+    folder = runs_folder / runs.new_run_id()
+    command = ["import", str(tmp_path / "model.npz"), "--vocabulary", str(tmp_path / "words.txt"), "--run", str(folder)]
+    assert main(command) == 0
+    return Run.open(folder)
+
+
+@pytest.mark.parametrize("page", ["train", "generate", "runs", "race"])
+def test_every_page_opens_it(page, imported, open_page):
+    assert not open_page(page, imported.id).error
+
+
+@pytest.mark.parametrize("group", ["vanish", "cause", "cost"])
+def test_every_picture_of_its_gradients_is_drawn(group, imported, open_page):
+    app = open_page("gradients", imported.id)
+    if group != "vanish":
+        app.segmented_control(key=figures.key("group")).set_value(group).run()
+    assert not app.exception
+    assert not app.error
