@@ -34,11 +34,11 @@ LOWEST = -40.0
 """log10 that stands for all that is less, and for what is exactly zero."""
 
 
-def triangle_table(sources: Sequence[str], targets: Sequence[str], norms: Floats, asked: int) -> pd.DataFrame:
+def triangle_table(sources: Sequence[str], targets: Sequence[str], norms: Floats, chosen: int) -> pd.DataFrame:
     """sources, targets: T words each; norms (T, T), row t, column k <= t: `diagnostics.triangle`, absolute or relative.
 
     -> one row a pair (t, k <= t): labels, places, the norm, its log10, and whether t is the row of the loss at position
-    `asked` (from 0).
+    `chosen` (from 0).
     """
     rows, columns = np.tril_indices(len(norms))
     values = norms[rows, columns]
@@ -52,7 +52,7 @@ def triangle_table(sources: Sequence[str], targets: Sequence[str], norms: Floats
             "source word": source_labels[columns],
             "norm": values,
             "log10": decades(values, LOWEST),
-            "asked": rows == asked,
+            "chosen": rows == chosen,
         }
     )
 
@@ -67,7 +67,7 @@ def triangle(count: int, ceiling: float, relative: bool) -> alt.LayerChart:
         .mark_rect(width=SEAMLESS, height=SEAMLESS)
         .encode(
             x=x.title("word k, where it arrives"),
-            y=y.title("word t, whose loss is asked"),
+            y=y.title("loss at word t"),
             color=alt.Color(
                 "log10:Q",
                 title="log10 ‖δ(t,k)‖ / ‖δ(t,t)‖" if relative else "log10 ‖δ(t,k)‖ (nats per unit of a)",
@@ -87,7 +87,7 @@ def triangle(count: int, ceiling: float, relative: bool) -> alt.LayerChart:
         alt.Chart()
         .mark_rect(fillOpacity=0, strokeWidth=1.2, stroke=FAINT)
         .encode(x=x, y=y)
-        .transform_filter("datum.asked")
+        .transform_filter("datum.chosen")
     )
     return stacked(cells, frame, height=int(np.clip(24 * count + 170, 300, 900)))
 
@@ -99,26 +99,26 @@ MEDIAN, HALF_LIFE = "median of rows", "half-life"
 def row_table(
     targets: Sequence[str],
     norms: Floats,
-    asked: int,
+    chosen: int,
     decay: RowDecay,
     median: Floats,
     half_life: float | None,
     relative: bool,
 ) -> pd.DataFrame:
-    """norms (T, T), row t, column k <= t; decay: of row `asked`; median (T,) of the relative decay over the lag
+    """norms (T, T), row t, column k <= t; decay: of row `chosen`; median (T,) of the relative decay over the lag
     -> long table (series, word, lag, value): the row, its bounds, the others, and, if relative, median and half-life.
     """
     labels = np.array(numbered(targets), dtype=object)
     count = len(norms)
-    others = np.delete(np.arange(count), asked)
+    others = np.delete(np.arange(count), chosen)
     kept = max(1, MOST_FAINT // max(1, count // 2))
     others = others[np.unique(np.linspace(0, len(others) - 1, kept).astype(int))] if len(others) else others
     parts = []
     with np.errstate(divide="ignore", invalid="ignore"):
         shown = norms / np.diagonal(norms)[:, None] if relative else norms
-    for name, chosen in ((OTHER, others), (ROW, np.array([asked]))):
-        rows, lags = np.nonzero(np.arange(count) <= chosen[:, None])
-        t = chosen[rows]
+    for name, places in ((OTHER, others), (ROW, np.array([chosen]))):
+        rows, lags = np.nonzero(np.arange(count) <= places[:, None])
+        t = places[rows]
         parts.append(series(name, word=labels[t], lag=lags, value=shown[t, t - lags]))
     own = decay.norms[0] if relative else 1.0
     for name, bound in ((WEIGHTS_BOUND, decay.fixed_bound), (STEPS_BOUND, decay.data_bound)):

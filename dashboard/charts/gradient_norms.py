@@ -53,7 +53,7 @@ def clipping_table(before: Series, after: Series, limit: float | None, chosen: i
 
 
 @specification
-def clipping() -> alt.LayerChart:
+def clipping(limited: bool) -> alt.LayerChart:
     """The gradient's norm over the training, before and after clipping; a click chooses a step."""
     base = alt.Chart().encode(
         x=counted("training step"),
@@ -61,7 +61,7 @@ def clipping() -> alt.LayerChart:
         color=alt.Color(
             "series:N",
             title=None,
-            scale=in_order(BEFORE, AFTER, LIMIT),
+            scale=in_order(BEFORE, AFTER, *((LIMIT,) if limited else ())),
             legend=alt.Legend(orient="top", columns=2, symbolType="stroke", labelLimit=120),
         ),
     )

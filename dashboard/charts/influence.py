@@ -27,7 +27,7 @@ UNKNOWN, OTHERS = "<unk>", "other words"
 
 
 def influence_table(sources: Sequence[str], found: WhoMattered, replaced_by: str) -> pd.DataFrame:
-    """Words up to the asked one: gradient, and the change of log p when it is replaced, in truth and as promised.
+    """Words up to the chosen one: gradient, and the change of log p when it is replaced, in truth and as promised.
 
     Long: (series, k, word, gradient, change, low, high); the error bars are a standard error to either side.
     """

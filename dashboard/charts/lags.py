@@ -37,7 +37,7 @@ def gradient_by_lag_table(ledger: LagLedger) -> pd.DataFrame:
 
 @specification
 def gradient_by_lag(unit: str, truncated: bool) -> alt.LayerChart:
-    """How much each distance pays into the gradient of W, beside what all of them make together."""
+    """What each distance adds to the gradient of W, beside what all of them make together."""
     names = [USED, UNUSED, WHOLE] if truncated else [USED, WHOLE]
     y = logarithmic("norm", "‖G(j)‖ (nats per token, per unit of weight)")
     color = alt.Color(

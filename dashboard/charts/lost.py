@@ -121,12 +121,12 @@ def path_shares(words: tuple[str, ...], paths: tuple[str, ...]) -> alt.LayerChar
 TOTAL, CARRY, REST = "all of it", "carry path", "hidden path (W)"
 
 
-def paths_table(sources: Sequence[str], paths: TwoPaths, asked: int) -> pd.DataFrame:
+def paths_table(sources: Sequence[str], paths: TwoPaths, chosen: int) -> pd.DataFrame:
     """One loss's gradient at every earlier word by path: (series, k, word, value). Later words have none."""
     labels = numbered(sources)
     matrices = ((TOTAL, paths.total), (CARRY, paths.carry), (REST, paths.rest))
     parts = [
-        series(name, k=np.arange(1, len(labels) + 1), word=labels, value=matrix[asked]) for name, matrix in matrices
+        series(name, k=np.arange(1, len(labels) + 1), word=labels, value=matrix[chosen]) for name, matrix in matrices
     ]
     return plottable(pd.concat(parts, ignore_index=True), "value")
 

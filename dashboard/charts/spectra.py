@@ -79,6 +79,13 @@ def eigenvalues(gates: tuple[str, ...], reach: float) -> alt.LayerChart:
     return chart.properties(width=260, height=260, autosize=alt.AutoSizeParams(type="pad", contains="padding"))
 
 
+def reach_of(blocks: Sequence[BlockSpectrum]) -> float:
+    """How far the axes must reach for nearly all eigenvalues: one that lies far out must not make the others a dot."""
+    sizes = np.sort(np.abs(np.concatenate([block.eigenvalues for block in blocks])))[::-1]
+    usual = float(sizes[min(len(sizes) - 1, max(1, len(sizes) // 50))])
+    return float(sizes[0]) if sizes[0] <= 3 * max(usual, 1.0) else max(usual, 1.0)
+
+
 RANKS = ("largest", "upper quarter", "middle", "lower quarter", "smallest")
 
 
@@ -139,6 +146,12 @@ def spectra_table(measured: Mapping[int, HorizonMeasured], blocks: Sequence[int]
                 series(name, gate=gate or "W", step=np.array(steps)[kept], value=values[kept], line=f"{name} {gate}")
             )
     return plottable(pd.concat(parts, ignore_index=True), "value")
+
+
+def largest_radius(measured: Mapping[int, HorizonMeasured], blocks: Sequence[int]) -> tuple[list[float], list[float]]:
+    """The training steps at which these blocks of W were measured, and the largest of their spectral radii."""
+    steps = [step for step in sorted(measured) if len(measured[step].radii) > max(blocks)]
+    return [float(step) for step in steps], [max(measured[step].radii[block] for block in blocks) for step in steps]
 
 
 @specification

@@ -19,6 +19,8 @@ import streamlit as st
 from dashboard import hosting
 from dashboard.components import pictures
 from dashboard.services import library, network, worker
+from dashboard.components.pictures import Chart
+from dashboard.services import library, worker
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.data import PreparedCorpus
@@ -94,8 +96,8 @@ def notice() -> None:
         st.success(text, icon=":material/check:")
 
 
-def chart(drawing: alt.Chart | alt.LayerChart, *, alt_text: str, key: str) -> None:
-    """Draw a chart over the width of its container.
+def chart(drawing: alt.Chart | alt.LayerChart, *, title: str, alt_text: str, key: str, reading: str = "") -> None:
+    """Draw a chart over the width of its container, under its title and a sentence of ours (Markdown) that reads it.
 
     Its table travels beside the specification, not inside it: a live chart then keeps its canvas and swaps its numbers,
     where a changed specification would tear it down and build it anew.
@@ -104,19 +106,24 @@ def chart(drawing: alt.Chart | alt.LayerChart, *, alt_text: str, key: str) -> No
 
     table = drawing.data
     assert isinstance(table, DataFrame)
-    pictures.chart(_specification(drawing), table, key=key, alt_text=alt_text)
+    pictures.picture(title, Chart(_specification(drawing), table, key, alt_text), reading=reading)
 
 
 def live_chart(
-    draw: Callable[..., alt.Chart | alt.LayerChart], table: pd.DataFrame, *options: str, alt_text: str, key: str
+    draw: Callable[..., alt.Chart | alt.LayerChart],
+    table: pd.DataFrame,
+    *options: str,
+    title: str,
+    alt_text: str,
+    key: str,
 ) -> None:
-    """`chart(draw(table, *options))` for one that is drawn again every few seconds, and whose specification depends on
-    no number in the table: it is made once, which takes twenty times as long as the rest.
+    """`chart(draw(table, *options), …)` for one that is drawn again every few seconds, and whose specification depends
+    on no number in the table: it is made once, which takes twenty times as long as the rest.
     """
     made = (draw, *options)
     if made not in _specifications:
         _specifications[made] = _specification(draw(table, *options))
-    pictures.chart(deepcopy(_specifications[made]), table, key=key, alt_text=alt_text)
+    pictures.picture(title, Chart(deepcopy(_specifications[made]), table, key, alt_text))
 
 
 _specifications: dict[tuple[object, ...], dict[str, Any]] = {}

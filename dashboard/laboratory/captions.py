@@ -18,6 +18,7 @@ from rnn_core.diagnostics import (
     RowDecay,
     SignalStatistics,
     TwoPaths,
+    Verdict,
     WhoMattered,
 )
 from rnn_core.training import HorizonMeasured
@@ -77,24 +78,24 @@ def back(lag: float, unit: str) -> str:
     return f"{lag:g} {unit}{'' if lag == 1 else 's'} back"
 
 
-def triangle(sources: Sequence[str], targets: Sequence[str], norms: np.ndarray, asked: int, unit: str) -> str:
+def triangle(sources: Sequence[str], targets: Sequence[str], norms: np.ndarray, chosen: int, unit: str) -> str:
     """norms (T, T); of the row of the loss at position `asked` (from 0): its own step, and the first."""
-    own, first = float(norms[asked, asked]), float(norms[asked, 0])
-    start = f"The loss of “{targets[asked]}” sends {figure(own)} to its own step, where “{sources[asked]}” is read"
-    if asked == 0:
+    own, first = float(norms[chosen, chosen]), float(norms[chosen, 0])
+    start = f"The loss of “{targets[chosen]}” sends {figure(own)} to its own step, where “{sources[chosen]}” is read"
+    if chosen == 0:
         return f"{start}; there is no earlier one."
     left = first / own if own > 0 else math.nan
-    return f"{start}, and {figure(first)} to “{sources[0]}”, {back(asked, unit)}: {fate(left)}."
+    return f"{start}, and {figure(first)} to “{sources[0]}”, {back(chosen, unit)}: {fate(left)}."
 
 
-def row(targets: Sequence[str], asked: int, decay: RowDecay, unit: str) -> str:
+def row(targets: Sequence[str], chosen: int, decay: RowDecay, unit: str) -> str:
     """One row beside its bounds, at its far end."""
     lag = len(decay.norms) - 1
     own = float(decay.norms[0])
     if lag == 0 or not own > 0:
-        return f"“{targets[asked]}” is the first word that is asked for: nothing lies before it."
+        return f"“{targets[chosen]}” is the first word that is chosen for: nothing lies before it."
     left = float(decay.norms[-1]) / own
-    text = f"The gradient of “{targets[asked]}”, {back(lag, unit)}: {remains(left)}"
+    text = f"The gradient of “{targets[chosen]}”, {back(lag, unit)}: {remains(left)}"
     if decay.fixed_bound is None or decay.data_bound is None:
         return f"{text}. A gated cell has no bound from W alone: its carry goes around W."
     steps, weights = float(decay.data_bound[-1]) / own, float(decay.fixed_bound[-1]) / own
@@ -148,19 +149,19 @@ def film(measured: Sequence[HorizonMeasured], unit: str) -> str:
     )
 
 
-def blame(sources: Sequence[str], targets: Sequence[str], asked: int, found: Blame) -> str:
+def where_lost(sources: Sequence[str], targets: Sequence[str], chosen: int, found: Blame) -> str:
     """Which part did it, in mean factors a step; and where the worst step was."""
     count = len(found.positions)
     if not count:
-        return f"“{targets[asked]}” is the first word that is asked for: there is no way back."
+        return f"“{targets[chosen]}” is the first word that is chosen for: there is no way back."
     changes = np.diff(found.log_norms)
     if not np.isfinite(changes).all():
         return (
-            f"On its way back the gradient of “{targets[asked]}” becomes exactly zero or leaves the range of numbers."
+            f"On its way back the gradient of “{targets[chosen]}” becomes exactly zero or leaves the range of numbers."
         )
     means = {name: float(np.exp(np.mean(change))) for name, change in found.parts.items()}
     step = float(np.exp(np.mean(changes)))
-    text = f"On its way back from “{targets[asked]}” the gradient is multiplied by {figure(step)} a word: "
+    text = f"On its way back from “{targets[chosen]}” the gradient is multiplied by {figure(step)} a word: "
     if "W" in means:
         text += f"by {figure(means['W'])} through W and by {figure(means[SLOPE])} through φ′"
     elif "hidden" in means:
@@ -170,11 +171,11 @@ def blame(sources: Sequence[str], targets: Sequence[str], asked: int, found: Bla
     if "above" in means:
         text += f", with {figure(means['above'])} from the layer above"
     worst = int(np.argmin(changes)) if step < 1 else int(np.argmax(changes))
-    verb = "lost" if step < 1 else "won"
+    verb = "lost" if step < 1 else "gained"
     return f"{text}. Most is {verb} at “{sources[int(found.positions[worst])]}” (× {figure(math.exp(changes[worst]))})."
 
 
-def shares(found: Blame) -> str:
+def path_shares(found: Blame) -> str:
     """The mean share of each path."""
     means = {name: float(np.nanmean(share)) for name, share in found.shares.items() if np.isfinite(share).any()}
     if not means:
@@ -237,35 +238,35 @@ def product(found: ProductSpectrum) -> str:
 
 
 def two_paths(
-    sources: Sequence[str], targets: Sequence[str], asked: int, found: TwoPaths, gate: str, state: str
+    sources: Sequence[str], targets: Sequence[str], chosen: int, found: TwoPaths, gate: str, state: str
 ) -> str:
     """One loss at the sentence's first word, by path, beside the gate that lets it pass."""
-    own = float(found.total[asked, asked])
+    own = float(found.total[chosen, chosen])
     mean = float(np.mean(found.gate_means[gate]))
     gate_text = f"the {gate} gate is open by {percent(mean)} on average"
-    if asked == 0 or not own > 0:
-        return f"“{targets[asked]}” is the first word that is asked for; {gate_text}."
-    carry, rest = float(found.carry[asked, 0]) / own, float(found.rest[asked, 0]) / own
+    if chosen == 0 or not own > 0:
+        return f"“{targets[chosen]}” is the first word that is chosen for; {gate_text}."
+    carry, rest = float(found.carry[chosen, 0]) / own, float(found.rest[chosen, 0]) / own
     return (
-        f"Of “{targets[asked]}”'s gradient with respect to {state}, {figure(carry)} arrives at “{sources[0]}” along "
+        f"Of “{targets[chosen]}”'s gradient with respect to {state}, {figure(carry)} arrives at “{sources[0]}” along "
         f"the carry and {figure(rest)} by every other way; {gate_text}."
     )
 
 
-def ledger(found: LagLedger, truncate: int | None, unit: str) -> str:
-    """The whole, its near and its far part, and that the books balance."""
-    # At the sentence's first word W meets the empty state: its last part of all is 0 for every network.
+def gradient_by_lag(found: LagLedger, truncate: int | None, unit: str) -> str:
+    """The whole, its near and its far part, and that they add up."""
+    # At the sentence's first word W meets the empty state: the last part of all is 0 for every network.
     far = len(found.norms) - 2
     whole, own = figure(found.total_norm), figure(float(found.norms[0]))
-    text = f"‖∂E/∂{found.names[0]}‖ = {whole}; losses at the word itself pay {own}"
+    text = f"‖∂E/∂{found.names[0]}‖ = {whole}; losses at the word itself give {own}"
     if far > 0:
         text += f", losses {far} {unit}{'' if far == 1 else 's'} later {figure(float(found.norms[far]))}"
     if truncate is not None and truncate < far:
-        text += f". Truncation at {truncate} throws away what lies beyond lag {truncate}"
+        text += f". Truncation at {truncate} leaves out what lies beyond lag {truncate}"
     return f"{text}. The parts add up to the whole within {figure(found.residual)} of its length."
 
 
-def meter(found: LagLedger, truncate: int | None) -> str:
+def truncation(found: LagLedger, truncate: int | None) -> str:
     """What the training's own K keeps; for a full one, what the tutorial's 4 would."""
     far = len(found.cosine) - 1
     cut = min(4 if truncate is None else truncate, far)
@@ -306,16 +307,75 @@ def spike(found: ClipForensics, recorded: float, step: int, weights_of: int, lag
     )
 
 
-def who_mattered(sources: Sequence[str], targets: Sequence[str], asked: int, found: WhoMattered) -> str:
+def which_words(sources: Sequence[str], targets: Sequence[str], chosen: int, found: WhoMattered) -> str:
     """The word the gradient points at, the word that really decides, and whether their order is the same."""
     probability = math.exp(found.log_p)
     said = int(np.argmax(found.gradient))
     truth = int(np.argmax(np.abs(found.expected)))
     change = signed(float(found.expected[truth]))
     text = (
-        f"“{targets[asked]}” has a probability of {percent(probability)}. By the gradient it depends most on "
+        f"“{targets[chosen]}” has a probability of {percent(probability)}. By the gradient it depends most on "
         f"“{sources[said]}”; really, most changes ({change} nats) when “{sources[truth]}” goes"
     )
     if math.isnan(found.rank_correlation):
         return f"{text}."
     return f"{text}. Their rankings agree by {found.rank_correlation:+.2f} (1: the gradient tells the truth)."
+
+
+def gate(name: str, values: np.ndarray) -> str:
+    """values (T, H): how open the units are, from the most open to the least."""
+    means = values.mean(axis=0)
+    return (
+        f"The {name} of {len(means):,} units at every word: {figure(float(means.max()))} on average in the highest "
+        f"unit, {figure(float(means.min()))} in the lowest."
+    )
+
+
+def spectra(steps: Sequence[float], radii: Sequence[float]) -> str:
+    """What training did to the largest spectral radius."""
+    return (
+        f"From step {steps[0]:,.0f} to step {steps[-1]:,.0f} the spectral radius went from {figure(radii[0])} to "
+        f"{figure(radii[-1])}."
+    )
+
+
+_FATES = {
+    "vanishes": "The gradient vanishes",
+    "fades": "The gradient fades",
+    "lasts": "The gradient arrives",
+    "explodes": "The gradient explodes",
+}
+_PARTS = {
+    "W": "W multiplies it by",
+    SLOPE: "the activations (φ′) by",
+    "above": "the layer above by",
+    "carry": "the carry alone would multiply it by",
+    "hidden": "the path through W by",
+}
+
+
+def verdict(found: Verdict, target: str, unit: str) -> str:
+    """What becomes of a gradient in this network, and which part makes it so."""
+    left = f"{figure(found.left)} of it is left {back(found.lag, unit)}"
+    if found.left > 1:
+        left = f"{back(found.lag, unit)} it is {figure(found.left)} times as long"
+    half = "" if found.half_life is None else f", half of it is gone after {found.half_life:.2g} {unit}s"
+    text = f"{_FATES[found.fate]}: {left} (median of all losses){half}."
+    if found.parts:
+        parts = ", ".join(f"{_PARTS[name]} {figure(factor)}" for name, factor in found.parts.items())
+        text += (
+            f" On the way back from “{target}”, a step: {parts}; together {figure(math.prod(found.parts.values()))}."
+        )
+    return text
+
+
+def cured(before: Verdict, now: Verdict, unit: str) -> str:
+    """The network before the cure, beside this one."""
+
+    def half(found: Verdict) -> str:
+        return f"beyond {found.lag} {unit}s" if found.half_life is None else f"{found.half_life:.2g} {unit}s"
+
+    return (
+        f"Before the cure (drawn pale above) {figure(before.left)} was left {back(before.lag, unit)}, now "
+        f"{figure(now.left)}; the half-life was {half(before)}, now {half(now)}."
+    )

@@ -1,53 +1,56 @@
-"""How a picture is hung: name, reading aid, chart, and behind it the equation."""
+"""How a picture of the laboratory is shown: heading with equation and files, the sentence that reads it, its charts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, TypeVar
 
 import pandas as pd
 import streamlit as st
 
 from dashboard.charts.specification import Specification
 from dashboard.components import pictures
+from dashboard.components.pictures import Chart, Equation
 from dashboard.state import session
 from dashboard.text import laboratory as wording
 
+T = TypeVar("T")
+
 PAGE = "gradients"
-
-
-def heading(name: str, reading: str) -> None:
-    """The name of a picture, and the sentence that says what it shows now. `reading` may quote a visitor's words."""
-    picture = wording.PICTURES[name]
-    st.subheader(picture.title, anchor=False, help=picture.about)
-    st.text(reading)
 
 
 def chart(
     name: str,
     specification: Specification,
     table: pd.DataFrame,
-    *,
-    step: int,
     alt_text: str,
+    *,
     numbers: pd.DataFrame | None = None,
     on_select: Callable[[], None] | None = None,
     stretch: bool = True,
-) -> None:
-    """Draw a chart from a specification that stays, and a table beside it that changes: the weights after `step` steps.
+) -> Chart:
+    """A chart of this page; `clicked` knows it by its name."""
+    return Chart(specification, table, key(name), alt_text, numbers, on_select, stretch)
 
-    `numbers` are taken home where they say more than the table that is drawn. `on_select` is called before the page is
-    drawn again after a click; `clicked` then says on what.
-    """
-    pictures.chart(
-        specification,
-        table,
-        key=key(name),
-        alt_text=alt_text,
-        numbers=numbers,
-        moment=f"step {step}",
-        on_select=on_select,
-        stretch=stretch,
-    )
+
+def figure(name: str, caption: str, *charts: Chart, step: int, layout: Literal["below", "beside"] = "below") -> None:
+    """A picture of the weights after `step` steps. `caption` may quote a visitor's words: it is shown as plain text."""
+    heading(name, *charts, step=step)
+    st.text(caption)
+    if layout == "below":
+        for one in charts:
+            pictures.draw(one)
+        return
+    for column, one in zip(st.columns(len(charts), gap="medium"), charts, strict=True):
+        with column:
+            pictures.draw(one)
+
+
+def heading(name: str, *charts: Chart, step: int) -> None:
+    """The heading alone, for a picture whose charts are laid out by the caller."""
+    picture = wording.PICTURES[name]
+    equation = Equation(picture.equation, picture.symbols)
+    pictures.heading(picture.title, charts, about=picture.about, equation=equation, moment=f"step {step}")
 
 
 def clicked(name: str, parameter: str, field: str) -> float | None:
@@ -57,13 +60,25 @@ def clicked(name: str, parameter: str, field: str) -> float | None:
     return float(marks[0][field]) if marks and field in marks[0] else None
 
 
-def behind(name: str) -> None:
-    """On demand: the equation, and what its letters mean."""
-    picture = wording.PICTURES[name]
-    with st.expander("Equation", icon=":material/function:"):
-        st.latex(picture.equation)
-        st.markdown(picture.symbols)
+def choose(name: str, label: str, options: list[T], usual: T) -> T:
+    """One of a few; the names are ours."""
+    chosen: T = st.segmented_control(
+        label,
+        options,
+        default=usual if usual in options else options[0],
+        required=True,
+        help=wording.HELP[name],
+        key=key(f"{name} of {len(options)}"),
+        persist_state="session",
+    )
+    return chosen
+
+
+def more(name: str) -> bool:
+    """Whether the visitor wants the further pictures of a step: they are computed only then."""
+    return st.toggle(wording.MORE[name], key=key(f"more: {name}"), persist_state="session")
 
 
 def key(name: str) -> str:
+    """The session's key of a widget or chart of this page."""
     return session.key(PAGE, name)

@@ -11,7 +11,7 @@ from dashboard.services.measurements import EXPONENTS
 from dashboard.services.network import Loaded
 from rnn_core import diagnostics
 from rnn_core.arrays import Array
-from rnn_core.data import END, START
+from rnn_core.data import END, START, UNKNOWN_ID
 from rnn_core.diagnostics import (
     Blame,
     GradientFlow,
@@ -49,9 +49,23 @@ class SentenceAnalysis:
         return cast(T, self._kept[key])
 
     @property
+    def unknown(self) -> list[bool]:
+        """Whether each word, <s> to </s>, is read as <unk>."""
+        unknown = self.ids == UNKNOWN_ID
+        return [bool(flag) for flag in unknown]
+
+    @property
     def gated(self) -> bool:
         """Whether the cell has gates, and with them a carry beside the way through W."""
         return self.model.cell.gated
+
+    @property
+    def carry_gate(self) -> tuple[str, str]:
+        """Of a gated cell: the gate that decides what the carry keeps, and the letter of the state that it keeps."""
+        cell = self.model.cell
+        if cell.carry_gate is None or cell.carry is None:
+            raise ValueError(f"a {cell.name} cell has no carry")
+        return cell.carry_gate, cell.carry
 
     @property
     def layers(self) -> int:
@@ -66,7 +80,7 @@ class SentenceAnalysis:
         return diagnostics.horizon_of_flow(self.model, self.flow)
 
     @cached_property
-    def ledger(self) -> LagLedger:
+    def gradient_by_lag(self) -> LagLedger:
         return diagnostics.lag_ledger(self.flow, self.run.config.training.truncate)
 
     @cached_property
@@ -76,8 +90,8 @@ class SentenceAnalysis:
     def row(self, t: int) -> RowDecay:
         return self._once(("row", t), lambda: diagnostics.row_decay(self.model, self.flow, t))
 
-    def blame(self, t: int) -> Blame:
-        return self._once(("blame", t), lambda: diagnostics.blame(self.flow, t))
+    def where_lost(self, t: int) -> Blame:
+        return self._once(("where lost", t), lambda: diagnostics.blame(self.flow, t))
 
     def saturation(self, layer: int) -> dict[str, SignalStatistics]:
         return self._once(("saturation", layer), lambda: diagnostics.saturation(self.flow.trace, layer))
@@ -93,9 +107,9 @@ class SentenceAnalysis:
     def two_paths(self, layer: int) -> TwoPaths:
         return self._once(("paths", layer), lambda: diagnostics.two_paths(self.flow, layer))
 
-    def who_mattered(self, t: int) -> WhoMattered:
+    def influence(self, t: int) -> WhoMattered:
         return self._once(
-            ("who", t),
+            ("influence", t),
             lambda: diagnostics.who_mattered(
                 self.model,
                 self.flow,

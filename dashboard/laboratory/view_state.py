@@ -1,4 +1,4 @@
-"""What one visitor looks at just now: the analysis, the word whose loss is asked, absolute or relative."""
+"""What one visitor looks at just now: which sentence in which network, which loss, absolute or relative."""
 
 from __future__ import annotations
 
@@ -9,27 +9,46 @@ from dashboard.laboratory.sentence_analysis import SentenceAnalysis
 from dashboard.state import session
 from rnn_core.runs import Run
 
-ASKED, ASKED_OF, MOMENT = figures.key("asked"), figures.key("asked of"), figures.key("moment")
+CHOSEN, CHOSEN_OF, MOMENT = figures.key("chosen"), figures.key("chosen of"), figures.key("moment")
+UNROLLED = figures.key("unrolled network")
+BEFORE = figures.key("before the cure")
+"""(id of a run that was started as a cure, id of the run that it is to cure)."""
 
 
 @dataclass(frozen=True)
 class ViewState:
-    """run: as this visitor may have it; asked: position of the word whose loss is followed, from 0; moments: the steps
-    whose weights are kept.
+    """What the pictures of one visitor depend on.
+
+    run       as this visitor may have it
+    analysis  the sentence in the network of the chosen moment
+    chosen    position, from 0, of the word whose loss is followed back
+    relative  each row of the triangle divided by its own first norm
+    unit      "word" or "character"
+    moments   the training steps whose weights are kept
+    layer     counted from 0, of the pictures that are of one layer
+    before    the same sentence in the network that this one is to cure; None: there is none
     """
 
     run: Run
     analysis: SentenceAnalysis
-    asked: int
+    chosen: int
     relative: bool
     unit: str
     moments: list[int]
+    layer: int
+    before: SentenceAnalysis | None = None
 
-    def ask_clicked_row(self) -> None:
+    def choose_clicked_row(self) -> None:
         """After a click on the triangle: follow the loss of that row."""
         clicked = figures.clicked("triangle", "row", "t")
         if clicked is not None:
-            session.put(ASKED, int(clicked) - 1)
+            session.put(CHOSEN, int(clicked) - 1)
+
+    def choose_clicked_word(self) -> None:
+        """After a click on the unrolled network: follow the loss that is taken there."""
+        picked = session.value(UNROLLED, {}).get("chosen")
+        if picked is not None:
+            session.put(CHOSEN, int(picked))
 
     def hold_clicked_moment(self) -> None:
         """After a click on the film: go to the nearest moment of which there are weights."""

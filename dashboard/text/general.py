@@ -22,6 +22,7 @@ FIRST_VISIT = (
 FIRST_VISIT_BUTTON = "Train the demo"
 
 SAVE = "Save"
+EQUATION = "Equation"
 NOT_DRAWN = "It is just being drawn: try again."
 
 NO_RUN = "No training is open. Start one, or open one of the earlier ones."

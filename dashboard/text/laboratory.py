@@ -15,18 +15,32 @@ class Picture:
     symbols: str
 
 
-INTRO = (
-    "Each word's loss sends a gradient back through time. See how much of it arrives, find out why no more, "
-    "and what the network pays for it. Every number comes out of the code that trains."
-)
+STEPS = {
+    "arrives": "What arrives",
+    "allowed": "What was allowed",
+    "lost": "Where it is lost",
+    "units": "What the units do",
+    "cost": "What it costs",
+}
+"""The argument of the page, in reading order."""
 
-GROUPS = {"vanish": "See it vanish", "cause": "Find the cause", "cost": "What it costs"}
+VERDICT = "Verdict"
+NO_WAY_BACK = "This sentence has one position only: there is no way back. Type at least one word."
+CURES = "Train a remedy on the same text, and come back with this network drawn pale behind it:"
+NOT_YOUR_CURE = "The owner of this training can train a remedy from here."
+
+MORE = {
+    "arrives": "Over the training",
+    "lost": "Gate by gate",
+    "units": "In the long run, and over the training",
+    "cost": "Truncation, words that mattered, clipping",
+}
 
 HELP = {
     "sentence": "Any sentence; words that the network does not know are read as `<unk>`.",
     "relative": "Divides each row by its own first norm, to compare rows. Absolute norms show what really arrives.",
     "moment": "The weights of this moment are in every picture. At the right end the page follows the training.",
-    "asked": "The word whose loss is followed back. A click on a row of the triangle chooses it, too.",
+    "chosen": "Whose loss is followed back. A click on a word of the network, or on a row of the triangle, chooses.",
     "gate": "Which gate's values are shown under the words.",
     "spike": "The steps with the largest gradient before clipping.",
     "replaced": "What stands in place of each earlier word, one at a time.",
@@ -43,14 +57,11 @@ DIVERGED = (
     "The loss or the gradient was no longer finite, and training stopped there. "
     "The pictures show the last good weights: look at how the gradient grows on its way back."
 )
-CURE_BUTTON = "Train it again with clipping"
-CURE_HELP = "The same network, text and seed, with the gradient's norm held to at most 5."
-CURE_LIMIT = 5.0
 
 PICTURES = {
     "triangle": Picture(
         "Triangle",
-        "Each row is a word whose loss is asked, each column an earlier word. What has faded into the page did not "
+        "Each row is the loss at a word, each column an earlier word. What has faded into the page did not "
         "arrive. Click a row to follow it.",
         r"\delta_{t,k} = \frac{\partial E_t}{\partial a_k} = \frac{\partial E_t}{\partial s_t}"
         r"\Bigl(\prod_{i=k+1}^{t}\frac{\partial s_i}{\partial s_{i-1}}\Bigr)\frac{\partial s_k}{\partial a_k}",
@@ -77,7 +88,7 @@ PICTURES = {
         "truth and the bound. For LSTM and GRU the state is the joint one, $[h\\,;c]$.",
     ),
     "film": Picture(
-        "Horizon film",
+        "Horizon over the training",
         "Every column is the horizon at one moment of the training. Click one, or move the slider above: every picture "
         "goes to that moment.",
         r"\operatorname{median}_t \frac{\lVert\delta_{t,t-j}\rVert}{\lVert\delta_{t,t}\rVert}"
@@ -85,8 +96,8 @@ PICTURES = {
         "Measured by the training itself every few seconds on the same sentences. The weights of at most 40 moments "
         "are kept; a click goes to the nearest of them.",
     ),
-    "blame": Picture(
-        "Blame",
+    "where lost": Picture(
+        "W against φ′",
         "A waterfall, read from right to left: at every word on the gradient's way back, what the recurrent weights "
         "give and what the slope of the activation takes. The two add up to the whole change, exactly.",
         r"\ln\frac{\lVert\delta_k\rVert}{\lVert\delta_{k+1}\rVert} ="
@@ -97,7 +108,7 @@ PICTURES = {
         "$z\\odot$), and what the way through $W$ adds or cancels. With several layers there is a third part, from the "
         "layer above.",
     ),
-    "shares": Picture(
+    "path shares": Picture(
         "Which path",
         "Of the gradient that arrives at a word: how much of it came along which gate's path. Below zero a path works "
         "against the others.",
@@ -124,7 +135,7 @@ PICTURES = {
         "are of the product $J_T\\cdots J_{T-j+1}$ of this sentence's Jacobians, of the whole state (LSTM: $h$ and "
         "$c$) of the layer.",
     ),
-    "paths": Picture(
+    "two paths": Picture(
         "Two paths",
         "In a gated cell a gradient can go back along the carry, multiplied by one gate only, or through W. Below, the "
         "gate that lets it pass.",
@@ -133,8 +144,8 @@ PICTURES = {
         "For a GRU read $h$ for $c$ and the update gate $z$ for the forget gate $f$ (here $z=1$ keeps the old state). "
         "The two parts add up as vectors, so their lengths may add up to more than the whole.",
     ),
-    "ledger": Picture(
-        "Lag ledger",
+    "gradient by lag": Picture(
+        "Gradient by lag",
         "How much of the gradient of W comes from losses j words after its use. The whole does not vanish while every "
         "distant part does: the network learns, but nothing from long ago.",
         r"\frac{\partial E}{\partial W} = \sum_{j\ge0} G_j,\qquad"
@@ -142,8 +153,8 @@ PICTURES = {
         "Of the mean loss of this sentence, in nats per token, all layers' $W$ together. $\\lVert\\partial E/\\partial "
         "W\\rVert$ comes from ordinary BPTT and not from the bars: their sum is checked against it.",
     ),
-    "meter": Picture(
-        "Truncation meter",
+    "truncation": Picture(
+        "Truncation",
         "What is lost when every loss may look back K words only: direction (cosine) and size of the error.",
         r"\cos\angle(C_K, G) = \frac{\langle C_K, G\rangle}{\lVert C_K\rVert\lVert G\rVert},\qquad"
         r"\frac{\lVert C_K-G\rVert}{\lVert G\rVert},\qquad C_K=\sum_{j\le K}G_j",
@@ -151,7 +162,7 @@ PICTURES = {
         "$K$ of this training (at the right end: full).",
     ),
     "clipping": Picture(
-        "Clip forensics",
+        "Clipping",
         "The gradient's norm at every step of the training, before and after clipping. Click a spike to see which "
         "sentence caused it, and over which distance.",
         r"g \leftarrow g\cdot\min\Bigl(1,\frac{c}{\lVert g\rVert+10^{-6}}\Bigr),\qquad g=\sum_b g_b,\qquad"
@@ -159,8 +170,8 @@ PICTURES = {
         "$c$: limit, $g_b$: part of sentence $b$ in its batch. Which sentences were in a batch is a function of the "
         "seed and the step alone; the weights are the kept ones nearest before that step, without dropout.",
     ),
-    "who": Picture(
-        "Who mattered",
+    "which words": Picture(
+        "Which words mattered",
         "Which earlier words a prediction depends on: what the gradient says, and what really happens when a word is "
         "replaced.",
         r"\Bigl\lVert\frac{\partial\log p_t(y_t)}{\partial x_k}\Bigr\rVert \qquad\text{and}\qquad"
@@ -168,6 +179,27 @@ PICTURES = {
         r"\frac{\partial\log p_t(y_t)}{\partial x_k}\cdot(x'-x_k)",
         "$x_k$: what word $k$ is to the network (its embedding, or its column of $U$). Other words are drawn by how "
         "frequent they are, the same ones for every place; the lines are one standard error to either side.",
+    ),
+}
+
+PICTURES |= {
+    "gate": Picture(
+        "A gate, unit by unit",
+        "Each row is a unit: where a gate of the carry is open, a gradient passes.",
+        PICTURES["two paths"].equation,
+        PICTURES["two paths"].symbols,
+    ),
+    "product": Picture(
+        "All steps together",
+        "Singular values of the product of the sentence's Jacobians: the longest and the shortest that can come out.",
+        PICTURES["spectrum"].equation,
+        PICTURES["spectrum"].symbols,
+    ),
+    "spectra": Picture(
+        "W over the training",
+        "Spectral radius and norm of W, as the training measured them.",
+        PICTURES["spectrum"].equation,
+        PICTURES["spectrum"].symbols,
     ),
 }
 

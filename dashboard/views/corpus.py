@@ -292,24 +292,24 @@ def show(corpus: PreparedCorpus, settings: TextSettings) -> None:
         st.switch_page("views/train.py")
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("Most frequent", anchor=False)
         words = list(corpus.vocabulary.words[3 : 3 + SHOWN_WORDS])
         widgets.chart(
             charts.frequencies(words, corpus.vocabulary.counts[3 : 3 + SHOWN_WORDS]),
+            title="Most frequent words",
             alt_text="The most frequent words and how often they occur",
             key="frequencies",
         )
     with right:
-        st.subheader("Coverage", anchor=False)
         widgets.chart(
             charts.coverage(charts.coverage_table(report.frequencies), len(corpus.vocabulary), unit),
+            title="Coverage",
             alt_text="Share of the text that is covered by the most frequent words",
             key="coverage",
         )
-        st.subheader("Sentence length", anchor=False)
         lengths = np.array([len(ids) - 2 for ids in (*corpus.train, *corpus.valid)])
         widgets.chart(
             charts.lengths(charts.lengths_table(lengths), unit),
+            title="Length of sentences",
             alt_text="How many sentences have how many words",
             key="lengths",
         )

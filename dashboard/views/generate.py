@@ -96,6 +96,7 @@ def show(number: int, tokens: list[SampledToken], unit: str) -> None:
                 [token.given for token in tokens],
                 [token.alternatives[0][0] for token in tokens],
             ),
+            title="How sure it was",
             alt_text="The network's probability of each word of this sentence",
             key=f"probabilities {number}",
         )

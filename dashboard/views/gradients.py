@@ -1,21 +1,22 @@
-"""Gradients: the laboratory. For any sentence and any moment of a training: see it vanish, find the cause, cure it."""
+"""Gradients: one argument in five steps and a verdict, for any sentence and any moment of a training."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import streamlit as st
 
 from dashboard.charts.common import numbered
 from dashboard.components import widgets
-from dashboard.laboratory import cause, cost, figures, refresh, vanish, view_state
+from dashboard.components.linked import link_charts
+from dashboard.laboratory import allowed, arrives, cost, figures, lost, refresh, units, view_state
 from dashboard.laboratory.sentence_analysis import SentenceAnalysis, analyse
+from dashboard.laboratory.verdict import verdict
 from dashboard.laboratory.view_state import ViewState
-from dashboard.services import library, network, worker
+from dashboard.services import library, network
 from dashboard.services.history import History
 from dashboard.services.network import Loaded
 from dashboard.state import session
@@ -34,15 +35,10 @@ def page() -> None:
     if run is None:
         widgets.no_run()
         return
-    st.markdown(wording.INTRO)
-    try:
-        sentence = choose_sentence(run)
-    except UserError as error:
-        widgets.problem("This training cannot be read", error)
-        return
     live = widgets.at_work(run)
     newest = refresh.newest(run, run.moments(), live)
-    st.fragment(widgets.error_boundary(laboratory))(run, live, sentence)
+    st.fragment(widgets.error_boundary(argument))(run, live)
+    link_charts(figures.key("linked"))
     if live:
         # Apart from the pictures, which cost more to send again than to look whether there is anything new to send.
         st.fragment(widgets.error_boundary(pulse), run_every=refresh.LOOK_SECONDS)(run, newest)
@@ -54,66 +50,95 @@ def pulse(run: Run, drawn: int | None) -> None:
         st.rerun()
 
 
-def choose_sentence(run: Run) -> str:
+def argument(run: Run, live: bool) -> None:
+    """Choose sentence, loss and moment; then the five steps and the verdict, all of them of one sentence."""
+    started = time.thread_time()
+    moments = run.moments()
+    if not moments:
+        network.newest(run)  # Where there are weights that cannot be read, this says why.
+        st.info(wording_common.NO_CHECKPOINT, icon=":material/hourglass_top:")
+        return
+    history = session.history(run)
+    history.update()
+    explanation(run.status())
+    view = choose(run, moments, live)
+    if view is None:
+        return
+    for place, (name, draw) in enumerate(STEPS.items(), start=1):
+        st.markdown(f"## {place} {wording.STEPS[name]}", anchors=False)
+        draw(view, history)
+    st.markdown(f"## {wording.VERDICT}", anchors=False)
+    numbers(view)
+    verdict(view)
+    refresh.spent(run, moments, time.thread_time() - started)
+
+
+STEPS: dict[str, Callable[[ViewState, History], None]] = {
+    "arrives": arrives.step,
+    "allowed": allowed.step,
+    "lost": lost.step,
+    "units": units.step,
+    "cost": cost.step,
+}
+
+
+def choose(run: Run, moments: list[int], live: bool) -> ViewState | None:
+    """One compact row: the sentence, the loss that is followed, the moment of the training, the layer."""
     usual = network.example_sentence(str(run.folder), wording_common.EXAMPLE_SENTENCE)
     session.suggest(figures.key("sentence"), usual)
-    sentence = st.text_input(
-        "Sentence", max_chars=1000, help=wording.HELP["sentence"], key=figures.key("sentence"), persist_state="session"
-    )
-    return sentence or ""
-
-
-def laboratory(run: Run, live: bool, sentence: str) -> None:
-    """All of one visitor's pictures."""
-    started = time.thread_time()
-    try:
-        moments = run.moments()
-        if not moments:
-            network.newest(run)  # Where there are weights that cannot be read, this says why.
-            st.info(wording_common.NO_CHECKPOINT, icon=":material/hourglass_top:")
-            return
-        history = session.history(run)
-        history.update()
-        status = run.status()
-    except UserError as error:
-        widgets.problem("This training cannot be read", error)
-        return
-    explanation(run, status)
-    step, following = choose_moment(run, moments, live)
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    with row:
+        sentence = st.text_input(
+            "Sentence",
+            max_chars=1000,
+            help=wording.HELP["sentence"],
+            key=figures.key("sentence"),
+            persist_state="session",
+            width=380,
+        )
+    loss_place = row.container(width=170)
+    with row:
+        step, following = choose_moment(run, moments, live)
     try:
         loaded = weights(run, moments, step, following)
     except UserError as error:
         widgets.problem("The weights of this moment cannot be read", error)
-        return
+        return None
     try:
-        read = read_prompt(loaded.vocabulary, sentence)
-        if read.explanation:
-            st.text(read.explanation)
-        if len(read.tokens) > MOST_WORDS:
-            st.caption(f"Only the first {MOST_WORDS} are shown.")
-        chosen = analyse(run, loaded.step, list(read.tokens[:MOST_WORDS]))
+        read = read_prompt(loaded.vocabulary, sentence or "")
+        tokens = list(read.tokens[:MOST_WORDS])
+        analysis = analyse(run, loaded.step, tokens)
     except UserError as error:
         widgets.problem("This sentence cannot be read", error)
-        return
-    unit = widgets.unit(loaded.vocabulary.unit)
-    numbers(chosen, unit)
-    group = st.segmented_control(
-        "Pictures",
-        list(GROUPS),
-        default="vanish",
-        required=True,
-        format_func=wording.GROUPS.__getitem__,
-        label_visibility="collapsed",
-        key=figures.key("group"),
-        persist_state="session",
-    )
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        asked = choose_asked(chosen)
-        relative = group == "vanish" and st.toggle(
-            "Relative to each row", help=wording.HELP["relative"], key=figures.key("relative"), persist_state="session"
+        return None
+    with loss_place:
+        chosen = choose_loss(analysis)
+    with row:
+        relative = st.toggle(
+            "Relative", help=wording.HELP["relative"], key=figures.key("relative"), persist_state="session"
         )
-    GROUPS[group](ViewState(run, chosen, asked, relative, unit, moments), history)
-    refresh.spent(run, moments, time.thread_time() - started)
+        layer = choose_layer(analysis)
+    if read.explanation:
+        st.text(read.explanation)
+    if len(read.tokens) > MOST_WORDS:
+        st.caption(f"Only the first {MOST_WORDS} are shown.")
+    unit = widgets.unit(loaded.vocabulary.unit)
+    return ViewState(run, analysis, chosen, relative, unit, moments, layer, network_before(run, tokens))
+
+
+def network_before(run: Run, tokens: list[str]) -> SentenceAnalysis | None:
+    """The same sentence in the newest weights of the run that this one is to cure, where both are still there."""
+    if session.value(view_state.BEFORE, None) is None:
+        session.put(view_state.BEFORE, (run.id, session.linked("before")))
+    cure, cured = session.value(view_state.BEFORE, None)
+    session.link("before", cured if cured and cure == run.id else None)
+    if not cured or cure != run.id:
+        return None
+    with contextlib.suppress(UserError):
+        before = library.open_run(cured)
+        moments = before.moments()
+        return analyse(before, moments[-1], tokens) if moments else None
+    return None
 
 
 def weights(run: Run, moments: list[int], step: int, following: bool) -> Loaded:
@@ -128,31 +153,13 @@ def weights(run: Run, moments: list[int], step: int, following: bool) -> Loaded:
         raise
 
 
-def explanation(run: Run, status: RunStatus) -> None:
-    """Why a training ended before its time, and the cure of an explosion, if it has not been taken."""
+def explanation(status: RunStatus) -> None:
+    """Why a training ended before its time."""
     if status.state not in ("failed", "diverged", "dead"):
         return
     widgets.problem(wording_common.STATE_HELP[status.state], status.message)
-    if status.state != "diverged":
-        return
-    st.markdown(wording.DIVERGED)
-    # Who only looks on must not come to the whole corpus by training a copy of the run.
-    curable = run.config.training.clip is None and library.mine(run)
-    if curable and st.button(wording.CURE_BUTTON, help=wording.CURE_HELP, icon=":material/healing:"):
-        cure(run)
-
-
-def cure(run: Run) -> None:
-    """Train the same again, with the gradient's norm held down."""
-    config = run.config
-    training = replace(config.training, clip=wording.CURE_LIMIT, clip_mode="norm")
-    try:
-        begun = worker.begin(f"{config.name}, clipped", run.corpus(), config.text, config.model, training)
-    except UserError as error:
-        widgets.problem("This training could not be started", error)
-        return
-    session.open_run(begun)
-    st.rerun()
+    if status.state == "diverged":
+        st.markdown(wording.DIVERGED)
 
 
 def choose_moment(run: Run, moments: list[int], live: bool) -> tuple[int, bool]:
@@ -168,6 +175,7 @@ def choose_moment(run: Run, moments: list[int], live: bool) -> tuple[int, bool]:
         st.select_slider(
             "Moment of the training",
             moments,
+            width=260,
             format_func=lambda step: f"step {step:,}",
             help=wording.HELP["moment"],
             key=view_state.MOMENT,
@@ -176,28 +184,35 @@ def choose_moment(run: Run, moments: list[int], live: bool) -> tuple[int, bool]:
     return step, held is None
 
 
-def choose_asked(chosen: SentenceAnalysis) -> int:
+def choose_loss(analysis: SentenceAnalysis) -> int:
     """The position of the word whose loss is followed back. In a new sentence its last word, not its end."""
-    count = len(chosen.targets)
-    if session.value(view_state.ASKED_OF, None) != chosen.words or session.value(view_state.ASKED, None) is None:
-        session.put(view_state.ASKED_OF, chosen.words)
-        words = [place for place, word in enumerate(chosen.words) if any(map(str.isalnum, word))]
-        session.put(view_state.ASKED, words[-1] if words else 0)
-    labels = numbered(chosen.targets)
-    asked: int = st.selectbox(
-        "Word whose loss is asked",
+    count = len(analysis.targets)
+    if session.value(view_state.CHOSEN_OF, None) != analysis.words or session.value(view_state.CHOSEN, None) is None:
+        session.put(view_state.CHOSEN_OF, analysis.words)
+        words = [place for place, word in enumerate(analysis.words) if any(map(str.isalnum, word))]
+        session.put(view_state.CHOSEN, words[-1] if words else 0)
+    labels = numbered(analysis.targets)
+    chosen: int = st.selectbox(
+        "Loss at word",
         range(count),
         format_func=labels.__getitem__,
-        help=wording.HELP["asked"],
-        key=view_state.ASKED,
-        width=260,
+        help=wording.HELP["chosen"],
+        key=view_state.CHOSEN,
     )
-    return asked
+    return chosen
 
 
-def numbers(chosen: SentenceAnalysis, unit: str) -> None:
-    flow = chosen.flow
-    reach = len(chosen.words)
+def choose_layer(analysis: SentenceAnalysis) -> int:
+    """The layer, counted from 0, of those pictures that are of one layer."""
+    if analysis.layers == 1:
+        return 0
+    return figures.choose("layer", "Layer", list(range(1, analysis.layers + 1)), analysis.layers) - 1
+
+
+def numbers(view: ViewState) -> None:
+    """Figures of the whole sentence."""
+    flow, unit = view.analysis.flow, view.unit
+    reach = len(view.analysis.words)
     with st.container(horizontal=True, gap="medium"):
         widgets.number(
             "Half-life",
@@ -210,14 +225,7 @@ def numbers(chosen: SentenceAnalysis, unit: str) -> None:
         name = flow.recurrent[0]
         about = f"Norm of dE/d{name} for this sentence."
         widgets.number(f"Gradient of {name}", flow.full_gradient_norm, "{:.3g}", help=about)
-        widgets.number("Weights of step", float(chosen.loaded.step), "{:,.0f}")
-
-
-GROUPS: dict[str, Callable[[ViewState, History], None]] = {
-    "vanish": vanish.group,
-    "cause": cause.group,
-    "cost": cost.group,
-}
+        widgets.number("Weights of step", float(view.analysis.loaded.step), "{:,.0f}")
 
 
 page()

@@ -357,17 +357,18 @@ def common_step(measured: list[dict[int, HorizonMeasured]] | list[dict[int, Agre
 
 
 def losses(together: dict[str, LaneHistory], unit: str) -> None:
-    st.subheader(wording.RACE_PICTURES["loss"], anchor=False)
     recent = {name: loss for name, history in together.items() if (loss := history.recent_loss()) is not None}
     if recent:
         best, worst = min(recent, key=lambda name: recent[name]), max(recent, key=lambda name: recent[name])
         said = wording.RACE_LOSS if len(recent) > 1 else wording.RACE_LOSS_ALONE
         step = int(max(history.latest.get("step", 0) for history in together.values()))
-        st.markdown(said.format(step=step, best=best, worst=worst, lowest=recent[best], highest=recent[worst]))
+        reading = said.format(step=step, best=best, worst=worst, lowest=recent[best], highest=recent[worst])
     else:
-        st.markdown(wording.RACE_EARLY)
+        reading = wording.RACE_EARLY
     widgets.chart(
         charts.loss_chart(loss_table(together), list(together), unit),
+        title=wording.RACE_PICTURES["loss"],
+        reading=reading,
         alt_text="Training loss of every network over the steps of the race",
         key="race loss chart",
     )
@@ -383,19 +384,20 @@ def newest_horizons(together: dict[str, LaneHistory]) -> dict[str, HorizonMeasur
 
 
 def horizons(together: dict[str, LaneHistory], unit: str) -> None:
-    st.subheader(wording.RACE_PICTURES["horizon"], anchor=False)
     measured = newest_horizons(together)
     lag = min([FAR, *(len(found.median) - 1 for found in measured.values() if found.median)])
     shares = {name: found.median[lag] for name, found in measured.items() if len(found.median) > lag > 0}
     if shares:
         ordered = sorted(shares.items(), key=lambda item: -item[1])
         said = ", ".join(f"{name} **{share_left(share)}**" for name, share in ordered)
-        st.markdown(wording.RACE_HORIZON.format(lag=lag, shares=said))
+        reading = wording.RACE_HORIZON.format(lag=lag, shares=said)
     else:
-        st.markdown(wording.RACE_EARLY)
+        reading = wording.RACE_EARLY
     table = charts.horizon_table({name: found.median for name, found in measured.items()})
     widgets.chart(
         charts.horizon_chart(table, list(together), unit),
+        title=wording.RACE_PICTURES["horizon"],
+        reading=reading,
         alt_text="Median share of the gradient that is left over the lag, for every network",
         key="race horizon chart",
     )
@@ -406,19 +408,20 @@ def share_left(share: float) -> str:
 
 
 def agreements(together: dict[str, LaneHistory], statuses: list[RunStatus]) -> None:
-    st.subheader(wording.RACE_PICTURES["agreement"], anchor=False)
     step = common_step([history.agreements for history in together.values()])
     measured = {name: history.agreements[step] for name, history in together.items() if step in history.agreements}
     if not measured:
         anything = any(history.horizons for history in together.values())
+        st.markdown(f"### {wording.RACE_PICTURES['agreement']}", anchors=False)
         st.markdown(wording.RACE_NO_AGREEMENT if anything else wording.RACE_EARLY)
         return
     first = next(iter(measured.values()))
     ordered = sorted(measured.items(), key=lambda item: -item[1].accuracy[-1])
     shares = ", ".join(f"{name} **{100 * found.accuracy[-1]:.0f}\u00a0%**" for name, found in ordered)
-    st.markdown(wording.RACE_AGREEMENT.format(gap=first.gaps[-1], items=first.items[-1], shares=shares))
     widgets.chart(
         charts.agreement_chart(charts.agreement_table(measured), list(together)),
+        title=wording.RACE_PICTURES["agreement"],
+        reading=wording.RACE_AGREEMENT.format(gap=first.gaps[-1], items=first.items[-1], shares=shares),
         alt_text="Share of sentences in which the right word is likelier, over the words in between",
         key="race agreement chart",
     )

@@ -266,29 +266,31 @@ def arriving(setting: Setting, sentence: story.Example, at_first: story.Example)
 
 
 def loss(history: LaneHistory, status: RunStatus) -> None:
-    heading("loss")
     last = history.recent_loss()
-    if last is not None:
-        st.markdown(wording.STORY_LOSS.format(first=history.loss.values[0], last=last))
+    reading = "" if last is None else wording.STORY_LOSS.format(first=history.loss.values[0], last=last)
     widgets.chart(
         charts.loss(charts.loss_table(history.loss.steps, history.loss.values), status.total_steps or 1),
+        title=wording.STORY_PICTURES["loss"],
+        reading=reading,
         alt_text="Training loss over the steps",
         key="story loss",
     )
 
 
 def accuracy(history: LaneHistory, status: RunStatus, fresh: float | None) -> None:
-    heading("accuracy")
+    reading = ""
     measured = {step: found.accuracy[0] for step, found in history.agreements.items() if found.accuracy}
     if fresh is not None:
         verdict = wording.STORY_VERDICTS[verdict_of(fresh)]
-        st.markdown(wording.STORY_FRESH.format(asked=story.ASKED, share=percent(fresh), verdict=verdict))
+        reading = wording.STORY_FRESH.format(asked=story.ASKED, share=percent(fresh), verdict=verdict)
     elif measured:
         step = max(measured)
         items = history.agreements[step].items[0]
-        st.markdown(wording.STORY_ACCURACY.format(step=step, share=percent(measured[step]), items=items))
+        reading = wording.STORY_ACCURACY.format(step=step, share=percent(measured[step]), items=items)
     widgets.chart(
         charts.accuracy(charts.accuracy_table(measured), status.total_steps or 1),
+        title=wording.STORY_PICTURES["accuracy"],
+        reading=reading,
         alt_text="Share of sentences in which the right word is likelier, over the steps, beside a coin's half",
         key="story accuracy",
     )
@@ -304,29 +306,31 @@ def verdict_of(accuracy: float) -> str:
 
 
 def the_ledger(setting: Setting, books: story.Ledger, at_first: story.Ledger) -> None:
-    heading("ledger")
     share, first = float(books.shares[setting.gap]), float(at_first.shares[setting.gap])
     if setting.truncate is not None and setting.truncate < setting.gap:
-        st.markdown(wording.STORY_LEDGER_CUT.format(bars=setting.truncate + 1, gap=setting.gap))
+        reading = wording.STORY_LEDGER_CUT.format(bars=setting.truncate + 1, gap=setting.gap)
     else:
-        st.markdown(wording.STORY_LEDGER_FULL.format(gap=setting.gap, share=percent(share), at_first=percent(first)))
+        reading = wording.STORY_LEDGER_FULL.format(gap=setting.gap, share=percent(share), at_first=percent(first))
     widgets.chart(
         charts.ledger(charts.ledger_table(books.shares), len(books.shares), setting.gap),
+        title=wording.STORY_PICTURES["ledger"],
+        reading=reading,
         alt_text="What each distance pays into the gradient of W",
         key="story ledger",
     )
 
 
 def ten_seeds(setting: Setting, fresh: float | None) -> None:
-    heading("seeds")
     beforehand = story.measured(setting)
     if beforehand is None:
+        heading("seeds")
         st.markdown(wording.STORY_NO_SEEDS)
         return
     seeds = len(beforehand.accuracies)
-    st.markdown(wording.STORY_SEEDS.format(learned=beforehand.learned, seeds=seeds))
     widgets.chart(
         charts.seeds(charts.seeds_table(beforehand.accuracies, fresh)),
+        title=wording.STORY_PICTURES["seeds"],
+        reading=wording.STORY_SEEDS.format(learned=beforehand.learned, seeds=seeds),
         alt_text="Accuracy of ten seeds after the last step, and of this run",
         key="story seeds",
     )

@@ -345,18 +345,17 @@ def curves(run: Run, history: History) -> None:
     facts = run.config.corpus
     wide, narrow = st.columns([3, 2], gap="large")
     with wide:
-        st.subheader("Loss", anchor=False)
         references = {charts.UNIFORM: facts.uniform_nats, charts.UNIGRAM: facts.unigram_nats}
         table = charts.loss_table(history.loss.steps, history.loss.values, history.validation, references)
         widgets.live_chart(
             charts.loss_chart,
             table,
             widgets.unit(run.config.text.unit),
+            title="Loss",
             alt_text="Training and validation loss over the steps of the training",
             key="loss chart",
         )
     with narrow:
-        st.subheader("Gradient norm", anchor=False)
         before, after = history.norm_before, history.norm_after
         table = charts.gradient_norm_table(
             (before.steps, before.values), (after.steps, after.values), charts.threshold(run.config.training)
@@ -364,6 +363,7 @@ def curves(run: Run, history: History) -> None:
         widgets.live_chart(
             charts.gradient_norm_chart,
             table,
+            title="Gradient norm",
             alt_text="Norm of the gradient over the steps of the training, before and after clipping",
             key="gradient norm chart",
         )

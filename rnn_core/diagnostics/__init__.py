@@ -69,6 +69,7 @@ from rnn_core.diagnostics.spectrum import (
     text_trace,
 )
 from rnn_core.nn.cells import Signal
+from rnn_core.diagnostics.verdict import Verdict, verdict
 
 __all__ = [
     "HISTOGRAM_EDGES",
@@ -87,6 +88,7 @@ __all__ = [
     "Signal",
     "SignalStatistics",
     "TwoPaths",
+    "Verdict",
     "WhoMattered",
     "activation_curve",
     "agreement_accuracy",
@@ -124,5 +126,6 @@ __all__ = [
     "triangle",
     "true_changes",
     "two_paths",
+    "verdict",
     "who_mattered",
 ]

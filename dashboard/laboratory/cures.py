@@ -1,0 +1,75 @@
+"""The verdict's remedies: what of a run's settings to change, by what its numbers say, to have the gradient arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rnn_core.config import ModelConfig, TrainingSettings
+from rnn_core.diagnostics import Verdict
+from rnn_core.errors import SettingsError
+from rnn_core.runs import RunConfig
+
+CLIP = 1.0
+FORGET_BIAS = 3.0
+"""With it a fresh LSTM's cell keeps half of a gradient over some fourteen steps: ln 2 / -ln sigmoid(3)."""
+
+_FRESH_W: Mapping[str, Any] = {"init": "uniform", "init_scale": 1.0, "chrono": None}
+
+
+@dataclass(frozen=True)
+class Cure:
+    """What to train instead. label: on the button; why: one sentence, from the numbers that speak for it."""
+
+    label: str
+    why: str
+    model: ModelConfig
+    training: TrainingSettings
+
+
+def cures(found: Verdict, config: RunConfig, reach: int) -> list[Cure]:
+    """The remedies of this verdict, the most promising first; `reach` is how many steps the text is long.
+
+    Only what makes sense together is offered, and only what changes something.
+    """
+    offered = []
+    for label, why, model, training in _ideas(found, config, reach):
+        try:
+            of_model, of_training = replace(config.model, **model), replace(config.training, **training)
+            of_model.validate()
+            of_training.validate()
+        except SettingsError:
+            continue
+        if (of_model, of_training) != (config.model, config.training):
+            offered.append(Cure(label, why, of_model, of_training))
+    return offered
+
+
+def _ideas(found: Verdict, config: RunConfig, reach: int) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
+    """(label, why, changes of the model, changes of the training)."""
+    truncate = config.training.truncate
+    if found.fate == "explodes":
+        if config.training.clip is None:
+            why = "Clipping keeps the direction of a gradient and bounds its length (Pascanu, Mikolov & Bengio 2013)."
+            yield f"Clip at {CLIP:g}", why, {}, {"clip": CLIP, "clip_mode": "norm"}
+        why = "An orthogonal W neither stretches nor shrinks what passes through it (Saxe, McClelland & Ganguli 2014)."
+        yield "Orthogonal W", why, {**_FRESH_W, "init": "orthogonal"}, {}
+        return
+    if truncate is not None and truncate < reach:
+        why = f"This training lets no loss look back more than {truncate} steps."
+        yield "Look back all the way", why, {}, {"truncate": None}
+    if found.fate == "lasts":
+        return
+    if "carry" in found.parts:
+        why = "Gates that start open for as long as the text is keep what they carry (Tallec & Ollivier 2018)."
+        yield "Gates that start open", why, {"chrono": max(3, reach), "bias": True}, {}
+        return
+    why = "The cell of an LSTM carries a gradient around W and φ′ (Hochreiter & Schmidhuber 1997)."
+    gates = {**_FRESH_W, "cell": "lstm", "forget_bias": FORGET_BIAS, "bias": True}
+    yield "An LSTM", why, gates, {"omega": 0.0}
+    if found.parts.get("W", 1.0) < 1:
+        why = "W itself shrinks what passes; an orthogonal one does not (Saxe, McClelland & Ganguli 2014)."
+        yield "Orthogonal W", why, {**_FRESH_W, "init": "orthogonal"}, {}
+    why = "The slope of a ReLU is 1 where it is open, and W starts as the identity (Le, Jaitly & Hinton 2015)."
+    yield "ReLU, W = I", why, {**_FRESH_W, "cell": "relu", "init": "identity"}, {"clip": CLIP, "clip_mode": "norm"}

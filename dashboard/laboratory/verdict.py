@@ -1,0 +1,55 @@
+"""The verdict: what the numbers of the five steps come to, before and after, and buttons that train the cure."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.components import widgets
+from dashboard.laboratory import captions, figures
+from dashboard.laboratory.cures import Cure, cures
+from dashboard.laboratory.view_state import BEFORE, ViewState
+from dashboard.services import library, worker
+from dashboard.state import session
+from dashboard.text import laboratory as wording
+from rnn_core import diagnostics
+from rnn_core.errors import UserError
+
+
+def verdict(view: ViewState) -> None:
+    """In words and figures, computed from the flow that all pictures above show; then the remedies."""
+    analysis = view.analysis
+    if len(analysis.sources) < 2:
+        st.text(wording.NO_WAY_BACK)
+        return
+    found = diagnostics.verdict(analysis.flow, view.chosen)
+    st.text(captions.verdict(found, analysis.targets[view.chosen], view.unit))
+    if view.before is not None:
+        then = diagnostics.verdict(view.before.flow, view.chosen)
+        st.text(captions.cured(then, found, view.unit))
+    remedies = cures(found, view.run.config, len(analysis.sources))
+    if not remedies:
+        return
+    # Who only looks on must not come to the whole corpus by training a copy of the run.
+    if not library.mine(view.run):
+        st.caption(wording.NOT_YOUR_CURE)
+        return
+    st.markdown(wording.CURES)
+    for column, remedy in zip(st.columns(3, gap="medium"), remedies, strict=False):
+        with column.container(border=True):
+            if st.button(remedy.label, icon=":material/healing:", key=figures.key(f"cure: {remedy.label}")):
+                train(view, remedy)
+            st.caption(remedy.why)
+
+
+def train(view: ViewState, remedy: Cure) -> None:
+    """Train the same text with the remedy, and come back here with this network behind it."""
+    run = view.run
+    try:
+        name = f"{run.config.name}, {remedy.label}"
+        begun = worker.begin(name, run.corpus(), run.config.text, remedy.model, remedy.training)
+    except UserError as error:
+        widgets.problem("This training could not be started", error)
+        return
+    session.put(BEFORE, (begun, run.id))
+    session.open_run(begun)
+    st.rerun()
