@@ -89,7 +89,7 @@ def triangle(count: int, ceiling: float, relative: bool) -> alt.LayerChart:
         .encode(x=x, y=y)
         .transform_filter("datum.chosen")
     )
-    return stacked(cells, frame, height=int(np.clip(24 * count + 170, 300, 900)))
+    return stacked(cells, frame, height=int(np.clip(17 * count + 130, 280, 800)))
 
 
 ROW, OTHER, STEPS_BOUND, WEIGHTS_BOUND = "this row", "other rows", "bound: steps", "bound: weights"
@@ -207,15 +207,15 @@ def horizon_table(probe: HorizonMeasured, sentence: Horizon) -> pd.DataFrame:
 @specification
 def horizon(gated: bool, unit: str) -> alt.LayerChart:
     """How much of a loss's gradient is left j words back, beside what the weights promise and what they allow."""
-    names = [PROBE, STEPS_BOUND, WEIGHTS_BOUND, RADIUS, SENTENCE, HALF_LIFE]
-    if gated:
-        names = [PROBE, STEPS_BOUND, JOINT, HALF_LIFE]
+    # A curve has the same colour as in `row`, also where a gated cell has no bound of the weights.
+    names = [PROBE, WEIGHTS_BOUND, STEPS_BOUND, RADIUS, JOINT if gated else SENTENCE, HALF_LIFE]
+    shown = [PROBE, STEPS_BOUND, JOINT, HALF_LIFE] if gated else names
     base = alt.Chart().encode(x=lag_axis(unit), y=logarithmic("value", "what is left of it (relative, log)"))
     color = alt.Color(
         "series:N",
         title=None,
         scale=in_order(*names),
-        legend=alt.Legend(orient="top", symbolType="stroke", columns=2, labelLimit=150, columnPadding=8),
+        legend=alt.Legend(orient="top", symbolType="stroke", columns=2, labelLimit=150, columnPadding=8, values=shown),
     )
     tooltip = [
         alt.Tooltip("series:N"),

@@ -28,11 +28,11 @@ from rnn_core.diagnostics import (
 )
 
 PARTS = {
-    "W": "gain by W",
+    "W": "through W",
     "above": "from the layer above",
-    "phi'": "damping by φ′",
+    "phi'": "through φ′",
     "carry": "kept by the carry",
-    "hidden": "through W",
+    "hidden": "through h and W",
 }
 
 

@@ -18,9 +18,8 @@ import streamlit as st
 
 from dashboard import hosting
 from dashboard.components import pictures
-from dashboard.services import library, network, worker
 from dashboard.components.pictures import Chart
-from dashboard.services import library, worker
+from dashboard.services import library, network, worker
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.data import PreparedCorpus

@@ -359,7 +359,8 @@ def verdict(found: Verdict, target: str, unit: str) -> str:
     left = f"{figure(found.left)} of it is left {back(found.lag, unit)}"
     if found.left > 1:
         left = f"{back(found.lag, unit)} it is {figure(found.left)} times as long"
-    half = "" if found.half_life is None else f", half of it is gone after {found.half_life:.2g} {unit}s"
+    gone = found.half_life is not None and found.left < 0.5
+    half = f", half of it is gone after {found.half_life:.2g} {unit}s" if gone else ""
     text = f"{_FATES[found.fate]}: {left} (median of all losses){half}."
     if found.parts:
         parts = ", ".join(f"{_PARTS[name]} {figure(factor)}" for name, factor in found.parts.items())

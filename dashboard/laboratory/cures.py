@@ -46,6 +46,19 @@ def cures(found: Verdict, config: RunConfig, reach: int) -> list[Cure]:
     return offered
 
 
+def after_divergence(config: RunConfig) -> list[Cure]:
+    """What to change of a training whose loss or gradient was no longer finite."""
+    model, training = config.model, config.training
+    offered = []
+    if training.clip is None:
+        why = "The same network, text and seed, with the gradient's norm held down."
+        offered.append(Cure(f"Clip at {CLIP:g}", why, model, replace(training, clip=CLIP, clip_mode="norm")))
+    slower = training.initial_learning_rate / 10
+    why = f"The same network, text and seed, with a learning rate of {slower:g}."
+    offered.append(Cure("A tenth of the learning rate", why, model, replace(training, learning_rate=slower)))
+    return offered
+
+
 def _ideas(found: Verdict, config: RunConfig, reach: int) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
     """(label, why, changes of the model, changes of the training)."""
     truncate = config.training.truncate

@@ -13,6 +13,7 @@ from dashboard.state import session
 from dashboard.text import laboratory as wording
 from rnn_core import diagnostics
 from rnn_core.errors import UserError
+from rnn_core.runs import Run
 
 
 def verdict(view: ViewState) -> None:
@@ -26,24 +27,27 @@ def verdict(view: ViewState) -> None:
     if view.before is not None:
         then = diagnostics.verdict(view.before.flow, view.chosen)
         st.text(captions.cured(then, found, view.unit))
-    remedies = cures(found, view.run.config, len(analysis.sources))
-    if not remedies:
+    remedies(view.run, cures(found, view.run.config, len(analysis.sources)))
+
+
+def remedies(run: Run, offered: list[Cure], place: str = "verdict") -> None:
+    """A button for each; who trains one comes back here with the run that it is to cure behind it."""
+    if not offered:
         return
     # Who only looks on must not come to the whole corpus by training a copy of the run.
-    if not library.mine(view.run):
+    if not library.mine(run):
         st.caption(wording.NOT_YOUR_CURE)
         return
     st.markdown(wording.CURES)
-    for column, remedy in zip(st.columns(3, gap="medium"), remedies, strict=False):
+    for column, remedy in zip(st.columns(3, gap="medium"), offered, strict=False):
         with column.container(border=True):
-            if st.button(remedy.label, icon=":material/healing:", key=figures.key(f"cure: {remedy.label}")):
-                train(view, remedy)
+            if st.button(remedy.label, icon=":material/healing:", key=figures.key(f"{place}: {remedy.label}")):
+                train(run, remedy)
             st.caption(remedy.why)
 
 
-def train(view: ViewState, remedy: Cure) -> None:
-    """Train the same text with the remedy, and come back here with this network behind it."""
-    run = view.run
+def train(run: Run, remedy: Cure) -> None:
+    """Train the same text with the remedy, and come back here with this network drawn pale behind it."""
     try:
         name = f"{run.config.name}, {remedy.label}"
         begun = worker.begin(name, run.corpus(), run.config.text, remedy.model, remedy.training)
@@ -52,4 +56,5 @@ def train(view: ViewState, remedy: Cure) -> None:
         return
     session.put(BEFORE, (begun, run.id))
     session.open_run(begun)
+    session.link("before", run.id)
     st.rerun()

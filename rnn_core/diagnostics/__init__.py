@@ -68,8 +68,8 @@ from rnn_core.diagnostics.spectrum import (
     recurrent_spectrum,
     text_trace,
 )
-from rnn_core.nn.cells import Signal
 from rnn_core.diagnostics.verdict import Verdict, verdict
+from rnn_core.nn.cells import Signal
 
 __all__ = [
     "HISTOGRAM_EDGES",

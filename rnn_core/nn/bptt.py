@@ -89,7 +89,7 @@ class LayerTrace:
         deltas = self.cell.input_part(d_preactivation)
         by_gate = split_gates(self.input_weights, self.hidden_size).swapaxes(1, 2)
         d_input = matmul(deltas.reshape(len(deltas), -1, self.hidden_size), by_gate).sum(axis=0)
-        d_input = d_input.reshape(*deltas.shape[1:-1], -1)
+        d_input = d_input.reshape(*deltas.shape[1:-1], len(self.input_weights))
         if self.input_mask is None:
             return d_input
         mask = self.input_mask

@@ -19,7 +19,7 @@ from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.testing.v1 import AppTest
 
 from dashboard import hosting
-from dashboard.laboratory import cost, figures
+from dashboard.laboratory import clipping, figures
 from dashboard.services import library, network, worker
 from dashboard.state import session
 from dashboard.text import general as wording
@@ -54,7 +54,7 @@ def private_run(runs_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv(hosting.VARIABLE, "1")
     monkeypatch.setattr(hosting, "stay_offline", lambda: None)
     monkeypatch.setattr("dashboard.services.worker.start_dispatcher", lambda: None)
-    monkeypatch.setattr(cost, "SPIKES", STEPS)  # so that every step of the training can be chosen
+    monkeypatch.setattr(clipping, "SPIKES", STEPS)  # so that every step of the training can be chosen
     return Run.open(run.folder)
 
 
@@ -107,8 +107,6 @@ def visit(view: Path, run: Run, secret: str) -> Iterator[AppTest]:
         yield toggle.set_value(True).run()
     if view.stem != "gradients":
         return
-    for group in ("vanish", "cause", "cost"):
-        yield app.segmented_control(key=figures.key("group")).set_value(group).run()
     for step in range(1, STEPS + 1):
         yield app.selectbox(key=figures.key("spike")).set_value(step).run()
 

@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.laboratory import cost, figures, view_state
+from dashboard.laboratory import clipping, cures, figures, view_state
 from dashboard.services import sources, worker
 from dashboard.state import session
 from dashboard.text import laboratory as wording
 from rnn_core import runs
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.nn.cells import make_cell
 from rnn_core.runs import Run, snapshots
 from rnn_core.runs.worker import work
 from rnn_core.training import loop as training
 from tests.dashboard.conftest import HOSTILE
 from tests.dashboard.test_user_text import assert_only_plain_elements_show_it
+from tests.dashboard.test_worker import until
 
 SENTENCE = "the queen with the old crown lost her map"
 NETWORKS = {
@@ -31,11 +33,12 @@ NETWORKS = {
     "gru": {"cell": "gru"},
     "mingru": {"cell": "mingru", "layers": 2},
 }
-TITLES = {
-    "vanish": ["Triangle", "One row, on its way back", "Horizon", "Horizon film"],
-    "cause": ["Blame", "Saturation", "Spectrum", "Two paths"],
-    "cost": ["Lag ledger", "Truncation meter", "Clip forensics", "Who mattered"],
-}
+TITLES = [
+    *("Triangle", "Horizon", "Horizon over the training", "One row, on its way back", "W against φ′", "Saturation"),
+    *("Spectrum", "All steps together", "Gradient by lag", "Truncation", "Which words mattered", "Clipping"),
+]
+OF_GATES = ["Two paths", "Which path", "A gate, unit by unit"]
+OF_W = ["W over the training"]
 
 
 def make(folder: Path, model: dict, **settings: object) -> Run:
@@ -71,14 +74,17 @@ def network(_networks: dict[str, Path], runs_folder: Path) -> Callable[[str], Ru
 
 @pytest.fixture
 def laboratory(open_page: Callable[..., AppTest]) -> Callable[..., AppTest]:
-    """Opens the page on a run, at a group of pictures."""
+    """Opens the page on a run, with all of its pictures."""
 
-    def open_(run: Run, group: str = "vanish", sentence: str | None = SENTENCE) -> AppTest:
+    def open_(run: Run, sentence: str | None = SENTENCE, more: bool = True) -> AppTest:
         app = open_page("gradients", run.id)
         if sentence is not None:
-            app.text_input(key=figures.key("sentence")).set_value(sentence).run()
-        if group != "vanish":
-            app.segmented_control(key=figures.key("group")).set_value(group).run()
+            app.text_input(key=figures.key("sentence")).set_value(sentence)
+        if more:
+            for toggle in app.toggle:
+                if toggle.key.startswith(figures.key("more")):
+                    toggle.set_value(True)
+        app.run()
         assert not app.exception, app.exception[0].message
         return app
 
@@ -98,38 +104,42 @@ def button(app: AppTest, label: str):
     return found
 
 
-@pytest.mark.parametrize("group", TITLES)
+def titles(app: AppTest, level: int) -> list[str]:
+    """The headings of this level, in the order of the page."""
+    mark = "#" * level + " "
+    return [element.value.removeprefix(mark) for element in app.main.markdown if element.value.startswith(mark)]
+
+
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_picture_of_every_group_is_there_for_every_cell(name, group, network, laboratory):
-    app = laboratory(network(name), group)
+def test_every_picture_is_there_for_every_cell_in_five_steps_and_a_verdict(name, network, laboratory):
+    run = network(name)
+    app = laboratory(run)
     assert not app.error
-    titles = [element.value for element in app.subheader]
-    assert set(TITLES[group]) <= set(titles)
-    others = {title for other, some in TITLES.items() if other != group for title in some}
-    assert not others & set(titles)
-    assert len(app.get("latex")) == len(app.subheader) - (name in ("tanh", "relu", "sigmoid") and group == "cause")
+    gated = make_cell(run.config.model.cell).gated
+    wanted = {*TITLES, *(OF_GATES if gated else ()), *(OF_W if name != "mingru" else ())}
+    assert set(titles(app, 3)) == wanted
+    steps = [f"{place} {title}" for place, title in enumerate(wording.STEPS.values(), start=1)]
+    assert titles(app, 2) == [*steps, wording.VERDICT]
+    assert len(app.get("latex")) == len(wanted)
     assert "nan" not in captions(app)
 
 
-@pytest.mark.parametrize("group", TITLES)
 @pytest.mark.parametrize("sentence", ["", " ", "queen", "word " * 500, "\u202e", "<s> </s> <unk>", HOSTILE])
-def test_no_sentence_breaks_a_picture_or_is_taken_for_more_than_text(group, sentence, network, laboratory):
-    app = laboratory(network("lstm"), group, sentence)
+def test_no_sentence_breaks_a_picture_or_is_taken_for_more_than_text(sentence, network, laboratory):
+    app = laboratory(network("lstm"), sentence)
     assert not app.exception
     assert_only_plain_elements_show_it(app)
 
 
-def test_every_word_can_be_asked_and_the_last_one_is_at_first(network, laboratory):
+def test_every_loss_can_be_followed_and_the_last_words_is_at_first(network, laboratory):
     app = laboratory(network("tanh"))
-    asked = app.selectbox(key=view_state.ASKED)
-    assert asked.options[asked.value].strip() == "9 map"
-    for group in TITLES:
-        app.segmented_control(key=figures.key("group")).set_value(group).run()
-        for place in (0, 1, len(asked.options) - 1):
-            app.selectbox(key=view_state.ASKED).set_value(place).run()
-            assert not app.exception
+    chosen = app.selectbox(key=view_state.CHOSEN)
+    assert chosen.options[chosen.value].strip() == "9 map"
+    for place in (0, 1, len(chosen.options) - 1):
+        app.selectbox(key=view_state.CHOSEN).set_value(place).run()
+        assert not app.exception
     app.text_input(key=figures.key("sentence")).set_value("the queen").run()
-    assert app.selectbox(key=view_state.ASKED).value == 1
+    assert app.selectbox(key=view_state.CHOSEN).value == 1
 
 
 def test_the_slider_offers_exactly_the_moments_that_are_kept_and_sets_every_picture_to_one(network, laboratory):
@@ -143,9 +153,6 @@ def test_the_slider_offers_exactly_the_moments_that_are_kept_and_sets_every_pict
     slider.set_value(moments[0]).run()
     assert shown(app)["Weights of step"] == "0"
     assert shown(app)["Gradient of W"] != newest
-    for group in TITLES:
-        app.segmented_control(key=figures.key("group")).set_value(group).run()
-        assert shown(app)["Weights of step"] == "0"
     app.select_slider(key=view_state.MOMENT).set_value(moments[-1]).run()
     assert shown(app)["Gradient of W"] == newest
 
@@ -191,8 +198,8 @@ def test_the_absolute_triangle_comes_first_and_the_relative_one_on_demand(networ
 
 def test_a_spike_is_traced_to_a_sentence_of_its_batch_and_the_weights_used_are_named(network, laboratory):
     run = network("tanh")
-    app = laboratory(run, "cost")
-    spikes = app.selectbox(key=cost.SPIKE)
+    app = laboratory(run)
+    spikes = app.selectbox(key=clipping.SPIKE)
     norms = run.metrics()["gradient_norm"]
     assert spikes.options[0] == f"step {int(np.argmax(norms)) + 1:,}"
     spikes.set_value(int(np.argmax(norms)) + 1).run()
@@ -210,9 +217,9 @@ def test_a_spike_is_traced_to_a_sentence_of_its_batch_and_the_weights_used_are_n
 
 def test_a_step_of_a_stream_can_be_examined_too(runs_folder, laboratory):
     run = train(runs_folder / "stream-run", {"cell": "lstm"}, batching="stream", sequence_length=7, epochs=1)
-    app = laboratory(run, "cost")
+    app = laboratory(run)
     highest = int(np.argmax(run.metrics()["gradient_norm"])) + 1
-    app.selectbox(key=cost.SPIKE).set_value(highest).run()
+    app.selectbox(key=clipping.SPIKE).set_value(highest).run()
     assert not app.error
     assert wording.STREAM_NOTE in [element.value for element in app.caption]
 
@@ -221,17 +228,32 @@ def test_an_explosion_is_explained_looked_at_and_cured_by_one_click(runs_folder,
     wild = {"cell": "relu", "init": "spectral", "init_scale": 2.5}
     run = train(runs_folder / "diverged-run", wild, clip=None, optimizer="sgd", learning_rate=1e6, epochs=20)
     assert run.status().state == "diverged"
-    for group in TITLES:
-        app = laboratory(run, group)
-        assert wording.DIVERGED in [element.value for element in app.markdown]
-        assert "nan" not in captions(app)
-    button(app, wording.CURE_BUTTON).click().run()
+    app = laboratory(run)
+    assert wording.DIVERGED in [element.value for element in app.markdown]
+    assert "nan" not in captions(app)
+    app.button(key=figures.key(f"after divergence: Clip at {cures.CLIP:g}")).click().run()
     assert not app.error
     cured = Run.open(runs_folder / app.query_params["run"])
     assert cured.id != run.id
-    assert cured.config.training.clip == wording.CURE_LIMIT
+    assert cured.config.training.clip == cures.CLIP
     assert cured.config.model == run.config.model
     assert worker.working(cured) or cured.status().step > 0
+
+
+def test_a_cure_is_trained_by_a_click_and_shown_beside_what_it_cures(network, laboratory):
+    run = network("tanh")
+    app = laboratory(run)
+    app.button(key=figures.key("verdict: An LSTM")).click().run()
+    assert not app.error
+    cure = app.query_params["run"]
+    assert cure != run.id
+    assert app.query_params["before"] == run.id
+    until(lambda: Run.open(run.folder.parent / cure).moments())
+    app.run()
+    assert not app.error
+    assert "Before the cure" in captions(app)
+    again = laboratory(Run.open(run.folder.parent / cure))  # without the link: nothing to compare with
+    assert "Before the cure" not in captions(again)
 
 
 def test_a_network_that_explodes_is_seen_exploding(runs_folder, laboratory):
@@ -239,34 +261,33 @@ def test_a_network_that_explodes_is_seen_exploding(runs_folder, laboratory):
     run = train(runs_folder / "exploding-run", wild, steps=1, clip=1.0)
     app = laboratory(run, sentence="the queen beside the king soon lost her map " * 3)
     assert "it has grown" in captions(app) or "it has exploded" in captions(app)
-    app.segmented_control(key=figures.key("group")).set_value("cause").run()
     assert "gradients explode" in captions(app)
 
 
 def test_what_follows_back_is_the_same_after_a_visit_to_another_page(network, laboratory):
-    app = laboratory(network("tanh"), "cost")
+    app = laboratory(network("tanh"))
     app.switch_page("views/train.py").run()
     app.switch_page("views/gradients.py").run()
     assert app.text_input(key=figures.key("sentence")).value == SENTENCE
-    assert app.segmented_control(key=figures.key("group")).value == "cost"
+    assert app.toggle(key=figures.key("more: cost")).value
 
 
-def test_only_the_chosen_group_is_computed(network, laboratory, monkeypatch):
+def test_further_pictures_are_computed_only_when_asked_for(network, laboratory, monkeypatch):
     from rnn_core import diagnostics
 
     def never(*arguments: object, **options: object) -> None:
         raise AssertionError("computed without need")
 
-    for name in ("lag_ledger", "who_mattered", "saturation", "two_paths", "lyapunov_exponents"):
+    for name in ("who_mattered", "product_singular_values", "clip_forensics"):
         monkeypatch.setattr(diagnostics, name, never)
-    app = laboratory(network("lstm"), "vanish", "the queen beside the king lost her crown")
+    app = laboratory(network("lstm"), "the queen beside the king lost her crown", more=False)
     assert not app.error
 
 
 def test_a_second_look_at_the_same_sentence_computes_nothing_anew(network, laboratory, monkeypatch):
     from rnn_core import diagnostics
 
-    app = laboratory(network("lstm"), "cause")
+    app = laboratory(network("lstm"))
 
     def never(*arguments: object, **options: object) -> None:
         raise AssertionError("computed anew")
@@ -277,4 +298,4 @@ def test_a_second_look_at_the_same_sentence_computes_nothing_anew(network, labor
 
 
 def test_the_keys_of_the_laboratory_belong_to_its_page():
-    assert session.key("gradients", "asked") == view_state.ASKED
+    assert session.key("gradients", "chosen") == view_state.CHOSEN

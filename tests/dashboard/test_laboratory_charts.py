@@ -78,7 +78,7 @@ def test_the_triangle_has_a_cell_for_every_pair_of_a_loss_and_an_earlier_or_equa
         assert row.norm == flow.delta_norms[row.t - 1, row.k - 1]
         assert row.log10 == pytest.approx(np.log10(row.norm))
         assert row.lag == row.t - row.k
-        assert row.asked == (row.t == 4)
+        assert row.chosen == (row.t == 4)
 
 
 def test_a_gradient_that_is_exactly_zero_takes_the_colour_of_the_page():
@@ -252,7 +252,7 @@ def specifications(words: tuple[str, ...]) -> list[dict]:
         lost.gate(words, "candidate", 8, 8),
         *(lags.gradient_by_lag("word", truncated) for truncated in (True, False)),
         *(lags.truncation(which, "word") for which in (lags.COSINE, lags.ERROR)),
-        gradient_norms.clipping(),
+        *(gradient_norms.clipping(limited) for limited in (True, False)),
         gradient_norms.lags("word"),
         influence.shades(words, 1.0),
         influence.changes(words),
@@ -328,13 +328,13 @@ def test_every_reading_is_one_or_a_few_whole_sentences_for_every_cell_and_word(c
         captions.row(TARGETS, asked, diagnostics.row_decay(model, flow, asked), "word"),
         captions.horizon(probe, diagnostics.horizon_of_flow(model, flow), "word"),
         captions.film([probe], "word"),
-        captions.blame(SOURCES, TARGETS, asked, blame),
+        captions.where_lost(SOURCES, TARGETS, asked, blame),
         captions.spectrum(spectrum, exponents, exponents),
         captions.product(product),
-        captions.ledger(ledger, 2, "word"),
-        captions.meter(ledger, 2),
-        captions.meter(ledger, None),
-        captions.who_mattered(SOURCES, TARGETS, asked, found),
+        captions.gradient_by_lag(ledger, 2, "word"),
+        captions.truncation(ledger, 2),
+        captions.truncation(ledger, None),
+        captions.which_words(SOURCES, TARGETS, asked, found),
         *(
             captions.saturation(name, signal, diagnostics.step_norms(flow.trace, 0)[:, 0])
             for name, signal in diagnostics.saturation(flow.trace).items()
@@ -343,7 +343,7 @@ def test_every_reading_is_one_or_a_few_whole_sentences_for_every_cell_and_word(c
     if model.cell.gated:
         paths = diagnostics.two_paths(flow)
         gate = str(model.cell.carry_gate)
-        texts += [captions.two_paths(SOURCES, TARGETS, asked, paths, gate, "c"), captions.shares(blame)]
+        texts += [captions.two_paths(SOURCES, TARGETS, asked, paths, gate, "c"), captions.path_shares(blame)]
     for text in texts:
         assert text.endswith(".")
         assert "nan" not in text
@@ -359,7 +359,7 @@ def test_the_readings_name_the_numbers_on_the_screen():
         "it has vanished."
     )
     ledger = diagnostics.lag_ledger(flow_of(network("tanh", 1)), 2)
-    assert f"‖∂E/∂W‖ = {captions.figure(ledger.total_norm)}" in captions.ledger(ledger, 2, "word")
+    assert f"‖∂E/∂W‖ = {captions.figure(ledger.total_norm)}" in captions.gradient_by_lag(ledger, 2, "word")
 
 
 def test_an_explosion_is_called_one():
@@ -382,7 +382,7 @@ def test_a_bound_above_one_beside_a_gradient_that_fades_is_pointed_out():
 def test_of_a_sentence_without_words_and_a_network_without_a_step_something_true_is_said():
     model = network("lstm", 1)
     flow = gradient_flow(model, np.array([1]), np.array([2]))
-    assert captions.blame(["<s>"], ["</s>"], 0, diagnostics.blame(flow, 0)).endswith("no way back.")
+    assert captions.where_lost(["<s>"], ["</s>"], 0, diagnostics.blame(flow, 0)).endswith("no way back.")
     assert captions.clipping(np.array([]), np.array([]), 5.0) == "No step has been made yet."
     empty = HorizonMeasured(5, (), (), (), None)
     assert captions.horizon(empty, diagnostics.horizon_of_flow(model, flow), "word").startswith("These weights have no")
