@@ -22,7 +22,7 @@ from rnn_core.runs.worker import work
 from rnn_core.training import loop as training
 from tests.dashboard.conftest import HOSTILE
 from tests.dashboard.test_user_text import assert_only_plain_elements_show_it
-from tests.dashboard.test_worker import until
+from tests.waiting import wait_for
 
 SENTENCE = "the queen with the old crown lost her map"
 NETWORKS = {
@@ -248,7 +248,7 @@ def test_a_cure_is_trained_by_a_click_and_shown_beside_what_it_cures(network, la
     cure = app.query_params["run"]
     assert cure != run.id
     assert app.query_params["before"] == run.id
-    until(lambda: Run.open(run.folder.parent / cure).moments())
+    wait_for(lambda: Run.open(run.folder.parent / cure).moments())
     app.run()
     assert not app.error
     assert "Before the cure" in captions(app)

@@ -23,7 +23,7 @@ from tests.waiting import HANG_SECONDS
 pytestmark = pytest.mark.browser
 
 SVG = "{http://www.w3.org/2000/svg}"
-LAST = {"See it vanish": "Horizon film", "Find the cause": "Two paths", "What it costs": "Who mattered"}
+MORE = ("Over the training", "Gate by gate", "In the long run, and over the training", "Truncation, words that")
 PATIENCE = 1000 * HANG_SECONDS
 
 
@@ -55,6 +55,13 @@ def metric(visitor: Page, label: str) -> Locator:
     return visitor.get_by_test_id("stMetric").filter(has_text=label).get_by_test_id("stMetricValue")
 
 
+def show_more(visitor: Page, label: str) -> None:
+    """Switch the further pictures of a step on."""
+    toggle = visitor.get_by_test_id("stCheckbox").filter(has_text=re.compile(f"^{label}"))
+    toggle.locator("label").click()
+    expect(toggle.locator("input")).to_be_checked()
+
+
 def click_inside(visitor: Page, drawing: Locator, across: float, down: float) -> None:
     drawing.scroll_into_view_if_needed()
     box = drawing.bounding_box()
@@ -83,18 +90,19 @@ def test_clicks_on_pictures_choose_a_row_a_moment_and_a_spike(visitor: Page, ser
     expect(visitor.get_by_text(re.compile("^The loss of “.+ 2 words back: "))).to_be_visible()
 
     expect(metric(visitor, "Weights of step")).to_have_text(f"{run.moments()[-1]:,}")
+    show_more(visitor, "Over the training")
     click_inside(visitor, chart(visitor, "over the training step and the distance"), 0.3, 0.7)
     expect(metric(visitor, "Weights of step")).not_to_have_text(f"{run.moments()[-1]:,}")
     moment = int(metric(visitor, "Weights of step").inner_text().replace(",", ""))
     assert moment in snapshots.steps(run.folder)
 
-    visitor.get_by_text("What it costs", exact=True).click()
+    show_more(visitor, "Truncation, words that")
     expect(chart(visitor, "before and after clipping")).to_be_visible()
     expect(metric(visitor, "Weights of step")).to_have_text(f"{moment:,}")
     click_inside(visitor, chart(visitor, "before and after clipping"), 0.5, 0.5)
     expect(visitor.get_by_text(re.compile(r"^Step \d+: the training recorded"))).to_be_visible()
 
-    visitor.get_by_text("Find the cause", exact=True).click()
+    show_more(visitor, "Gate by gate")
     expect(chart(visitor, "on a dial from vanishing")).to_be_visible()
     expect(chart(visitor, "Values of the gate")).to_be_visible()
     assert not complaints
@@ -122,10 +130,10 @@ def test_every_picture_can_be_taken_home_as_svg_as_png_and_as_numbers(
     words = "".join(drawing.itertext())
     assert drawing.tag == f"{SVG}svg"
     assert "word k, where it arrives" in words
-    assert "word t, whose loss is asked" in words
+    assert "loss at word t" in words
     assert "log10 ‖δ(t,k)‖ (nats per unit of a)" in words
     table = pd.read_csv(files["csv"], encoding="utf-8-sig")
-    assert list(table.columns) == ["t", "k", "lag", "loss word", "source word", "norm", "log10", "asked"]
+    assert list(table.columns) == ["t", "k", "lag", "loss word", "source word", "norm", "log10", "chosen"]
     cells = [cell for cell in drawing.iter(f"{SVG}path") if "words back" in cell.get("aria-label", "")]
     assert len(cells) == len(table) == table["t"].max() * (table["t"].max() + 1) // 2
     # What colours refer to is in the file, and the ink has its own paper: so it can be read wherever it is put.
@@ -140,16 +148,17 @@ def test_every_picture_can_be_taken_home_as_svg_as_png_and_as_numbers(
         assert image.size == pytest.approx([2 * float(drawing.get(side, 0)) for side in ("width", "height")], abs=1)
         assert len(image.convert("RGB").getcolors(1 << 20) or []) > 50
 
-    for group in ("See it vanish", "Find the cause", "What it costs"):
-        visitor.get_by_text(group, exact=True).click()
-        expect(visitor.get_by_role("heading", name=LAST[group], exact=True)).to_be_visible()
-        visitor.wait_for_function(
-            """() => {
-                const drawn = document.querySelectorAll('.stVegaLiteChart svg.marks').length
-                const offers = document.querySelectorAll('[data-testid=stPopover]').length
-                return drawn > 3 && drawn === offers
-            }"""
-        )
+    for label in MORE:
+        show_more(visitor, label)
+    expect(visitor.locator("h3", has_text="Clipping")).to_be_visible()
+    # Every heading of a picture offers its files, whatever the number of its charts.
+    visitor.wait_for_function(
+        """() => {
+            const pictures = [...document.querySelectorAll('h3')].length
+            const offers = [...document.querySelectorAll('[data-testid=stPopover]')]
+            return pictures > 12 && offers.filter(offer => offer.innerText.includes('Save')).length === pictures
+        }"""
+    )
 
 
 def lightness(colour: str | None) -> float:

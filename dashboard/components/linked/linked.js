@@ -25,13 +25,14 @@ function mark(pointed) {
 }
 
 export default function ({ parentElement }) {
+  const anchor = parentElement.querySelector("span")
   const style = document.createElement("style")
   style.textContent = STYLE
   document.head.append(style)
   let last = null, waiting = false
   const follow = () => {
     waiting = false
-    document.documentElement.style.setProperty("--linked", getComputedStyle(parentElement).color)
+    document.documentElement.style.setProperty("--linked", getComputedStyle(anchor).color)
     mark(last)
   }
   const point = pointed => {
