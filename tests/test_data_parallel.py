@@ -17,7 +17,7 @@ import pytest
 from tiny_runs import tiny_run
 from waiting import HANG_SECONDS, wait_for
 
-from rnn_core import LanguageModel, ModelConfig
+from rnn_core import LanguageModel, ModelConfig, Network, NetworkConfig
 from rnn_core.arrays import Array
 from rnn_core.config import TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus, prepare_sentences
@@ -92,6 +92,30 @@ def test_a_batch_that_is_shared_has_the_gradients_of_the_whole() -> None:
             network(cell="gru").training_gradients(batch[0], batch[1], mask),
             parallel.training_gradients(batch[0], batch[1], mask),
         )
+        assert len(parallel.workers) == 1
+
+
+def test_loss_weights_that_are_shared_weigh_as_in_the_whole() -> None:
+    """Also where a process has no loss that counts, and where none counts at all."""
+    batch = batch_of(network(cell="gru"), 6)
+    weights = np.random.default_rng(1).random(batch[0].shape)
+    for drop in (slice(0, 0), slice(0, None, 2), slice(None)):
+        weights[:, drop] = 0
+        with DataParallel(network(cell="gru"), processes=2) as parallel:
+            assert_equal(
+                network(cell="gru").training_gradients(*batch, loss_weights=weights),
+                parallel.training_gradients(*batch, loss_weights=weights),
+            )
+            assert len(parallel.workers) == 1
+
+
+def test_a_network_that_is_no_language_model_is_shared_too() -> None:
+    config = NetworkConfig(cell="lstm", input_size=3, outputs=2, loss="squared_error", hidden_size=16)
+    alone, shared = (Network(config, np.random.default_rng(0), np.float64) for _ in range(2))
+    rng = np.random.default_rng(2)
+    inputs, targets = rng.standard_normal((9, 6, 3)), rng.standard_normal((9, 6, 2))
+    with DataParallel(shared, processes=2) as parallel:
+        assert_equal(alone.training_gradients(inputs, targets), parallel.training_gradients(inputs, targets))
         assert len(parallel.workers) == 1
 
 
@@ -295,7 +319,7 @@ def test_no_worker_outlives_a_wrapper_that_is_dropped() -> None:
 KILLED = """
 import os, signal
 import numpy as np
-from rnn_core import LanguageModel, ModelConfig
+from rnn_core import LanguageModel, ModelConfig, Network, NetworkConfig
 from rnn_core.parallel.data_parallel import DataParallel
 
 model = LanguageModel(ModelConfig(cell="gru", vocabulary_size=9, hidden_size=64))

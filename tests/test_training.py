@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_runs import tiny_corpus
 
-from rnn_core.config import ModelConfig, TextSettings, TrainingSettings, check_together
+from rnn_core.config import CELLS, ModelConfig, TextSettings, TrainingSettings, check_together
 from rnn_core.data import Batch, PreparedCorpus, prepare_sentences
 from rnn_core.errors import CorpusError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
@@ -71,7 +71,7 @@ def same_weights(one: LanguageModel, other: LanguageModel) -> bool:
 # --- learning ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cell", ["tanh", "relu", "sigmoid", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_an_untrained_network_is_as_good_as_knowing_nothing(cell: str) -> None:
     rng = np.random.default_rng(0)
     sentences = [[f"word{number}" for number in rng.integers(1000, size=8)] for _ in range(300)]
@@ -82,7 +82,7 @@ def test_an_untrained_network_is_as_good_as_knowing_nothing(cell: str) -> None:
     assert first.loss_nats == pytest.approx(math.log(len(corpus.vocabulary)), rel=0.02)
 
 
-@pytest.mark.parametrize("cell", ["tanh", "lstm", "gru"])
+@pytest.mark.parametrize("cell", ["tanh", "lstm", "gru", "mingru"])
 def test_twenty_sentences_are_learnt_by_heart(cell: str) -> None:
     rng = np.random.default_rng(0)
     letters = [chr(97 + number) for number in range(26)]
@@ -233,7 +233,7 @@ SHAPES = st.fixed_dictionaries(
 
 
 @settings(max_examples=25, deadline=None)
-@given(shape=SHAPES, cell=st.sampled_from(["tanh", "lstm", "gru"]), layers=st.integers(1, 2), data=st.data())
+@given(shape=SHAPES, cell=st.sampled_from(["tanh", "lstm", "gru", "mingru"]), layers=st.integers(1, 2), data=st.data())
 def test_a_training_can_be_stored_and_resumed_between_any_two_events(
     shape: dict[str, Any], cell: str, layers: int, data: st.DataObject
 ) -> None:

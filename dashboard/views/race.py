@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -21,7 +20,7 @@ from dashboard.text import stories as wording
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings, problems
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import UserError
-from rnn_core.nn.parameters import parameter_shapes
+from rnn_core.nn.parameters import parameter_count
 from rnn_core.runs import Run, RunStatus
 from rnn_core.runs.events import AgreementMeasured
 from rnn_core.runs.race import MOST
@@ -309,7 +308,7 @@ def standings(titles: list[str], statuses: list[RunStatus], histories: list[Lane
                 "half-life": "–" if horizon is None else "beyond" if half is None else f"{half:.1f}",
                 "step": reached if status.state == "running" else status.step,
                 "state": common_wording.STATES[status.state],
-                "parameters": parameters(history.run),
+                "parameters": parameter_count(history.run.config.model),
             }
         )
     st.dataframe(
@@ -330,10 +329,6 @@ def standings(titles: list[str], statuses: list[RunStatus], histories: list[Lane
             "parameters": st.column_config.NumberColumn(format="localized"),
         },
     )
-
-
-def parameters(run: Run) -> int:
-    return sum(math.prod(shape) for shape in parameter_shapes(run.config.model).values())
 
 
 def learned_after(history: LaneHistory) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 
 import streamlit as st
@@ -16,7 +15,7 @@ from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.config import CELLS, OPTIMIZERS, ModelConfig, TrainingSettings
 from rnn_core.errors import UserError
-from rnn_core.nn.parameters import parameter_shapes
+from rnn_core.nn.parameters import parameter_count
 from rnn_core.runs import Run, RunStatus, memory
 from rnn_core.training import Plan, goes_on_exactly, perplexity
 
@@ -87,10 +86,6 @@ def refused(chosen: session.ChosenCorpus, model: ModelConfig, training: Training
     except UserError as reason:
         return reason
     return None
-
-
-def parameter_count(model: ModelConfig) -> int:
-    return sum(math.prod(shape) for shape in parameter_shapes(model).values())
 
 
 def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training: TrainingSettings) -> None:

@@ -27,7 +27,7 @@ from rnn_core.nn.cells import Weights, make_cell, merge_gates, split_gates
 from rnn_core.nn.gradients import Gradients, add, to_dense
 from rnn_core.nn.inputs import inputs_of
 from rnn_core.nn.losses import loss_of
-from rnn_core.nn.parameters import initial_parameters, layer_suffix, parameter_shapes
+from rnn_core.nn.parameters import initial_parameters, layer_suffix, parameter_count, parameter_shapes
 from rnn_core.nn.regularizers import omega_gradient
 from rnn_core.nn.softmax import logits
 from rnn_core.parallel.threads import matmul, one_blas_thread
@@ -115,7 +115,7 @@ class Network:
     @property
     def parameter_count(self) -> int:
         """How many numbers the parameters are."""
-        return sum(value.size for value in self.params.values())
+        return parameter_count(self.config)
 
     @property
     def output_matrix(self) -> Array:

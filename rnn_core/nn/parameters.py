@@ -7,6 +7,8 @@ V, c   of the outputs
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from rnn_core.arrays import Array
@@ -30,6 +32,11 @@ def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     if config.bias:
         shapes["c"] = (outputs,)
     return shapes
+
+
+def parameter_count(config: ModelConfig) -> int:
+    """How many numbers the parameters are."""
+    return sum(math.prod(shape) for shape in parameter_shapes(config).values())
 
 
 def layer_suffix(depth: int) -> str:

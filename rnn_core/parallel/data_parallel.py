@@ -20,8 +20,8 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig
 from rnn_core.nn.gradients import Gradients, add
-from rnn_core.nn.language_model import LanguageModel
-from rnn_core.nn.network import State
+from rnn_core.nn.losses import loss_of
+from rnn_core.nn.network import Network, State
 from rnn_core.nn.parameters import layer_of, parameter_shapes
 from rnn_core.parallel.shared_buffers import SharedBuffers
 from rnn_core.parallel.threads import thread_count
@@ -50,7 +50,7 @@ def _multiplications(config: ModelConfig) -> tuple[int, int]:
     """For one position: with the recurrent matrices, and with the output matrix."""
     shapes = parameter_shapes(config)
     recurrent = sum(math.prod(shape) for name, shape in shapes.items() if layer_of(name)[0] == "W")
-    return recurrent, config.vocabulary_size * config.hidden_size
+    return recurrent, loss_of(config).outputs * config.hidden_size
 
 
 class DataParallel:
@@ -62,7 +62,7 @@ class DataParallel:
     A gradient may lie in memory that the next batch overwrites.
     """
 
-    def __init__(self, model: LanguageModel, processes: int | None = None) -> None:
+    def __init__(self, model: Network, processes: int | None = None) -> None:
         """processes: that share each batch; None: as many as `processes_for` says."""
         self.model = model
         self.processes = processes
@@ -91,20 +91,21 @@ class DataParallel:
         state: State | None = None,
         dropout_rng: np.random.Generator | None = None,
         omega: float = 0.0,
+        loss_weights: Array | None = None,
     ) -> tuple[float, Gradients, State]:
-        """As `LanguageModel.training_gradients`, equal to it but for rounding (and for which units dropout drops)."""
+        """As `Network.training_gradients`, equal to it but for rounding (and for which units dropout drops)."""
         # Omega is a sum over the sequences of the whole batch: it is not shared.
-        processes = 1 if omega or self.lost_worker else self._processes_for(*inputs.shape)
+        processes = 1 if omega or self.lost_worker else self._processes_for(*inputs.shape[:2])
         if processes > 1:
             try:
-                return self._share(split(processes, inputs, targets, mask, truncate, state, dropout_rng))
+                return self._share(split(processes, inputs, targets, mask, truncate, state, dropout_rng, loss_weights))
             except WorkerLost:
                 self.lost_worker = True
                 self.close()
             except BaseException:
                 self.close()  # Their answers to this batch must not be taken for answers to the next.
                 raise
-        return self.model.training_gradients(inputs, targets, mask, truncate, state, dropout_rng, omega)
+        return self.model.training_gradients(inputs, targets, mask, truncate, state, dropout_rng, omega, loss_weights)
 
     def _processes_for(self, steps: int, sequences: int) -> int:
         if self.processes is not None:
@@ -156,24 +157,27 @@ def split(
     truncate: int | None,
     state: State | None,
     dropout_rng: np.random.Generator | None,
+    loss_weights: Array | None = None,
 ) -> list[Shard]:
     """Shard k has the columns k, k + parts, ...: neighbours are alike in length, so all have about as much to do."""
     generators = [None] * parts if dropout_rng is None else dropout_rng.spawn(parts)
-    tokens = inputs.size if mask is None else int(np.count_nonzero(mask))
+    counted = np.ones(inputs.shape[:2]) if mask is None else np.asarray(mask).astype(bool).astype(float)
+    if loss_weights is not None:
+        counted = counted * loss_weights
+    total = counted.sum()
     shards = []
     for part, generator in enumerate(generators):
         own = slice(part, None, parts)
-        own_mask = None if mask is None else mask[:, own]
-        own_tokens = inputs[:, own].size if own_mask is None else int(np.count_nonzero(own_mask))
         shards.append(
             Shard(
                 inputs[:, own],
                 targets[:, own],
-                own_mask,
+                None if mask is None else mask[:, own],
                 truncate,
                 None if state is None else [layer[own] for layer in state],
                 generator,
-                weight=own_tokens / max(tokens, 1),
+                None if loss_weights is None else loss_weights[:, own],
+                weight=float(counted[:, own].sum() / total) if total else 0.0,
                 threads=max(1, thread_count() // parts),
             )
         )

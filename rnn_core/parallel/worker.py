@@ -22,8 +22,7 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig
 from rnn_core.nn.gradients import Gradient, Gradients, RowGradient
-from rnn_core.nn.language_model import LanguageModel
-from rnn_core.nn.network import State
+from rnn_core.nn.network import Network, State
 from rnn_core.nn.parameters import parameter_shapes
 from rnn_core.parallel.shared_buffers import SharedBuffers
 from rnn_core.parallel.threads import limited_threads, one_blas_thread
@@ -45,9 +44,9 @@ class Setup(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """Some of a batch's sequences: the arguments of `LanguageModel.training_gradients`, and what belongs to it.
+    """Some of a batch's sequences: the arguments of `Network.training_gradients`, and what belongs to it.
 
-    weight: the shard's part of the whole batch's tokens, by which its loss and gradients count; threads: that the
+    weight: the shard's part of the whole batch's losses, by which its loss and gradients count; threads: that the
     process may use.
     """
 
@@ -57,14 +56,21 @@ class Shard(NamedTuple):
     truncate: int | None
     state: State | None
     dropout_rng: np.random.Generator | None
+    loss_weights: Array | None
     weight: float
     threads: int
 
-    def gradients(self, model: LanguageModel) -> tuple[float, Gradients, State]:
+    def gradients(self, model: Network) -> tuple[float, Gradients, State]:
         """The weighted loss (nats) and gradients, and the state after the last step."""
         with limited_threads(self.threads), one_blas_thread():
             loss_nats, gradients, state = model.training_gradients(
-                self.inputs, self.targets, self.mask, self.truncate, self.state, self.dropout_rng
+                self.inputs,
+                self.targets,
+                self.mask,
+                self.truncate,
+                self.state,
+                self.dropout_rng,
+                loss_weights=self.loss_weights,
             )
         for gradient in gradients.values():
             values = gradient.values if isinstance(gradient, RowGradient) else gradient
@@ -172,7 +178,7 @@ def serve(connection_file: int) -> None:
     with contextlib.suppress(EOFError, OSError):  # The trainer has gone: nobody is left to tell.
         setup: Setup = connection.recv()
         buffers = SharedBuffers(parameter_shapes(setup.config), setup.dtype, setup.sets, setup.memory_file)
-        model = LanguageModel(setup.config, params=buffers.arrays(0))
+        model = Network(setup.config, params=buffers.arrays(0))
         gradients = buffers.arrays(setup.number)
         connection.send("started")
         while True:
@@ -185,7 +191,7 @@ def serve(connection_file: int) -> None:
             connection.send(answer)
 
 
-def _answer(model: LanguageModel, shard: Shard, buffers: dict[str, Array]) -> ShardResult:
+def _answer(model: Network, shard: Shard, buffers: dict[str, Array]) -> ShardResult:
     loss_nats, gradients, state = shard.gradients(model)
     rows: dict[str, Array | None] = {}
     for name, gradient in gradients.items():

@@ -34,7 +34,7 @@ from rnn_core.config import ModelConfig, TrainingSettings
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import SettingsError
 from rnn_core.nn.cells import make_cell
-from rnn_core.nn.parameters import parameter_shapes
+from rnn_core.nn.parameters import parameter_count, parameter_shapes
 from rnn_core.nn.softmax import BLOCK_BYTES, factor_is_less_to_do
 from rnn_core.optim.optimizers import OPTIMIZERS
 from rnn_core.parallel.data_parallel import processes_for
@@ -72,7 +72,7 @@ def estimate(
 
     longest_sentence in steps; tokens, sentences of the whole training corpus.
     """
-    parameters = sum(math.prod(shape) for shape in parameter_shapes(model).values())
+    parameters = parameter_count(model)
     moments = len(OPTIMIZERS[training.optimizer].moments)
     steps = training.sequence_length if training.batching == "stream" else longest_sentence
     processes = 1 if training.omega else processes_for(model, steps, training.batch_size)
