@@ -263,6 +263,7 @@ def test_gradients_gives_a_triangle_and_its_ledger(trained: Path, capsys: pytest
     assert "half-life" in run_main(capsys, "gradients", str(trained), "--text", "the king")[1]
 
 
+@pytest.mark.slow
 def test_gradcheck_is_below_one_in_a_million(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run_main(capsys, "gradcheck", "--cell", "gru", "--json")
     assert code == 0

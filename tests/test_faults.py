@@ -382,6 +382,7 @@ def test_a_run_that_another_worker_holds_is_left_to_it(good_run: Path, runs_fold
             runs.delete_run(folder)
 
 
+@pytest.mark.process
 def test_a_killed_worker_is_told_of_and_the_run_goes_on(runs_folder: Path, capsys) -> None:
     run = tiny_run(runs_folder / "killed-run", epochs=100_000, checkpoint_every_seconds=0.1)
     worker.start(run)
@@ -426,6 +427,7 @@ def with_little_space(size: int, *arguments: str | Path) -> subprocess.Completed
 
 
 @pytest.mark.parametrize("size", [0, 100, 5000, 40_000])
+@pytest.mark.process
 def test_a_full_disk_while_a_run_is_made_leaves_a_sentence_and_nothing_else(size: int, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(TEXT * 40)
     place = tmp_path / "here"
@@ -459,6 +461,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", place], check=True)
 
 
+@pytest.mark.process
 def test_a_small_disk_that_is_really_full(small_disk: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     (tmp_path / "a.txt").write_text(TEXT)
     arguments = ["train", tmp_path / "a.txt", "--run", small_disk / "a-run", "--hidden", "300", "--quiet"]
@@ -483,6 +486,7 @@ os._exit(code)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without permissions")
+@pytest.mark.process
 def test_a_folder_that_must_not_be_written_gets_a_sentence_and_no_run() -> None:
     import tempfile
 
@@ -544,6 +548,7 @@ def test_there_are_at_least_fifty_faults_with_a_sentence_each() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells here what a process holds")
+@pytest.mark.slow
 def test_memory_and_files_come_back_after_every_fault(good_run: Path, tmp_path: Path, capsys) -> None:
     def all_faults() -> None:
         for name, data, _ in UPLOADS.values():

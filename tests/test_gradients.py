@@ -279,6 +279,7 @@ def test_the_diagnostics_gradient_is_the_training_gradient(cell: str, gru_reset:
 
 
 @pytest.mark.parametrize(("method", "limit"), [("complex", 1e-9), ("central", 1e-6)])
+@pytest.mark.slow
 def test_the_command_lines_check_passes_for_every_cell(method: str, limit: float) -> None:
     worst = check_all(method=method)
     assert set(worst) == {cell.name for cell in CELL_FORMS}

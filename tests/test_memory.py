@@ -60,6 +60,8 @@ def settings(**changes: Any) -> TrainingSettings:
         ((8000, 20, 800), {"hidden_size": 100}, {"batch_size": 1, "optimizer": "sgd"}, 1),
     ],
 )
+@pytest.mark.process
+@pytest.mark.slow
 def test_a_training_takes_about_the_memory_that_was_estimated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape, model, training, processes: int
 ) -> None:
@@ -121,6 +123,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 10)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="how glibc's malloc keeps what is freed")
+@pytest.mark.process
 def test_a_training_step_asks_the_system_for_no_new_memory() -> None:
     process = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
     # Without `keep_freed_memory` some 1,900 pages are cleared anew for every step.

@@ -115,6 +115,7 @@ def slow_bigram_perplexity(train: list[np.ndarray], test: list[np.ndarray], size
 
 @settings(deadline=None)
 @given(sentences_of_ids, sentences_of_ids)
+@pytest.mark.slow
 def test_the_perplexities_are_those_of_the_definitions_word_by_word(
     train: list[np.ndarray], test: list[np.ndarray]
 ) -> None:

@@ -117,9 +117,8 @@ MISTAKES = [
     ),
     Mistake(
         "minGRU's update gate keeps where it should let go, on the way back alone",
-        "nn/cells/min_gru.py",
-        "np.subtract(1, update, out=carry)",
-        "carry[...] = update",
+        "MinGRUCell.slopes",
+        {"np.subtract(1, $Z, out=$O)": "$O[...] = $Z"},
         complex_step("mingru"),
     ),
     Mistake(
@@ -174,7 +173,7 @@ MISTAKES = [
     # Padding.
     Mistake(
         "padding runs through the state",
-        "_compact",
+        "Batch.of",
         {"np.array_equal($A, $B)": "True"},
         complex_step("tanh", mask="anywhere"),
     ),
@@ -190,27 +189,27 @@ MISTAKES = [
     ),
     Mistake(
         "the mean is taken over the padding, too",
-        "LanguageModel.output_gradients",
-        {"max($COUNT, 1)": "mask.size"},
+        "_weights_of_mean",
+        {"1 / max($COUNT, 1)": "1 / counted.size"},
         complex_step("tanh", mask="behind"),
     ),
     # Words.
     Mistake(
         "a word that occurs twice is learnt from once",
-        "Occurrences.summed",
+        "summed",
         {"$V[$H] += $X.swapaxes(0, 1)": "pass"},
         Witness("test_laws", "test_the_row_form_equals_the_dense_one_in_value_norm_and_update"),
     ),
     Mistake(
         "a character that occurs twice is learnt from once",
-        "Occurrences.summed",
+        "summed",
         {"$I[np.repeat($R, $C), $COLUMNS] = 1": "$I[np.repeat($R, $C), 0] = 1"},
         Witness("test_laws", "test_the_row_form_equals_the_dense_one_in_value_norm_and_update"),
     ),
     Mistake(
         "a tied matrix loses the gradient of one of its roles",
-        "LanguageModel._add_word_vector_gradients",
-        {"$E.add_to($B)": "pass"},
+        "_add_layer_gradients",
+        {"add($A, $B)": "$A"},
         Witness("test_gradients", "test_embedding_tying_and_missing_biases", ("tanh", "after", 1)),
     ),
     Mistake(
@@ -252,7 +251,7 @@ MISTAKES = [
     ),
     Mistake(
         "dropout below the softmax is not dropped on the way back",
-        "LanguageModel.output_gradients",
+        "output_gradients",
         {"$D *= $T.top_mask": "$D *= 1"},
         dropped_complex_step(),
     ),
@@ -274,8 +273,9 @@ MISTAKES = [
         "_walk_back.walk",
         {
             "$S[0] += $D[$T, $OWN]": "pass",
-            "if $X is not None:\n    $X[$T, $OWN] = merge_gates($S)": "if $X is not None:\n    $X[$T, $OWN] = merge_gates($S)\n"
-            "$S[0] += $D[$T, $OWN]",
+            "if $X is not None:\n    $Y[$T, $OWN] = merge_gates($S)": (
+                "if $X is not None:\n    $Y[$T, $OWN] = merge_gates($S)\n$S[0] += $D[$T, $OWN]"
+            ),
         },
         Witness(
             "test_regularizers",
@@ -366,7 +366,7 @@ def sources() -> dict[Path, str]:
 
 @cache
 def places() -> dict[str, list[tuple[Path, range]]]:
-    """Every function and class of the package by its name (`Class.method`): the file, and its lines (from 0)."""
+    """Every function and class of the package, as `Class.method` and as `method`: its file, and its lines (from 0)."""
     found: dict[str, list[tuple[Path, range]]] = {}
 
     def visit(node: ast.AST, prefix: str, path: Path) -> None:
@@ -374,7 +374,10 @@ def places() -> dict[str, list[tuple[Path, range]]]:
             name = prefix
             if isinstance(child, ast.FunctionDef | ast.ClassDef):
                 name = f"{prefix}{child.name}"
-                found.setdefault(name, []).append((path, range(child.lineno - 1, child.end_lineno or child.lineno)))
+                for called in {name, child.name}:
+                    found.setdefault(called, []).append(
+                        (path, range(child.lineno - 1, child.end_lineno or child.lineno))
+                    )
                 name += "."
             visit(child, name, path)
 

@@ -86,6 +86,7 @@ MISTAKES: dict[str, tuple[Callable[[], AbstractContextManager[Any]], str]] = {
 
 
 @pytest.mark.parametrize("what", MISTAKES)
+@pytest.mark.slow
 def test_the_simulation_notices(what: str, tmp_path: Path) -> None:
     mistake, fault = MISTAKES[what]
     with mistake():

@@ -186,6 +186,7 @@ def test_a_prompt_is_tokenised_like_the_corpus() -> None:
 
 
 @given(st.text(max_size=200))
+@pytest.mark.slow
 def test_characters_are_their_own_tokens_and_come_back(text: str) -> None:
     assert detokenize(tokenize(text, "char"), "char") == text
 
@@ -423,6 +424,7 @@ REPEATED = {
 
 
 @pytest.mark.parametrize("repeated", [*REPEATED.values(), None], ids=[*REPEATED, "new abbreviations"])
+@pytest.mark.slow
 def test_four_times_the_text_takes_at_most_about_four_times_the_processor(repeated: str | None) -> None:
     def seconds(length: int) -> float:
         text = (repeated * length)[:length] if repeated else "".join(map(ONE_OF_EVERYTHING.format, range(length // 22)))
@@ -516,6 +518,7 @@ def test_random_bytes_give_a_prepared_corpus_or_an_explanation(
     json.dumps(corpus.vocabulary.to_json()).encode("utf-8")
 
 
+@pytest.mark.process
 def test_a_worker_that_loads_a_corpus_imports_no_nltk() -> None:
     code = "import sys, rnn_core.data; sys.exit(bool({'nltk', 'pandas'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

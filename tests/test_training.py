@@ -83,6 +83,7 @@ def test_an_untrained_network_is_as_good_as_knowing_nothing(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", ["tanh", "lstm", "gru", "mingru"])
+@pytest.mark.slow
 def test_twenty_sentences_are_learnt_by_heart(cell: str) -> None:
     rng = np.random.default_rng(0)
     letters = [chr(97 + number) for number in range(26)]

@@ -112,6 +112,7 @@ def visit(view: Path, run: Run, secret: str) -> Iterator[AppTest]:
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.stem)
+@pytest.mark.slow
 def test_no_page_sends_a_guest_a_sentence_of_the_training_text(view: Path, private_run: Run, sent: list[bytes]) -> None:
     for app in visit(view, private_run, GUEST):
         assert not app.exception

@@ -228,6 +228,7 @@ print("stayed here")
 """
 
 
+@pytest.mark.process
 def test_a_hosted_server_opens_no_connection_to_another_machine() -> None:
     process = subprocess.run([sys.executable, "-c", CONNECTIONS], capture_output=True, text=True, timeout=HANG_SECONDS)
     assert process.stdout.strip() == "stayed here", process.stderr
@@ -452,6 +453,7 @@ def test_a_folder_in_which_no_queue_can_be_kept_is_explained(tmp_path) -> None:
         hosting.enqueue(tmp_path, "some-run", ANNA, CAPS)
 
 
+@pytest.mark.process
 def test_a_paused_training_makes_room_for_others(queued_run, runs_folder, hosted, visiting, monkeypatch) -> None:
     hosted()
     visiting(ANNA)
@@ -472,6 +474,7 @@ def test_a_paused_training_makes_room_for_others(queued_run, runs_folder, hosted
 # --- with real processes ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_trainings_run_one_after_the_other_on_one_slot(new_run, runs_folder, hosted, visiting) -> None:
     hosted()
     started = []
@@ -495,6 +498,7 @@ def test_trainings_run_one_after_the_other_on_one_slot(new_run, runs_folder, hos
     assert begun == sorted(begun)
 
 
+@pytest.mark.process
 def test_a_slot_is_free_the_moment_its_process_is_killed(queued_run, runs_folder, hosted, visiting) -> None:
     hosted()
     visiting(ANNA)
@@ -518,6 +522,7 @@ time.sleep(120)
 """
 
 
+@pytest.mark.process
 def test_a_killed_server_leaves_its_training_and_the_next_one_finds_the_queue(queued_run, hosted, runs_folder) -> None:
     hosted("trainings=1 steps=100000000")
     first, second = queued_run(ANNA, epochs=100_000), queued_run(BERT, epochs=2)
@@ -555,6 +560,7 @@ def test_a_training_is_told_its_limits_and_stops_when_nobody_looks(queued_run, r
 
 
 @pytest.mark.parametrize(("cap", "says"), [("steps=40", "40 steps"), ("minutes=0.005", "0.005 minutes")])
+@pytest.mark.process
 def test_minutes_and_steps_end_a_training_in_good_order(cap, says, queued_run, runs_folder, hosted, visiting) -> None:
     hosted(f"trainings=1 {cap}")
     visiting(ANNA)
@@ -690,6 +696,7 @@ def test_the_processes_that_share_a_trainings_batches_are_those_that_it_may_have
         hosting.check_training(corpus, config, TrainingSettings(), replace(enough_for_one, trainings=1))
 
 
+@pytest.mark.process
 def test_a_runs_folder_tells_nobody_the_secret_of_its_owner(hosted, visiting, runs_folder, monkeypatch) -> None:
     hosted()
     monkeypatch.setattr(library, "_secret", lambda: "5" * 64)
@@ -724,6 +731,7 @@ def test_ids_of_runs_cannot_be_guessed() -> None:
     assert {len(identifier) for identifier in made} == {20}  # hexadecimal digits: 80 random bits
 
 
+@pytest.mark.process
 def test_twelve_tabs_at_once_make_no_more_runs_than_one_after_the_other(hosted, visiting, runs_folder) -> None:
     hosted("runs_per_visitor=3 trainings_per_visitor=100")
     visiting(ANNA)

@@ -224,6 +224,7 @@ def test_a_step_of_a_stream_can_be_examined_too(runs_folder, laboratory):
     assert wording.STREAM_NOTE in [element.value for element in app.caption]
 
 
+@pytest.mark.process
 def test_an_explosion_is_explained_looked_at_and_cured_by_one_click(runs_folder, laboratory):
     wild = {"cell": "relu", "init": "spectral", "init_scale": 2.5}
     run = train(runs_folder / "diverged-run", wild, clip=None, optimizer="sgd", learning_rate=1e6, epochs=20)

@@ -259,6 +259,7 @@ def specifications(words: tuple[str, ...]) -> list[dict]:
     ]
 
 
+@pytest.mark.slow
 def test_every_chart_of_the_laboratory_is_valid_vega_lite_and_holds_no_numbers():
     import altair as alt
 

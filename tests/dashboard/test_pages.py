@@ -171,6 +171,8 @@ def test_an_nltk_corpus_is_fetched_by_a_click_only_and_its_absence_breaks_nothin
 # --- train ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_the_demo_goes_from_one_click_to_a_training_with_a_falling_loss(open_page, runs_folder):
     app = open_page("corpus")
     button(app, wording.FIRST_VISIT_BUTTON).click().run()
@@ -182,6 +184,8 @@ def test_the_demo_goes_from_one_click_to_a_training_with_a_falling_loss(open_pag
     assert losses[-50:].mean() < 0.7 * losses[:5].mean()
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_a_training_can_be_paused_stepped_resumed_and_stopped_from_the_page(open_page, new_run):
     run = new_run(epochs=100_000)
     app = open_page("train", run.id)
@@ -202,6 +206,8 @@ def test_a_training_can_be_paused_stepped_resumed_and_stopped_from_the_page(open
     assert not app.error
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_a_killed_training_is_seen_as_interrupted_and_goes_on_by_one_click(open_page, new_run):
     import os
     import signal
@@ -221,6 +227,8 @@ def test_a_killed_training_is_seen_as_interrupted_and_goes_on_by_one_click(open_
 
 
 @pytest.mark.parametrize(("length", "unit", "end"), [({"epochs": 3}, "epoch", 5), ({"steps": 8}, "step", 10)])
+@pytest.mark.process
+@pytest.mark.slow
 def test_a_finished_training_goes_on_for_as_long_as_one_likes(length, unit, end, open_page, new_run):
     run = new_run(schedule="constant", **length)
     work(run.folder)
@@ -257,6 +265,7 @@ def test_a_combination_that_makes_no_sense_is_refused_with_the_reason(open_page)
     assert button(app, "Start training").disabled
 
 
+@pytest.mark.process
 def test_every_setting_on_the_form_reaches_the_run(open_page, runs_folder):
     app = open_page("corpus")
     app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
@@ -305,6 +314,7 @@ def test_every_setting_on_the_form_reaches_the_run(open_page, runs_folder):
     assert (training.steps, training.epochs, training.seed) == (3, None, 3)
 
 
+@pytest.mark.process
 def test_a_setting_that_would_have_no_effect_is_neither_shown_nor_kept(open_page, runs_folder):
     app = open_page("corpus")
     app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()

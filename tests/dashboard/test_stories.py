@@ -188,6 +188,7 @@ def standings(app: AppTest) -> pd.DataFrame:
     return app.dataframe[0].value
 
 
+@pytest.mark.process
 def test_a_race_trains_ordinary_runs_in_one_process_and_is_paused_resumed_and_stopped_as_one(open_page, runs_folder):
     app = start_race(open_page, ["tanh uniform", "lstm"])
     assert not app.error
@@ -211,6 +212,8 @@ def test_a_race_trains_ordinary_runs_in_one_process_and_is_paused_resumed_and_st
     assert not app.error
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_a_finished_race_shows_three_pictures_and_what_was_measured(open_page, runs_folder):
     app = start_race(open_page, ["tanh uniform", "relu identity", "gru"], steps=300)
     runs = lanes_of(runs_folder, app)
@@ -273,6 +276,7 @@ def test_a_link_to_no_race_of_ours_opens_a_new_one_kindly(open_page, link):
     assert any(button.label == "Start the race" for button in app.button)
 
 
+@pytest.mark.process
 def test_a_race_goes_on_without_a_run_that_was_deleted_and_calls_a_renamed_one_by_its_network(open_page, runs_folder):
     app = start_race(open_page, ["tanh uniform", "lstm", "gru"], steps=300)
     lanes = lanes_of(runs_folder, app)
@@ -362,6 +366,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(story, "HIDDEN", 16)
 
 
+@pytest.mark.process
 def test_the_first_click_trains_the_tutorials_network_and_shows_what_it_never_gets(open_page, runs_folder, quick):
     app = open_page("story")
     assert not app.error
@@ -379,6 +384,8 @@ def test_the_first_click_trains_the_tutorials_network_and_shows_what_it_never_ge
     assert len(app.get("vega_lite_chart") + app.get("arrow_vega_lite_chart")) == 4
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_each_control_starts_a_training_with_that_one_thing_changed_and_ends_the_one_before(
     open_page, runs_folder, monkeypatch
 ):
@@ -410,6 +417,7 @@ def test_each_control_starts_a_training_with_that_one_thing_changed_and_ends_the
     assert not app.error
 
 
+@pytest.mark.process
 def test_a_running_experiment_is_stopped_by_the_next(open_page, runs_folder, monkeypatch):
     monkeypatch.setattr(story, "SHORT", 100_000)
     app = open_page("story")
@@ -421,6 +429,7 @@ def test_a_running_experiment_is_stopped_by_the_next(open_page, runs_folder, mon
     assert opened_run(runs_folder, app).id != first.id
 
 
+@pytest.mark.process
 def test_a_link_to_an_experiment_opens_the_part_of_the_story_it_belongs_to(open_page, runs_folder, quick):
     app = open_page("story")
     app.segmented_control(key=story_key("chapter")).set_value("cure").run()
@@ -439,6 +448,7 @@ def test_the_story_begins_anew_beside_a_run_that_is_none_of_its_experiments(open
     assert [info.value for info in app.info] == [wording.STORY_WAITING]
 
 
+@pytest.mark.process
 def test_an_experiment_that_was_not_measured_beforehand_claims_nothing_of_ten_seeds(open_page, runs_folder, quick):
     app = open_page("story")
     app.segmented_control(key=story_key("chapter")).set_value("distance").run()

@@ -217,6 +217,7 @@ class Tab:
             connection.close()
 
 
+@pytest.mark.slow
 def test_one_tab_cannot_fill_the_memory_and_what_it_took_comes_back(hosted_server: Server) -> None:
     before = resident_megabytes(hosted_server)
     tab = Tab(hosted_server)

@@ -13,6 +13,7 @@ from rnn_core.errors import RunError
 from tests.waiting import HANG_SECONDS, wait_for
 
 
+@pytest.mark.process
 def test_a_training_runs_to_its_end_and_leaves_no_zombie(new_run):
     run = new_run(epochs=2)
     worker.start(run)
@@ -23,6 +24,7 @@ def test_a_training_runs_to_its_end_and_leaves_no_zombie(new_run):
     assert not worker._children
 
 
+@pytest.mark.process
 def test_a_training_has_a_session_of_its_own_and_gives_way_to_the_page(new_run):
     run = new_run(epochs=100_000)
     worker.start(run)
@@ -39,6 +41,7 @@ def test_starting_twice_starts_one_process(new_run):
     assert len(worker._children) == 1
 
 
+@pytest.mark.process
 def test_a_training_outlives_the_server_that_started_it(new_run):
     run = new_run(epochs=100_000)
     server = (
@@ -51,6 +54,7 @@ def test_a_training_outlives_the_server_that_started_it(new_run):
     wait_for(lambda: run.status().state == "stopped")
 
 
+@pytest.mark.process
 def test_a_process_that_dies_before_it_begins_says_why_in_the_run(new_run, monkeypatch):
     run = new_run()
     monkeypatch.setattr(sys, "executable", "/bin/false")
@@ -61,6 +65,7 @@ def test_a_process_that_dies_before_it_begins_says_why_in_the_run(new_run, monke
     assert "before it began" in status.message
 
 
+@pytest.mark.process
 def test_a_machine_that_can_start_no_process_is_an_error_with_a_way_out(new_run, monkeypatch):
     run = new_run()
     monkeypatch.setattr(sys, "executable", "/no/such/python")
