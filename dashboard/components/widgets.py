@@ -253,14 +253,6 @@ def opened_run_box() -> None:
         st.text(run.config.name)
 
 
-def no_run() -> None:
-    """What a page about a run shows where none is open."""
-    st.info(wording.NO_RUN, icon=":material/model_training:")
-    with st.container(horizontal=True):
-        st.page_link("views/train.py", label="Start a training", icon=":material/play_arrow:")
-        st.page_link("views/runs.py", label="Open an earlier one", icon=":material/folder_open:")
-
-
 def corpus_line(corpus: PreparedCorpus) -> None:
     """The corpus in one line: its name as it is, and its size."""
     report = corpus.report

@@ -107,6 +107,7 @@ class _Opened:
 
 
 _opened_run = _Opened("run", "opened run", RUN_ID.fullmatch)
+_run_beside = _Opened("beside", "run beside the open one", RUN_ID.fullmatch)
 _opened_race = _Opened("race", "opened race", racing.is_race_id)
 
 
@@ -115,14 +116,24 @@ def run_id() -> str | None:
     return _opened_run.get()
 
 
-def open_run(identifier: str) -> None:
-    """Look at this run from now on."""
+def open_run(identifier: str, beside: str | None = None) -> None:
+    """Look at this run from now on; `beside`: the run that it is compared with."""
     _opened_run.open(identifier)
+    if beside is None:
+        _run_beside.close()
+    else:
+        _run_beside.open(beside)
+
+
+def run_beside() -> str | None:
+    """The run that the open one is compared with: the one that it is the cure of."""
+    return _run_beside.get()
 
 
 def close_run() -> None:
     """Look at no run."""
     _opened_run.close()
+    _run_beside.close()
 
 
 def race_id() -> str | None:

@@ -16,8 +16,9 @@ RUNS_INTRO = "Every training is a folder: settings, history, weights. Open one, 
 
 FIRST_VISIT_TITLE = "New here? See a network learn in seconds"
 FIRST_VISIT = (
-    "One click makes sentences in which the last word must agree with a word near the start (*queen … her*), "
-    "trains a small network on them, and shows its loss and its gradient live. Nothing is downloaded."
+    "One click makes sentences in which the last word must agree with a word 20 words before (*queen … her*), trains a "
+    "small network on them, and shows how little of the gradient gets there; one more click trains the cure. Nothing "
+    "is downloaded."
 )
 FIRST_VISIT_BUTTON = "Train the demo"
 
@@ -25,9 +26,21 @@ SAVE = "Save"
 EQUATION = "Equation"
 NOT_DRAWN = "It is just being drawn: try again."
 
-NO_RUN = "No training is open. Start one, or open one of the earlier ones."
-NO_RUNS = "There is no training yet. Choose a corpus and start the first one."
-NO_CORPUS = "Choose a corpus first: upload one, paste one, or take a built-in one."
+WOULD_SHOW = {
+    "train": (
+        "Here a network learns while you watch: its loss, its gradient, what it writes. Choose a text of your own, or "
+        "train the demo: sentences in which *her* or *his* depends on a queen or king 20 words before."
+    ),
+    "gradients": (
+        "Here you look into a network: how much of each word's gradient arrives at every word before it, where it is "
+        "lost, and what that costs. The demo has a network to look into after a few seconds."
+    ),
+    "generate": (
+        "Here a network writes, word by word, with the probabilities it had to choose from. The demo has one after a "
+        "few seconds."
+    ),
+    "runs": "Here every training is kept, to be opened, compared, downloaded. The demo makes the first one.",
+}
 NO_CHECKPOINT = "This training has not saved its weights yet. Start it, and look again in a moment."
 
 # --- where a text comes from ------------------------------------------------------------------------------------------
@@ -66,6 +79,16 @@ FURTHER_OTHERWISE = {
         "to 0, jumps up again. One training asked for all of it at first would have had it fall but once."
     ),
 }
+
+ARRIVES_TITLE = "How far the gradient gets"
+ARRIVES_HELP = (
+    "One sentence in the newest weights: the loss of one word on its way back to every earlier one. In a sentence of "
+    "the agreement grammar it is followed from *her* or *his* to the queen or king that decides it."
+)
+BEFORE_STEP = "step {step:,}"
+BEFORE_CURE = "the {cell} before the cure"
+CELL_CURE = "Cure it: train an LSTM on the same text"
+CELL_CURE_HELP = "The same text, steps and seed; an LSTM whose forget gates start open, so that the gradient can pass."
 
 ONE_STEP_HELP = "Pause first; each click then trains on one batch."
 NUMBER_HELP = {

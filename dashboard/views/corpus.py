@@ -8,14 +8,14 @@ import numpy as np
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import widgets
+from dashboard.components import demo, widgets
 from dashboard.components.setting_fields import SettingFields
-from dashboard.services import sources, worker
+from dashboard.services import sources
 from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
 from dashboard.state import session
 from dashboard.text import general as wording
 from dashboard.text import stories as wording_stories
-from rnn_core.config import UNITS, ModelConfig, TextSettings, TrainingSettings, problems, settings_of
+from rnn_core.config import UNITS, TextSettings, problems, settings_of
 from rnn_core.data import BUILT_IN, UNKNOWN, UNKNOWN_ID, PreparedCorpus, columns, truncate_vocabulary
 from rnn_core.errors import EncodingError, UserError
 
@@ -50,29 +50,8 @@ def first_visit() -> None:
         st.subheader(wording.FIRST_VISIT_TITLE, anchor=False)
         st.markdown(wording.FIRST_VISIT)
         if st.button(wording.FIRST_VISIT_BUTTON, type="primary", icon=":material/play_arrow:"):
-            start_demo()
+            demo.start()
         st.page_link("views/story.py", label=wording_stories.STORY_LINK, icon=":material/auto_stories:")
-
-
-def start_demo() -> None:
-    """Train a small network on the built-in agreement sentences, with settings that show something in seconds."""
-    text_settings = TextSettings(sentences="lines")
-    try:
-        corpus = sources.prepare(Agreement(gap=5, count=4000), text_settings)
-        model = ModelConfig(cell="tanh", vocabulary_size=len(corpus.vocabulary), hidden_size=32)
-        training = TrainingSettings(
-            epochs=180,
-            learning_rate=0.0005,
-            schedule="constant",
-            sample_every_seconds=1.5,
-            checkpoint_every_seconds=2.0,
-        )
-        session.open_run(worker.begin("Agreement demo", corpus, text_settings, model, training))
-    except UserError as error:
-        widgets.problem("The demo could not be started", error)
-        return
-    session.choose_corpus(corpus, text_settings)
-    st.switch_page("views/train.py")
 
 
 # --- where the text comes from ----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from itertools import groupby
 import streamlit as st
 
 from dashboard.charts import generation as charts
-from dashboard.components import widgets
+from dashboard.components import demo, widgets
 from dashboard.components.setting_fields import SettingFields
 from dashboard.services import network
 from dashboard.state import session
@@ -25,7 +25,7 @@ def page() -> None:
     st.title("Generate", anchor=False)
     run = widgets.opened_run()
     if run is None:
-        widgets.no_run()
+        demo.offer(PAGE)
         return
     st.markdown(wording.GENERATE_INTRO)
     prompt, count, seed, settings = choose()

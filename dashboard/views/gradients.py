@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.charts.common import numbered
-from dashboard.components import widgets
+from dashboard.components import demo, widgets
 from dashboard.components.linked import link_charts
 from dashboard.laboratory import allowed, arrives, cost, figures, lost, refresh, units, view_state
 from dashboard.laboratory.cures import after_divergence
@@ -34,7 +34,7 @@ def page() -> None:
     st.title("Gradients", anchor=False)
     run = widgets.opened_run()
     if run is None:
-        widgets.no_run()
+        demo.offer("gradients")
         return
     live = widgets.at_work(run)
     newest = refresh.newest(run, run.moments(), live)

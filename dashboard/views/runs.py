@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import export, widgets
+from dashboard.components import demo, export, widgets
 from dashboard.services import library
 from dashboard.state import session
 from dashboard.text import general as wording
@@ -60,10 +60,8 @@ def page() -> None:
         widgets.problem("The folder of runs cannot be read", f"{library.root()}: {error.strerror or error}")
         return
     if not summaries:
-        st.info(wording.NO_RUNS, icon=":material/folder_open:")
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.page_link("views/corpus.py", label="Choose a corpus", icon=":material/arrow_forward:")
-            import_box()
+        demo.offer(PAGE)
+        import_box()
         return
     chosen = choose(summaries)
     if chosen is not None:

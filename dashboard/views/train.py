@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import hosting
 from dashboard.charts import training as charts
-from dashboard.components import settings_form, widgets
+from dashboard.components import arrival, demo, settings_form, widgets
 from dashboard.services import library, racing, worker
 from dashboard.services.history import History
 from dashboard.state import session
@@ -52,8 +52,7 @@ def set_up() -> None:
         st.markdown(wording.hosted_training(caps.minutes, caps.steps, caps.unwatched_minutes))
     chosen = session.corpus()
     if chosen is None:
-        st.info(wording.NO_CORPUS, icon=":material/menu_book:")
-        st.page_link("views/corpus.py", label="Choose a corpus", icon=":material/arrow_forward:")
+        demo.offer(PAGE)
         return
     widgets.corpus_line(chosen.corpus)
     limits = {} if caps is None else caps.of_settings()
@@ -161,6 +160,7 @@ def course(run: Run, seconds: float | None) -> None:
     if seconds != looks(run, CURVES_SECONDS):
         st.rerun()
     history = session.history(run)
+    arrival.draw(run, PAGE)
     curves(run, history)
     words(history)
     particulars(run, history)
