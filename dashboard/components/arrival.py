@@ -21,7 +21,7 @@ VANISHED = 0.1
 
 
 def draw(run: Run, page: str) -> None:
-    """How far the gradient gets in the newest network; pale beside it, before training, or in the run beside this."""
+    """How far the gradient gets in the newest network; pale beside it: before training, or in the run it is to cure."""
     try:
         moments = run.moments()
         sentence = arriving.sentence_of(run, wording.EXAMPLE_SENTENCE) if moments else None
@@ -51,10 +51,10 @@ def draw(run: Run, page: str) -> None:
 
 def _before(run: Run, moments: list[int], sentence: Sentence) -> tuple[Arriving | None, str]:
     """What stands pale beside it, and its name: the run that this one is the cure of, else the first moment kept."""
-    beside = session.run_beside()
-    if beside is not None:
+    cured = session.run_before()
+    if cured is not None:
         with contextlib.suppress(UserError):
-            other = library.open_run(beside)
+            other = library.open_run(cured)
             if other.config.corpus == run.config.corpus and other.moments():
                 found = arriving.arriving(str(other.folder), other.moments()[-1], sentence.tokens)
                 return found, wording.BEFORE_CURE.format(cell=CELLS[other.config.model.cell].label)
@@ -84,7 +84,7 @@ def _cure(run: Run, newest: Arriving, sentence: Sentence, page: str) -> None:
 
 
 def _begin_cure(run: Run) -> None:
-    """Train the cure on the same text in the same way, and look at it with this run beside it."""
+    """Train the cure on the same text in the same way, and look at it with this run pale beside it."""
     cure = demo.cure_of(run.config.model)
     assert cure is not None  # else there was no button
     config = run.config
@@ -96,4 +96,4 @@ def _begin_cure(run: Run) -> None:
     except UserError as error:
         session.leave_problem(error)
         return
-    session.open_run(begun, beside=run.id)
+    session.open_run(begun, before=run.id)

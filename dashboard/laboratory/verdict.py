@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.components import widgets
 from dashboard.laboratory import captions, figures
 from dashboard.laboratory.cures import Cure, cures
-from dashboard.laboratory.view_state import BEFORE, ViewState
+from dashboard.laboratory.view_state import ViewState
 from dashboard.services import library, worker
 from dashboard.state import session
 from dashboard.text import laboratory as wording
@@ -54,7 +54,5 @@ def train(run: Run, remedy: Cure) -> None:
     except UserError as error:
         widgets.problem("This training could not be started", error)
         return
-    session.put(BEFORE, (begun, run.id))
-    session.open_run(begun)
-    session.link("before", run.id)
+    session.open_run(begun, before=run.id)
     st.rerun()

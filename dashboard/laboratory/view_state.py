@@ -11,8 +11,6 @@ from rnn_core.runs import Run
 
 CHOSEN, CHOSEN_OF, MOMENT = figures.key("chosen"), figures.key("chosen of"), figures.key("moment")
 UNROLLED = figures.key("unrolled network")
-BEFORE = figures.key("before the cure")
-"""(id of a run that was started as a cure, id of the run that it is to cure)."""
 
 
 @dataclass(frozen=True)

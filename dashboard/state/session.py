@@ -107,7 +107,7 @@ class _Opened:
 
 
 _opened_run = _Opened("run", "opened run", RUN_ID.fullmatch)
-_run_beside = _Opened("beside", "run beside the open one", RUN_ID.fullmatch)
+_run_before = _Opened("before", "run before its cure", RUN_ID.fullmatch)
 _opened_race = _Opened("race", "opened race", racing.is_race_id)
 
 
@@ -116,24 +116,24 @@ def run_id() -> str | None:
     return _opened_run.get()
 
 
-def open_run(identifier: str, beside: str | None = None) -> None:
-    """Look at this run from now on; `beside`: the run that it is compared with."""
+def open_run(identifier: str, before: str | None = None) -> None:
+    """Look at this run from now on; `before`: the run that it is the cure of."""
     _opened_run.open(identifier)
-    if beside is None:
-        _run_beside.close()
+    if before is None:
+        _run_before.close()
     else:
-        _run_beside.open(beside)
+        _run_before.open(before)
 
 
-def run_beside() -> str | None:
-    """The run that the open one is compared with: the one that it is the cure of."""
-    return _run_beside.get()
+def run_before() -> str | None:
+    """The run that the open one is the cure of."""
+    return _run_before.get()
 
 
 def close_run() -> None:
     """Look at no run."""
     _opened_run.close()
-    _run_beside.close()
+    _run_before.close()
 
 
 def race_id() -> str | None:

@@ -129,11 +129,8 @@ def choose(run: Run, moments: list[int], live: bool) -> ViewState | None:
 
 def network_before(run: Run, tokens: list[str]) -> SentenceAnalysis | None:
     """The same sentence in the newest weights of the run that this one is to cure, where both are still there."""
-    if session.value(view_state.BEFORE, None) is None:
-        session.put(view_state.BEFORE, (run.id, session.linked("before")))
-    cure, cured = session.value(view_state.BEFORE, None)
-    session.link("before", cured if cured and cure == run.id else None)
-    if not cured or cure != run.id:
+    cured = session.run_before()
+    if cured is None:
         return None
     with contextlib.suppress(UserError):
         before = library.open_run(cured)

@@ -18,7 +18,7 @@ PAGE = "home"
 LEVERS = ("cell", "size", "start", "reach", "trained")
 SENTENCE, PICTURE = session.key(PAGE, "sentence"), session.key(PAGE, "unrolled network")
 CHOSEN, SHOWN, BEFORE = (session.key(PAGE, name) for name in ("chosen word", "shown levers", "levers before"))
-SEE, WAS, WORD, TEXT = "see", "before", "word", "sentence"
+SEE, WAS, WORD, TEXT = "see", "was", "word", "sentence"
 """The link's parameters: levers, the levers before them, the step whose loss is followed, the sentence."""
 
 

@@ -68,17 +68,17 @@ def test_the_cure_is_one_click_and_is_trained_on_the_same_text_in_the_same_way_b
     assert cured.config.model == demo.cure_of(short_demo.config.model)
     assert cured.config.training == short_demo.config.training
     assert cured.config.corpus == short_demo.config.corpus
-    assert app.query_params["beside"] == short_demo.id
+    assert app.query_params["before"] == short_demo.id
     # A cured network is not offered the cure again.
     assert demo.cure_of(cured.config.model) is None
 
 
 def test_another_run_beside_this_one_is_forgotten_with_the_next_that_is_opened(open_page, short_demo, trained_run):
-    app = open_page("train", short_demo.id, beside=trained_run.id)
-    assert app.query_params["beside"] == trained_run.id
-    again = open_page("train", short_demo.id, beside="../../etc")
+    app = open_page("train", short_demo.id, before=trained_run.id)
+    assert app.query_params["before"] == trained_run.id
+    again = open_page("train", short_demo.id, before="../../etc")
     assert not again.exception
-    assert "beside" not in again.query_params
+    assert "before" not in again.query_params
 
 
 @pytest.mark.parametrize("page", ["train", "gradients", "generate", "runs"])

@@ -99,7 +99,7 @@ def test_levers_come_back_from_their_link():
 )
 def test_a_link_to_levers_that_there_are_not_says_nothing(link, open_page):
     assert Levers.from_link(link) is None
-    app = open_page("home", see=link, word="99999999999", before=link)
+    app = open_page("home", see=link, word="99999999999", was=link)
     assert shown(app) == Levers()
 
 
@@ -132,7 +132,7 @@ def test_a_preset_is_one_touch_and_what_was_there_before_stays_in_view(open_page
     for name, levers in opening.PRESETS.items():
         app.button(key=session.key("home", f"preset {name}")).click().run()
         assert shown(app) == levers
-    assert app.query_params["before"] == opening.PRESETS["edge"].to_link()
+    assert app.query_params["was"] == opening.PRESETS["edge"].to_link()
     app.button(key=session.key("home", "preset cure")).click().run()
     assert shown(app) == dataclasses.replace(opening.PRESETS["explosion"], cell="lstm")
 
