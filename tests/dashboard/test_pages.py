@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard import hosting
 from dashboard.services import worker
 from dashboard.state import session
 from dashboard.text import general as wording
@@ -389,6 +390,8 @@ def test_a_learning_rate_of_twenty_is_trained_as_it_stands(open_page, runs_folde
 
 
 def test_a_servers_cap_is_told_beside_the_field_that_it_bounds(open_page, runs_folder, monkeypatch):
+    monkeypatch.setattr(hosting, "stay_offline", lambda: None)  # which would hold for the tests that follow
+    monkeypatch.setattr(worker, "start_dispatcher", lambda: None)
     monkeypatch.setenv("SEE_BPTT_HOSTED", "hidden=50")
     app = open_page("corpus")
     app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
