@@ -1,14 +1,16 @@
 """A public afternoon: 100 browsers open on a hosted server, 10 of them want to train, and there are two cores.
 
-    python benchmarks/load.py [--sessions 100] [--trainers 10] [--seconds 90]
+    python benchmarks/load.py [--sessions 100] [--trainers 10] [--hostile 10] [--seconds 90]
 
 The browsers are websocket clients that speak Streamlit's protocol: each has a cookie of its own, opens a page, goes on
-to another every few seconds, and polls where the page asks for it, as a browser does. What must hold:
+to another every few seconds, and polls where the page asks for it, as a browser does. Some of the hundred mean it
+badly: they send large files past the page, paste texts that take long to read and leave, forge messages, and connect
+and hang up as fast as it goes. What must hold for all others:
 
 - never more trainings at work than slots, and everybody who waits gets a turn, in order;
 - 95 of 100 reruns of a page end within a second;
 - the server's memory and file descriptors stop growing once everybody is there;
-- when everybody has left, no process remains.
+- when everybody has left, the queue empties, and no process remains.
 
 Ends with exit code 1 where one of these is broken.
 """
@@ -19,7 +21,6 @@ import argparse
 import asyncio
 import os
 import random
-import secrets
 import signal
 import socket
 import statistics
@@ -28,151 +29,24 @@ import sys
 import tempfile
 import time
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import machine
-import websockets
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # or dashboard.py, beside this file, hides the package of that name
 
+from browsers import HOSTILE, Browser, Log, hostile, onlooker, trainer  # noqa: E402
+
 from dashboard import hosting  # noqa: E402
 from dashboard.hosting import queue  # noqa: E402
-from dashboard.state import session  # noqa: E402
-from dashboard.text import general as wording  # noqa: E402
 from rnn_core.parallel.threads import usable_cores  # noqa: E402
 from rnn_core.runs import Run, list_runs, worker_alive  # noqa: E402
 
-PAGES = ("", "corpus", "train", "gradients", "generate", "runs")
-STAY_SECONDS = (4.0, 12.0)
 UNWATCHED_MINUTES = 0.25
+DRAIN_SECONDS = 60.0  # for processes to end, on a busy machine
 STARTING_SECONDS = 5.0  # a process may take to begin, on a busy machine
-FINISHED = ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
-
-
-@dataclass
-class Log:
-    """What all browsers saw. Seconds from a request to the end of what it drew."""
-
-    pages: list[float] = field(default_factory=list)
-    polls: list[float] = field(default_factory=list)
-    clicks: list[float] = field(default_factory=list)
-    mishaps: list[str] = field(default_factory=list)
-
-
-class Browser:
-    """One visitor's tab."""
-
-    def __init__(self, address: str, log: Log) -> None:
-        self.address, self.log = address, log
-        self.cookie = f"{session.COOKIE}={secrets.token_hex(32)}"
-        self.hashes: dict[str, str] = {}  # page's address -> script hash
-        self.buttons: dict[str, str] = {}  # label -> id
-        self.polls: dict[str, float] = {}  # fragment -> seconds between polls
-        self.page, self.query = "", ""
-        self.replied = asyncio.Event()
-        self.one_at_a_time = asyncio.Lock()
-
-    async def __aenter__(self) -> Browser:
-        self.socket = await websockets.connect(
-            f"{self.address.replace('http', 'ws')}/_stcore/stream",
-            subprotocols=["streamlit"],
-            additional_headers={"Cookie": self.cookie, "Origin": self.address},
-            max_size=None,
-            open_timeout=60,
-        )
-        self.reader = asyncio.create_task(self._read())
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        self.reader.cancel()
-        await self.socket.close()
-
-    async def _read(self) -> None:
-        async for data in self.socket:
-            message = ForwardMsg()
-            message.ParseFromString(data)
-            kind = message.WhichOneof("type")
-            if kind == "script_finished" and message.script_finished in FINISHED:
-                self.replied.set()
-            elif kind == "navigation":
-                self.hashes = {page.url_pathname: page.page_script_hash for page in message.navigation.app_pages}
-                current = message.navigation.page_script_hash
-                self.page = next((path for path, known in self.hashes.items() if known == current), self.page)
-            elif kind == "page_info_changed":
-                self.query = message.page_info_changed.query_string
-            elif kind == "auto_rerun":
-                self.polls[message.auto_rerun.fragment_id] = message.auto_rerun.interval
-            elif kind == "stop_auto_rerun":
-                for fragment in message.stop_auto_rerun.fragment_ids:
-                    self.polls.pop(fragment, None)
-            elif kind == "new_session":
-                self.buttons.clear()
-                if not message.metadata.run.fragment_ids:
-                    # The whole page is drawn anew, and says again where it wants to be asked.
-                    self.polls.clear()
-            elif kind == "delta":
-                element = message.delta.new_element
-                which = element.WhichOneof("type")
-                if which == "button":
-                    self.buttons[element.button.label] = element.button.id
-                elif which == "exception" or (which == "alert" and wording.MISHAP[:30] in element.alert.body):
-                    self.log.mishaps.append(str(element)[:500])
-
-    async def _ask(self, times: list[float], fragment: str = "", button: str = "") -> None:
-        """Ask for a rerun, and wait until it has been drawn."""
-        async with self.one_at_a_time:
-            message = BackMsg()
-            state = message.rerun_script
-            state.query_string, state.page_script_hash = self.query, self.hashes.get(self.page, "")
-            if fragment:
-                state.fragment_id, state.is_auto_rerun = fragment, True
-            if button:
-                widget = state.widget_states.widgets.add()
-                widget.id, widget.trigger_value = self.buttons[button], True
-            self.replied.clear()
-            started = time.monotonic()
-            await self.socket.send(message.SerializeToString())
-            try:
-                await asyncio.wait_for(self.replied.wait(), 60)
-            except TimeoutError:
-                self.log.mishaps.append(f"no answer within 60 seconds on /{self.page}")
-            times.append(time.monotonic() - started)
-
-    async def go_to(self, page: str) -> None:
-        self.page = page
-        self.polls.clear()
-        await self._ask(self.log.pages)
-
-    async def click(self, label: str) -> None:
-        await self._ask(self.log.clicks, button=label)
-
-    async def stay(self, seconds: float) -> None:
-        """Look at the page for so long, polling as it asks for."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, min(self.polls.values(), default=left)))
-            for fragment in list(self.polls):
-                if time.monotonic() < end and fragment in self.polls:
-                    await self._ask(self.log.polls, fragment=fragment)
-
-
-async def onlooker(browser: Browser, until: float, chance: random.Random) -> None:
-    while time.monotonic() < until:
-        await browser.stay(chance.uniform(*STAY_SECONDS))
-        await browser.go_to(chance.choice(PAGES))
-
-
-async def trainer(browser: Browser, until: float) -> None:
-    """Start the demo, and stay on the Train page."""
-    await browser.click(wording.FIRST_VISIT_BUTTON)
-    while time.monotonic() < until:
-        await browser.stay(min(5.0, max(0.1, until - time.monotonic())))
-
-
 # --- the server, seen from outside ------------------------------------------------------------------------------------
 
 
@@ -254,25 +128,30 @@ def remaining(folder: Path) -> list[str]:
 # --- the afternoon ----------------------------------------------------------------------------------------------------
 
 
-async def afternoon(address: str, pid: int, folder: Path, sessions: int, trainers: int, seconds: float) -> Report:
+async def afternoon(address: str, pid: int, folder: Path, options: argparse.Namespace) -> Report:
     log, samples = Log(), []
     started = time.monotonic()
     watcher = asyncio.create_task(watch_server(pid, folder, started, samples))
     chance = random.Random(0)
-    browsers = [Browser(address, log) for _ in range(sessions)]
-    for browser in browsers:  # They come one after the other, as people do.
-        await browser.__aenter__()
+    civil = [Browser(address, log) for _ in range(options.sessions - options.hostile)]
+    others = [Browser(address, Log()) for _ in range(options.hostile)]
+    for browser in (*civil, *others):  # They come one after the other, as people do.
+        await browser.come()
+        await browser.go_to("")  # which says what other pages there are
         await browser.go_to("corpus")
         await asyncio.sleep(0.05)
     everybody = time.monotonic() - started
-    until = time.monotonic() + seconds
-    visits = [trainer(browser, until) for browser in browsers[:trainers]]
-    visits += [onlooker(browser, until, random.Random(chance.random())) for browser in browsers[trainers:]]
+    until = time.monotonic() + options.seconds
+    visits = [trainer(browser, until) for browser in civil[: options.trainers]]
+    visits += [onlooker(browser, until, random.Random(chance.random())) for browser in civil[options.trainers :]]
+    visits += [hostile(HOSTILE[place % len(HOSTILE)], browser, until) for place, browser in enumerate(others)]
     await asyncio.gather(*visits)
-    for browser in browsers:
-        await browser.__aexit__()
+    for browser in (*civil, *others):
+        await browser.leave()
     left = time.monotonic()
-    while remaining(folder) and time.monotonic() - left < 60 * UNWATCHED_MINUTES + 30:
+    # Who waits keeps the place for a while, and may get a turn in it that nobody watches.
+    longest = queue.ABANDONED_SECONDS + 60 * UNWATCHED_MINUTES + DRAIN_SECONDS
+    while (remaining(folder) or queue.read_tickets(folder)) and time.monotonic() - left < longest:
         await asyncio.sleep(0.5)
     watcher.cancel()
     return Report(log, samples, everybody, time.monotonic() - left)
@@ -283,7 +162,7 @@ class Report:
     log: Log
     samples: list[Sample]
     everybody_seconds: float  # from the start until the last session was open
-    emptied_seconds: float  # from the last goodbye until no training was at work
+    emptied_seconds: float  # from the last goodbye until no training was at work and none waited
 
 
 def share(times: list[float], percent: float) -> float:
@@ -307,6 +186,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Load test of hosted mode.")
     parser.add_argument("--sessions", type=int, default=100)
     parser.add_argument("--trainers", type=int, default=10)
+    parser.add_argument("--hostile", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=90.0)
     options = parser.parse_args()
     broken: list[str] = []
@@ -322,9 +202,7 @@ def main() -> int:
         folder.mkdir()
         server, address = start_server(folder)
         try:
-            report = asyncio.run(
-                afternoon(address, server.pid, folder, options.sessions, options.trainers, options.seconds)
-            )
+            report = asyncio.run(afternoon(address, server.pid, folder, options))
             runs = list_runs(folder)
             numbers = {run: number for sample in report.samples for number, run, _ in sample.tickets}
             begun = [
@@ -334,7 +212,7 @@ def main() -> int:
                 if events
             ]
             states = [run.status.state if run.status else run.error for run in runs]
-            orphans = remaining(folder)
+            orphans = [*remaining(folder), *queue.read_tickets(folder)]
         finally:
             server.send_signal(signal.SIGTERM)
             try:
@@ -343,7 +221,8 @@ def main() -> int:
                 server.kill()
                 server.wait()
         log, samples = report.log, report.samples
-        print(f"- {options.sessions} sessions, {options.trainers} of them with a training, {options.seconds:g} s\n")
+        who = f"{options.sessions} sessions, {options.trainers} of them with a training, {options.hostile} hostile"
+        print(f"- {who}; {options.seconds:g} s\n")
         print("| seconds from request to picture | number | median | 95 % | 99 % | most |\n|---|---|---|---|---|---|")
         for name, times in (("rerun of a page", log.pages), ("poll of a picture", log.polls), ("click", log.clicks)):
             if times:
@@ -357,19 +236,19 @@ def main() -> int:
         print(f"\nThe server was busy for {busy:.2f} of a core; load of the machine {os.getloadavg()[0]:.1f}.")
         ends = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
         print(f"\nStates of the trainings at the end: {ends}.")
-        print(f"Longest line: {max(sample.waiting for sample in samples)} waiting.\n")
+        print(f"Longest queue: {max(sample.waiting for sample in samples)} waiting.\n")
         slots = hosting.Caps().slots
         promise(most <= slots, f"at most {slots} trainings at a time on {usable_cores()} cores (seen: {most})")
         promise(len(runs) == options.trainers, f"{options.trainers} trainings were accepted (seen: {len(runs)})")
         order = [start for _, start in sorted(begun)]
         # Two that are started at the same moment may reach their first step in either order.
         in_order = all(start > max(order[:place], default=0) - STARTING_SECONDS for place, start in enumerate(order))
-        promise(in_order, f"they began in the order in which they stood in line ({len(begun)} began)")
+        promise(in_order, f"they began in the order in which they came ({len(begun)} began)")
         promise(share(log.pages, 95) < 1, f"95 % of reruns end within 1 s (seen: {share(log.pages, 95):.2f} s)")
         promise(last_mb < 1.1 * first_mb + 10, f"memory stops growing ({first_mb:.0f} MB, later {last_mb:.0f} MB)")
         promise(last_fd <= first_fd + 5, f"file descriptors stop growing ({first_fd}, later {last_fd})")
-        promise(not log.mishaps, f"no page showed an error ({len(log.mishaps)}) {log.mishaps[:1] or ''}")
-        promise(not orphans, f"no training is at work {report.emptied_seconds:.0f} s after everybody left")
+        promise(not log.errors, f"no page showed an error ({len(log.errors)}) {log.errors[:1] or ''}")
+        promise(not orphans, f"no training is at work or waits {report.emptied_seconds:.0f} s after everybody left")
         promise(not remaining(folder), "no process remains after the server has ended")
     return 1 if broken else 0
 
