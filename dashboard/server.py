@@ -42,7 +42,7 @@ def middleware() -> list[Middleware]:
     if caps is None:
         return []
     # These bounds are Streamlit's own; it holds them while a file or message still arrives.
-    config.set_option("server.maxUploadSize", caps.upload_megabytes)
+    config.set_option("server.maxUploadSize", caps.uploads_megabytes)
     config.set_option("server.maxWidgetStateSize", caps.upload_megabytes + 3)
     config.set_option("server.disconnectedSessionTTL", SESSION_SECONDS)
     return [Middleware(_guard, caps=caps)]
