@@ -176,12 +176,23 @@ def test_a_rule_between_a_network_and_its_training_is_asked_where_both_are_at_ha
 @pytest.mark.parametrize(
     ("model", "training", "idle"),
     [
-        ({}, {}, {"forget_bias", "chrono", "gru_reset", "init_scale", "sequence_length", "warmup_steps"}),
-        ({"cell": "lstm"}, {"schedule": "cosine"}, {"gru_reset", "init_scale", "sequence_length", "omega"}),
+        (
+            {},
+            {},
+            {
+                *("forget_bias", "chrono", "gru_reset", "init_scale", "embedding_init"),
+                *("sequence_length", "warmup_steps"),
+            },
+        ),
+        (
+            {"cell": "lstm", "embedding_size": 9},
+            {"schedule": "cosine", "clip": None},
+            {"gru_reset", "init_scale", "sequence_length", "omega", "clip_mode"},
+        ),
         (
             {"cell": "lstm", "chrono": 9, "init": "spectral"},
             {"batching": "stream", "steps": 5},
-            {"forget_bias", "gru_reset", "warmup_steps", "omega", "epochs"},
+            {"forget_bias", "gru_reset", "embedding_init", "warmup_steps", "omega", "epochs"},
         ),
     ],
 )

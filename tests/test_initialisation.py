@@ -213,6 +213,13 @@ def test_a_network_has_exactly_the_parameters_of_its_shape(cell: str, gru_reset:
     assert model.parameter_count == sum(math.prod(shape) for shape in expected.values())
 
 
+@pytest.mark.parametrize(("kind", "deviation"), [("uniform", 1 / math.sqrt(3 * 40)), ("normal", 1.0)])
+def test_word_vectors_start_as_they_are_asked_to(kind: str, deviation: float) -> None:
+    E = fresh(embedding_size=40, embedding_init=kind).params["E"]
+    assert float(E.std()) == pytest.approx(deviation, rel=0.05)
+    assert abs(float(E.mean())) < 4 * deviation / math.sqrt(E.size)
+
+
 def test_tied_weights_have_no_output_matrix_of_their_own() -> None:
     model = fresh(embedding_size=H, tied=True)
     assert "V" not in model.params
@@ -240,6 +247,8 @@ def test_parameters_of_another_shape_are_refused() -> None:
         ({"embedding_size": 0}, "or choose one-hot input"),
         ({"layers": 0}, "1 to 3 layers, not 0"),
         ({"layers": 4}, "1 to 3 layers, not 4"),
+        ({"embedding_init": "normal"}, "one-hot input has no word vectors"),
+        ({"embedding_size": 5, "embedding_init": "zero"}, "word vectors start uniform, normal, not 'zero'"),
         ({"tied": True}, "the embedding size must equal the hidden size"),
         ({"tied": True, "embedding_size": 10, "hidden_size": 20}, r"hidden size \(20\); set it, or untie them"),
         ({"init": "xavier"}, "choose one of uniform, glorot, orthogonal, identity, spectral"),

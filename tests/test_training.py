@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from tiny_runs import tiny_corpus
 
 from rnn_core.config import CELLS, ModelConfig, TextSettings, TrainingSettings, check_together
+from rnn_core.config.presets import PRESETS
 from rnn_core.data import Batch, PreparedCorpus, prepare_sentences
 from rnn_core.errors import CorpusError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
+from rnn_core.reference.tutorial import bptt
 from rnn_core.training import (
     Diverged,
     EpochDone,
@@ -137,6 +139,66 @@ def test_clipping_by_norm_bounds_the_norm_and_by_value_each_number() -> None:
     values = [event for event in by_value if isinstance(event, StepDone)]
     assert all(limit < event.clipped_norm < event.gradient_norm for event in values)
     assert all(event.clipped_norm == event.gradient_norm for event in off if isinstance(event, StepDone))
+
+
+def test_the_tutorials_preset_takes_the_steps_of_the_tutorials_own_code() -> None:
+    """Its loops over one sentence after the other in the text's order, in float64, give the same weights."""
+    preset = PRESETS["tutorial"]
+    training = dataclasses.replace(preset.training, sample_every_seconds=None, horizon_every_seconds=None, epochs=1)
+    network = new_model(dataclasses.replace(preset.model, vocabulary_size=len(CORPUS.vocabulary)), training)
+    U, V, W = (network.params[name].astype(np.float64) for name in "UVW")
+    U = U.T.copy()
+    for sentence in CORPUS.train:
+        step = bptt(sentence[:-1], sentence[1:], U, V, W, bptt_truncate=4)
+        U, V, W = U - 0.005 * step.dU, V - 0.005 * step.dV, W - 0.005 * step.dW
+    list(train(network, CORPUS, training))
+    for name, value in {"U": U.T, "V": V, "W": W}.items():
+        np.testing.assert_allclose(network.params[name], value, rtol=0, atol=1e-5, err_msg=name)
+
+
+def test_the_gradient_of_the_summed_loss_is_that_of_the_mean_times_the_tokens_and_clipped_as_such() -> None:
+    steps = {
+        (reduction, clip): [
+            event for event in trained(quiet(steps=2, clip=clip, **how))[1] if event.kind == "step_done"
+        ]
+        for reduction in ("mean", "sum")
+        for clip in (None, 0.5)
+        for how in [{"loss_reduction": reduction, "optimizer": "sgd", "learning_rate": 1e-9}]
+    }
+    for mean, summed in zip(steps["mean", None], steps["sum", None], strict=True):
+        assert isinstance(mean, StepDone)
+        assert isinstance(summed, StepDone)
+        assert summed.loss_nats == pytest.approx(mean.loss_nats)
+        assert summed.gradient_norm == pytest.approx(mean.gradient_norm * mean.tokens, rel=1e-4)
+        assert summed.clipped_norm == summed.gradient_norm
+    for summed in steps["sum", 0.5]:
+        assert isinstance(summed, StepDone)
+        assert summed.clipped_norm == pytest.approx(0.5, rel=1e-3)
+
+
+def test_no_number_of_a_summed_gradient_that_is_clipped_by_value_is_beyond_the_limit() -> None:
+    training = quiet(
+        steps=1,
+        loss_reduction="sum",
+        optimizer="sgd",
+        learning_rate=1.0,
+        schedule="constant",
+        clip=0.1,
+        clip_mode="value",
+    )
+    before = new_model(config(), training)
+    after, _ = trained(training)
+    steps = np.concatenate([np.ravel(after.params[name] - before.params[name]) for name in after.params])
+    assert np.abs(steps).max() == pytest.approx(0.1, rel=1e-4)
+
+
+@pytest.mark.parametrize("batching", ["sentences", "stream"])
+def test_without_shuffling_each_epoch_reads_the_text_in_its_order(batching: str) -> None:
+    training = quiet(batching=batching, shuffle=False, batch_size=1, sequence_length=7)
+    text = np.concatenate([sentence[1:] for sentence in CORPUS.train])
+    for epoch in (0, 1):
+        read = [batch.targets[batch.mask] for batch in epoch_batches(CORPUS, training, epoch)]
+        np.testing.assert_array_equal(np.concatenate(read), text)
 
 
 def test_omega_changes_the_training_of_w_and_not_the_reported_loss_of_a_step() -> None:

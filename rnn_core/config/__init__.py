@@ -1,6 +1,14 @@
 """Every setting, declared once: of the text, the network, its training, and of drawing words from it."""
 
-from rnn_core.config.choices import CELLS, INITIALISATIONS, OPTIMIZERS, SCHEDULES, Choice, Choices
+from rnn_core.config.choices import (
+    CELLS,
+    EMBEDDING_INITIALISATIONS,
+    INITIALISATIONS,
+    OPTIMIZERS,
+    SCHEDULES,
+    Choice,
+    Choices,
+)
 from rnn_core.config.fields import Settings, check, in_vain, problems, settings_of
 from rnn_core.config.model import ModelConfig
 from rnn_core.config.network import LOSSES, NetworkConfig
@@ -12,6 +20,7 @@ __all__ = [
     "BATCHINGS",
     "CELLS",
     "CLIP_MODES",
+    "EMBEDDING_INITIALISATIONS",
     "INITIALISATIONS",
     "LOSSES",
     "OPTIMIZERS",

@@ -52,5 +52,6 @@ class Choices(Mapping[str, Choice]):
 
 CELLS = Choices()
 INITIALISATIONS = Choices()
+EMBEDDING_INITIALISATIONS = Choices()
 OPTIMIZERS = Choices()
 SCHEDULES = Choices()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rnn_core.config.choices import CELLS, INITIALISATIONS, Choice, Choices
+from rnn_core.config.choices import CELLS, EMBEDDING_INITIALISATIONS, INITIALISATIONS, Choice, Choices
 from rnn_core.config.fields import NETWORK, REGULARIZATION, START, Need, Settings, setting
 
 GRU_RESETS = Choices({"after": Choice("after the matrix product"), "before": Choice("before it (2014)")})
@@ -106,6 +106,17 @@ class ModelConfig(Settings):
         refusal="the scale of the initialisation must be a positive number.",
         only_with="init",
         refusal_in_vain="the {init} initialisation has no scale to set; leave it at 1, or choose {names}.",
+    )
+    embedding_init: str = setting(
+        "uniform",
+        label="First word vectors",
+        help="How word vectors start: small, as the other matrices, or N(0, 1), as PyTorch's.",
+        group=START,
+        flag="--embedding-init",
+        choices=EMBEDDING_INITIALISATIONS,
+        refusal="word vectors start {choices}, not {value!r}.",
+        only_with="embedding_size",
+        refusal_in_vain="one-hot input has no word vectors to start; choose an embedding, or leave this at uniform.",
     )
     forget_bias: float = setting(
         1.0,

@@ -28,7 +28,15 @@ PRESETS = {
         "The WildML tutorial's: a plain RNN without biases, one sentence at a time, truncated after 4 steps back.",
         ModelConfig(cell="tanh", hidden_size=100, bias=False, init="uniform"),
         TrainingSettings(
-            batch_size=1, truncate=4, optimizer="sgd", learning_rate=0.005, schedule="halve", clip=None, epochs=10
+            batch_size=1,
+            shuffle=False,
+            loss_reduction="sum",
+            truncate=4,
+            optimizer="sgd",
+            learning_rate=0.005,
+            schedule="halve",
+            clip=None,
+            epochs=10,
         ),
     ),
     "lstm": Preset(

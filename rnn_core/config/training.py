@@ -24,6 +24,7 @@ BATCHINGS = Choices(
         "stream": Choice("one continuous stream", {"sequence_length": ""}),
     }
 )
+REDUCTIONS = Choices({"mean": Choice("mean over its tokens"), "sum": Choice("sum over its tokens")})
 CLIP_MODES = Choices({"norm": Choice("global norm"), "value": Choice("each value")})
 
 _PAUSE_REFUSAL = "pauses take 0 seconds or more."
@@ -64,6 +65,22 @@ class TrainingSettings(Settings):
         high=65536,
         refusal="the sequence length must be from 1 to 65,536 steps.",
         only_with="batching",
+    )
+    shuffle: bool = setting(
+        True,
+        label="Shuffle",
+        help="An order of the sentences drawn anew for each epoch; without, that of the text, as in the tutorial.",
+        group=BATCHES,
+        flag="--no-shuffle",
+    )
+    loss_reduction: str = setting(
+        "mean",
+        label="Loss of a batch",
+        help="What the gradient is of: the mean over a batch's tokens, or their sum, as in the tutorial.",
+        group=BATCHES,
+        flag="--loss-reduction",
+        choices=REDUCTIONS,
+        refusal="the loss of a batch is the {choices} over its tokens, not {value!r}.",
     )
     truncate: int | None = setting(
         None,
@@ -175,6 +192,11 @@ class TrainingSettings(Settings):
                 ("truncate",),
                 lambda given: given.truncate is None,
                 "Omega needs the whole error signal dE/ds; use full back-propagation instead of truncation.",
+            ),
+            Need(
+                ("loss_reduction",),
+                lambda given: given.loss_reduction == "mean",
+                "Omega is weighed against the mean loss; use that instead of the sum.",
             ),
             Need(
                 ("variational",),

@@ -26,16 +26,20 @@ def _check_batch_size(batch_size: int) -> None:
         raise SettingsError("batch_size must be at least 1.")
 
 
-def batches(sentences: Sequence[np.ndarray], batch_size: int, rng: np.random.Generator | None) -> list[Batch]:
+def batches(
+    sentences: Sequence[np.ndarray], batch_size: int, rng: np.random.Generator | None, in_order: bool = False
+) -> list[Batch]:
     """Every sentence exactly once, beside others of similar length; inputs ids[:-1], targets ids[1:].
 
     With a generator, which sentences of a length meet and the order of the batches are drawn from it; without,
-    the order is by length, then by index, so that it is always the same.
+    the order is by length, then by index, so that it is always the same. `in_order`: as they come, whatever their
+    length.
     """
     _check_batch_size(batch_size)
     lengths = np.array([len(sentence) - 1 for sentence in sentences], dtype=np.int64)
     order = np.arange(len(sentences)) if rng is None else rng.permutation(len(sentences))
-    order = order[np.argsort(lengths[order], kind="stable")]
+    if not in_order:
+        order = order[np.argsort(lengths[order], kind="stable")]
     groups = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     if rng is not None:
         groups = [groups[number] for number in rng.permutation(len(groups))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.config.choices import INITIALISATIONS, Choice
+from rnn_core.config.choices import EMBEDDING_INITIALISATIONS, INITIALISATIONS, Choice
 
 
 def uniform(shape: tuple[int, ...], inputs: int, rng: np.random.Generator) -> Array:
@@ -38,6 +38,18 @@ def with_spectral_radius(size: int, radius: float, rng: np.random.Generator) -> 
     return matrix * (radius / np.max(np.abs(np.linalg.eigvals(matrix))))
 
 
+def embedding(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    """Word vectors (N, D). `kind` is a value of `ModelConfig.embedding_init`."""
+    if kind == "uniform":
+        # A word vector is read by one position at a time: what it is summed over is its own length.
+        return uniform(shape, shape[1], rng)
+    if kind == "normal":
+        return rng.standard_normal(shape)
+    raise ValueError(f"unknown initialisation {kind!r}")
+
+
+EMBEDDING_INITIALISATIONS.offer("uniform", Choice("uniform ±1/√D"))
+EMBEDDING_INITIALISATIONS.offer("normal", Choice("normal, N(0, 1)"))
 INITIALISATIONS.offer("uniform", Choice("uniform ±1/√H"))
 INITIALISATIONS.offer("glorot", Choice("Glorot"))
 INITIALISATIONS.offer("orthogonal", Choice("orthogonal", {"init_scale": "Gain"}))

@@ -14,7 +14,7 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig
 from rnn_core.nn.cells import make_cell
-from rnn_core.nn.initialisation import recurrent_block, uniform
+from rnn_core.nn.initialisation import embedding, recurrent_block, uniform
 from rnn_core.nn.inputs import inputs_of
 from rnn_core.nn.losses import loss_of
 
@@ -62,8 +62,9 @@ def initial_parameters(config: ModelConfig, rng: np.random.Generator) -> dict[st
         if kind == "W":
             blocks = [recurrent_block(config.init, H, config.init_scale, rng) for _ in cell.recurrent_gates]
             params[name] = np.concatenate(blocks)
-        elif kind in ("U", "V", "E"):
-            # A word vector is read by one position at a time: what it is summed over is its own length.
+        elif kind == "E":
+            params[name] = embedding(config.embedding_init, (shape[0], shape[1]), rng)
+        elif kind in ("U", "V"):
             params[name] = uniform(shape, shape[0] if kind == "U" else shape[1], rng)
         elif kind == "b":
             params[name] = cell.initial_bias(H, config.forget_bias, config.chrono, rng)

@@ -154,7 +154,8 @@ class _Trainer:
                 dropout_rng=dropout_rng,
                 omega=settings.omega,
             )
-            gradients, factor, norm, clipped_norm = _clipped(gradients, state.clip, settings.clip_mode)
+            weight = max(tokens, 1) if settings.loss_reduction == "sum" else 1
+            gradients, factor, norm, clipped_norm = _clipped(gradients, state.clip, settings.clip_mode, weight)
             if not (math.isfinite(loss_nats) and math.isfinite(norm)):
                 return Diverged(state.step, self.why_diverged(loss_nats, learning_rate), loss_nats, norm)
             if tokens:  # Without a token there is no loss, and an optimizer's moments must not fade for it.
@@ -268,18 +269,23 @@ class _Trainer:
         return f"{what}. Most likely {cure}."
 
 
-def _clipped(gradients: Gradients, limit: float | None, mode: str) -> tuple[Gradients, float, float, float]:
+def _clipped(
+    gradients: Gradients, limit: float | None, mode: str, weight: int
+) -> tuple[Gradients, float, float, float]:
     """The gradients and the factor that the optimizer is to multiply them by, and their global norm before and after
     clipping.
+
+    weight: what the gradients are to be multiplied by before they are clipped, 1 or more: the number of tokens, where
+    the gradient is that of the summed loss. It goes into the factor, so that nobody walks through them for it.
     """
     if limit is not None and mode == "norm":
-        norm, factor = clip_by_global_norm(gradients, limit)
-        return gradients, factor, norm, norm * factor
+        norm, factor = clip_by_global_norm(gradients, limit / weight)
+        return gradients, factor * weight, norm * weight, norm * factor * weight
     norm = clipped_norm = global_norm(gradients)
     if limit is not None and math.isfinite(norm):
-        gradients = clip_by_value(gradients, limit)
+        gradients = clip_by_value(gradients, limit / weight)
         clipped_norm = global_norm(gradients)
-    return gradients, 1.0, norm, clipped_norm
+    return gradients, weight, norm * weight, clipped_norm * weight
 
 
 class _Throughput:

@@ -76,10 +76,10 @@ def goes_on_exactly(settings: TrainingSettings, plan: Plan) -> bool:
 
 def epoch_batches(corpus: PreparedCorpus, settings: TrainingSettings, epoch: int) -> list[Batch]:
     """The batches of an epoch (from 0) in the order in which they are trained on; always the same for the same seed."""
-    rng = stream(settings.seed, "shuffle", epoch)
+    rng = stream(settings.seed, "shuffle", epoch) if settings.shuffle else None
     if settings.batching == "stream":
         return stream_batches(corpus.train, settings.batch_size, settings.sequence_length, rng)
-    return batches(corpus.train, settings.batch_size, rng)
+    return batches(corpus.train, settings.batch_size, rng, in_order=not settings.shuffle)
 
 
 def batch_of_step(corpus: PreparedCorpus, settings: TrainingSettings, step: int) -> Batch:
