@@ -64,12 +64,12 @@ def assert_equal(one: tuple, other: tuple) -> None:
 
 
 @every_network
-@pytest.mark.parametrize("truncate", [None, 3])
-def test_sharing_a_batch_changes_nothing_but_rounding(options: dict[str, Any], truncate: int | None) -> None:
+def test_sharing_a_batch_changes_nothing_but_rounding(options: dict[str, Any]) -> None:
     alone, shared = network(**options), network(**options)
     start = [np.random.default_rng(depth).standard_normal(layer.shape) for depth, layer in enumerate(state_of(alone))]
     with DataParallel(shared, processes=3) as parallel:
-        for sequences in (7, 6, 2):  # not all shards are of one size, and the last batch has none for the third process
+        # Not all shards are of one size, and the last batch has none for the third process.
+        for sequences, truncate in ((7, None), (7, 3), (6, None), (2, 3)):
             batch, state = batch_of(alone, sequences), [layer[:sequences] for layer in start]
             assert_equal(
                 alone.training_gradients(*batch, truncate=truncate, state=state),
