@@ -423,7 +423,7 @@ def test_a_corpus_without_validation_sentences_is_trained_without_validation() -
 
 
 def test_a_corpus_without_training_sentences_is_refused() -> None:
-    with pytest.raises(CorpusError, match="longer text"):
+    with pytest.raises(CorpusError, match="begin a run on a text"):
         trained(quiet(), dataclasses.replace(CORPUS, train=[]))
 
 
