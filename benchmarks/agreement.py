@@ -31,7 +31,7 @@ import numpy as np
 
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import agreement_items, agreement_sentences, batches, prepare_sentences
-from rnn_core.diagnostics import agreement_accuracy, gradient_flow, lag_ledger
+from rnn_core.diagnostics import agreement_accuracy, gradient_by_lag, gradient_flow
 from rnn_core.training import Diverged, StepDone, new_model, train
 
 HIDDEN = 64
@@ -100,7 +100,7 @@ def run(condition: Condition, seed: int) -> Result:
     training = settings(condition, seed)
     model = new_model(config, training)
     probe = batches(corpus.valid[:32], 32, None)[0]
-    books = lag_ledger(gradient_flow(model, probe.inputs, probe.targets, probe.mask), training.truncate)
+    books = gradient_by_lag(gradient_flow(model, probe.inputs, probe.targets, probe.mask), training.truncate)
     # The step that has to say "her" comes `gap` steps after the one that reads "queen".
     reach = float(books.norms[condition.gap] / books.total_norm) * books.used[condition.gap]
     losses = []

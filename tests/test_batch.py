@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
-from rnn_core.diagnostics import clip_forensics, horizon, lyapunov_exponents, sentence_lag_norms, text_trace
+from rnn_core.diagnostics import gradient_by_sentence, horizon, lyapunov_exponents, sentence_lag_norms, text_trace
 from rnn_core.nn.batch import last_step_weights
 from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.nn.gradients import to_dense
@@ -29,7 +29,7 @@ WITH_TARGETS: dict[str, Entry] = {
     "training_gradients": MODEL.training_gradients,
     "gradient_flow": lambda x, y: gradient_flow(MODEL, x, y),
     "horizon": lambda x, y: horizon(MODEL, x, y),
-    "clip_forensics": lambda x, y: clip_forensics(MODEL, x, y),
+    "gradient_by_sentence": lambda x, y: gradient_by_sentence(MODEL, x, y),
     "sentence_lag_norms": lambda x, y: sentence_lag_norms(MODEL, x, y),
 }
 WITHOUT_TARGETS: dict[str, Entry] = {
@@ -155,7 +155,10 @@ def test_a_sentence_without_tokens_has_no_part_in_a_batchs_gradient() -> None:
     inputs, targets = ids()
     mask = np.ones((T, B), bool)
     mask[:, 1] = False
-    found, alone = clip_forensics(MODEL, inputs, targets, mask), clip_forensics(MODEL, inputs[:, ::2], targets[:, ::2])
+    found, alone = (
+        gradient_by_sentence(MODEL, inputs, targets, mask),
+        gradient_by_sentence(MODEL, inputs[:, ::2], targets[:, ::2]),
+    )
     assert found.norms[1] == found.shares[1] == found.tokens[1] == 0
     np.testing.assert_allclose(found.norms[::2], alone.norms, rtol=1e-12)
     np.testing.assert_allclose(found.shares[::2], alone.shares, rtol=1e-12)
@@ -172,7 +175,7 @@ def test_a_batch_of_nothing_but_padding_has_no_loss_and_no_gradient() -> None:
     flow = gradient_flow(MODEL, inputs, targets, nothing)
     assert not flow.lag_gradients["W"].any()
     assert np.isnan(flow.delta_norms).all()
-    found = clip_forensics(MODEL, inputs, targets, nothing)
+    found = gradient_by_sentence(MODEL, inputs, targets, nothing)
     assert found.total_norm == 0
     assert not found.shares.any()
 

@@ -8,11 +8,10 @@ import pytest
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
 from rnn_core.arrays import Array
 from rnn_core.diagnostics import (
-    WhoMattered,
+    WhichWordsMattered,
     autonomous_trace,
-    blame,
+    gradient_by_lag,
     horizon,
-    lag_ledger,
     lyapunov_exponents,
     product_singular_values,
     recurrent_spectrum,
@@ -24,6 +23,7 @@ from rnn_core.diagnostics import (
     step_norms,
     text_trace,
     two_paths,
+    where_lost,
 )
 from rnn_core.diagnostics.horizon import data_bounds
 from rnn_core.diagnostics.norms import vector_norm
@@ -228,7 +228,7 @@ def test_an_lstm_whose_gates_hear_only_their_biases_keeps_sigma_of_the_forget_bi
     exponents = lyapunov_exponents(flow.trace).exponents
     np.testing.assert_allclose(exponents[: H - 1], np.log(sigma), atol=0.2)
     assert np.all(exponents[H:] < -20)
-    steps = blame(flow, T - 1)
+    steps = where_lost(flow, T - 1)
     np.testing.assert_allclose(steps.parts["hidden"], 0, atol=1e-12)
     np.testing.assert_allclose(steps.parts["carry"][1:], np.log(sigma), rtol=1e-9)
     np.testing.assert_allclose(steps.shares["carry"], 1)
@@ -293,9 +293,9 @@ def test_lengths_do_not_underflow_when_they_are_squared() -> None:
 # -- What the pictures say of a network built by hand ------------------------------------------------------------
 
 
-def test_a_dead_memory_shows_in_the_ledger_though_the_total_does_not_vanish() -> None:
+def test_a_dead_memory_shows_by_lag_though_the_total_does_not_vanish() -> None:
     model, x = network(orthogonal(16, 0.1, RNG), inputs_scale=1.0), text(20, 4)
-    books = lag_ledger(gradient_flow(model, x, x), truncate=4)
+    books = gradient_by_lag(gradient_flow(model, x, x), truncate=4)
     assert books.norms[8] < 1e-6 * books.total_norm
     assert books.relative_error[4] < 1e-3
     assert books.used.tolist() == [True] * 5 + [False] * 15
@@ -350,7 +350,7 @@ def test_a_gradient_that_ranks_the_words_as_the_truth_does_has_rank_correlation_
     zeros = np.zeros(4)
 
     def found(gradient: np.ndarray, truth: np.ndarray) -> float:
-        return WhoMattered(-1.0, gradient, zeros, zeros, truth, zeros, zeros).rank_correlation
+        return WhichWordsMattered(-1.0, gradient, zeros, zeros, truth, zeros, zeros).rank_correlation
 
     assert found(same, -(same**3)) == pytest.approx(1)
     assert found(same, 1 / same) == pytest.approx(-1)

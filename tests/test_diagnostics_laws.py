@@ -14,16 +14,15 @@ from rnn_core.data import AgreementItem, Vocabulary, agreement_items, agreement_
 from rnn_core.diagnostics import (
     activation_curve,
     agreement_accuracy,
-    blame,
-    clip_forensics,
     delta_step_norms,
     fixed_step_bound,
+    gradient_by_lag,
+    gradient_by_sentence,
     gradient_step_norms,
     half_life,
     horizon,
     horizon_of_flow,
     influence,
-    lag_ledger,
     lyapunov_exponents,
     path_contributions,
     predicted_changes,
@@ -39,7 +38,8 @@ from rnn_core.diagnostics import (
     triangle,
     true_changes,
     two_paths,
-    who_mattered,
+    where_lost,
+    which_words_mattered,
 )
 from rnn_core.diagnostics.horizon import data_bounds, step_factors
 from rnn_core.diagnostics.jacobian import Recurrence
@@ -292,7 +292,7 @@ def test_the_half_life_is_where_the_curve_crosses_one_half() -> None:
     assert half_life(np.array([1, 0.0])) == 1
 
 
-# -- Ledger and truncation ---------------------------------------------------------------------------------------
+# -- Gradient by lag, and truncation -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", FORMS, ids=name_of)
@@ -305,7 +305,7 @@ def test_the_lags_add_up_to_the_gradient_and_each_cut_is_what_truncated_training
     assert set(flow.lag_gradients) == set(names)
     for name in names:
         np.testing.assert_allclose(flow.lag_gradients[name].sum(axis=0), full[name], rtol=1e-9, atol=1e-14)
-    books = lag_ledger(flow, truncate=3, names=names)
+    books = gradient_by_lag(flow, truncate=3, names=names)
     assert books.residual < 1e-13
     together = np.concatenate([full[name].ravel() for name in names])
     assert books.total_norm == pytest.approx(np.linalg.norm(together))
@@ -323,10 +323,10 @@ def test_the_lags_add_up_to_the_gradient_and_each_cut_is_what_truncated_training
     assert books.used.tolist() == [True] * 4 + [False] * 3
 
 
-def test_the_ledger_is_of_the_recurrent_matrices_unless_told_otherwise() -> None:
+def test_the_gradient_by_lag_is_of_the_recurrent_matrices_unless_told_otherwise() -> None:
     model, (x, y) = network({"cell": "lstm", "layers": 2}), texts()
     flow = gradient_flow(model, x, y)
-    books = lag_ledger(flow)
+    books = gradient_by_lag(flow)
     assert books.names == ("W", "W2")
     np.testing.assert_allclose(books.norms, flow.lag_gradient_norms)
     assert books.total_norm == pytest.approx(flow.full_gradient_norm)
@@ -337,7 +337,7 @@ def test_the_ledger_is_of_the_recurrent_matrices_unless_told_otherwise() -> None
 
 
 @pytest.mark.parametrize("form", PLAIN, ids=name_of)
-def test_blame_splits_a_plain_cells_step_into_w_and_slope(form: dict[str, Any]) -> None:
+def test_a_plain_cells_step_is_split_into_w_and_slope(form: dict[str, Any]) -> None:
     model, (x, y) = network(form), texts()
     if form["cell"] == "relu":  # units that stay on: a dead path has no logarithm
         for name in ("b", "b2"):
@@ -345,7 +345,7 @@ def test_blame_splits_a_plain_cells_step_into_w_and_slope(form: dict[str, Any]) 
                 model.params[name][:] = 20
     flow = gradient_flow(model, x, y)
     t, b, top = 6, 1, form["layers"] - 1
-    split = blame(flow, t, b)
+    split = where_lost(flow, t, b)
     np.testing.assert_allclose(split.log_norms, np.log(flow.delta_norms[t, t::-1, b]), rtol=1e-12)
     total = sum(split.parts.values())
     np.testing.assert_allclose(total, np.diff(split.log_norms), atol=1e-12)
@@ -364,11 +364,11 @@ def test_blame_splits_a_plain_cells_step_into_w_and_slope(form: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("form", GATED, ids=name_of)
-def test_blame_splits_a_gated_cells_step_into_carry_and_hidden_path(form: dict[str, Any]) -> None:
+def test_a_gated_cells_step_is_split_into_carry_and_hidden_path(form: dict[str, Any]) -> None:
     model, (x, y) = network(form), texts()
     flow = gradient_flow(model, x, y)
     t, b = 6, 2
-    split = blame(flow, t, b)
+    split = where_lost(flow, t, b)
     states = [
         np.concatenate([flow.lag_steps[j].d_states[d][t - j, b] for d in range(form["layers"])]) for j in range(7)
     ]
@@ -554,7 +554,7 @@ def test_the_spectrum_has_one_block_per_gate_and_layer() -> None:
     assert [block.layer for block in recurrent_spectrum(model, layer=1)] == [1] * 4
 
 
-# -- Clip forensics ----------------------------------------------------------------------------------------------
+# -- Gradient by sentence ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("more", [{}, {"embedding_size": 3}, {"embedding_size": H, "tied": True}], ids=str)
@@ -562,7 +562,7 @@ def test_the_spectrum_has_one_block_per_gate_and_layer() -> None:
 def test_the_sentences_of_a_batch_add_up_to_its_gradient(more: dict[str, Any], truncate: int | None) -> None:
     model, (x, y) = network({"cell": "lstm", "layers": 2}, **more), texts()
     mask = np.arange(7)[:, None] < np.array([7, 4, 6])
-    found = clip_forensics(model, x, y, mask, truncate)
+    found = gradient_by_sentence(model, x, y, mask, truncate)
     _, whole = model.loss_and_gradients(x, y, mask, truncate)
     total = np.concatenate([whole[name].ravel() for name in model.params])
     assert found.total_norm == pytest.approx(np.linalg.norm(total))
@@ -586,7 +586,7 @@ def test_the_sentence_that_explodes_is_found() -> None:
     x[:, 4] = 8  # a word that pushes every unit up, again and again
     x[:, [0, 1, 2, 3, 5]] %= 8
     model.params["U"][8] = 30
-    assert clip_forensics(model, x, y).worst == 4
+    assert gradient_by_sentence(model, x, y).worst == 4
 
 
 # -- Who mattered ------------------------------------------------------------------------------------------------
@@ -655,7 +655,7 @@ def test_the_expected_change_is_over_the_unigram_distribution() -> None:
     flow, t = gradient_flow(model, x[:, :1], y[:, :1]), 4
     counts = np.zeros(N)
     counts[[2, 6]] = [3, 1]
-    found = who_mattered(model, flow, int(y[t, 0]), t, counts, np.random.default_rng(0), draws=400)
+    found = which_words_mattered(model, flow, int(y[t, 0]), t, counts, np.random.default_rng(0), draws=400)
     both = true_changes(model, flow, int(y[t, 0]), t, np.tile([2, 6, 0], (t + 1, 1)))
     expected = 0.75 * both[:, 0] + 0.25 * both[:, 1]
     assert np.all(np.abs(found.expected - expected) < 5 * found.expected_error + 1e-12)

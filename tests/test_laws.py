@@ -225,7 +225,7 @@ def test_the_lag_gradients_of_every_recurrent_parameter_sum_to_the_gradient(case
         {name: flow.lag_gradients[name].sum(axis=0) for name in recurrent},
         {name: gradients[name] for name in recurrent},
     )
-    # Cut off after K lags, the ledger is the truncated gradient: the tutorial's five terms for K = 4.
+    # Cut off after K lags, what is left is the truncated gradient: the tutorial's five terms for K = 4.
     for window in range(len(inputs)):
         _, cut = case.model.loss_and_gradients(inputs, targets, mask, truncate=window)
         assert_same(

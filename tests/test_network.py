@@ -13,12 +13,11 @@ from rnn_core import LanguageModel, ModelConfig, Network, NetworkConfig, gradien
 from rnn_core.data.tasks import Adding, TemporalOrder
 from rnn_core.diagnostics import (
     autonomous_trace,
-    blame,
-    clip_forensics,
+    gradient_by_lag,
+    gradient_by_sentence,
     horizon,
     horizon_of_flow,
     influence,
-    lag_ledger,
     lyapunov_exponents,
     predicted_changes,
     product_singular_values,
@@ -30,6 +29,7 @@ from rnn_core.diagnostics import (
     text_trace,
     true_changes,
     two_paths,
+    where_lost,
 )
 from rnn_core.errors import SettingsError
 from rnn_core.nn.batch import last_step_weights
@@ -232,7 +232,7 @@ def test_the_lags_add_up_to_the_gradient_of_every_network(cell: str, gru_reset: 
     plain = gradient_flow(model, inputs, targets)
     rows = np.where(flow.mask[:, None], plain.delta_norms, np.nan)
     np.testing.assert_allclose(flow.delta_norms, rows, rtol=1e-9)
-    assert lag_ledger(flow).residual < 1e-12
+    assert gradient_by_lag(flow).residual < 1e-12
 
 
 @every_input
@@ -248,7 +248,7 @@ def test_every_diagnostic_takes_every_network(cell: str, read: str, loss: str) -
     np.testing.assert_allclose(streamed.median, stored.median, rtol=1e-9)
     assert streamed.pairs.tolist() == [B] * 6
     assert np.isfinite(streamed.median).all()
-    assert len(blame(flow, 5).positions) == 5
+    assert len(where_lost(flow, 5).positions) == 5
     assert np.isfinite(lyapunov_exponents(trace).exponents[0])
     assert np.isfinite(product_singular_values(trace).log_values[:, 0]).all()
     assert state_jacobian(trace, 3).shape == (model.initial_state(1)[0].shape[-1],) * 2
@@ -259,7 +259,7 @@ def test_every_diagnostic_takes_every_network(cell: str, read: str, loss: str) -
     assert text_trace(model, inputs[:, 0]).shape == (6, 1)
     if model.cell.gated:
         assert two_paths(flow).total.shape == (6, 6)
-    found = clip_forensics(model, inputs, targets, loss_weights=counted)
+    found = gradient_by_sentence(model, inputs, targets, loss_weights=counted)
     np.testing.assert_allclose(found.shares.sum(), 1, rtol=1e-12)
     lags = [sentence_lag_norms(model, inputs, targets, sentence=b, loss_weights=counted) for b in range(B)]
     assert np.linalg.norm(np.sum(lags, axis=0)) >= flow.full_gradient_norm / np.sqrt(6)

@@ -23,7 +23,7 @@ from dashboard.charts.specification import (
 from dashboard.charts.thinning import thin
 from dashboard.charts.training import AFTER, BEFORE, LIMIT
 from rnn_core.diagnostics import (
-    ClipForensics,
+    GradientBySentence,
 )
 
 
@@ -80,7 +80,7 @@ def clipping(limited: bool) -> alt.LayerChart:
     )
 
 
-def culprits_table(found: ClipForensics, sentences: Sequence[str] | None, most: int = 8) -> pd.DataFrame:
+def culprits_table(found: GradientBySentence, sentences: Sequence[str] | None, most: int = 8) -> pd.DataFrame:
     """The sentences of a batch by their share in its gradient, the largest first; None: known by their number alone."""
     names = sentences or [f"sentence {number}" for number in range(1, len(found.shares) + 1)]
     order = np.argsort(-found.shares, kind="stable")[:most]

@@ -19,14 +19,14 @@ from dashboard.charts.specification import (
     words_below,
 )
 from rnn_core.diagnostics import (
-    WhoMattered,
+    WhichWordsMattered,
 )
 
 REALLY, PROMISED = "what really happens", "what the gradient promises"
 UNKNOWN, OTHERS = "<unk>", "other words"
 
 
-def influence_table(sources: Sequence[str], found: WhoMattered, replaced_by: str) -> pd.DataFrame:
+def influence_table(sources: Sequence[str], found: WhichWordsMattered, replaced_by: str) -> pd.DataFrame:
     """Words up to the chosen one: gradient, and the change of log p when it is replaced, in truth and as promised.
 
     Long: (series, k, word, gradient, change, low, high); the error bars are a standard error to either side.

@@ -17,18 +17,18 @@ from dashboard.charts.specification import (
     stacked,
 )
 from rnn_core.diagnostics import (
-    LagLedger,
+    GradientByLag,
 )
 
 USED, UNUSED, WHOLE = "used in training", "cut off by truncation", "‖Σ G(j)‖, all together"
 
 
-def gradient_by_lag_table(ledger: LagLedger) -> pd.DataFrame:
+def gradient_by_lag_table(found: GradientByLag) -> pd.DataFrame:
     """One row a lag: ‖G_j‖, whether training uses it, the foot of its bar; and one with the norm of the whole."""
-    lags = np.arange(len(ledger.norms))
-    bars = series(USED, lag=lags, norm=ledger.norms)
-    bars["series"] = np.where(ledger.used, USED, UNUSED)
-    whole = series(WHOLE, lag=[0], norm=[ledger.total_norm])
+    lags = np.arange(len(found.norms))
+    bars = series(USED, lag=lags, norm=found.norms)
+    bars["series"] = np.where(found.used, USED, UNUSED)
+    whole = series(WHOLE, lag=[0], norm=[found.total_norm])
     table = plottable(pd.concat([bars, whole], ignore_index=True), "norm")
     foot = 10.0 ** np.floor(np.log10(table["norm"].min())) if len(table) else 1.0
     # A bar needs a foot, and a logarithmic axis has no zero: the power of ten below the shortest.
@@ -69,12 +69,12 @@ def gradient_by_lag(unit: str, truncated: bool) -> alt.LayerChart:
 COSINE, ERROR = "cosine", "relative error"
 
 
-def truncation_table(ledger: LagLedger, truncate: int | None) -> pd.DataFrame:
+def truncation_table(found: GradientByLag, truncate: int | None) -> pd.DataFrame:
     """One row a K: cosine and relative error of the gradient cut at K, and whether training cuts there."""
-    cuts = np.arange(len(ledger.cosine))
+    cuts = np.arange(len(found.cosine))
     chosen = len(cuts) - 1 if truncate is None else min(truncate, len(cuts) - 1)
     return pd.DataFrame(
-        {"K": cuts, COSINE: ledger.cosine, ERROR: ledger.relative_error, "chosen": cuts == chosen}
+        {"K": cuts, COSINE: found.cosine, ERROR: found.relative_error, "chosen": cuts == chosen}
     ).replace([np.inf, -np.inf], np.nan)
 
 

@@ -23,8 +23,8 @@ from dashboard.charts.specification import (
     words_below,
 )
 from rnn_core.diagnostics import (
-    Blame,
     TwoPaths,
+    WhereLost,
 )
 
 PARTS = {
@@ -36,16 +36,16 @@ PARTS = {
 }
 
 
-def where_lost_table(sources: Sequence[str], blame: Blame) -> pd.DataFrame:
+def where_lost_table(sources: Sequence[str], found: WhereLost) -> pd.DataFrame:
     """One row a part of each backward step: at which word, which part, from and to (log10), and the factor it makes.
 
     Steps at which a length is 0 or not finite have no logarithm and are left out.
     """
     labels = numbered(sources)
     rows = []
-    for index, k in enumerate(blame.positions):
-        level = float(blame.log_norms[index])
-        for name, change in blame.parts.items():
+    for index, k in enumerate(found.positions):
+        level = float(found.log_norms[index])
+        for name, change in found.parts.items():
             after = level + float(change[index])
             if np.isfinite(level) and np.isfinite(after):
                 rows.append((int(k) + 1, labels[k], PARTS[name], level / np.log(10), after / np.log(10), after - level))
@@ -87,13 +87,13 @@ def where_lost(words: tuple[str, ...], state: bool, parts: tuple[str, ...]) -> a
 PATHS = ("carry", "output", "input", "forget", "candidate", "reset", "update")
 
 
-def path_shares_table(sources: Sequence[str], blame: Blame) -> pd.DataFrame:
+def path_shares_table(sources: Sequence[str], found: WhereLost) -> pd.DataFrame:
     """Of each backward step, which path the result lies along: (k, word, path, share); shares of a word add up to 1."""
     labels = numbered(sources)
     rows = [
         (int(k) + 1, labels[k], path, float(share[index]))
-        for index, k in enumerate(blame.positions)
-        for path, share in blame.shares.items()
+        for index, k in enumerate(found.positions)
+        for path, share in found.shares.items()
         if np.isfinite(share[index])
     ]
     table = pd.DataFrame(rows, columns=["k", "word", "path", "share"])

@@ -8,18 +8,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from rnn_core.diagnostics import (
-    Blame,
     BlockSpectrum,
-    ClipForensics,
+    GradientByLag,
+    GradientBySentence,
     Horizon,
-    LagLedger,
     Lyapunov,
     ProductSpectrum,
     RowDecay,
     SignalStatistics,
     TwoPaths,
     Verdict,
-    WhoMattered,
+    WhereLost,
+    WhichWordsMattered,
 )
 from rnn_core.training import HorizonMeasured
 
@@ -149,7 +149,7 @@ def film(measured: Sequence[HorizonMeasured], unit: str) -> str:
     )
 
 
-def where_lost(sources: Sequence[str], targets: Sequence[str], chosen: int, found: Blame) -> str:
+def where_lost(sources: Sequence[str], targets: Sequence[str], chosen: int, found: WhereLost) -> str:
     """Which part did it, in mean factors a step; and where the worst step was."""
     count = len(found.positions)
     if not count:
@@ -175,7 +175,7 @@ def where_lost(sources: Sequence[str], targets: Sequence[str], chosen: int, foun
     return f"{text}. Most is {verb} at “{sources[int(found.positions[worst])]}” (× {figure(math.exp(changes[worst]))})."
 
 
-def path_shares(found: Blame) -> str:
+def path_shares(found: WhereLost) -> str:
     """The mean share of each path."""
     means = {name: float(np.nanmean(share)) for name, share in found.shares.items() if np.isfinite(share).any()}
     if not means:
@@ -253,7 +253,7 @@ def two_paths(
     )
 
 
-def gradient_by_lag(found: LagLedger, truncate: int | None, unit: str) -> str:
+def gradient_by_lag(found: GradientByLag, truncate: int | None, unit: str) -> str:
     """The whole, its near and its far part, and that they add up."""
     # At the sentence's first word W meets the empty state: the last part of all is 0 for every network.
     far = len(found.norms) - 2
@@ -266,7 +266,7 @@ def gradient_by_lag(found: LagLedger, truncate: int | None, unit: str) -> str:
     return f"{text}. The parts add up to the whole within {figure(found.residual)} of its length."
 
 
-def truncation(found: LagLedger, truncate: int | None) -> str:
+def truncation(found: GradientByLag, truncate: int | None) -> str:
     """What the training's own K keeps; for a full one, what the tutorial's 4 would."""
     far = len(found.cosine) - 1
     cut = min(4 if truncate is None else truncate, far)
@@ -296,7 +296,7 @@ def clipping(before: np.ndarray, after: np.ndarray, limit: float | None) -> str:
     )
 
 
-def spike(found: ClipForensics, recorded: float, step: int, weights_of: int, lags: np.ndarray, unit: str) -> str:
+def spike(found: GradientBySentence, recorded: float, step: int, weights_of: int, lags: np.ndarray, unit: str) -> str:
     """What the training recorded, what is computed again, whose it is and over which lag it came."""
     share = float(found.shares[found.worst])
     lag = int(np.argmax(lags))
@@ -307,7 +307,7 @@ def spike(found: ClipForensics, recorded: float, step: int, weights_of: int, lag
     )
 
 
-def which_words(sources: Sequence[str], targets: Sequence[str], chosen: int, found: WhoMattered) -> str:
+def which_words(sources: Sequence[str], targets: Sequence[str], chosen: int, found: WhichWordsMattered) -> str:
     """The word the gradient points at, the word that really decides, and whether their order is the same."""
     probability = math.exp(found.log_p)
     said = int(np.argmax(found.gradient))

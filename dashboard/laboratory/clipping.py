@@ -87,7 +87,7 @@ def examine(view: ViewState, step: int, recorded: float) -> None:
     run, folder = view.run, str(view.run.folder)
     weights_of = refresh.before(view.moments, step - 1)
     with st.spinner("Taking the batch apart …", show_time=False):
-        found = measurements.clip_forensics(folder, step, weights_of)
+        found = measurements.gradient_by_sentence(folder, step, weights_of)
         lags = measurements.lags_of_sentence(folder, step, weights_of, found.worst)
         sentences = measurements.sentences_of_step(run, step)
     st.text(captions.spike(found, recorded, step, weights_of, lags, view.unit))

@@ -13,16 +13,16 @@ from rnn_core import diagnostics
 from rnn_core.arrays import Array
 from rnn_core.data import END, START, UNKNOWN_ID
 from rnn_core.diagnostics import (
-    Blame,
+    GradientByLag,
     GradientFlow,
     Horizon,
-    LagLedger,
     Lyapunov,
     ProductSpectrum,
     RowDecay,
     SignalStatistics,
     TwoPaths,
-    WhoMattered,
+    WhereLost,
+    WhichWordsMattered,
 )
 from rnn_core.randomness import stream
 from rnn_core.runs import Run
@@ -80,8 +80,8 @@ class SentenceAnalysis:
         return diagnostics.horizon_of_flow(self.model, self.flow)
 
     @cached_property
-    def gradient_by_lag(self) -> LagLedger:
-        return diagnostics.lag_ledger(self.flow, self.run.config.training.truncate)
+    def gradient_by_lag(self) -> GradientByLag:
+        return diagnostics.gradient_by_lag(self.flow, self.run.config.training.truncate)
 
     @cached_property
     def lyapunov(self) -> Lyapunov:
@@ -90,8 +90,8 @@ class SentenceAnalysis:
     def row(self, t: int) -> RowDecay:
         return self._once(("row", t), lambda: diagnostics.row_decay(self.model, self.flow, t))
 
-    def where_lost(self, t: int) -> Blame:
-        return self._once(("where lost", t), lambda: diagnostics.blame(self.flow, t))
+    def where_lost(self, t: int) -> WhereLost:
+        return self._once(("where lost", t), lambda: diagnostics.where_lost(self.flow, t))
 
     def saturation(self, layer: int) -> dict[str, SignalStatistics]:
         return self._once(("saturation", layer), lambda: diagnostics.saturation(self.flow.trace, layer))
@@ -107,10 +107,10 @@ class SentenceAnalysis:
     def two_paths(self, layer: int) -> TwoPaths:
         return self._once(("paths", layer), lambda: diagnostics.two_paths(self.flow, layer))
 
-    def influence(self, t: int) -> WhoMattered:
+    def influence(self, t: int) -> WhichWordsMattered:
         return self._once(
             ("influence", t),
-            lambda: diagnostics.who_mattered(
+            lambda: diagnostics.which_words_mattered(
                 self.model,
                 self.flow,
                 int(self.ids[t + 1]),

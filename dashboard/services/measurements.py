@@ -17,7 +17,7 @@ from rnn_core import diagnostics
 from rnn_core.arrays import Array
 from rnn_core.config import SamplingSettings
 from rnn_core.data import Batch, PreparedCorpus, detokenize
-from rnn_core.diagnostics import BlockSpectrum, ClipForensics, Lyapunov
+from rnn_core.diagnostics import BlockSpectrum, GradientBySentence, Lyapunov
 from rnn_core.runs import Run
 from rnn_core.training import HorizonMeasured, batch_of_step, generate, probe_batch
 
@@ -93,11 +93,11 @@ def _batch(folder: str, step: int) -> Batch:
 
 
 @lru_cache(maxsize=8)
-def clip_forensics(folder: str, step: int, weights_of: int) -> ClipForensics:
+def gradient_by_sentence(folder: str, step: int, weights_of: int) -> GradientBySentence:
     """The gradient of that step's batch taken apart by sentence, with the weights after `weights_of` steps."""
     batch, training = _batch(folder, step), Run.open(folder).config.training
     model = network.at(folder, weights_of).model
-    return diagnostics.clip_forensics(model, batch.inputs, batch.targets, batch.mask, training.truncate)
+    return diagnostics.gradient_by_sentence(model, batch.inputs, batch.targets, batch.mask, training.truncate)
 
 
 @lru_cache(maxsize=16)

@@ -18,7 +18,7 @@ from dashboard.services import racing
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import START, PreparedCorpus, agreement_items, agreement_sentences, batches, prepare_sentences
-from rnn_core.diagnostics import agreement_accuracy, gradient_flow, lag_ledger
+from rnn_core.diagnostics import agreement_accuracy, gradient_by_lag, gradient_flow
 from rnn_core.runs import Run, RunConfig
 from rnn_core.runs.race import agreement_items_of
 
@@ -142,7 +142,7 @@ def ledger(folder: str, step: int) -> Ledger:
     run = Run.open(folder)
     probe = batches(run.corpus().valid[:PROBE], PROBE, None)[0]
     flow = gradient_flow(run.load_model(step), probe.inputs, probe.targets, probe.mask)
-    books = lag_ledger(flow, run.config.training.truncate)
+    books = gradient_by_lag(flow, run.config.training.truncate)
     with np.errstate(divide="ignore", invalid="ignore"):
         return Ledger(step, np.nan_to_num(np.where(books.used, books.norms / books.total_norm, 0.0)))
 

@@ -7,18 +7,26 @@ the cells' own `step_back`), carried out in float64. Nothing here draws.
 |-------------|------------------------------------------------------------------------------------------|
 | flow        | where does each loss's gradient go? (delta_{t,k}, G_j, half-life)                          |
 | horizon     | how far back does it reach, beside what the weights promise and what they allow?           |
-| ledger      | what does each lag pay into dE/dW, and what does truncation leave out?                     |
+| by_lag      | what does each lag pay into dE/dW, and what does truncation leave out?                     |
 | paths       | which part of a step's loss is W's, which phi's? the carry's, the hidden path's?           |
 | saturation  | on which part of their curves do the units work?                                           |
 | jacobian    | what does one step do?                                                                     |
 | spectrum    | what do W, a sentence and an endless text do? (eigenvalues, singular values, Lyapunov)     |
-| forensics   | which sentence made the gradient jump?                                                     |
+| by_sentence | which sentence made the gradient jump?                                                     |
 | attribution | which earlier word mattered, and does the gradient tell the truth about it?                |
 | agreement   | does the network know who the sentence is about?                                           |
 """
 
 from rnn_core.diagnostics.agreement import Agreement, agreement_accuracy
-from rnn_core.diagnostics.attribution import WhoMattered, influence, predicted_changes, true_changes, who_mattered
+from rnn_core.diagnostics.attribution import (
+    WhichWordsMattered,
+    influence,
+    predicted_changes,
+    true_changes,
+    which_words_mattered,
+)
+from rnn_core.diagnostics.by_lag import GradientByLag, gradient_by_lag
+from rnn_core.diagnostics.by_sentence import GradientBySentence, gradient_by_sentence, sentence_lag_norms
 from rnn_core.diagnostics.flow import (
     GradientFlow,
     LagGradients,
@@ -28,7 +36,6 @@ from rnn_core.diagnostics.flow import (
     median_by_lag,
     relative_decay,
 )
-from rnn_core.diagnostics.forensics import ClipForensics, clip_forensics, sentence_lag_norms
 from rnn_core.diagnostics.horizon import (
     Horizon,
     RowDecay,
@@ -48,8 +55,7 @@ from rnn_core.diagnostics.jacobian import (
     state_jacobians,
     step_norms,
 )
-from rnn_core.diagnostics.ledger import LagLedger, lag_ledger
-from rnn_core.diagnostics.paths import Blame, TwoPaths, blame, path_contributions, two_paths
+from rnn_core.diagnostics.paths import TwoPaths, WhereLost, path_contributions, two_paths, where_lost
 from rnn_core.diagnostics.saturation import (
     HISTOGRAM_EDGES,
     ActivationCurve,
@@ -75,13 +81,13 @@ __all__ = [
     "HISTOGRAM_EDGES",
     "ActivationCurve",
     "Agreement",
-    "Blame",
+    "WhereLost",
     "BlockSpectrum",
-    "ClipForensics",
+    "GradientBySentence",
     "GradientFlow",
     "Horizon",
     "LagGradients",
-    "LagLedger",
+    "GradientByLag",
     "Lyapunov",
     "ProductSpectrum",
     "RowDecay",
@@ -89,12 +95,12 @@ __all__ = [
     "SignalStatistics",
     "TwoPaths",
     "Verdict",
-    "WhoMattered",
+    "WhichWordsMattered",
     "activation_curve",
     "agreement_accuracy",
     "autonomous_trace",
-    "blame",
-    "clip_forensics",
+    "where_lost",
+    "gradient_by_sentence",
     "data_bounds",
     "delta_step_norms",
     "fixed_step_bound",
@@ -105,7 +111,7 @@ __all__ = [
     "horizon_of_flow",
     "in_double",
     "influence",
-    "lag_ledger",
+    "gradient_by_lag",
     "lyapunov_exponents",
     "median_by_lag",
     "path_contributions",
@@ -127,5 +133,5 @@ __all__ = [
     "true_changes",
     "two_paths",
     "verdict",
-    "who_mattered",
+    "which_words_mattered",
 ]

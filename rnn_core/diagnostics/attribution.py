@@ -87,7 +87,7 @@ def true_changes(
 
 
 @dataclass(frozen=True, eq=False)
-class WhoMattered:
+class WhichWordsMattered:
     """For the prediction at step t, every word k = 0 .. t; log p is of the word that really came, in nats.
 
     log_p               of that word
@@ -120,7 +120,7 @@ class WhoMattered:
 
 
 @arithmetic()
-def who_mattered(
+def which_words_mattered(
     model: Network,
     flow: GradientFlow,
     target: int,
@@ -129,7 +129,7 @@ def who_mattered(
     rng: np.random.Generator,
     draws: int = 4,
     sequence: int = 0,
-) -> WhoMattered:
+) -> WhichWordsMattered:
     """unigram (N,): counts or probabilities of the words. The same draws serve every position.
 
     `target` is the id whose probability is asked, targets[t] of the flow; `t` counts from 0.
@@ -140,7 +140,7 @@ def who_mattered(
     predicted = predicted_changes(model, flow, t, replacements, sequence)
     gradient = [_word_gradient(model, flow, t - k, slice(k, k + 1), sequence)[0] for k in range(t + 1)]
     error = true[:, 1:].std(axis=1, ddof=1) / np.sqrt(draws) if draws > 1 else np.full(t + 1, np.nan)
-    return WhoMattered(
+    return WhichWordsMattered(
         -float(flow.losses_nats[t, sequence]),
         vector_norm(np.array(gradient)),
         true[:, 0],

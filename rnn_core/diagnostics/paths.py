@@ -28,7 +28,7 @@ def path_contributions(layer: LayerTrace, d_state: Array, positions: slice, sequ
 
 
 @dataclass(frozen=True, eq=False)
-class Blame:
+class WhereLost:
     """Where the gradient of one loss E_t gains and loses length on its way back: n = t steps, from t-1 down to 0.
 
     quantity   "delta": ||delta_{t,k}||, plain cells; "state": ||dE_t/d state_k|| of the joint state, gated cells
@@ -47,7 +47,7 @@ class Blame:
 
 
 @arithmetic()
-def blame(flow: GradientFlow, t: int, sequence: int = 0) -> Blame:
+def where_lost(flow: GradientFlow, t: int, sequence: int = 0) -> WhereLost:
     """Split each backward step of the loss at position t (0-based), exactly. All layers jointly.
 
     Plain cells: ln||delta_k|| - ln||delta_{k+1}|| is the sum of
@@ -94,7 +94,7 @@ def blame(flow: GradientFlow, t: int, sequence: int = 0) -> Blame:
             del parts["hidden"]
     if len(layers) == 1:
         del parts["above"]
-    return Blame(quantity, np.arange(t - 1, -1, -1), length, parts, shares)
+    return WhereLost(quantity, np.arange(t - 1, -1, -1), length, parts, shares)
 
 
 def _log_length(parts: list[Array]) -> Array:

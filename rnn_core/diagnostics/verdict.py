@@ -9,7 +9,7 @@ import numpy as np
 
 from rnn_core.diagnostics.flow import GradientFlow, median_by_lag
 from rnn_core.diagnostics.norms import arithmetic
-from rnn_core.diagnostics.paths import blame
+from rnn_core.diagnostics.paths import where_lost
 
 FAR = 10
 """Lag at which what is left is judged, or the longest of the text where that is shorter."""
@@ -31,7 +31,7 @@ class Verdict:
     factor      by which a step back multiplies the median gradient
     parts       factors of the loss at the last position, whose product is its own factor a step: simple cells {"W",
                 "phi'"} (and "above" with several layers), gated ones {"carry", "hidden"}
-    cause       the part that takes most from it (or, where it explodes, gives most); None: nothing to blame
+    cause       the part that takes most from it (or, where it explodes, gives most); None: nothing is lost
     """
 
     fate: Fate
@@ -64,7 +64,7 @@ def verdict(flow: GradientFlow, t: int | None = None) -> Verdict:
     else:
         fate = "lasts" if left >= 0.5 else "fades"
     factor = left ** (1 / lag) if lag else 1.0
-    parts = {name: float(np.exp(np.mean(change))) for name, change in blame(flow, t).parts.items()} if t else {}
+    parts = {name: float(np.exp(np.mean(change))) for name, change in where_lost(flow, t).parts.items()} if t else {}
     cause = None
     if parts and fate in ("vanishes", "fades"):
         cause = min(parts, key=lambda name: parts[name])

@@ -279,7 +279,7 @@ def test_further_pictures_are_computed_only_when_asked_for(network, laboratory, 
     def never(*arguments: object, **options: object) -> None:
         raise AssertionError("computed without need")
 
-    for name in ("who_mattered", "product_singular_values", "clip_forensics"):
+    for name in ("which_words_mattered", "product_singular_values", "gradient_by_sentence"):
         monkeypatch.setattr(diagnostics, name, never)
     app = laboratory(network("lstm"), "the queen beside the king lost her crown", more=False)
     assert not app.error
@@ -293,7 +293,7 @@ def test_a_second_look_at_the_same_sentence_computes_nothing_anew(network, labor
     def never(*arguments: object, **options: object) -> None:
         raise AssertionError("computed anew")
 
-    for name in ("gradient_flow", "saturation", "two_paths", "lyapunov_exponents", "recurrent_spectrum", "blame"):
+    for name in ("gradient_flow", "saturation", "two_paths", "lyapunov_exponents", "recurrent_spectrum", "where_lost"):
         monkeypatch.setattr(diagnostics, name, never)
     assert not app.run().error
 

@@ -130,7 +130,7 @@ def test_a_horizon_that_could_not_be_measured_leaves_a_gap_in_the_film():
 @pytest.mark.parametrize(("cell", "layers"), CELLS)
 def test_the_bars_of_a_waterfall_lead_from_the_loss_to_the_first_word_without_a_gap(cell, layers):
     flow = flow_of(network(cell, layers))
-    found = diagnostics.blame(flow, 6)
+    found = diagnostics.where_lost(flow, 6)
     table = lost.where_lost_table(SOURCES, found)
     parts = len(found.parts)
     assert len(table) == 6 * parts
@@ -143,7 +143,7 @@ def test_the_bars_of_a_waterfall_lead_from_the_loss_to_the_first_word_without_a_
 
 
 def test_the_shares_of_a_words_paths_add_up_to_one():
-    table = lost.path_shares_table(SOURCES, diagnostics.blame(flow_of(network("gru", 1)), 6))
+    table = lost.path_shares_table(SOURCES, diagnostics.where_lost(flow_of(network("gru", 1)), 6))
     assert table.groupby("k")["share"].sum().to_numpy() == pytest.approx(1.0)
 
 
@@ -189,7 +189,7 @@ def test_the_dial_points_left_to_vanish_up_to_the_edge_and_right_to_explode():
 
 
 def test_the_ledgers_bars_are_marked_by_what_training_uses():
-    ledger = diagnostics.lag_ledger(flow_of(network("tanh", 1)), 2)
+    ledger = diagnostics.gradient_by_lag(flow_of(network("tanh", 1)), 2)
     table = lags.gradient_by_lag_table(ledger)
     bars = table[table["series"] != lags.WHOLE]
     assert set(bars[bars["lag"] <= 2]["series"]) == {lags.USED}
@@ -200,7 +200,7 @@ def test_the_ledgers_bars_are_marked_by_what_training_uses():
 
 
 def test_the_meter_marks_the_trainings_own_truncation():
-    ledger = diagnostics.lag_ledger(flow_of(network("tanh", 1)), 2)
+    ledger = diagnostics.gradient_by_lag(flow_of(network("tanh", 1)), 2)
     for truncate, marked in ((2, 2), (None, 7), (50, 7)):
         table = lags.truncation_table(ledger, truncate)
         assert list(table[table["chosen"]]["K"]) == [marked]
@@ -320,9 +320,9 @@ def test_every_reading_is_one_or_a_few_whole_sentences_for_every_cell_and_word(c
     spectrum = diagnostics.recurrent_spectrum(model)
     exponents = diagnostics.lyapunov_exponents(flow.trace, 4)
     product = diagnostics.product_singular_values(flow.trace)
-    found = diagnostics.who_mattered(model, flow, 5, asked, np.ones(20), np.random.default_rng(0))
-    ledger = diagnostics.lag_ledger(flow, 2)
-    blame = diagnostics.blame(flow, asked)
+    found = diagnostics.which_words_mattered(model, flow, 5, asked, np.ones(20), np.random.default_rng(0))
+    ledger = diagnostics.gradient_by_lag(flow, 2)
+    blame = diagnostics.where_lost(flow, asked)
     probe = measured(0)
     texts = [
         captions.triangle(SOURCES, TARGETS, flow.delta_norms, asked, "word"),
@@ -359,7 +359,7 @@ def test_the_readings_name_the_numbers_on_the_screen():
         "The loss of “queen” sends 0.5 to its own step, where “the” is read, and 1.0 × 10⁻⁹ to “<s>”, 1 word back: "
         "it has vanished."
     )
-    ledger = diagnostics.lag_ledger(flow_of(network("tanh", 1)), 2)
+    ledger = diagnostics.gradient_by_lag(flow_of(network("tanh", 1)), 2)
     assert f"‖∂E/∂W‖ = {captions.figure(ledger.total_norm)}" in captions.gradient_by_lag(ledger, 2, "word")
 
 
@@ -383,7 +383,7 @@ def test_a_bound_above_one_beside_a_gradient_that_fades_is_pointed_out():
 def test_of_a_sentence_without_words_and_a_network_without_a_step_something_true_is_said():
     model = network("lstm", 1)
     flow = gradient_flow(model, np.array([1]), np.array([2]))
-    assert captions.where_lost(["<s>"], ["</s>"], 0, diagnostics.blame(flow, 0)).endswith("no way back.")
+    assert captions.where_lost(["<s>"], ["</s>"], 0, diagnostics.where_lost(flow, 0)).endswith("no way back.")
     assert captions.clipping(np.array([]), np.array([]), 5.0) == "No step has been made yet."
     empty = HorizonMeasured(5, (), (), (), None)
     assert captions.horizon(empty, diagnostics.horizon_of_flow(model, flow), "word").startswith("These weights have no")

@@ -15,8 +15,8 @@ from rnn_core.nn.network import Network, Trace
 
 
 @dataclass(frozen=True, eq=False)
-class ClipForensics:
-    """The gradient of a batch, g = sum_b g_b, taken apart by sentence; all parameters, mean loss in nats per token.
+class GradientBySentence:
+    """The gradient of a batch, g = sum_b g_b, taken apart by sentence; all parameters, mean loss.
 
     total_norm  ||g||, what clipping compares with its limit
     norms       (B,) ||g_b||, sentence b's part, which is already divided by the tokens of the whole batch
@@ -36,15 +36,15 @@ class ClipForensics:
 
 
 @arithmetic()
-def clip_forensics(
+def gradient_by_sentence(
     model: Network,
     inputs: Array,
     targets: Array,
     mask: Array | None = None,
     truncate: int | None = None,
     loss_weights: Array | None = None,
-) -> ClipForensics:
-    """A batch (T, B) of training, without its dropout -> who is to blame for its gradient's norm.
+) -> GradientBySentence:
+    """A batch (T, B) of training, without its dropout -> which sentence is behind its gradient's norm.
 
     Each sentence goes through the code that trains, alone; `truncate` as in training. A sentence whose losses do not
     count has no part in the gradient.
@@ -66,7 +66,7 @@ def clip_forensics(
         norms[column] = part_of_mean[column] * np.sqrt(sum(squared_norm(gradient) for gradient in gradients.values()))
         inner[column] = part_of_mean[column] * sum(_inner(gradients[name], known[name]) for name in gradients)
     shares = inner / squared if squared > 0 else np.zeros_like(inner)
-    return ClipForensics(float(np.sqrt(squared)), norms, shares, batch.lengths)
+    return GradientBySentence(float(np.sqrt(squared)), norms, shares, batch.lengths)
 
 
 def sentence_lag_norms(

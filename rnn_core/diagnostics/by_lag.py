@@ -17,12 +17,12 @@ from rnn_core.diagnostics.norms import arithmetic, vector_norm
 
 
 @dataclass(frozen=True, eq=False)
-class LagLedger:
-    """The books of the named parameters together; of the mean loss, in nats per token. Arrays are over the lag (T,).
+class GradientByLag:
+    """||G_j|| of the named parameters together, of the mean loss (in nats per token). Arrays are over the lag (T,).
 
     norms           ||G_j||, j = 0, 1, ...
     total_norm      ||dE/dtheta||, from full BPTT and not from the G_j
-    residual        ||sum_j G_j - dE/dtheta|| / ||dE/dtheta||: rounding, if the books are right
+    residual        ||sum_j G_j - dE/dtheta|| / ||dE/dtheta||: rounding
     used            bool: which G_j a training truncated at K steps per loss uses, j <= K
     cosine          <C_K, G> / (||C_K|| ||G||) for K = 0, 1, ...: the gradient cut at K, C_K = sum_{j<=K} G_j, against
                     the full one; 1 at the last K
@@ -40,7 +40,9 @@ class LagLedger:
 
 
 @arithmetic()
-def lag_ledger(flow: GradientFlow, truncate: int | None = None, names: Sequence[str] | None = None) -> LagLedger:
+def gradient_by_lag(
+    flow: GradientFlow, truncate: int | None = None, names: Sequence[str] | None = None
+) -> GradientByLag:
     """||G_j|| per lag beside the whole, and what each truncation would keep of it.
 
     C_K is, to rounding, what `loss_and_gradients(truncate=K)` returns. `truncate` only marks the bars that such a
@@ -69,4 +71,4 @@ def lag_ledger(flow: GradientFlow, truncate: int | None = None, names: Sequence[
         relative_error = vector_norm(missing) / total_norm
         residual = float(vector_norm(residuals) / np.float64(total_norm))
     used = np.arange(lags) <= (lags if truncate is None else truncate)
-    return LagLedger(vector_norm(norms), total_norm, residual, used, cosine, relative_error, names)
+    return GradientByLag(vector_norm(norms), total_norm, residual, used, cosine, relative_error, names)
