@@ -1,0 +1,78 @@
+"""Whatever is wrong in a run's folder, everybody who reads it gets a sentence, soon; and the good runs are listed.
+
+The long form, with the pages: python tests/fuzz_runs.py --folders 2000.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from damaged_runs import DAMAGES
+from fuzz_runs import OWNER, Fuzz, good_run
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dashboard import hosting
+from dashboard.services import library
+from rnn_core.errors import RunError
+from rnn_core.runs import Run, list_runs
+from rnn_core.runs.strict_json import parse_json
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return good_run(tmp_path_factory.mktemp("good"))
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in (library.ROOT_VARIABLE, hosting.VARIABLE):
+        monkeypatch.setenv(variable, "")
+    monkeypatch.setattr(library, "_secret", lambda: OWNER)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(damages=st.lists(st.sampled_from(DAMAGES), min_size=1, max_size=3), seed=st.integers(0, 2**32))
+@pytest.mark.filterwarnings("ignore")
+def test_a_damaged_run_is_read_in_every_way_without_a_traceback_or_a_wait(good: Path, damages, seed: int) -> None:
+    # Minutes, not seconds: on a busy machine everything takes long, and only what hangs takes for ever.
+    fuzz = Fuzz(hang_seconds=120.0, longest_seconds=120.0)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as room:
+        fuzz.folder(good, Path(room), seed, pages=False, damages=damages)
+    assert fuzz.faults == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("NaN", "[Infinity]", "1e999", "9" * 30, '{"a": 1, "a": 1}', '"\\ud800"', "[" * 40 + "]" * 40, "[" * 10**6),
+        *("", "{", "\ufeff{}", "9" * 10**6),
+    ],
+)
+def test_json_with_a_surprise_in_it_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="."):
+        parse_json(text.encode())
+
+
+def test_a_pipe_in_the_place_of_any_file_keeps_nobody_waiting(good: Path, tmp_path: Path) -> None:
+    import shutil
+
+    names = [path.name for path in good.iterdir()] + ["events.sqlite-wal", "events.sqlite-journal"]
+    for name in names:
+        folder = Path(shutil.copytree(good, tmp_path / f"run-{len(os.listdir(tmp_path))}"))
+        (folder / name).unlink(missing_ok=True)
+        os.mkfifo(folder / name)
+    shutil.copytree(good, tmp_path / "good")
+    listed = list_runs(tmp_path)
+    assert len(listed) == len(names) + 1
+    assert [summary.error for summary in listed if summary.id == "good"] == [""]
+    assert sum(bool(summary.error) for summary in listed) >= 4
+    for summary in listed:
+        for read in ("corpus", "metrics", "events", "status", "load_weights"):
+            try:
+                getattr(Run.open(summary.folder), read)()
+            except RunError as error:
+                assert "regular file" in str(error) or "no checkpoint" in str(error)  # noqa: PT017
