@@ -125,6 +125,7 @@ def test_a_change_is_an_event_with_the_old_and_the_new_value(tmp_path: Path) -> 
     for change in ({"clip": 0.1}, {"truncate": 3}):
         ask(run, change)
     work(run.folder)
+    assert [(at.clip, at.truncate) for at in map(run.training_at, (1, 2, 3, 6))] == [(5, None)] * 2 + [(0.1, 3)] * 2
     changes = run.events(kinds=["clipping_changed", "truncation_changed"])
     assert [(event["step"], event["old"], event["new"]) for event in changes] == [(2, 5.0, 0.1), (2, None, 3)]
     metrics = run.metrics()

@@ -21,7 +21,7 @@ from dashboard.charts.specification import (
     stacked,
 )
 from dashboard.charts.thinning import thin
-from dashboard.charts.training import AFTER, BEFORE, LIMIT
+from dashboard.charts.training import AFTER, BEFORE, LIMIT, ClipLimits, limit_line
 from rnn_core.diagnostics import (
     GradientBySentence,
 )
@@ -39,15 +39,16 @@ class Series(Protocol):
         """(n,)."""
 
 
-def clipping_table(before: Series, after: Series, limit: float | None, chosen: int | None) -> pd.DataFrame:
+def clipping_table(before: Series, after: Series, limits: ClipLimits, chosen: int | None) -> pd.DataFrame:
     """Gradient norms over the training, at most 1,000 points, spikes kept: (series, step, norm, chosen)."""
     parts = []
     for name, one, room in ((BEFORE, before, 620), (AFTER, after, 360)):
         usable = np.flatnonzero(np.isfinite(one.values) & (one.values > 0))
         places = usable[thin(np.log(one.values[usable]), room)]
         parts.append(series(name, step=one.steps[places], norm=one.values[places]))
-    if limit is not None and len(before.steps):
-        parts.append(series(LIMIT, step=[before.steps[0], before.steps[-1]], norm=[limit, limit]))
+    if limits and len(before.steps):
+        steps, norms = limit_line(limits, before.steps[-1])
+        parts.append(series(LIMIT, step=steps, norm=norms))
     table = pd.concat(parts, ignore_index=True)
     return table.assign(chosen=(table["step"] == chosen) & (table["series"] == BEFORE))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import altair as alt
 import numpy as np
@@ -11,7 +12,6 @@ import pandas as pd
 
 from dashboard.charts.common import counted, layered, logarithmic, smooth
 from dashboard.charts.thinning import thin
-from rnn_core.config import TrainingSettings
 
 TRAINING, VALIDATION, UNIGRAM, UNIFORM = "training", "validation", "unigram", "ln(vocabulary)"
 BEFORE, AFTER, LIMIT = "before clipping", "after clipping", "limit"
@@ -82,13 +82,32 @@ Curve = tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]
 """Steps (n,) and values (n,)."""
 
 
-def threshold(settings: TrainingSettings) -> float | None:
-    """The norm at which this training clips; None where it does not, or not by the norm."""
-    return settings.clip if settings.clip_mode == "norm" else None
+ClipLimits = Sequence[tuple[int, float | None]]
+"""(step, norm): after this step gradients are clipped at this norm; None: not at all. In the order of the steps."""
 
 
-def gradient_norm_table(before: Curve, after: Curve, threshold: float | None) -> pd.DataFrame:
-    """Norms before and after clipping, and the limit -> long table (series, step, norm) of at most 302 rows."""
+def limit_at(limits: ClipLimits, steps: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """The limit of each of these steps (n,), inf where there was none -> (n,)."""
+    found = np.full(len(steps), np.inf)
+    for start, limit in limits:
+        found[steps > start] = np.inf if limit is None else limit
+    return found
+
+
+def limit_line(limits: ClipLimits, last_step: float) -> Curve:
+    """The limits as a line of steps and norms up to `last_step`; nan between two parts of it."""
+    steps: list[float] = []
+    norms: list[float] = []
+    ends = [*(start for start, _ in limits[1:]), last_step]
+    for (start, limit), end in zip(limits, ends, strict=True):
+        steps += [start, end]
+        norms += [math.nan if limit is None else limit] * 2
+    known = not np.isnan(norms).all()
+    return (np.array(steps), np.array(norms)) if known else (np.empty(0), np.empty(0))
+
+
+def gradient_norm_table(before: Curve, after: Curve, limits: ClipLimits) -> pd.DataFrame:
+    """Norms before and after clipping, and its limits -> long table (series, step, norm): 300 rows and the limits'."""
     parts = []
     for series, (steps, norms) in ((BEFORE, before), (AFTER, after)):
         # A log axis has no place for zero or for what is not finite.
@@ -96,9 +115,9 @@ def gradient_norm_table(before: Curve, after: Curve, threshold: float | None) ->
         places = usable[thin(np.log(norms[usable]), 150)]
         parts.append(pd.DataFrame({"series": series, "step": steps[places], "norm": norms[places]}))
     steps = before[0]
-    if threshold is not None and len(steps):
-        ends = [steps[0], steps[-1]]
-        parts.append(pd.DataFrame({"series": LIMIT, "step": ends, "norm": [threshold, threshold]}))
+    if limits and len(steps):
+        at, norms = limit_line(limits, steps[-1])
+        parts.append(pd.DataFrame({"series": LIMIT, "step": at, "norm": norms}))
     return pd.concat(parts, ignore_index=True)
 
 

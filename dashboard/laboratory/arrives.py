@@ -39,7 +39,7 @@ def unrolled(view: ViewState) -> None:
         key=UNROLLED,
         chosen=view.chosen,
         bound=diagnostics.fixed_step_bound(analysis.model),
-        truncate=view.run.config.training.truncate,
+        truncate=view.analysis.truncate,
         before=None if view.before is None else view.before.flow.delta_norms,
         before_name="before the cure",
         unknown=analysis.unknown,

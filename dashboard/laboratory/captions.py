@@ -280,20 +280,22 @@ def truncation(found: GradientByLag, truncate: int | None) -> str:
     return f"{who} {verb} a cosine of {cosine:.4f} with the whole gradient, and a relative error of {percent(error)}."
 
 
-def clipping(before: np.ndarray, after: np.ndarray, limit: float | None) -> str:
-    """before, after (n,): norms. How large they were, and how often the limit was met."""
+def clipping(before: np.ndarray, after: np.ndarray, limit: np.ndarray) -> str:
+    """before, after (n,): norms; limit (n,): of the clipping of each step, inf for none. How large they were, and how
+    often the limit was met.
+    """
     known = before[np.isfinite(before)]
     if not len(known):
         return "No step has been made yet."
     middle, largest = float(np.median(known)), float(known.max())
     text = f"The gradient's norm had a median of {figure(middle)} and a maximum of {figure(largest)}"
-    if limit is None:
+    limits = np.unique(limit[np.isfinite(limit)])
+    if not len(limits):
         return f"{text}; this training does not clip it by its norm."
-    share = float(np.mean(known > limit))
+    share = float(np.mean(known > limit[np.isfinite(before)]))
     top = figure(float(after[np.isfinite(after)].max()))
-    return (
-        f"{text}; {percent(share)} of the steps were above the limit of {figure(limit)}, and none went in above {top}."
-    )
+    what = f"the limit of {figure(float(limits[0]))}" if len(limits) == 1 else "the limit of their time"
+    return f"{text}; {percent(share)} of the steps were above {what}, and none went in above {top}."
 
 
 def spike(found: GradientBySentence, recorded: float, step: int, weights_of: int, lags: np.ndarray, unit: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.charts import gradient_norms
-from dashboard.charts.training import threshold
+from dashboard.charts.training import limit_at
 from dashboard.components import pictures, widgets
 from dashboard.laboratory import captions, figures, refresh
 from dashboard.laboratory.figures import chart, figure
@@ -23,21 +23,21 @@ SPIKES = 6
 def clipping(view: ViewState, history: History) -> None:
     """Every step's gradient before and after clipping; a click, or a choice, takes one step's batch apart."""
     before, after = history.norm_before, history.norm_after
-    limit = threshold(view.run.config.training)
-    caption = captions.clipping(before.values, after.values, limit)
+    limits = history.clip_limits
+    caption = captions.clipping(before.values, after.values, limit_at(limits, before.steps))
     if not len(before.steps):
         st.text(caption)
         return
     place = st.container()
     chosen = choose_spike(highest(history))
-    table = gradient_norms.clipping_table(before, after, limit, chosen)
+    table = gradient_norms.clipping_table(before, after, limits, chosen)
     with place:
         figure(
             "clipping",
             caption,
             chart(
                 "clipping",
-                gradient_norms.clipping(limit is not None),
+                gradient_norms.clipping(any(limit is not None for _, limit in limits)),
                 table,
                 "Norm of the gradient over the training, before and after clipping",
                 numbers=table.drop(columns="chosen"),

@@ -28,7 +28,7 @@ def gradient_by_lag(view: ViewState) -> None:
     analysis, found = view.analysis, view.analysis.gradient_by_lag
     figure(
         "gradient by lag",
-        captions.gradient_by_lag(found, view.run.config.training.truncate, view.unit),
+        captions.gradient_by_lag(found, view.analysis.truncate, view.unit),
         chart(
             "gradient by lag",
             lags.gradient_by_lag(view.unit, not bool(found.used.all())),
@@ -41,7 +41,7 @@ def gradient_by_lag(view: ViewState) -> None:
 
 def truncation(view: ViewState) -> None:
     analysis, found = view.analysis, view.analysis.gradient_by_lag
-    truncate = view.run.config.training.truncate
+    truncate = view.analysis.truncate
     table = lags.truncation_table(found, truncate)
     figure(
         "truncation",

@@ -81,7 +81,12 @@ class SentenceAnalysis:
 
     @cached_property
     def gradient_by_lag(self) -> GradientByLag:
-        return diagnostics.gradient_by_lag(self.flow, self.run.config.training.truncate)
+        return diagnostics.gradient_by_lag(self.flow, self.truncate)
+
+    @cached_property
+    def truncate(self) -> int | None:
+        """K of the training when it had these weights."""
+        return self.run.training_at(self.loaded.step + 1).truncate
 
     @cached_property
     def lyapunov(self) -> Lyapunov:

@@ -57,6 +57,7 @@ class History:
     changes: list[tuple[int, str, str]] = field(default_factory=list)
     horizons: dict[int, HorizonMeasured] = field(default_factory=dict)
     latest: dict[str, float] = field(default_factory=dict)
+    _clip_changes: list[tuple[int, float | None]] = field(default_factory=list)
     _last_step: int = 0
     _last_event: int = 0
 
@@ -82,6 +83,14 @@ class History:
                 self._last_step = int(steps[-1])
             if len(steps) < ROWS_A_READ:
                 break
+
+    @property
+    def clip_limits(self) -> list[tuple[int, float | None]]:
+        """(step, norm): after this step the gradient was clipped at this norm (None: not at all); [] where a training
+        does not clip by the norm.
+        """
+        training = self.run.config.training
+        return [(0, training.clip), *self._clip_changes] if training.clip_mode == "norm" else []
 
     def recent_loss(self) -> float | None:
         """Mean training loss in nats over the last 2 % of what is kept, at least 10 steps; None before the first."""
@@ -109,3 +118,5 @@ class History:
             setting, none = CHANGES[kind]
             old, new = (none if value is None else f"{value:.4g}" for value in (event["old"], event["new"]))
             self.changes.append((step, f"{setting} {old} → {new}", str(event["why"])))
+            if kind == ClippingChanged.kind:
+                self._clip_changes.append((step, event["new"]))

@@ -95,7 +95,7 @@ def _batch(folder: str, step: int) -> Batch:
 @lru_cache(maxsize=8)
 def gradient_by_sentence(folder: str, step: int, weights_of: int) -> GradientBySentence:
     """The gradient of that step's batch taken apart by sentence, with the weights after `weights_of` steps."""
-    batch, training = _batch(folder, step), Run.open(folder).config.training
+    batch, training = _batch(folder, step), Run.open(folder).training_at(step)
     model = network.at(folder, weights_of).model
     return diagnostics.gradient_by_sentence(model, batch.inputs, batch.targets, batch.mask, training.truncate)
 

@@ -353,7 +353,7 @@ def curves(run: Run, history: History) -> None:
     with narrow:
         before, after = history.norm_before, history.norm_after
         table = charts.gradient_norm_table(
-            (before.steps, before.values), (after.steps, after.values), charts.threshold(run.config.training)
+            (before.steps, before.values), (after.steps, after.values), history.clip_limits
         )
         widgets.live_chart(
             charts.gradient_norm_chart,

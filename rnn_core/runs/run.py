@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 import warnings
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnn_core.config import TrainingSettings
 from rnn_core.data import CorpusReport, PreparedCorpus, Vocabulary
 from rnn_core.errors import RunError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
@@ -25,7 +27,7 @@ from rnn_core.runs.reading import read_json
 from rnn_core.runs.run_config import RunConfig
 from rnn_core.runs.status import RunStatus
 from rnn_core.runs.tensors import read_tensors
-from rnn_core.training import STEERABLE, check_change
+from rnn_core.training import STEERABLE, ClippingChanged, TruncationChanged, check_change
 
 VOCABULARY_LIMIT_BYTES = 64 * 2**20
 
@@ -200,6 +202,17 @@ class Run:
         with database.reading(self.folder) as history:
             rows = history.execute(query + " ORDER BY id", (after_id, *(kinds or ()))).fetchall()
             return [events.decode(*row) for row in rows]
+
+    def training_at(self, step: int) -> TrainingSettings:
+        """The settings of the update number `step`, from 1: `config.training` with the clipping and truncation that it
+        had been given by then.
+        """
+        settings = self.config.training
+        for event in self.events(kinds=[ClippingChanged.kind, TruncationChanged.kind]):
+            if event["step"] < step:
+                setting = "clip" if event["kind"] == ClippingChanged.kind else "truncate"
+                settings = dataclasses.replace(settings, **{setting: event["new"]})
+        return settings
 
     def status(self) -> RunStatus:
         row = self._status_row()

@@ -75,16 +75,25 @@ def test_the_loss_table_shows_both_references_before_the_first_step():
 def test_norms_without_a_logarithm_are_left_out_of_the_log_axis():
     steps = np.arange(1.0, 5)
     before = np.array([1.0, 0.0, np.inf, 2.0])
-    table = training.gradient_norm_table((steps, before), (steps, np.minimum(before, 1.5)), 1.5)
+    table = training.gradient_norm_table((steps, before), (steps, np.minimum(before, 1.5)), [(0, 1.5)])
     assert list(table[table.series == training.BEFORE]["norm"]) == [1.0, 2.0]
     assert np.isfinite(table["norm"]).all()
+
+
+def test_a_limit_that_changes_on_the_way_is_drawn_where_it_held():
+    limits = [(0, 5.0), (10, None), (20, 1.0)]
+    steps, norms = training.limit_line(limits, 30)
+    assert steps.tolist() == [0, 10, 10, 20, 20, 30]
+    np.testing.assert_array_equal(norms, [5, 5, np.nan, np.nan, 1, 1])
+    assert training.limit_at(limits, np.array([1.0, 10, 11, 20, 21])).tolist() == [5, 5, np.inf, np.inf, 1]
+    assert not len(training.limit_line([(0, None)], 30)[0])
 
 
 def test_specifications_of_live_charts_depend_on_no_number():
     def specification(steps: int) -> dict[str, object]:
         axis = np.arange(1.0, steps + 1)
         losses = training.loss_table(axis, axis, {1: 2.0}, {training.UNIFORM: 4.0})
-        norms = training.gradient_norm_table((axis, axis), (axis, axis), 5.0)
+        norms = training.gradient_norm_table((axis, axis), (axis, axis), [(0, 5.0)])
         charts = training.loss_chart(losses, "word"), training.gradient_norm_chart(norms)
         for chart in charts:
             chart.data = {"values": []}
@@ -117,7 +126,7 @@ def test_every_chart_is_valid_vega_lite():
     curve = (np.arange(1.0, 4), np.ones(3))
     for chart in (
         training.loss_chart(training.loss_table(*curve, {1: 1.0}, {training.UNIFORM: 1.0}), "word"),
-        training.gradient_norm_chart(training.gradient_norm_table(curve, curve, 1.0)),
+        training.gradient_norm_chart(training.gradient_norm_table(curve, curve, [(0, 1.0)])),
         corpus.coverage(corpus.coverage_table(np.array([3, 2, 1])), 2),
         corpus.frequencies(words, [3, 2, 1]),
         corpus.lengths(corpus.lengths_table(np.array([1, 2, 3])), "word"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tiny_runs import tiny_run
 
 from dashboard.services import history
 from dashboard.services.history import History, Series
+from rnn_core.runs.worker import Limits, work
 
 
 def test_reading_in_parts_gives_what_reading_at_once_gives(trained_run, monkeypatch):
@@ -87,3 +89,19 @@ def test_the_time_left_follows_the_pace_of_the_last_steps(trained_run):
     assert seen.seconds_left(10) is None
     seen.clock.append(np.arange(1.0, 11), 2.0 * np.arange(1.0, 11))
     assert seen.seconds_left(15) == pytest.approx(10.0)
+
+
+def test_settings_that_were_changed_by_hand_are_told_and_the_limits_of_clipping_follow(tmp_path):
+    run = tiny_run(tmp_path / "run", steps=6, epochs=None, clip=5.0)
+    work(run.folder, limits=Limits(steps=2))
+    for setting, value in (("clip", None), ("truncate", 3), ("learning_rate", 0.5)):
+        run.request(setting, **{setting: value})
+    work(run.folder)
+    seen = History(run)
+    seen.update()
+    assert [(step, change) for step, change, why in seen.changes] == [
+        (2, "clipping 5 → off"),
+        (2, "truncation none → 3"),
+        (2, "learning rate 0.002 → 0.5"),
+    ]
+    assert seen.clip_limits == [(0, 5.0), (2, None)]

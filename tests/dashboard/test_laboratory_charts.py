@@ -210,7 +210,8 @@ def test_spikes_survive_in_the_chart_of_a_long_training():
     values = np.ones(200_000)
     values[123_456] = 1e4
     steps = np.arange(1.0, 200_001)
-    table = gradient_norms.clipping_table(Series(steps, values), Series(steps, np.minimum(values, 5)), 5.0, 123_457)
+    before, after = Series(steps, values), Series(steps, np.minimum(values, 5))
+    table = gradient_norms.clipping_table(before, after, [(0, 5.0)], 123_457)
     assert len(table) <= 1000
     assert table[table["norm"] == 1e4]["step"].item() == 123_457
     assert table[table["chosen"]]["step"].item() == 123_457
@@ -218,7 +219,7 @@ def test_spikes_survive_in_the_chart_of_a_long_training():
 
 def test_gradients_that_are_not_finite_leave_the_charts_drawable():
     values = np.array([1.0, np.inf, np.nan, 0.0, 2.0])
-    table = gradient_norms.clipping_table(Series(np.arange(5.0), values), Series(np.arange(5.0), values), None, None)
+    table = gradient_norms.clipping_table(Series(np.arange(5.0), values), Series(np.arange(5.0), values), [], None)
     assert np.isfinite(table["norm"]).all()
     assert np.isfinite(specification.decades(values, -40.0)).all()
     assert specification.highest_decade(values, 0.0) == 1.0
@@ -384,7 +385,7 @@ def test_of_a_sentence_without_words_and_a_network_without_a_step_something_true
     model = network("lstm", 1)
     flow = gradient_flow(model, np.array([1]), np.array([2]))
     assert captions.where_lost(["<s>"], ["</s>"], 0, diagnostics.where_lost(flow, 0)).endswith("no way back.")
-    assert captions.clipping(np.array([]), np.array([]), 5.0) == "No step has been made yet."
+    assert captions.clipping(np.array([]), np.array([]), np.array([])) == "No step has been made yet."
     empty = HorizonMeasured(5, (), (), (), None)
     assert captions.horizon(empty, diagnostics.horizon_of_flow(model, flow), "word").startswith("These weights have no")
 
