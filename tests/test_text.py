@@ -33,6 +33,7 @@ from rnn_core.data import (
     tokenize,
     tokenize_sentences,
     truncate_vocabulary,
+    with_special_entries,
 )
 from rnn_core.data.punkt import SentenceSplitter
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
@@ -611,3 +612,45 @@ def test_batches_of_no_size_are_refused() -> None:
         batches(sentence, 0, None)
     with pytest.raises(SettingsError):
         stream_batches(sentence, 2, 0, None)
+
+
+# --- what is given --------------------------------------------------------------------------------------------
+
+
+def test_at_white_space_alone_a_corpus_that_comes_in_tokens_is_taken_as_it_is() -> None:
+    text = "the N-word 's <unk> n't $ N million .\nMr. Vinken is chairman of <unk> N.V. .\n" * 4
+    chosen = TextSettings(tokenizer="whitespace", sentences="lines")
+    assert tokenize_sentences([text], chosen)[:2] == [line.split() for line in text.split("\n")[:2]]
+    corpus = prepare(text.encode(), "ptb.txt", chosen)
+    assert corpus.vocabulary.tokenizer == "whitespace"
+    assert Vocabulary.from_json(json.loads(json.dumps(corpus.vocabulary.to_json()))) == corpus.vocabulary
+    assert tokenize("N.V. isn't.", tokenizer=corpus.vocabulary.tokenizer) == ["N.V.", "isn't."]
+    with pytest.raises(RunError):
+        Vocabulary.from_json({**GOOD, "tokenizer": "spacy"})
+
+
+def test_a_given_vocabulary_keeps_its_order_and_its_words_whatever_the_text_has() -> None:
+    words = with_special_entries(["zebra", "fox", "<eos>", "crow", "SENTENCE_START"])
+    assert words == ["<unk>", "<s>", "</s>", "zebra", "fox", "crow"]
+    corpus = prepare(STORY.encode(), "a.txt", TextSettings(), words=words)
+    assert corpus.vocabulary.words == tuple(words)
+    train = np.concatenate(corpus.train)
+    assert corpus.vocabulary.counts == tuple(np.bincount(train, minlength=6).tolist())
+    assert corpus.vocabulary.counts[3] == 0
+    assert corpus.report.coverage < 0.3
+    with pytest.raises(CorpusError, match="None of the text's words is in the given vocabulary"):
+        prepare(STORY.encode(), "a.txt", TextSettings(), words=[*words[:3], "zebra"])
+
+
+def test_a_given_validation_file_is_what_is_validated_on_and_nothing_of_the_text_is_kept_aside() -> None:
+    held_out = "The unheard fox met the crow. It ran."
+    chosen = TextSettings(max_sentence_length=6)
+    corpus = prepare(STORY.encode(), "a.txt", chosen, validation=held_out.encode())
+    everything = cut_sentences(tokenize_sentences([STORY], TextSettings()), 6)
+    assert [corpus.vocabulary.decode(ids[1:-1]) for ids in corpus.train] == everything
+    assert [corpus.vocabulary.decode(ids[1:-1]) for ids in corpus.valid] == [
+        ["The", "<unk>", "fox", "met", "the", "crow"],
+        ["."],
+        ["<unk>", "<unk>", "."],
+    ]
+    assert (corpus.report.train_sentences, corpus.report.valid_sentences) == (len(everything), 3)

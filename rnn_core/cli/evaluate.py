@@ -7,6 +7,7 @@ import dataclasses
 import math
 
 from rnn_core.cli.corpus import documents_of_file
+from rnn_core.cli.judgement import Judgement, by_position, context, copies
 from rnn_core.cli.output import finite, show
 from rnn_core.cli.parser import Commands, add_setting
 from rnn_core.cli.weights import load_weights, weights_json
@@ -14,7 +15,7 @@ from rnn_core.config import TextSettings, settings_of
 from rnn_core.data import cut_sentences, ngrams, tokenize_sentences
 from rnn_core.errors import DivergenceError
 from rnn_core.runs import Run
-from rnn_core.training import evaluate
+from rnn_core.training import evaluate, evaluate_stream
 
 
 def add(commands: Commands) -> None:
@@ -24,6 +25,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("corpus", metavar="CORPUS")
     for name in ("column", "encoding"):
         add_setting(parser, settings_of(TextSettings)[name], help="of the file (as in training)")
+    parser.add_argument("--by-position", action="store_true", help="the perplexity at each place in the sentence")
+    parser.add_argument("--context", action="store_true", help="how far back the network uses what it has read")
+    parser.add_argument("--copies", action="store_true", help="how much of what it writes stands in its training text")
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
@@ -37,7 +41,8 @@ def evaluate_command(options: argparse.Namespace) -> int:
     corpus = run.corpus()
     sentences = [corpus.vocabulary.encode_sentence(sentence) for sentence in tokens]
     weights = load_weights(run)
-    result = evaluate(weights.model, sentences)
+    carried = run.config.training.batching == "stream"
+    result = (evaluate_stream if carried else evaluate)(weights.model, sentences)
     if not math.isfinite(result.loss_nats):
         raise DivergenceError(
             "the network's weights are so large that its loss is no number; it has diverged. Train it again with a "
@@ -56,10 +61,22 @@ def evaluate_command(options: argparse.Namespace) -> int:
         **weights_json(weights),
     }
     lines = [
-        f"{result.tokens:,} tokens, {result.unknown_rate:.1%} of the words unknown",
+        f"{result.tokens:,} tokens, {result.unknown_rate:.1%} of the words unknown"
+        + (", read on from sentence to sentence" if carried else ""),
         f"{result.loss_nats:10.4f} nats per token",
         f"{result.perplexity:10,.1f} perplexity of the network",
         *(f"{value:10,.1f} {name.replace('_', ' ')}" for name, value in baselines.items() if value is not None),
     ]
+    model = weights.model
+    judgements: list[Judgement] = []
+    if options.by_position:
+        judgements.append(by_position(model, sentences))
+    if options.context:
+        judgements.append(context(model, sentences, carried))
+    if options.copies:
+        judgements.append(copies(model, corpus, sentences))
+    for judgement in judgements:
+        values |= judgement.values
+        lines += judgement.lines
     show(options, values, lines)
     return 0

@@ -8,6 +8,7 @@ so whoever loads a prepared corpus stays lean.
 from rnn_core.data.agreement import AGREEMENT, MAX_GAP, AgreementItem, agreement_items, agreement_sentences
 from rnn_core.data.batching import Batch, batches, stream_batches
 from rnn_core.data.built_in import BUILT_IN, BuiltIn, python_reference
+from rnn_core.data.copies import Copies, Copy, find_copies
 from rnn_core.data.corpus import CorpusReport, PreparedCorpus, truncate_vocabulary
 from rnn_core.data.detokenizer import detokenize
 from rnn_core.data.documents import columns, read_documents
@@ -34,6 +35,8 @@ __all__ = [
     "AgreementItem",
     "Batch",
     "BuiltIn",
+    "Copies",
+    "Copy",
     "CorpusReport",
     "PreparedCorpus",
     "Progress",
@@ -45,6 +48,7 @@ __all__ = [
     "cut_sentences",
     "decode",
     "detokenize",
+    "find_copies",
     "nltk_corpus",
     "parse_word_list",
     "prepare",

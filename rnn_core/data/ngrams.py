@@ -164,6 +164,12 @@ def mean_nats(model: NgramModel, sentences: Sequence[np.ndarray]) -> float:
     return float(-model.log_probabilities(*_positions(sentences, model.history)).mean())
 
 
+def sentence_losses(model: NgramModel, sentences: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """-ln p of every predicted word: for each sentence of ids (n,), an array (n - 1,) in nats."""
+    nats = -model.log_probabilities(*_positions(sentences, model.history))
+    return np.split(nats, np.cumsum([len(sentence) - 1 for sentence in sentences])[:-1])
+
+
 def baselines(train: Sequence[np.ndarray], test: Sequence[np.ndarray], vocabulary_size: int) -> dict[str, float]:
     """Perplexities on `test` of models counted on `train` (sentences of ids from <s> to </s>, neither list
     empty).

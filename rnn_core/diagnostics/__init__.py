@@ -15,6 +15,8 @@ the cells' own `step_back`), carried out in float64. Nothing here draws.
 | by_sentence | which sentence made the gradient jump?                                                     |
 | attribution | which earlier word mattered, and does the gradient tell the truth about it?                |
 | agreement   | does the network know who the sentence is about?                                           |
+| held_out    | where in a sentence, and by which words, is it surprised?                                  |
+| effective_context | how far back does it use what it has read?                                           |
 """
 
 from rnn_core.diagnostics.agreement import Agreement, agreement_accuracy
@@ -27,6 +29,7 @@ from rnn_core.diagnostics.attribution import (
 )
 from rnn_core.diagnostics.by_lag import GradientByLag, gradient_by_lag
 from rnn_core.diagnostics.by_sentence import GradientBySentence, gradient_by_sentence, sentence_lag_norms
+from rnn_core.diagnostics.effective_context import EffectiveContext, effective_context
 from rnn_core.diagnostics.flow import (
     GradientFlow,
     LagGradients,
@@ -36,6 +39,7 @@ from rnn_core.diagnostics.flow import (
     median_by_lag,
     relative_decay,
 )
+from rnn_core.diagnostics.held_out import LossByPosition, WordSurprise, loss_by_position, sentence_losses, word_surprise
 from rnn_core.diagnostics.horizon import (
     Horizon,
     RowDecay,
@@ -84,10 +88,12 @@ __all__ = [
     "WhereLost",
     "BlockSpectrum",
     "GradientBySentence",
+    "EffectiveContext",
     "GradientFlow",
     "Horizon",
     "LagGradients",
     "GradientByLag",
+    "LossByPosition",
     "Lyapunov",
     "ProductSpectrum",
     "RowDecay",
@@ -95,9 +101,14 @@ __all__ = [
     "SignalStatistics",
     "TwoPaths",
     "Verdict",
+    "WordSurprise",
     "WhichWordsMattered",
     "activation_curve",
     "agreement_accuracy",
+    "effective_context",
+    "loss_by_position",
+    "sentence_losses",
+    "word_surprise",
     "autonomous_trace",
     "where_lost",
     "gradient_by_sentence",

@@ -1,6 +1,6 @@
 """Training, as a stream of events that the caller iterates over; evaluation; generation of text."""
 
-from rnn_core.training.evaluation import Evaluation, evaluate, perplexity
+from rnn_core.training.evaluation import Evaluation, evaluate, evaluate_stream, perplexity
 from rnn_core.training.events import (
     ClippingChanged,
     Diverged,
@@ -49,6 +49,7 @@ __all__ = [
     "check_change",
     "epoch_batches",
     "evaluate",
+    "evaluate_stream",
     "generate",
     "goes_on_exactly",
     "measured_horizon",
