@@ -651,6 +651,6 @@ def test_a_given_validation_file_is_what_is_validated_on_and_nothing_of_the_text
     assert [corpus.vocabulary.decode(ids[1:-1]) for ids in corpus.valid] == [
         ["The", "<unk>", "fox", "met", "the", "crow"],
         ["."],
-        ["<unk>", "<unk>", "."],
+        ["It", "<unk>", "."],
     ]
     assert (corpus.report.train_sentences, corpus.report.valid_sentences) == (len(everything), 3)
