@@ -5,14 +5,13 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import widgets
+from dashboard.components import page_frame, widgets
 from dashboard.services import worker
 from dashboard.text import general as wording
 from rnn_core.errors import UserError
 
 # A file of our own: Streamlit's named icons are fetched from the internet when they stand in the browser's tab.
 ICON = Path(__file__).parent / "icon.png"
-STYLE = Path(__file__).parent / "style.css"
 SIDEBAR_PIXELS = 200
 
 
@@ -49,9 +48,10 @@ def draw() -> None:
         expanded=True,
     )
     st.set_page_config(page_title=f"{page.title} · {wording.APP}")
-    st.html(STYLE)
     widgets.opened_run_box()
+    page_frame.begin()
     widgets.error_boundary(page.run)()
+    page_frame.end(page.url_path)
     if hosting.current_caps() is not None:
         widgets.remember_visitor()  # last, because what is drawn first moves the page down
 

@@ -26,6 +26,7 @@ from rnn_core.runs import RUN_ID, Run
 
 _CORPUS, _NOTICE, _HISTORY = "prepared corpus", "notice", "history"
 _UPLOAD, _ENCODING, _ASKED_FOR = "kept upload", "chosen encoding", "asked for"
+_PRESENT = "present"
 _PROBLEM, _LANES = "problem", "histories of a race"
 _SECRET, COOKIE = "visitor's secret", hosting.COOKIE
 
@@ -173,6 +174,21 @@ def link(parameter: str, value: str | None) -> None:
         st.query_params.pop(parameter, None)
     elif st.query_params.get(parameter) != value:
         st.query_params[parameter] = value
+
+
+def presenting() -> bool:
+    """Whether the page is shown on a projector: large type, and nothing but its pictures and what they need."""
+    if linked(_PRESENT) == "1":
+        st.session_state[_PRESENT] = True
+    on = bool(st.session_state.get(_PRESENT, False))
+    link(_PRESENT, "1" if on else None)
+    return on
+
+
+def present(on: bool) -> None:
+    """Begin or end that."""
+    st.session_state[_PRESENT] = on
+    link(_PRESENT, "1" if on else None)
 
 
 def corpus() -> ChosenCorpus | None:

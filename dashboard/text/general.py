@@ -22,6 +22,22 @@ FIRST_VISIT = (
 )
 FIRST_VISIT_BUTTON = "Train the demo"
 
+PRESENT = "Present"
+PRESENT_HELP = "For a projector: large type, and nothing but the pictures. The address keeps it."
+LEAVE_PRESENTATION = "End"
+
+NEXT_STEPS = {
+    "by_hand": ("story", "Next: a word that never received a gradient"),
+    "corpus": ("train", "Next: train a network on it"),
+    "train": ("gradients", "Next: look into this network"),
+    "gradients": ("race", "Next: let networks race"),
+    "generate": ("gradients", "Next: see which words its gradients reach"),
+    "runs": ("race", "Next: let networks race"),
+    "race": ("gradients", "Next: look into the winner"),
+}
+"""By the page's address: the page that goes on with the story, and what is said of it. (Home and the story end with
+ways on of their own.)"""
+
 SAVE = "Save"
 EQUATION = "Equation"
 NOT_DRAWN = "It is just being drawn: try again."

@@ -28,9 +28,10 @@ def page() -> None:
     st.markdown(wording.INTRO)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         presets()
-        sentence = st.text_input(
-            "Sentence", max_chars=400, help=wording.HELP["sentence"], key=SENTENCE, persist_state="session", width=430
-        )
+        with st.container(key="own sentence", width=430):
+            sentence = st.text_input(
+                "Sentence", max_chars=400, help=wording.HELP["sentence"], key=SENTENCE, persist_state="session"
+            )
     levers = choose()
     words = opening.split(sentence or "") or opening.split(opening.SENTENCE)
     picture(levers, words)
@@ -86,7 +87,7 @@ def presets() -> None:
 
 def choose() -> Levers:
     """One row: what the network is made of."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="levers"):
         cell = st.segmented_control(
             "Cell",
             list(CELLS),
@@ -101,7 +102,7 @@ def choose() -> Levers:
             opening.SIZES,
             format_func=lambda size: f"{size:g}",
             disabled=fixed,
-            width=150,
+            width=125,
             **options("size"),
         )
         start = st.selectbox(
@@ -109,14 +110,14 @@ def choose() -> Levers:
             opening.starts(),
             format_func=lambda name: wording.STARTS.get(name, INITIALISATIONS[name].label),
             disabled=fixed,
-            width=130,
+            width=140,
             **options("start"),
         )
         reach = st.selectbox(
             "Truncation",
             opening.REACHES,
             format_func=lambda reach: "none" if reach == opening.FULL else f"K = {reach}",
-            width=105,
+            width=110,
             **options("reach"),
         )
         st.toggle("trained", disabled=not opening.has_trained(cell), **options("trained"))
@@ -153,6 +154,7 @@ def picture(levers: Levers, words: tuple[str, ...]) -> None:
         before_name="" if before is None else f"before: {describe(before)}",
         unknown=reading.unknown,
         probabilities=reading.probabilities if levers.trained else None,
+        size="large" if session.presenting() else "usual",
         on_choose=choose_word,
     )
     st.caption(facts(levers, reading))
@@ -199,10 +201,11 @@ def link(levers: Levers, words: tuple[str, ...]) -> None:
 
 
 def doors() -> None:
-    for column, door in zip(st.columns(3, gap="medium"), wording.DOORS, strict=True):
-        with column.container(border=True):
-            st.page_link(door.page, label=f"**{door.title}**", icon=door.icon)
-            st.caption(door.about)
+    with st.container(key="doors"):
+        for column, door in zip(st.columns(3, gap="medium"), wording.DOORS, strict=True):
+            with column.container(border=True):
+                st.page_link(door.page, label=f"**{door.title}**", icon=door.icon)
+                st.caption(door.about)
 
 
 widgets.error_boundary(page)()

@@ -9,6 +9,7 @@ const SIZES = {
   large: { arcs: 190, box: 60, bars: 120, letter: 12.6, least: 84, most: 230 },
 }
 const NARROW = 640 // pixels: below, the usual picture is drawn as the compact one
+const TOLD = 110 // pixels that the words about the loss may take
 const LEFT = 42, RIGHT = 10, TOP = 14, LONGEST = 16
 const CONTROL = { " ": "␣", "\n": "⏎", "\t": "⇥" }
 const kept = new WeakMap()
@@ -391,7 +392,7 @@ class Unrolled {
   /** Where the sentence is wider than the page: bring the chosen word into view. */
   reveal(chosen) {
     if (this.svg.clientWidth > this.scroll.clientWidth)
-      this.scroll.scrollLeft = this.edges[chosen + 2] - this.scroll.clientWidth + 20
+      this.scroll.scrollLeft = Math.max(this.edges[chosen + 2], this.edges[chosen + 1] + TOLD) - this.scroll.clientWidth + 8
   }
 }
 

@@ -1,0 +1,38 @@
+"""What stands around every page: its style, the presentation mode, and the next step of the story at its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard.state import session
+from dashboard.text import general as wording
+
+_FOLDER = Path(__file__).parents[1]
+
+
+def begin() -> None:
+    """Before a page: the style, and the way into a presentation or out of it."""
+    st.html(_FOLDER / "style.css")
+    if session.presenting():
+        st.html(_FOLDER / "present.css")
+        with st.container(key="leave presentation"):
+            st.button(wording.LEAVE_PRESENTATION, icon=":material/close:", on_click=session.present, args=(False,))
+    else:
+        st.sidebar.button(
+            wording.PRESENT,
+            icon=":material/slideshow:",
+            type="tertiary",
+            help=wording.PRESENT_HELP,
+            on_click=session.present,
+            args=(True,),
+        )
+
+
+def end(page: str) -> None:
+    """After the page with this address: where the story goes on."""
+    if page in wording.NEXT_STEPS:
+        to, label = wording.NEXT_STEPS[page]
+        with st.container(key="next step"):
+            st.page_link(f"views/{to}.py", label=label, icon=":material/arrow_forward:")
