@@ -49,6 +49,7 @@ from rnn_core.runs import (
     run_folder,
     zip_run,
 )
+from rnn_core.runs import worker as worker_module
 from rnn_core.runs.history_writer import HistoryWriter
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import Limits, Worker, work
@@ -613,11 +614,56 @@ def test_unwatched_seconds_are_counted_from_the_last_look_and_not_by_the_wall_cl
 def test_a_host_limits_minutes_and_steps(tmp_path: Path) -> None:
     run = long_run(tmp_path / "run")
     assert "steps" in work(run.folder, limits=Limits(steps=5)).message
-    assert 5 <= run.status().step < 10**5
+    assert run.status().step == 5
     assert "minutes" in work(run.folder, limits=Limits(minutes=0.1 / 60)).message
     stopped_at = run.status().step
     assert "minutes" in work(run.folder, limits=Limits(minutes=0.1 / 60)).message  # minutes count over all resumptions
     assert run.status().step <= stopped_at + 1
+
+
+def test_what_a_killed_worker_had_not_finished_writing_is_cleared_away(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", steps=2)
+    for name in ("model.safetensors.tmp", "weights-1.safetensors.tmp"):
+        (run.folder / name).write_bytes(b"half of a file")
+    work(run.folder)
+    assert not list(run.folder.glob("*.tmp"))
+
+
+def test_a_damaged_checkpoint_is_not_kept_as_the_one_before(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", steps=6)
+    work(run.folder, limits=Limits(steps=2))
+    work(run.folder, limits=Limits(steps=4))
+    (run.folder / checkpoints.NEWEST).write_bytes(b"damaged")
+    work(run.folder)
+    assert run.status().state == "finished"
+    assert all(path.read_bytes() != b"damaged" for path in run.folder.glob("model*"))
+    assert run.checkpoint_steps() == [0, 2, 6]
+
+
+def test_checkpoints_come_less_often_where_writing_one_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny_run(tmp_path / "run", steps=10**6, checkpoint_every_seconds=3.0)
+    clock = SimpleNamespace(monotonic=lambda: now, time=time.time, sleep=time.sleep)
+    monkeypatch.setattr(worker_module, "time", clock)
+    now, cost = 1000.0, 0.0
+    save = checkpoints.save
+
+    def slow_save(*arguments: Any) -> None:
+        nonlocal now
+        save(*arguments)
+        now += cost
+
+    monkeypatch.setattr(checkpoints, "save", slow_save)
+    with locked(run.folder):
+        worker = Worker(run, StopSignals(), Limits())
+        steps = worker.steps()
+        next(steps)
+        for seconds, pause in ((0.1, 3.0), (0.5, 10.0)):  # a twentieth of the time at most
+            cost = seconds
+            worker.checkpoint()
+            assert worker.next_checkpoint == pytest.approx(now + pause)
+        steps.close()
 
 
 def test_a_limit_of_minutes_is_one_of_60_seconds_each(tmp_path: Path) -> None:
