@@ -6,6 +6,7 @@ The long form, with the pages: python tests/fuzz_runs.py --folders 2000.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -58,8 +59,6 @@ def test_json_with_a_surprise_in_it_is_refused(text: str) -> None:
 
 
 def test_a_pipe_in_the_place_of_any_file_keeps_nobody_waiting(good: Path, tmp_path: Path) -> None:
-    import shutil
-
     names = [path.name for path in good.iterdir()] + ["events.sqlite-wal", "events.sqlite-journal"]
     for name in names:
         folder = Path(shutil.copytree(good, tmp_path / f"run-{len(os.listdir(tmp_path))}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -67,3 +68,22 @@ def test_a_place_that_cannot_be_is_refused_in_a_sentence(folder: Path, tmp_path:
 def test_other_names_and_other_folders_are_free(folder: Path, tmp_path: Path) -> None:
     assert check_output_path(folder / "exported.safetensors") == folder / "exported.safetensors"
     assert check_output_path(tmp_path / "model.safetensors") == tmp_path / "model.safetensors"
+
+
+def test_a_device_or_a_pipe_is_never_replaced_by_a_file(folder: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(SettingsError, match="a device or a pipe"):
+            check_output_path(place)
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b", "/".join(["d" * 200] * 30), "/dev/zero/x"])
+@pytest.mark.parametrize("command", ["resume", "generate", "gradients", "export", "evaluate", "race", "train"])
+def test_a_path_that_cannot_be_is_refused_by_every_command(tmp_path: Path, path: str, command: str, capsys) -> None:
+    (tmp_path / "text.txt").write_text("the queen saw her dog .\n" * 20)
+    text = str(tmp_path / "text.txt")
+    more = {"gradients": ["--text", "the"], "export": [str(tmp_path / "out")], "evaluate": [text]}
+    arguments = [text, "--run", path, "--quiet"] if command == "train" else [path, *more.get(command, [])]
+    assert main([command, *arguments]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("error: ")

@@ -100,7 +100,9 @@ def _facts_of(corpus: PreparedCorpus) -> CorpusFacts:
 
 
 def _check_free(folder: Path) -> None:
-    """Raises RunError for a folder that has something in it."""
+    """Raises RunError for a folder that has something in it, and for what cannot be the name of one."""
+    if "\0" in str(folder):
+        raise RunError("this is no path: it holds a character that no path can have.")
     if folder.is_dir() and any(folder.iterdir()):
         if (folder / "config.json").exists():
             raise RunError(

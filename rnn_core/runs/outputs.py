@@ -20,6 +20,8 @@ def check_output_path(path: str | Path) -> Path:
             inside = path / "exported.safetensors"
             better = f"{path}.safetensors" if _is_run(path) else inside
             raise SettingsError(f"{path} is a folder; give the name of a file, such as {better}.")
+        if path.exists() and not path.is_file():
+            raise SettingsError(f"{path} is no file but a device or a pipe; give the name of a file.")
         if not path.absolute().parent.is_dir():
             raise SettingsError(f"there is no folder {path.parent}; make it first, or choose another place.")
     except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL character, a link to itself

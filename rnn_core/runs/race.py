@@ -20,6 +20,8 @@ from rnn_core.errors import SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import Run, locked
 from rnn_core.runs.events import AgreementMeasured
+from rnn_core.runs.layout import CORPUS_FILE, VOCABULARY_FILE
+from rnn_core.runs.reading import read_bytes
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import Limits, Outcome, Worker
 from rnn_core.training import Event, measured_horizon
@@ -75,12 +77,13 @@ def check_alike(runs: Sequence[Run]) -> None:
                     f"these trainings would not see the same batches: {setting} is {ours} in one and {theirs} in "
                     "another. Start them with the same settings of batches, length and seed."
                 )
-        corpora = [[(of.folder / name).read_bytes() for name in CORPUS_FILES] for of in (first, run)]
+        corpora = [[read_bytes(of.folder / name, CORPUS_LIMIT_BYTES) for name in CORPUS_FILES] for of in (first, run)]
         if corpora[0] != corpora[1]:
             raise SettingsError("these trainings learn different texts; only networks on the same corpus can race.")
 
 
-CORPUS_FILES = ("vocabulary.json", "corpus.safetensors")
+CORPUS_FILES = (VOCABULARY_FILE, CORPUS_FILE)
+CORPUS_LIMIT_BYTES = 4 * 2**30
 
 
 class _Lane:
