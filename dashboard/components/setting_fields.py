@@ -21,6 +21,20 @@ _DIGITS = "%.17g"
 """As many as it takes: a field must not show another number than the one it holds."""
 
 
+def say_beside(reason: str) -> None:
+    """Under a field: why its value will not do."""
+    st.markdown(f":small[:red[:material/error: {reason[0].upper()}{reason[1:]}]]")
+
+
+def number_field(label: str, low: float, high: float, usual: float, step: float, **options: Any) -> float | None:
+    """A field for a number that is no setting; None, with the reason under it, where it is out of bounds."""
+    number: float = st.number_input(label, value=float(usual), step=float(step), **options)
+    if low <= number <= high:
+        return number
+    say_beside(f"from {low:,g} to {high:,g}.")
+    return None
+
+
 class SettingFields:
     """The settings of some classes as the widgets of one page. Their values survive a change of page.
 
@@ -60,7 +74,7 @@ class SettingFields:
         else:
             self._number(setting, label, options)
         if reason is not None:
-            st.markdown(f":small[:red[:material/error: {reason[0].upper()}{reason[1:]}]]")
+            say_beside(reason)
 
     def _number(self, setting: Setting, label: str, options: dict[str, Any]) -> None:
         """Without bounds, and of fractions: the browser would keep what is beyond them to itself, also a whole number

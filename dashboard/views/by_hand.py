@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard.charts import by_hand as charts
 from dashboard.charts.by_hand import factor, fraction, row
 from dashboard.components import widgets
+from dashboard.components.setting_fields import number_field
 from dashboard.state import session
 from dashboard.text import stories as wording
 from rnn_core.arrays import Array
@@ -30,6 +31,8 @@ def page() -> None:
     # The weights stand below what they change, and are known before it is drawn.
     stage = st.container()
     weights = choose_weights()
+    if not all(np.isfinite(matrix).all() for matrix in (weights.U, weights.V, weights.W)):
+        return
     unrolled = by_hand.unroll(SENTENCE, TARGETS, weights)
     chain = by_hand.chain(unrolled, TARGETS, weights, ASKED)
     step = LECTURE[place]
@@ -127,21 +130,22 @@ def escaped(word: str) -> str:
 
 
 def fields(name: str, given: Array, labels: list[str]) -> Array:
-    """A number for each entry of the matrix, row by row."""
+    """A number for each entry of the matrix, row by row; nan where a field's is out of bounds."""
     values = np.empty(given.shape)
     with st.container(horizontal=True, gap="small"):
         for (place, value), label in zip(np.ndenumerate(given), labels, strict=True):
-            values[place] = st.number_input(
-                label,
-                -LARGEST,
-                LARGEST,
-                float(value),
-                0.1,
-                format="%.3g",
-                width=128,
-                key=entry(name, *place),
-                persist_state="session",
-            )
+            with st.container(width=128):
+                number = number_field(
+                    label,
+                    -LARGEST,
+                    LARGEST,
+                    float(value),
+                    0.1,
+                    format="%.3g",
+                    key=entry(name, *place),
+                    persist_state="session",
+                )
+            values[place] = math.nan if number is None else number
     return values
 
 

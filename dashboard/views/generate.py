@@ -19,6 +19,8 @@ from rnn_core.training import SampledToken, generate, read_prompt
 
 PAGE = "generate"
 MOST_SENTENCES = 20
+LONGEST = {"word": 60, "char": 400}
+"""Tokens of a sentence, until somebody chooses another number: some lines of text in either unit."""
 
 
 def page() -> None:
@@ -28,7 +30,7 @@ def page() -> None:
         demo.offer(PAGE)
         return
     st.markdown(wording.GENERATE_INTRO)
-    prompt, count, seed, settings = choose()
+    prompt, count, seed, settings = choose(run.config.text.unit)
     loaded = network.newest(run)
     if loaded is None:
         st.info(wording.NO_CHECKPOINT, icon=":material/hourglass_top:")
@@ -46,7 +48,7 @@ def page() -> None:
         show(number, list(sentence), loaded.vocabulary.unit)
 
 
-def choose() -> tuple[str, int, int, SamplingSettings]:
+def choose(unit: str) -> tuple[str, int, int, SamplingSettings]:
     """What to begin with, how many sentences, which draw, and how freely."""
     with st.container(border=True):
         prompt = st.text_input(
@@ -57,14 +59,13 @@ def choose() -> tuple[str, int, int, SamplingSettings]:
         )
         first, second, third, fourth = st.columns(4)
         fields = SettingFields(PAGE, SamplingSettings, defaults={"temperature": 0.8})
+        session.suggest(fields.key("max_tokens"), float(LONGEST[unit]))
         settings = fields.read(SamplingSettings)
         reasons = problems(settings)
         for place, name in ((first, "temperature"), (second, "top_k"), (third, "top_p")):
             with place:
                 fields.draw(name, reasons.get(name))
-        count = fourth.number_input(
-            "Sentences", 1, MOST_SENTENCES, 5, **session.kept(PAGE, "count", wording.SAMPLING_HELP)
-        )
+        count = fourth.slider("Sentences", 1, MOST_SENTENCES, 5, **session.kept(PAGE, "count", wording.SAMPLING_HELP))
         with st.container(horizontal=True, vertical_alignment="bottom"):
             draw = session.value(session.key(PAGE, "draw"), 0)
             st.button(
@@ -76,6 +77,7 @@ def choose() -> tuple[str, int, int, SamplingSettings]:
                 key=session.key(PAGE, "again"),
             )
             fields.draw("allow_unknown")
+            fields.draw("max_tokens", reasons.get("max_tokens"), f"Longest sentence, in {widgets.unit(unit)}s")
     return (
         prompt or "",
         int(count),

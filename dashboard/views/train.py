@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import hosting
 from dashboard.charts import training as charts
 from dashboard.components import arrival, demo, settings_form, widgets
+from dashboard.components.setting_fields import say_beside
 from dashboard.services import library, racing, worker
 from dashboard.services.history import History
 from dashboard.state import session
@@ -29,6 +30,7 @@ STATE_SECONDS, CURVES_SECONDS = 3.0, 8.0
 numbers anew and a fifth for the curves, which the training misses."""
 
 ANSWER_SECONDS = 0.25
+MOST_FURTHER = 10_000_000
 
 
 def page() -> None:
@@ -293,16 +295,17 @@ def further(run: Run) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             more = st.number_input(
                 f"More {unit}s",
-                1,
-                10_000_000,
-                usual,
+                value=usual,
                 help=wording.FURTHER_HELP,
                 key=session.key(PAGE, f"more of {run.id}"),
                 width=160,
             )
-            label = f"Train {more:,} more {unit}{'' if more == 1 else 's'}"
-            if st.button(label, icon=":material/forward:", key=session.key(PAGE, "further")):
+            possible = 1 <= more <= MOST_FURTHER
+            label = f"Train {more:,} more {unit}{'' if more == 1 else 's'}" if possible else "Train further"
+            if st.button(label, icon=":material/forward:", disabled=not possible, key=session.key(PAGE, "further")):
                 go_further(run, int(more))
+        if not possible:
+            say_beside(f"from 1 to {MOST_FURTHER:,} {unit}s.")
         plan = Plan.of(training, facts.train_sentences, facts.train_tokens)
         exact = goes_on_exactly(training, plan)
         st.caption(wording.FURTHER_EXACT if exact else wording.FURTHER_OTHERWISE[training.schedule])

@@ -171,6 +171,33 @@ def test_the_story_trains_at_a_click_and_claims_what_it_measured(visitor, runs_f
     assert last == pytest.approx(losses[-12:].mean(), abs=0.02)
 
 
+def test_what_stands_in_a_field_is_what_trains_or_is_explained_and_does_not(visitor, runs_folder):
+    visitor.get_by_text("Agreement sentences").click()
+    visitor.get_by_role("button", name="Train a network on this").click()
+    start = visitor.get_by_role("button", name="Start training")
+    wrong = {
+        "Learning rate": ("0", "The learning rate must be a number above 0."),
+        "Epochs": ("0", "Train for at least 1 epoch."),
+        # The browser itself knows no larger whole number than 2^53.
+        "Hidden units": ("99999999999999999999", "fewer hidden units"),
+    }
+    for name, (value, reason) in wrong.items():
+        field = visitor.get_by_label(name, exact=True)
+        right = field.input_value()
+        field.fill(value)
+        field.press("Enter")
+        expect(visitor.get_by_text(reason).first).to_be_visible()
+        expect(start).to_be_disabled()
+        field.fill(right)
+        field.press("Enter")
+        expect(start).to_be_enabled()
+    rate = visitor.get_by_label("Learning rate", exact=True)
+    rate.fill("20")
+    start.click()  # which also ends the writing in the field
+    expect(visitor.get_by_role("button", name="New training")).to_be_visible()
+    assert opened_run(visitor, runs_folder).config.training.learning_rate == 20
+
+
 def test_two_networks_race_until_they_are_stopped(visitor, runs_folder):
     go_to(visitor, "Race")
     for name in ("tanh, orthogonal", "ReLU, identity"):

@@ -127,7 +127,7 @@ def test_a_smaller_vocabulary_covers_less_of_the_text(open_page):
         ("binary.txt", bytes(range(256)) * 50, "binary"),
         ("line.txt", b"x" * 1_000_000, "without a space"),
         ("zip.txt", b"PK\x03\x04" + b"\x00" * 100, "zip archive"),
-        ("pickle.csv", b"\x80\x04\x95" + b"\x00" * 100, "pickle"),
+        ("pickle.csv", b"\x80\x04\x95" + b"\x00" * 100, "binary file"),
     ],
 )
 def test_what_is_no_text_gets_a_sentence_of_explanation(name, data, says, open_page):
@@ -378,6 +378,7 @@ def test_a_value_out_of_bounds_is_explained_beside_its_field_and_never_trains(
     assert not button(app, "Start training").disabled
 
 
+@pytest.mark.process
 def test_a_learning_rate_of_twenty_is_trained_as_it_stands(open_page, runs_folder):
     app = open_page("corpus")
     app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
@@ -403,6 +404,7 @@ def test_a_servers_cap_is_told_beside_the_field_that_it_bounds(open_page, runs_f
     assert not button(app, "Start training").disabled
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_fills_every_setting_and_says_what_it_changed(open_page, runs_folder, name):
     preset = PRESETS[name]
@@ -489,7 +491,7 @@ def test_no_sentence_breaks_the_gradient_page(sentence, open_page, trained_run):
 def test_sentences_begin_with_the_prompt_and_are_as_many_as_asked_for(open_page, trained_run):
     app = open_page("generate", trained_run.id)
     app.text_input[0].set_value("the queen")
-    app.number_input(key=session.key("generate", "count")).set_value(3)
+    app.slider(key=session.key("generate", "count")).set_value(3)
     app.run()
     written = [element.value for element in app.main.text]
     assert len(written) == 3

@@ -161,6 +161,19 @@ def test_figures_have_a_real_minus_sign_and_no_negative_zero():
     assert charts.figures(-123456.0) == "−1.2e+05"
 
 
+def test_a_weight_out_of_bounds_is_explained_and_nothing_is_computed_with_another(open_page):
+    app = open_page("by_hand")
+    titles = [title.value for title in app.subheader]
+    app.number_input(key=field("W", 0, 1)).set_value(99.0).run()
+    assert not app.exception
+    assert app.number_input(key=field("W", 0, 1)).value == 99.0
+    assert any("From -9 to 9." in text.value for text in app.markdown)
+    assert [title.value for title in app.subheader] == ["Change a weight"]
+    app.number_input(key=field("W", 0, 1)).set_value(0.5).run()
+    assert not any("From -9 to 9." in text.value for text in app.markdown)
+    assert [title.value for title in app.subheader] == titles
+
+
 # --- the race ---------------------------------------------------------------------------------------------------------
 
 
