@@ -203,6 +203,8 @@ def choose_settings(source: Source, encoding: str | None) -> TextSettings:
             fields.draw("max_sentence_length", reasons.get("max_sentence_length"))
         with third:
             fields.draw("seed", reasons.get("seed"))
+        if unit == "word":
+            fields.draw("tokenizer")
     return fields.read(TextSettings, unit=unit, column=column, encoding=encoding, validation_fraction=fraction)
 
 

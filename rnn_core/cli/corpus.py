@@ -10,9 +10,18 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from rnn_core.arrays import Array
 from rnn_core.cli.output import one_line, refresh_seconds, tell
 from rnn_core.config import TextSettings
-from rnn_core.data import PreparedCorpus, parse_word_list, prepare, read_documents
+from rnn_core.data import (
+    PreparedCorpus,
+    Vocabulary,
+    cut_sentences,
+    parse_word_list,
+    prepare,
+    read_documents,
+    tokenize_sentences,
+)
 from rnn_core.errors import CorpusError, EncodingError
 
 Read = TypeVar("Read")
@@ -57,10 +66,12 @@ def words_of_file(path: str) -> list[str]:
     return parse_word_list(_bytes_of(path))
 
 
-def documents_of_file(path: str, settings: TextSettings) -> list[str]:
-    """The documents in a file. Raises CorpusError."""
+def sentences_of_file(path: str, settings: TextSettings, vocabulary: Vocabulary) -> list[Array]:
+    """The sentences in a file as ids, as a network with this vocabulary reads them. Raises CorpusError."""
     data = _bytes_of(path)
-    return _with_previews(lambda: read_documents(data, os.path.basename(path), settings))
+    documents = _with_previews(lambda: read_documents(data, os.path.basename(path), settings))
+    tokens = cut_sentences(tokenize_sentences(documents, settings), settings.max_sentence_length, settings.unit)
+    return [vocabulary.encode_sentence(sentence) for sentence in tokens]
 
 
 def _bytes_of(path: str) -> bytes:

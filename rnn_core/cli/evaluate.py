@@ -6,13 +6,13 @@ import argparse
 import dataclasses
 import math
 
-from rnn_core.cli.corpus import documents_of_file
+from rnn_core.cli.corpus import sentences_of_file
 from rnn_core.cli.judgement import Judgement, by_position, context, copies
 from rnn_core.cli.output import finite, show
 from rnn_core.cli.parser import Commands, add_setting
 from rnn_core.cli.weights import load_weights, weights_json
 from rnn_core.config import TextSettings, settings_of
-from rnn_core.data import cut_sentences, ngrams, tokenize_sentences
+from rnn_core.data import ngrams
 from rnn_core.errors import DivergenceError
 from rnn_core.runs import Run
 from rnn_core.training import evaluate, evaluate_stream
@@ -36,10 +36,8 @@ def evaluate_command(options: argparse.Namespace) -> int:
     text = run.config.text
     if options.column is not None or options.encoding is not None:
         text = dataclasses.replace(text, column=options.column, encoding=options.encoding)
-    documents = documents_of_file(options.corpus, text)
-    tokens = cut_sentences(tokenize_sentences(documents, text), text.max_sentence_length, text.unit)
     corpus = run.corpus()
-    sentences = [corpus.vocabulary.encode_sentence(sentence) for sentence in tokens]
+    sentences = sentences_of_file(options.corpus, text, corpus.vocabulary)
     weights = load_weights(run)
     carried = run.config.training.batching == "stream"
     result = (evaluate_stream if carried else evaluate)(weights.model, sentences)
