@@ -323,6 +323,24 @@ def test_the_lags_add_up_to_the_gradient_and_each_cut_is_what_truncated_training
     assert books.used.tolist() == [True] * 4 + [False] * 3
 
 
+@pytest.mark.parametrize("form", FORMS[::3], ids=name_of)
+def test_the_smallest_truncation_is_the_first_whose_gradient_is_as_near_as_asked(form: dict[str, Any]) -> None:
+    model, (x, y) = network(form, scale=1.0), texts()
+    by_lag = gradient_by_lag(gradient_flow(model, x, y))
+    _, full = model.loss_and_gradients(x, y)
+    whole = np.concatenate([full[name].ravel() for name in by_lag.names])
+    errors = []
+    for K in range(7):
+        _, cut = model.loss_and_gradients(x, y, truncate=K)
+        part = np.concatenate([cut[name].ravel() for name in by_lag.names])
+        errors.append(np.linalg.norm(part - whole) / np.linalg.norm(whole))
+    for limit in (0.5, 0.1, 1e-3, 1e-12):
+        expected = next(K for K, error in enumerate(errors) if error <= limit)
+        assert by_lag.smallest_truncation(limit) == expected
+    assert by_lag.smallest_truncation(np.inf) == 0
+    assert by_lag.cosine[by_lag.smallest_truncation(np.inf, cosine=0.99)] >= 0.99
+
+
 def test_the_gradient_by_lag_is_of_the_recurrent_matrices_unless_told_otherwise() -> None:
     model, (x, y) = network({"cell": "lstm", "layers": 2}), texts()
     flow = gradient_flow(model, x, y)

@@ -1,4 +1,4 @@
-"""Who mattered: what the gradient says that each earlier word did to a prediction, and what happens without it."""
+"""Which words mattered: what the gradient says that each one did to a prediction, and what happens without it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rnn_core.nn.network import Network
 
 @arithmetic()
 def influence(model: Network, flow: GradientFlow, sequence: int = 0) -> Array:
-    """||d log p_t(y_t) / d x_k||, (T, T), row t, column k; NaN above the diagonal and for padding.
+    """||d log p_t(y_t) / d x_k||, (T, T), row t, column k; NaN above the diagonal and where no loss counts.
 
     x_k is the vector that word k is to the network: its embedding, or for one-hot input what it adds to the
     pre-activations, U[w_k]. (Saliency: Simonyan, Vedaldi & Zisserman 2014; Li et al. 2016 for words.)
@@ -132,8 +132,11 @@ def which_words_mattered(
 ) -> WhichWordsMattered:
     """unigram (N,): counts or probabilities of the words. The same draws serve every position.
 
-    `target` is the id whose probability is asked, targets[t] of the flow; `t` counts from 0.
+    `target` is the id whose probability is asked, targets[t] of the flow; `t` counts from 0. Raises ValueError for a
+    network that reads no words.
     """
+    if model.inputs.input_shape:
+        raise ValueError("this network reads vectors; words can only be replaced where words are read")
     drawn = rng.choice(len(unigram), size=draws, p=np.asarray(unigram, np.float64) / np.sum(unigram))
     replacements = np.tile(np.concatenate([[UNKNOWN_ID], drawn]), (t + 1, 1))
     true = true_changes(model, flow, target, t, replacements, sequence)

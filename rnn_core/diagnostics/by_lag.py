@@ -38,6 +38,16 @@ class GradientByLag:
     relative_error: Array
     names: tuple[str, ...]
 
+    def smallest_truncation(self, relative_error: float = 0.1, cosine: float = -1.0) -> int:
+        """Which K to choose for truncated BPTT: the smallest whose gradient C_K is within this relative error of the
+        full one, and at least so much in its direction.
+
+        (After Aicher, Foti & Fox 2019, who bound that bias; here it is known.)
+        """
+        good = (self.relative_error <= relative_error) & (self.cosine >= cosine)
+        good[-1] = True  # the full gradient itself, also where it is 0 and has neither error nor direction
+        return int(np.argmax(good))
+
 
 @arithmetic()
 def gradient_by_lag(

@@ -141,7 +141,7 @@ class GradientFlow:
 
     @cached_property
     def delta_step_norms(self) -> Array:
-        """The same for the step from delta to delta, (T, B); simple cells only: see `jacobian.delta_step_norms`."""
+        """The same for the step from delta to delta, (T, B); plain cells only: see `jacobian.delta_step_norms`."""
         return delta_step_norms(self.trace)
 
     @property
@@ -181,17 +181,29 @@ def gradient_flow(
     model = in_double(model)
     trace = model.forward(batch.inputs)
     found = model.backward(trace, batch.targets, batch.counted, batch.loss_weights)
-    weights = batch.weights_of_mean
-    # d_hidden is of the mean loss; each loss itself is 1 / its weight times as long.
-    own = np.divide(1.0, weights, out=np.zeros(weights.shape), where=batch.counted)
-    lag_steps = per_loss_bptt(trace.layers, found.d_hidden * own[..., None])
-    norms = _delta_norms(trace, lag_steps, batch.counted)
+    losses = model.losses_of(trace, batch.targets, batch.counted)
+    return flow_of(model, trace, losses, found.d_hidden, batch.weights_of_mean, found.gradients)
+
+
+def flow_of(
+    model: Network, trace: Trace, losses: Array, d_hidden: Array, weights: Array, gradients: Gradients
+) -> GradientFlow:
+    """The flow of a forward pass in float64 whose losses (T, B) are known, wherever they come from.
+
+    weights (T, B): what each loss is multiplied by in the mean; d_hidden (T, B, H), gradients: of that mean. What
+    arrives at a parameter outside the recurrence is not asked.
+    """
+    counted = weights > 0
+    # Each loss itself is 1 / its weight times as long as its part of the mean.
+    own = np.divide(1.0, weights, out=np.zeros(weights.shape), where=counted)
+    lag_steps = per_loss_bptt(trace.layers, d_hidden * own[..., None])
+    norms = _delta_norms(trace, lag_steps, counted)
     return GradientFlow(
         delta_norms=norms[..., 0] if trace.shape[1] == 1 else norms,
         lag_gradients=LagGradients(model, trace, lag_steps, weights),
-        gradients=DenseGradients(found.gradients),
-        losses_nats=model.losses_of(trace, batch.targets, batch.counted),
-        mask=batch.counted,
+        gradients=DenseGradients(gradients),
+        losses_nats=losses,
+        mask=counted,
         trace=trace,
         lag_steps=lag_steps,
     )
@@ -237,7 +249,8 @@ def delta_norms_of(trace: Trace, step: LagStep) -> Array:
         layer.cell.input_part(d_preactivation)
         for layer, d_preactivation in zip(trace.layers, step.d_preactivations, strict=True)
     ]
-    return vector_norm(np.concatenate([np.moveaxis(vector_norm(delta), 0, -1) for delta in deltas], axis=-1))
+    by_gate = [vector_norm(gate) for delta in deltas for gate in delta]
+    return by_gate[0] if len(by_gate) == 1 else vector_norm(np.stack(by_gate, axis=-1))
 
 
 @arithmetic()

@@ -1,1 +1,1 @@
-"""Weights in and out: PyTorch, and the tutorial's own models; networks from elsewhere with their own words."""
+"""Networks from elsewhere: PyTorch's weights and modules, the tutorial's own models, and their words."""

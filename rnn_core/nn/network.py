@@ -304,7 +304,7 @@ class Network:
             deltas = bptt.bptt(trace.layers, d_hidden, d_states)
         else:
             deltas = bptt.truncated_bptt(trace.layers, d_hidden, truncate)
-        self._add_layer_gradients(gradients, trace, deltas)
+        self.add_layer_gradients(gradients, trace, deltas)
         if d_states is not None:
             for depth, (layer, d_state) in enumerate(zip(trace.layers, d_states, strict=True)):
                 immediate = omega_gradient(d_state, layer.slopes[0], layer.weights.W)
@@ -343,7 +343,7 @@ class Network:
         chosen = loss_weights[counted]
         return (chosen / chosen.sum()).astype(self.dtype) if len(chosen) else chosen.astype(self.dtype)
 
-    def _add_layer_gradients(self, gradients: Gradients, trace: Trace, deltas: list[Array]) -> None:
+    def add_layer_gradients(self, gradients: Gradients, trace: Trace, deltas: list[Array]) -> None:
         """Parameter gradients of all layers from their d_preactivation (·, T, B, H), added to `gradients`."""
         for depth, (layer, d_preactivation) in enumerate(zip(trace.layers, deltas, strict=True)):
             suffix = layer_suffix(depth)
