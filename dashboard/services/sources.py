@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from dashboard import hosting
@@ -80,6 +82,10 @@ KEPT = 4
 
 _kept: OrderedDict[tuple[Source, TextSettings], PreparedCorpus] = OrderedDict()
 _lock = threading.Lock()
+_reading = threading.Lock()
+
+WAITING_SECONDS = 0.25
+"""How often who waits for a turn says that they still do."""
 
 
 def prepare(source: Source, settings: TextSettings, progress: Progress | None = None) -> PreparedCorpus:
@@ -93,18 +99,45 @@ def prepare(source: Source, settings: TextSettings, progress: Progress | None = 
     if caps is not None:
         _check_source(source, caps)
     key = (source, replace(settings, vocabulary_size=EVERY_WORD))
-    with _lock:
-        whole = _kept.get(key)
+    whole = _of_kept(key)
     if whole is None:
-        whole = _read(*key, progress, None if caps is None else caps.reading_seconds)
-    with _lock:
-        _kept[key] = whole
-        _kept.move_to_end(key)
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)
+        with _turn(progress):
+            whole = _of_kept(key)  # by now somebody else may have read it
+            if whole is None:
+                whole = _read(*key, progress, None if caps is None else caps.reading_seconds)
+                _keep(key, whole)
     if caps is not None:
         hosting.check_corpus(whole, caps)
     return truncate_vocabulary(whole, settings.vocabulary_size)
+
+
+def _of_kept(key: tuple[Source, TextSettings]) -> PreparedCorpus | None:
+    with _lock:
+        whole = _kept.get(key)
+        if whole is not None:
+            _kept.move_to_end(key)
+    return whole
+
+
+def _keep(key: tuple[Source, TextSettings], whole: PreparedCorpus) -> None:
+    with _lock:
+        _kept[key] = whole
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+
+
+@contextlib.contextmanager
+def _turn(progress: Progress | None) -> Iterator[None]:
+    """One text is read at a time: all threads of the server share one core's worth of Python, and the pages of those
+    who read nothing need some of it too. `progress` can end the waiting as it can end the reading.
+    """
+    while not _reading.acquire(timeout=WAITING_SECONDS):
+        if progress is not None:
+            progress(0.0, "waiting for another text to be read")
+    try:
+        yield
+    finally:
+        _reading.release()
 
 
 def _check_source(source: Source, caps: hosting.Caps) -> None:

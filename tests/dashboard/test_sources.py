@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from dashboard.services import sources
 from rnn_core.config import TextSettings
 from rnn_core.errors import CorpusError
+from tests.waiting import HANG_SECONDS, wait_for
 
 TEXT = "\n".join(
     f"the {animal} saw a {thing} and the {thing} ran"
@@ -65,3 +69,42 @@ def test_a_hosted_server_gives_a_text_a_limited_time_and_says_so(monkeypatch):
     for source in (sources.Paste(TEXT * 50), sources.Upload("a.txt", (TEXT * 50).encode())):
         with pytest.raises(CorpusError, match="longer than the 0.001 seconds"):
             sources.prepare(source, TextSettings())
+
+
+def test_one_text_is_read_at_a_time_and_the_same_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+    read = sources._read
+
+    def slow(source: sources.Source, *rest: object) -> object:
+        reading.append(source.name)
+        begun.set()
+        assert go_on.wait(HANG_SECONDS)
+        return read(source, *rest)
+
+    monkeypatch.setattr(sources, "_read", slow)
+    monkeypatch.setattr(sources, "WAITING_SECONDS", 0.01)
+    one, other = (sources.Paste(TEXT * times, f"text {times}") for times in (2, 3))
+    waiting: list[str] = []
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(sources.prepare, one, TextSettings())
+        assert begun.wait(HANG_SECONDS)
+        others = [
+            threads.submit(sources.prepare, source, TextSettings(), lambda _, doing: waiting.append(doing))
+            for source in (one, other)
+        ]
+        wait_for(lambda: len(waiting) > 1)
+        assert reading == [one.name]
+        go_on.set()
+        assert first.result(HANG_SECONDS) is not None
+        assert all(found.result(HANG_SECONDS).train for found in others)
+    assert sorted(reading) == [one.name, other.name]
+
+
+def test_who_waits_for_a_turn_can_leave() -> None:
+    def leave(share: float, doing: str) -> None:
+        raise ScriptStopped
+
+    with sources._reading, pytest.raises(ScriptStopped):
+        sources.prepare(sources.Paste(TEXT * 5), TextSettings(), leave)
+    assert not sources._reading.locked()
