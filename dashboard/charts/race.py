@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import altair as alt
 import numpy as np
@@ -10,7 +11,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from dashboard.charts.common import FAINT, counted, layered, logarithmic, smooth
-from rnn_core.runs.events import AgreementMeasured
 
 POINTS_OF_A_LANE = 240
 _DASHES = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3]]
@@ -58,7 +58,23 @@ def horizon_chart(table: pd.DataFrame, networks: Sequence[str], unit: str) -> al
     return _lines(table, base, networks, tooltip)
 
 
-def agreement_table(measured: Mapping[str, AgreementMeasured]) -> pd.DataFrame:
+class ByGap(Protocol):
+    """Of each gap: in how many sentences it was tried, and the share of them that came out right."""
+
+    @property
+    def gaps(self) -> tuple[int, ...]:
+        """Words in between, ascending."""
+
+    @property
+    def items(self) -> tuple[int, ...]:
+        """Sentences."""
+
+    @property
+    def accuracy(self) -> tuple[float, ...]:
+        """From 0 to 1."""
+
+
+def agreement_table(measured: Mapping[str, ByGap]) -> pd.DataFrame:
     """By network -> long table (network, gap, accuracy, sentences)."""
     parts = [
         pd.DataFrame({"network": network, "gap": found.gaps, "accuracy": found.accuracy, "sentences": found.items})

@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from dashboard.charts.common import FAINT, counted, layered, logarithmic, smooth
-from dashboard.services.story import Example
 
 FADED = 1e-6
 """A share of the gradient whose bar has no height any more."""
@@ -36,15 +35,15 @@ HEIGHT = 56
 SHARES = alt.Scale(domain=[0.4, 1.02], nice=False, clamp=True)
 
 
-def sentence(example: Example) -> str:
-    """The words of a sentence as HTML; on each a bar as high as the gradient that arrives there from the last word's
-    loss, on a log scale down to FADED. The words are the grammar's.
+def sentence(words: Sequence[str], shares: Sequence[float], *, target: str, controller: int) -> str:
+    """The words of a sentence as HTML, before its `target`; on each a bar as high as the gradient that arrives there from
+    the last word's loss, on a log scale down to FADED. The words are the grammar's.
     """
     cells = []
-    for place, (word, share) in enumerate(zip(example.words, example.shares, strict=True)):
+    for place, (word, share) in enumerate(zip(words, shares, strict=True)):
         height = max(0.0, 1 + math.log10(share) / -math.log10(FADED)) if share > 0 else 0.0
         kinds = ["st-word", "st-reached" if share > 0 else "st-never"]
-        if place == example.controller:
+        if place == controller:
             kinds.append("st-key")
         tip = f"{share:.2g} of the gradient" if share > 0 else "no gradient"
         cells.append(
@@ -52,7 +51,7 @@ def sentence(example: Example) -> str:
             f"<div class='st-bar' style='height:{HEIGHT * height:.0f}px'></div>"
             f"<div class='st-text'>{html.escape(word)}</div></div>"
         )
-    cells.append(f"<div class='st-word st-key'><div class='st-text'>→ {html.escape(example.target)}?</div></div>")
+    cells.append(f"<div class='st-word st-key'><div class='st-text'>→ {html.escape(target)}?</div></div>")
     return f"{_STYLE}<div class='st-line'>{''.join(cells)}</div>"
 
 

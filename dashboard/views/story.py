@@ -262,7 +262,11 @@ def arriving(setting: Setting, sentence: story.Example, at_first: story.Example)
             at_first=percent(at_first.shares[at_first.controller]),
         )
     st.markdown(said)
-    st.html(charts.sentence(sentence))
+    st.html(
+        charts.sentence(
+            sentence.words, sentence.shares.tolist(), target=sentence.target, controller=sentence.controller
+        )
+    )
 
 
 def loss(history: LaneHistory, status: RunStatus) -> None:

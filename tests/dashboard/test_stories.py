@@ -554,7 +554,7 @@ def test_the_bars_of_a_sentence_are_its_gradient_as_far_as_training_uses_it(tmp_
     used = len(books.shares) if truncate is None else truncate + 1
     # Before the first word there is no state that W could have been multiplied with.
     assert np.count_nonzero(books.shares) == min(used, len(books.shares) - 1)
-    drawn = story_charts.sentence(example)
+    drawn = story_charts.sentence(example.words, example.shares, target=example.target, controller=example.controller)
     assert drawn.count("no gradient") == np.count_nonzero(example.shares == 0)
     assert "<s>" not in drawn
     table = story_charts.ledger_table(books.shares)
