@@ -36,8 +36,8 @@ SHARES = alt.Scale(domain=[0.4, 1.02], nice=False, clamp=True)
 
 
 def sentence(words: Sequence[str], shares: Sequence[float], *, target: str, controller: int) -> str:
-    """The words of a sentence as HTML, before its `target`; on each a bar as high as the gradient that arrives there from
-    the last word's loss, on a log scale down to FADED. The words are the grammar's.
+    """The words of a sentence as HTML, before its `target`; on each a bar as high as what arrives there of
+    the gradient of the last word's loss, on a log scale down to FADED. The words are the grammar's.
     """
     cells = []
     for place, (word, share) in enumerate(zip(words, shares, strict=True)):
