@@ -56,7 +56,7 @@ def settings(**changes: Any) -> TrainingSettings:
         ((8000, 20, 800), {"hidden_size": 256}, {"optimizer": "sgd", "horizon_every_seconds": None}, 1),
         ((500, 50, 250), {"cell": "lstm", "hidden_size": 200, "layers": 2}, {"batch_size": 128}, 1),
         ((500, 50, 250), {"cell": "lstm", "hidden_size": 200, "layers": 2}, {"batch_size": 128}, 2),
-        ((65, 50, 800), {"cell": "gru", "hidden_size": 256}, {}, 3),
+        ((4000, 20, 800), {"cell": "gru", "hidden_size": 256}, {}, 3),
         ((8000, 20, 800), {"hidden_size": 100}, {"batch_size": 1, "optimizer": "sgd"}, 1),
     ],
 )

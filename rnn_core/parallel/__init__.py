@@ -5,8 +5,8 @@
 `rnn_core.parallel.data_parallel`   the upper half: `DataParallel(model)`, processes that share a batch's sequences.
                                     It is built on the network (`rnn_core.nn`), and the training loop on it.
 
-Which of the two computes a batch follows from the network's shape: where words are many, the output layer is most of
-the work, and threads share it; where they are few, the walk through time is, and processes share the sequences.
+Which of the two computes a batch follows from the network's shape: where the output layer is nearly all of the work,
+as with many words, threads share it; where the walk through time is much of it, processes share the sequences.
 """
 
 from rnn_core.parallel.threads import (

@@ -5,9 +5,9 @@ theirs, each weighted by its share of the tokens. They see the same parameters, 
 their gradients there.
 
 Threads cannot do this as well: a walk through time is hundreds of short NumPy calls, and between them the threads of
-one process wait for Python's global lock. It pays where the walk is most of the work: few words, many units. Where the
-words are many, the output layer is most of it, and each process would read the whole of V for a few positions; there
-the threads of one process share it (`rnn_core.nn.softmax`).
+one process wait for Python's global lock. It pays where the walk is much of the work: few words, or a cell with many
+products. Where the output layer is nearly all of it, each process would read the whole of V for a few positions; there
+the threads of one process share the words (`rnn_core.nn.softmax`).
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from rnn_core.parallel.worker import Shard, ShardResult, Worker, WorkerLost
 WORTH_A_PROCESS = 80_000_000
 # With fewer sequences a process's matrix products are thin.
 LEAST_SEQUENCES = 8
-# The recurrent products' part of all products from which the walk through time is worth sharing.
-LEAST_RECURRENT = 1 / 4
+# The recurrent products' part of all products from which processes gain more than threads: on two cores 1.5 times with
+# 512 words (LSTM, H = 128), 1.06 with 8,000 (LSTM, H = 100: 1/21), and 0.9 with 8,000 in a tanh network (1/81).
+LEAST_RECURRENT = 1 / 30
 
 
 def processes_for(config: ModelConfig, steps: int, sequences: int) -> int:
