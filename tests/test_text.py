@@ -65,7 +65,7 @@ def sentences_of(text: str, **choices: object) -> list[str]:
         {"vocabulary_size": 3},
         {"vocabulary_size": True},
         {"vocabulary_size": 100.0},
-        {"validation_fraction": 0.0},
+        {"validation_fraction": -0.1},
         {"validation_fraction": float("nan")},
         {"validation_fraction": 1},
         {"max_sentence_length": 1},
@@ -338,6 +338,14 @@ def test_the_split_depends_on_the_seed_alone_and_leaves_a_sentence_on_each_side(
     for fraction in (0.001, 0.9):
         pair = prepare_sentences([["a"] * 15, ["b"] * 15], "two", TextSettings(validation_fraction=fraction))
         assert (len(pair.train), len(pair.valid)) == (1, 1)
+
+
+def test_where_nothing_is_kept_aside_the_loss_is_measured_on_the_text_itself_in_its_order() -> None:
+    sentences = [["a", "b", f"word{number}"] for number in range(20)]
+    corpus = prepare_sentences(sentences, "whole", TextSettings(validation_fraction=0.0))
+    for part in (corpus.train, corpus.valid):
+        assert [corpus.vocabulary.decode(ids[1:-1]) for ids in part] == sentences
+    assert any("No sentence is kept aside" in note for note in corpus.report.notes)
 
 
 def test_the_vocabulary_knows_nothing_of_the_validation_part() -> None:

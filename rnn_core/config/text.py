@@ -78,13 +78,14 @@ class TextSettings(Settings):
     validation_fraction: float = setting(
         0.1,
         label="Kept for validation",
-        help="The share of sentences kept aside to measure the loss on text the network never trains on.",
+        help="The share of sentences kept aside to measure the loss on text the network never trains on. 0: none; the "
+        "loss is measured on the sentences it trains on.",
         group=TEXT,
         flag="--validation-fraction",
-        above=0,
+        low=0,
         high=0.9,
         step=0.05,
-        refusal="the share kept for validation must be above 0 and at most 0.9; 0.1 is usual.",
+        refusal="the share kept for validation must be from 0 to 0.9; 0.1 is usual.",
     )
     max_sentence_length: int = setting(
         200,

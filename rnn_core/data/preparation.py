@@ -107,8 +107,11 @@ def _assemble(
     tokens = sum(map(len, pieces))
     _check_enough(tokens, len(pieces), settings, dropped)
 
+    unsplit: tuple[str, ...] = ()
     if held_out is None:
         train, valid = _split(pieces, settings)
+        if settings.validation_fraction == 0:
+            unsplit = ("No sentence is kept aside: the loss is measured on the sentences that the network trains on.",)
     else:
         train, valid = pieces, cut_sentences(held_out, limit, settings.unit)
         pieces = train + valid
@@ -137,7 +140,7 @@ def _assemble(
         longest_sentence=longest,
         cut_sentences=too_long,
         dropped=dict(dropped),
-        notes=found.notes + _notes(tokens, len(frequencies), covered, too_long, settings, dropped),
+        notes=found.notes + unsplit + _notes(tokens, len(frequencies), covered, too_long, settings, dropped),
         frequencies=np.array(sorted(frequencies.values(), reverse=True), dtype=np.int64),
     )
     if words is not None and not covered:
@@ -168,7 +171,11 @@ def _check_enough(tokens: int, sentences: int, settings: TextSettings, dropped: 
 
 
 def _split(sentences: list[list[str]], settings: TextSettings) -> tuple[list[list[str]], list[list[str]]]:
-    """(training, validation): the given share is held out, but at least one sentence is on each side."""
+    """(training, validation): the given share is held out, but at least one sentence is on each side; for none, both
+    are the whole text.
+    """
+    if settings.validation_fraction == 0:
+        return sentences, sentences
     count = len(sentences)
     held_out = min(count - 1, max(1, round(count * settings.validation_fraction)))
     is_valid = np.zeros(count, dtype=bool)
