@@ -155,6 +155,7 @@ UPLOADS: dict[str, tuple[str, bytes, str]] = {
 
 
 @pytest.mark.parametrize("fault", UPLOADS)
+@pytest.mark.slow
 def test_what_is_no_corpus_is_refused_by_both_doors_in_the_same_words(fault: str, tmp_path: Path, capsys) -> None:
     name, data, sentence = UPLOADS[fault]
     (tmp_path / name).write_bytes(data)
@@ -333,6 +334,7 @@ def good_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("fault", RUNS)
+@pytest.mark.slow
 def test_a_damaged_run_is_explained_by_both_doors(fault: str, good_run: Path, runs_folder: Path, capsys) -> None:
     damage, command, sentence, view = RUNS[fault]
     folder = Path(shutil.copytree(good_run, runs_folder / "good-run"))

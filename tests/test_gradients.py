@@ -44,6 +44,7 @@ def test_every_gradient_is_the_derivative_of_the_loss(cell: str, gru_reset: str,
 @every_form
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("truncate", [0, 1, 3])
+@pytest.mark.slow
 def test_truncation_freezes_everything_further_back_than_k_steps(
     cell: str, gru_reset: str, layers: int, truncate: int
 ) -> None:

@@ -270,6 +270,7 @@ def test_the_row_form_equals_the_dense_one_in_value_norm_and_update(
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @quick
 @given(case=texts(), clip=st.sampled_from([None, 0.1]))
+@pytest.mark.slow
 def test_every_optimizer_takes_compact_gradients_as_it_takes_dense_ones(
     optimizer: str, decay: float, case: Texts, clip: float | None
 ) -> None:

@@ -88,6 +88,7 @@ def test_every_gradient_of_a_weighted_loss_is_its_derivative(cell: str, gru_rese
 @every_input
 @every_loss
 @pytest.mark.parametrize("truncate", [None, 0, 2])
+@pytest.mark.slow
 def test_so_is_every_gradient_of_two_layers_with_padding_and_truncation(
     read: str, loss: str, truncate: int | None
 ) -> None:

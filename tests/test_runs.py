@@ -436,6 +436,111 @@ def test_a_worker_answers_pause_step_resume_and_stop(tmp_path: Path, workers: Wo
         run.request("pause")
 
 
+def test_every_request_has_its_state_and_its_event(tmp_path: Path) -> None:
+    run = long_run(tmp_path / "run")
+    with locked(run.folder):
+        worker = Worker(run, StopSignals(), Limits())
+        steps = worker.steps()
+        next(steps)
+
+        def until(state: str, step: int | None = None) -> None:
+            while run.status().state != state or (step is not None and run.status().step != step):
+                next(steps)
+
+        run.request("pause")
+        until("paused")
+        step = worker.state.step
+        assert run.checkpoint_steps()[-1] == step
+        run.request("pause")  # It is paused already: nothing happens.
+        for _ in range(5):
+            next(steps)
+        run.request("step")
+        until("paused", step + 1)
+        run.request("resume")
+        until("running")
+        for _ in range(5):
+            next(steps)
+        assert worker.state.step > step + 2
+        run.request("stop")
+        for _ in steps:
+            pass
+    assert run.status().state == "stopped"
+    said = [(event["kind"], event["why"]) for event in run.events(kinds=["paused", "resumed", "stopped"])]
+    assert said == [
+        ("paused", "by request"),
+        ("paused", "one step was made"),
+        ("resumed", "by request"),
+        ("stopped", "by request"),
+    ]
+
+
+def test_answers_wait_together_for_the_next_commit(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run")
+    for _ in range(3):
+        run.request("pause")
+    history = HistoryWriter(run.folder)
+    history.restore(0, {}, 0.0)
+    first, second, third = (number for number, _, _ in history.open_requests())
+    history.answer([first])
+    history.answer([third])
+    assert [number for number, _, _ in history.open_requests()] == [second]
+    assert history.commit({"step": 0}, durable=False)
+    history.close()
+    again = HistoryWriter(run.folder)
+    assert [number for number, _, _ in again.open_requests()] == [second]
+    again.close()
+
+
+@pytest.mark.parametrize("payload", ["NULL", "7", "'['", "'[1]'", "x'00ff'", "'{\"learning_rate\": 1e999}'"])
+def test_a_request_whose_payload_makes_no_sense_asks_for_nothing(tmp_path: Path, payload: str) -> None:
+    run = long_run(tmp_path / "run")
+    with locked(run.folder):
+        worker = Worker(run, StopSignals(), Limits())
+        steps = worker.steps()
+        next(steps)
+        rate = worker.state.learning_rate
+        with contextlib.closing(sqlite3.connect(run.folder / "events.sqlite")) as history:
+            # As a stranger may have made the table.
+            history.executescript(
+                "ALTER TABLE requests RENAME TO old; CREATE TABLE requests AS SELECT * FROM old;"
+                f"INSERT INTO requests (id, time, kind, payload) VALUES (1, 1.0, 'learning_rate', {payload});"
+            )
+        worker.handle_requests()
+        assert worker.state.learning_rate == rate
+        assert worker.history.open_requests() == []
+        steps.close()
+
+
+def test_a_run_that_is_half_deleted_is_none_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tiny_run(tmp_path / "run", steps=2)
+    work(run.folder)
+    unlink, deleted = Path.unlink, list[str]()
+
+    def fail_after_one(path: Path, missing_ok: bool = False) -> None:
+        if deleted:
+            raise PermissionError(13, "Permission denied")
+        deleted.append(path.name)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", fail_after_one)
+    with pytest.raises(RunError, match="cannot be written .Permission denied.*run"):
+        delete_run(run.folder)
+    assert deleted == ["config.json"]
+    assert list_runs(tmp_path) == []
+
+
+def test_a_name_that_cannot_be_written_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tiny_run(tmp_path / "run")
+
+    def full(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.SystemCalls, "fsync", staticmethod(full))
+    with pytest.raises(RunError, match=rf"the disk is full; .* `resume {run.folder}`"):
+        rename_run(run.folder, "new")
+    assert Run.open(run.folder).config.name == "tiny"
+
+
 def test_a_new_learning_rate_is_used_recorded_and_survives_a_kill(tmp_path: Path, workers: Workers) -> None:
     run = long_run(tmp_path / "run")
     pid = workers.start(run.folder)

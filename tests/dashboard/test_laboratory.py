@@ -125,6 +125,7 @@ def test_every_picture_is_there_for_every_cell_in_five_steps_and_a_verdict(name,
 
 
 @pytest.mark.parametrize("sentence", ["", " ", "queen", "word " * 500, "\u202e", "<s> </s> <unk>", HOSTILE])
+@pytest.mark.slow
 def test_no_sentence_breaks_a_picture_or_is_taken_for_more_than_text(sentence, network, laboratory):
     app = laboratory(network("lstm"), sentence)
     assert not app.exception
