@@ -36,6 +36,7 @@ from rnn_core.data import (
     with_special_entries,
 )
 from rnn_core.data.punkt import SentenceSplitter
+from rnn_core.data.tokenizer import CONTRACTIONS
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 
 STORY = (
@@ -158,6 +159,16 @@ def test_splitting_each_word_once_gives_the_tokens_that_nltk_gives_the_sentence(
 
     text = " ".join(["The", *words])
     assert tokenize(text) == NLTKWordTokenizer().tokenize(text)
+
+
+def test_nltk_takes_no_other_words_of_letters_apart_than_those_it_is_asked_about() -> None:
+    from nltk.tokenize import NLTKWordTokenizer
+
+    patterns = [rule.pattern for rule in (*NLTKWordTokenizer.CONTRACTIONS2, *NLTKWordTokenizer.CONTRACTIONS3)]
+    taken_apart = {re.sub(r"\(\?i\)|\(\?#X\)|\(\?=\\s\)|\\s|\\b|[() ]", "", pattern) for pattern in patterns}
+    assert {word for word in taken_apart if word.isalpha()} == CONTRACTIONS
+    for word in ["cannot", "Gonna", "WANNA"]:
+        assert len(tokenize(f"a {word} b")) == 4
 
 
 @given(st.lists(WORDS, max_size=6), st.sampled_from(["\n", "\t", "  ", " \n "]))

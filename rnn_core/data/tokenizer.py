@@ -20,6 +20,9 @@ _WHOLE = re.compile(UNKNOWN + r"|&(?:amp|gt|lt|quot|apos|nbsp|#39|#x27|#34|#x200
 _FINAL_PERIOD = re.compile(r"(.*[^.])(\.[\])}>\"'»”’]*)", re.DOTALL)
 _CLOSING_MARKS = "])}>\"'»”’"
 
+# Of words that have nothing but letters, NLTK takes these apart and no others.
+CONTRACTIONS = frozenset({"cannot", "gimme", "gonna", "gotta", "lemme", "wanna"})
+
 # NLTK's expressions take time quadratic in the length of some words, so they see longer ones in pieces.
 _LONGEST_WORD = 1000
 # How many characters they see at once.
@@ -40,7 +43,14 @@ class WordTokenizer:
     def tokenize(self, sentences: Iterable[str]) -> list[list[str]]:
         """The tokens of each sentence; [] where there is nothing but white space."""
         words = [_words(sentence) for sentence in sentences]
-        new = [word for word in dict.fromkeys(chain.from_iterable(words)) if word not in self._tokens]
+        new = []
+        for word in dict.fromkeys(chain.from_iterable(words)):
+            if word in self._tokens:
+                continue
+            if word.isalpha() and word.lower() not in CONTRACTIONS:
+                self._tokens[word] = (word,)
+            else:
+                new.append(word)
         same = self._same.setdefault
         for word, tokens in zip(new, _split_words(new), strict=True):
             self._tokens[word] = tuple(same(token, token) for token in tokens)
