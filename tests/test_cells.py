@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tiny_runs import tiny_corpus
 
-from rnn_core import LanguageModel, ModelConfig
-from rnn_core.config import CELLS
-from rnn_core.nn.cells import CELL_FORMS, Weights, make_cell, merge_gates, split_gates
+from rnn_core import LanguageModel, ModelConfig, diagnostics, gradient_flow, to_torch_state_dict
+from rnn_core.arrays import Array
+from rnn_core.config import CELLS, Choice, TrainingSettings
+from rnn_core.errors import SettingsError
+from rnn_core.nn import cells
+from rnn_core.nn.cells import CELL_FORMS, Cell, Signal, Weights, make_cell, merge_gates, split_gates
+from rnn_core.nn.cells.base import tanh_signal
+from rnn_core.reference import gradcheck
 from rnn_core.reference.gradcheck import small_model
+from rnn_core.runs.memory import estimate_for
+from rnn_core.training import StepDone, new_model, train
 
 FORMS = [(cell.name, cell.reset or "after") for cell in CELL_FORMS]
 UNBOUNDED = ("relu", "mingru")
@@ -219,3 +227,82 @@ def test_huge_pre_activations_overflow_nowhere(cell: str, size: float) -> None:
 def test_an_unknown_cell_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown cell"):
         make_cell("elman")
+
+
+# -- A new cell -------------------------------------------------------------------------------------------------------
+
+
+class LeakyCell(Cell):
+    """h_t = z h_{t-1} + (1 - z) tanh(a_t + W h_{t-1}), z a number: a leaky unit (Jaeger et al. 2007)."""
+
+    name = "leaky"
+    label = "leaky RNN"
+    gates = ("candidate",)
+    cache_blocks = d_preactivation_blocks = 1
+    slope_blocks = 2
+    carry = "h"
+    carry_gate = "candidate"
+    no_torch = "PyTorch has no leaky RNN."
+    keep = 0.7
+
+    def step(self, cache: Array, before: Array, weights: Weights, after: Array) -> None:
+        cache[0] = np.tanh(cache[0] + weights.project(weights.masked(before[0]))[0])
+        after[0] = self.keep * before[0] + (1 - self.keep) * cache[0]
+
+    def slopes(self, cache: Array, before: Array, after: Array, weights: Weights, out: Array) -> None:
+        out[0], out[1] = (1 - self.keep) * (1 - cache[0] ** 2), self.keep
+
+    def step_back(self, d_state: Array, slopes: Array, weights: Weights, d_preactivation: Array) -> Array:
+        d_preactivation[0] = d_state[0] * slopes[0]
+        return d_state * slopes[1] + weights.masked(weights.project_back(d_preactivation))
+
+    def jvp(self, d_before: Array, d_input: Array, slopes: Array, weights: Weights) -> Array:
+        return slopes[:1] * (weights.project(weights.masked(d_before[0])) + d_input) + slopes[1] * d_before
+
+    def signals(self, cache: Array, before: Array, after: Array, weights: Weights) -> dict[str, Signal]:
+        return {"candidate": tanh_signal(cache[0])}
+
+    def paths(self, d_state: Array, slopes: Array, weights: Weights) -> dict[str, Array]:
+        through_W = self.step_back(d_state, slopes, weights, np.empty_like(d_state)) - d_state * slopes[1]
+        return {"carry": d_state * slopes[1], "candidate": through_W}
+
+    def carry_factor(self, slopes: Array) -> Array:
+        return slopes[1]
+
+
+@pytest.fixture
+def leaky(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The cell as a line in the table; what nobody has heard of before has no other place to be known from."""
+    forms = (*cells.CELL_FORMS, LeakyCell())
+    monkeypatch.setattr(cells, "CELL_FORMS", forms)
+    monkeypatch.setattr(gradcheck, "CELL_FORMS", forms)
+    monkeypatch.setitem(CELLS._offered, LeakyCell.name, Choice(LeakyCell.label))
+    return LeakyCell.name
+
+
+def test_a_new_cell_is_one_class_and_one_line(leaky: str) -> None:
+    """Gradients, every diagnostic, training and its run take it without another word."""
+    assert gradcheck.check_all([leaky], method="complex")[leaky] < 1e-9
+    model = small_model(ModelConfig(cell=leaky, vocabulary_size=6, hidden_size=4, layers=2))
+    inputs, targets = np.random.default_rng(0).integers(0, 6, (2, 7, 1))
+    flow = gradient_flow(model, inputs, targets)
+    _, gradients = model.loss_and_gradients(inputs, targets)
+    for name, by_lag in flow.lag_gradients.items():
+        np.testing.assert_allclose(by_lag.sum(axis=0), gradients[name], rtol=1e-9, atol=1e-14)
+    paths = diagnostics.two_paths(flow)
+    np.testing.assert_allclose(paths.lag_carry, LeakyCell.keep ** np.arange(7), rtol=1e-12)
+    np.testing.assert_allclose(sum(diagnostics.where_lost(flow, 6).shares.values()), 1)
+    assert {block.gate for block in diagnostics.recurrent_spectrum(model)} == {"candidate"}
+    assert set(diagnostics.saturation(flow.trace)) == {"candidate"}
+    assert np.isfinite(diagnostics.horizon_of_flow(model, flow).data_bound).all()
+    assert np.isfinite(diagnostics.lyapunov_exponents(flow.trace).exponents[0])
+    with pytest.raises(SettingsError, match="no leaky RNN"):
+        to_torch_state_dict(model.config, model.params)
+    with pytest.raises(SettingsError, match="gates"):
+        model.training_gradients(inputs, targets, omega=1.0)
+    with pytest.raises(SettingsError, match="reset gate"):
+        ModelConfig(cell=leaky, gru_reset="before").validate()
+    corpus, training = tiny_corpus(), TrainingSettings(steps=3)
+    trained = new_model(ModelConfig(cell=leaky, vocabulary_size=len(corpus.vocabulary), hidden_size=8), training)
+    assert [event for event in train(trained, corpus, training) if isinstance(event, StepDone)]
+    assert estimate_for(corpus, trained.config, training).total_bytes > 0

@@ -17,6 +17,7 @@ from dashboard.services.history import HORIZONS, History
 from rnn_core.config import TextSettings
 from rnn_core.data import PreparedCorpus, agreement_sentences, prepare_sentences
 from rnn_core.errors import UserError
+from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.runs import Run, RunConfig, new_run_id
 from rnn_core.runs.events import AgreementMeasured
 from rnn_core.runs.race import MOST
@@ -28,6 +29,9 @@ TEXT = TextSettings(sentences="lines")
 COUNT = 8000
 """Sentences of a race: the tenth that is kept aside has enough of every distance to count on."""
 
+GATED = tuple(dict.fromkeys(cell.name for cell in CELL_FORMS if cell.gated))
+"""Cells with gates, each with its usual start."""
+
 NETWORKS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "tanh uniform": {"cell": "tanh"},
@@ -36,10 +40,8 @@ NETWORKS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "relu uniform": {"cell": "relu"},
         "relu identity": {"cell": "relu", "init": "identity"},
         "sigmoid uniform": {"cell": "sigmoid"},
-        "lstm": {"cell": "lstm"},
         "lstm remembers": {"cell": "lstm", "forget_bias": 3.0},
-        "gru": {"cell": "gru"},
-        "mingru": {"cell": "mingru"},
+        **{name: {"cell": name} for name in GATED},
     }
 )
 """Settings of `ModelConfig`, by the key under which the page's words have a title."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rnn_core.config import CELLS
+
 # --- BPTT by hand -----------------------------------------------------------------------------------------------------
 
 BY_HAND_TITLE = "BPTT by hand"
@@ -98,10 +100,8 @@ RACE_NETWORKS = {
     "relu uniform": "ReLU, uniform",
     "relu identity": "ReLU, identity",
     "sigmoid uniform": "sigmoid, uniform",
-    "lstm": "LSTM",
     "lstm remembers": "LSTM, forget bias 3",
-    "gru": "GRU",
-    "mingru": "minGRU",
+    **{name: cell.label for name, cell in CELLS.items() if name not in CELLS.having("omega")},
 }
 RACE_CORPORA = {"agreement": "Agreement sentences", "chosen": "The corpus chosen last"}
 RACE_HELP = {

@@ -233,9 +233,9 @@ class Network:
         with arithmetic():
             losses = self.losses_of(self.forward(batch.inputs), batch.targets, batch.counted)
         if batch.loss_weights is None:
-            total = losses.sum() / max(int(np.count_nonzero(batch.counted)), 1)
+            total = batch.restore(losses).sum() / max(int(np.count_nonzero(batch.counted)), 1)
         else:
-            total = np.sum(losses[batch.counted] * self._weights_of_mean(batch.counted, batch.loss_weights))
+            total = np.sum(losses * batch.weights_of_mean)
         return complex(total) if np.iscomplexobj(losses) else float(total)
 
     # -- And back ---------------------------------------------------------------------------------------------------
