@@ -33,8 +33,8 @@ _STYLE = """
 .bh-name { font-style: italic; font-size: .9em; }
 .bh-word { font-weight: 600; padding: .2em 0; white-space: nowrap; }
 .bh-arrow { font-size: 1.15em; line-height: 1.25; }
-.bh-later { opacity: .3; }
-.bh-aside { opacity: .45; }
+.bh-later, .bh-aside { opacity: .72; font-weight: 400; }
+.bh-box.bh-later, .bh-box.bh-aside { border-style: dashed; background: none; }
 .bh-now { border-color: var(--go); box-shadow: 0 0 0 1px var(--go); }
 .bh-go { color: var(--go); font-weight: 700; }
 .bh-back { color: var(--back); font-weight: 700; }
@@ -46,7 +46,7 @@ _STYLE = """
 .bh-row .bh-row { flex-wrap: nowrap; }
 .bh-factor { display: flex; flex-direction: column; align-items: center; gap: .2em; max-width: 100%; }
 .bh-label { font-size: .92em; white-space: nowrap; }
-.bh-size { opacity: .6; font-size: .8em; }
+.bh-size { opacity: .78; font-size: .8em; }
 .bh-matrix { display: grid; gap: .1em .7em; padding: .15em .5em; border: 1.5px solid currentColor;
              border-top-width: 0; border-bottom-width: 0; border-radius: .35em; text-align: right; }
 .bh-sign { font-size: 1.2em; }
@@ -55,7 +55,7 @@ _STYLE = """
            border-radius: .5rem; padding: .6rem 0; margin: 0; background: var(--fill); }
 .bh-code span { display: block; white-space: pre-wrap; overflow-wrap: anywhere; padding: 0 .6rem 0 calc(.6rem + 4ch);
                 text-indent: -4ch; }
-.bh-code .bh-quiet { opacity: .6; }
+.bh-code .bh-quiet { opacity: .78; }
 .bh-code .bh-line { background: color-mix(in srgb, var(--line) 20%, transparent); font-weight: 700;
                     box-shadow: inset 3px 0 0 var(--line); }
 </style>

@@ -30,7 +30,7 @@ def draw(run: Run, page: str) -> None:
         newest = arriving.arriving(str(run.folder), moments[-1], sentence.tokens)
     except UserError:
         return  # Damaged, or a newer one took its place between two looks: the page itself says what is wrong.
-    st.subheader(wording.ARRIVES_TITLE, anchor=False, help=wording.ARRIVES_HELP)
+    st.header(wording.ARRIVES_TITLE, anchor=False, help=wording.ARRIVES_HELP)
     before, name = _before(run, moments, sentence)
     unrolled_network(
         newest.words,

@@ -86,7 +86,7 @@ def draw(chart: Chart) -> None:
 
 def picture(title: str, chart: Chart, *, reading: str = "") -> None:
     """A chart under its heading and a sentence of ours (Markdown) that reads it."""
-    heading(title, [chart])
+    heading(title, [chart], level=2)
     if reading:
         st.markdown(reading)
     draw(chart)

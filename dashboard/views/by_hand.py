@@ -108,7 +108,7 @@ def put_preset() -> None:
 def choose_weights() -> Weights:
     """Every weight of the network, each in a field of its own."""
     given = by_hand.example()
-    st.subheader("Change a weight", anchor=False)
+    st.header("Change a weight", anchor=False)
     st.pills(
         "W",
         list(wording.W_PRESETS),
@@ -156,7 +156,7 @@ def show(step: Step, weights: Weights, unrolled: Unrolled, chain: Chain) -> None
     left, right = st.columns(2, gap="medium")
     with left:
         st.html(charts.drawing(WORDS, unrolled, chain, step, ASKED))
-        st.subheader(wording.STEP_TITLES[step.kind].format(word=named(step)), anchor=False)
+        st.header(wording.STEP_TITLES[step.kind].format(word=named(step)), anchor=False)
         st.markdown(story(step, unrolled, chain))
         match step.kind:
             case "forward":
@@ -319,7 +319,7 @@ def the_sum(step: Step, chain: Chain) -> None:
 
 
 def check(weights: Weights) -> None:
-    st.subheader(wording.CHECK_TITLE, anchor=False)
+    st.header(wording.CHECK_TITLE, anchor=False)
     st.markdown(wording.CHECK_TEXT)
     cases = {
         f"of E{ASKED} alone": by_hand.check_one(SENTENCE, TARGETS, weights, ASKED),

@@ -47,7 +47,7 @@ def page() -> None:
 def first_visit() -> None:
     """One button from nothing to a network that trains."""
     with st.container(border=True):
-        st.subheader(wording.FIRST_VISIT_TITLE, anchor=False)
+        st.header(wording.FIRST_VISIT_TITLE, anchor=False)
         st.markdown(wording.FIRST_VISIT)
         if st.button(wording.FIRST_VISIT_BUTTON, type="primary", icon=":material/play_arrow:"):
             demo.start()
@@ -294,7 +294,7 @@ def show(corpus: PreparedCorpus, settings: TextSettings) -> None:
             alt_text="How many sentences have how many words",
             key="lengths",
         )
-    st.subheader("As the network sees it", anchor=False)
+    st.header("As the network sees it", anchor=False)
     st.caption(f"`{UNKNOWN}` stands for every {unit} outside the vocabulary, `<s>` and `</s>` for start and end.")
     sentences = corpus.train[:SHOWN_SENTENCES]
     joint = "" if settings.unit == "char" else " "

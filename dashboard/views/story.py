@@ -230,7 +230,7 @@ def state(setting: Setting, status: RunStatus) -> None:
 
 
 def heading(name: str) -> None:
-    st.subheader(wording.STORY_PICTURES[name], anchor=False)
+    st.header(wording.STORY_PICTURES[name], anchor=False)
 
 
 def percent(share: float) -> str:

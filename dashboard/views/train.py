@@ -372,7 +372,7 @@ def words(history: History) -> None:
     if not history.samples:
         return
     step, text = history.samples[-1]
-    st.subheader("What it writes", anchor=False)
+    st.header("What it writes", anchor=False)
     st.code(text or " ", language=None, wrap_lines=True)
     st.caption(f"after {step:,} steps")
     if len(history.samples) > 1:

@@ -61,16 +61,16 @@ def test_the_lecture_goes_forward_and_back_and_stops_at_its_ends(open_page):
     assert [button.disabled for button in app.button] == [True, True, False, False]
     titles = []
     for _ in range(15):
-        titles.append(app.subheader[0].value)
+        titles.append(app.header[0].value)
         app = click(app, "Next")
         assert not app.exception
     assert [button.disabled for button in app.button] == [False, False, True, True]
     assert titles.count("One word back") == 3
-    assert app.subheader[0].value == "The finished sum"
+    assert app.header[0].value == "The finished sum"
     app = click(app, "Previous")
     assert app.slider(key=session.key("by hand", "step")).value == 15
     app = click(app, "First")
-    assert app.subheader[0].value == "Read “&lt;s>”"
+    assert app.header[0].value == "Read “&lt;s>”"
 
 
 def test_every_step_shows_the_numbers_it_is_about(open_page):

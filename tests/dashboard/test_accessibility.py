@@ -1,0 +1,68 @@
+"""Every page, light and dark: no serious fault that axe-core finds, headings in order, nothing wider than a phone."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from rnn_core.runs import Run
+from tests.dashboard.conftest import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+PATIENCE = 30_000  # milliseconds, on a machine that does other things too
+PAGES = ["", "story", "by_hand", "corpus", "train", "generate", "gradients", "runs", "race"]
+NOT_OURS = {
+    # Streamlit's own navigation: its groups lie directly in its list.
+    "list",
+    "listitem",
+    # Vega's: marks inside a chart that has a text in its place as a whole.
+    "svg-img-alt",
+}
+
+
+@pytest.fixture
+def run_of_the_server(server: Server, trained_run: Run) -> str:
+    """A finished run in the server's folder."""
+    shutil.copytree(trained_run.folder, server.folder / trained_run.folder.name, dirs_exist_ok=True)
+    return trained_run.id
+
+
+def opened(browser: Browser, server: Server, run_id: str, path: str, scheme: str, width: int) -> Page:
+    page = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}).new_page()  # type: ignore[arg-type]
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{server.address}/{path}?run={run_id}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE)
+    own_style = "[...document.querySelectorAll('style')].some(one => one.textContent.includes('st-key-doors'))"
+    page.wait_for_function(own_style)
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached(timeout=PATIENCE)
+    return page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 400)])
+def test_no_page_has_a_serious_fault_or_skips_a_heading_or_is_wider_than_the_screen(
+    browser, server, run_of_the_server, scheme, width
+):
+    faults = []
+    for path in PAGES:
+        page = opened(browser, server, run_of_the_server, path, scheme, width)
+        for found in Axe().run(page).response["violations"]:
+            if found["impact"] in ("serious", "critical") and found["id"] not in NOT_OURS:
+                faults += [
+                    f"/{path} {found['id']}: {node['html'][:200]} {node['any'] and node['any'][0]['message']}"
+                    for node in found["nodes"]
+                ]
+        names = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4,h5,h6')].map(one => one.tagName)")
+        levels = [int(name[1]) for name in names]
+        steps = [after - before for before, after in zip(levels, levels[1:], strict=False)]
+        if levels[0] != 1 or levels.count(1) != 1 or max(steps, default=0) > 1:
+            faults.append(f"/{path} headings: {names}")
+        over = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
+        if over > 0:
+            faults.append(f"/{path} is {over} pixels wider than the screen")
+        page.context.close()
+    assert not faults, "\n".join(faults)
