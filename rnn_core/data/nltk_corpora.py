@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import urllib.request
 
 from rnn_core.data.built_in import BUILT_IN
 from rnn_core.data.detokenizer import detokenize
@@ -59,6 +58,8 @@ def _read_nltk(name: str) -> list[str]:
 
 def _reachable(address: str) -> bool:
     """Whether the server answers within PATIENCE_SECONDS. In a thread: looking up a name obeys no timeout."""
+    import urllib.request  # 2 MB that a training's process, which asks for nothing, should not have to carry
+
     answered = threading.Event()
 
     def ask() -> None:
