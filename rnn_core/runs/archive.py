@@ -53,7 +53,7 @@ def zip_run(folder: str | Path, file: IO[bytes]) -> None:
             copy = Path(temporary) / database.FILE
             with database.reading(run.folder) as history, contextlib.closing(sqlite3.connect(copy)) as target:
                 history.backup(target)
-                _let_go(target, "copied while it was being trained.")
+                _detach(target, "copied while it was being trained.")
                 target.commit()
             _pack(archive, copy, f"{run.id}/{database.FILE}")
 
@@ -68,7 +68,7 @@ def _pack(archive: zipfile.ZipFile, path: Path, name: str, method: int = zipfile
             shutil.copyfileobj(source, target, CHUNK_BYTES)
 
 
-def _let_go(history: sqlite3.Connection, message: str) -> None:
+def _detach(history: sqlite3.Connection, message: str) -> None:
     """A copy is in nobody's hands: no worker is at work on it, it waits for no turn, and nothing is asked of it."""
     history.execute(
         "UPDATE status SET state = 'stopped', message = ? WHERE state IN ('running', 'paused', 'queued')", (message,)
@@ -166,7 +166,7 @@ def _check_contents(folder: Path) -> None:
     for path in checkpoints.candidates(folder):
         run.check_checkpoint(path)
     with database.writing(folder) as history:
-        _let_go(history, "imported while it was being trained elsewhere.")
+        _detach(history, "imported while it was being trained elsewhere.")
     run.status()
     run.events()
     run.metrics()
