@@ -263,6 +263,16 @@ def damaged_copy(good: Path, folder: Path, seed: int, damages: Sequence[Damage] 
     for damage in sorted(drawn, key=lambda damage: damage is other_kind):  # Nobody here should open a pipe either.
         try:
             done.append(damage(folder, rng))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, sqlite3.Error, RunError) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            IndexError,
+            RecursionError,
+            sqlite3.Error,
+            RunError,
+        ) as error:
             done.append(f"({type(error).__name__})")  # What one damage left, the next cannot always damage.
     return "; ".join(done)

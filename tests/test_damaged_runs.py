@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from dashboard import hosting
 from dashboard.services import library
 from rnn_core.errors import RunError
-from rnn_core.runs import Run, list_runs
+from rnn_core.runs import Run, checkpoints, list_runs, rename_run, tensors
+from rnn_core.runs.layout import checkpoint_specs
 from rnn_core.runs.strict_json import parse_json
 
 
@@ -75,3 +76,28 @@ def test_a_pipe_in_the_place_of_any_file_keeps_nobody_waiting(good: Path, tmp_pa
                 getattr(Run.open(summary.folder), read)()
             except RunError as error:
                 assert "regular file" in str(error) or "no checkpoint" in str(error)  # noqa: PT017
+
+
+def test_a_pipe_in_the_place_of_a_file_that_is_being_written_keeps_nobody_waiting(good: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(good, tmp_path / "run"))
+    os.mkfifo(folder / "config.json.tmp")
+    rename_run(folder, "other")
+    assert Run.open(folder).config.name == "other"
+    assert not (folder / "config.json.tmp").exists()
+
+
+def test_a_folder_in_the_place_of_the_owner_is_nobody(good: Path, tmp_path: Path) -> None:
+    (tmp_path / "owner").mkdir()
+    assert hosting.owner_of(tmp_path) is None
+
+
+@pytest.mark.parametrize("step", ["9" * 30, "-1", "1e3", "9" * 5000, ""])
+def test_a_checkpoint_of_a_step_that_cannot_be_is_refused(good: Path, tmp_path: Path, step: str) -> None:
+    folder = Path(shutil.copytree(good, tmp_path / "run"))
+    run = Run.open(folder)
+    path = folder / checkpoints.NEWEST
+    arrays, metadata = tensors.read_tensors(path, checkpoint_specs(run.config))
+    metadata.pop("sha256", None)
+    path.write_bytes(b"".join(tensors.encode_tensors(arrays, {**metadata, "step": step})))
+    assert checkpoints.step_of(path) is None
+    assert run.load_weights().damaged

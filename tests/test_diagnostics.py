@@ -23,6 +23,7 @@ from rnn_core.diagnostics import (
     step_norms,
     text_trace,
     two_paths,
+    verdict,
     where_lost,
 )
 from rnn_core.diagnostics.horizon import data_bounds
@@ -368,3 +369,14 @@ def test_a_text_is_read_as_training_reads_it_and_an_explosion_on_the_way_is_a_re
     wild = network(10 * np.eye(3), "relu", 1.0)
     wild.params["b"][:] = 1
     assert not np.isfinite(text_trace(wild, np.zeros(400, int)).hidden).all()
+
+
+def test_a_text_whose_losses_send_no_gradient_has_no_verdict_and_says_why() -> None:
+    config = ModelConfig(cell="tanh", hidden_size=4, vocabulary_size=6)
+    model = LanguageModel(config, rng=np.random.default_rng(0), dtype=np.float64)
+    for value in model.params.values():
+        value[...] = 1e18
+    # Weights that are all alike find every word equally likely, saturated units let nothing through.
+    flow = gradient_flow(model, np.array([1, 3, 4]), np.array([3, 4, 2]))
+    with pytest.raises(ValueError, match="no loss of this text sends a gradient back"):
+        verdict(flow)

@@ -16,6 +16,7 @@ from dashboard.hosting.caps import Caps
 from dashboard.hosting.folder import exclusive, open_private, private_folder, run_folders
 from rnn_core.errors import RunError
 from rnn_core.runs import disk_error
+from rnn_core.runs.reading import opened
 
 OWNER_FILE = "owner"
 """In the run's folder."""
@@ -43,13 +44,11 @@ def set_owner(folder: Path, owner: str) -> None:
 def owner_of(folder: Path) -> str | None:
     """The id of a run's owner; None for a run that nobody made on a hosted server: the host's own."""
     try:
-        # Not blocking: a folder from a stranger may hold a FIFO in the file's place.
-        descriptor = os.open(folder / OWNER_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
+        # A folder from a stranger may hold a link, a FIFO or another folder in the file's place.
+        with opened(folder / OWNER_FILE) as descriptor:
+            return os.read(descriptor, 64).decode("ascii", errors="replace")
+    except RunError:
         return None
-    with open(descriptor, "rb") as file, contextlib.suppress(OSError):
-        return file.read(64).decode("ascii", errors="replace")
-    return None
 
 
 def runs_of(root: Path, owner: str) -> list[Path]:

@@ -22,7 +22,11 @@ def verdict(view: ViewState) -> None:
     if len(analysis.sources) < 2:
         st.text(wording.NO_WAY_BACK)
         return
-    found = diagnostics.verdict(analysis.flow, view.chosen)
+    try:
+        found = diagnostics.verdict(analysis.flow, view.chosen)
+    except ValueError as nothing:
+        st.text(str(nothing))
+        return
     st.text(captions.verdict(found, analysis.targets[view.chosen], view.unit))
     if view.before is not None:
         then = diagnostics.verdict(view.before.flow, view.chosen)

@@ -47,7 +47,8 @@ class Verdict:
 def verdict(flow: GradientFlow, t: int | None = None) -> Verdict:
     """Judge the flow of one sequence; `t` is the loss whose parts are named, default the last.
 
-    Raises ValueError where the text has one position only: then there is no way back.
+    Raises ValueError where the text has one position only, so that there is no way back, and where no loss sends any
+    gradient, as those of a network whose predictions are certain.
     """
     steps = len(flow.losses_nats)
     if steps < 2:
@@ -55,6 +56,10 @@ def verdict(flow: GradientFlow, t: int | None = None) -> Verdict:
     t = steps - 1 if t is None else t
     median = median_by_lag(flow.relative_decay)
     known = np.flatnonzero(np.isfinite(median))
+    if not known.size:
+        raise ValueError(
+            "no loss of this text sends a gradient back: the units are saturated, or every prediction is certain"
+        )
     lag = int(known[known <= FAR].max())
     left = float(median[lag])
     if left < VANISHES:

@@ -24,7 +24,8 @@ from rnn_core.runs.tensors import Arrays, Specs, check_finite, encode_tensors, r
 
 SCHEMA = 1
 NEWEST = "model.safetensors"
-OLDER = re.compile(r"model-\d{1,18}\.safetensors")
+STEP = re.compile(r"[0-9]{1,18}")
+OLDER = re.compile(rf"model-{STEP.pattern}\.safetensors")
 KEEP_OLDER = 2
 
 
@@ -91,18 +92,25 @@ def load(path: Path, specs: Specs) -> Checkpoint:
         if int(metadata["schema"]) > SCHEMA:
             raise CheckpointError(f"{path.name} was written by a newer version of this program; update it first.")
         state = parse_json(metadata["state"].encode("utf-8"))
-        step = int(metadata["step"])
+        step = _read_step(metadata["step"])
     except (KeyError, ValueError):
         raise CheckpointError(f"{path.name} is no checkpoint of a run: its metadata makes no sense.") from None
-    if not isinstance(state, dict) or step < 0:
+    if not isinstance(state, dict):
         raise CheckpointError(f"{path.name} is no checkpoint of a run: its metadata makes no sense.")
     return Checkpoint(step, arrays, state, path)
+
+
+def _read_step(text: str) -> int:
+    """A step as a file's name and SQLite have room for it. Raises ValueError."""
+    if not STEP.fullmatch(text):
+        raise ValueError
+    return int(text)
 
 
 def step_of(path: Path) -> int | None:
     """The step a checkpoint was written at, from its header alone; None if that cannot be read."""
     try:
-        return int(read_metadata(path).get("step", ""))
+        return _read_step(read_metadata(path).get("step", ""))
     except (CheckpointError, ValueError):
         return None
 

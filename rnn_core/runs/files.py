@@ -43,8 +43,13 @@ def write_temporary(path: Path, chunks: Iterable[bytes | memoryview], mode: int 
     """Write and fsync `<path>.tmp`, so that a rename can put it in place; a failure leaves nothing behind."""
     temporary = path.with_name(path.name + ".tmp")
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-        descriptor = system.open(temporary, flags, mode)
+        # A new file, whatever lies there: one that a kill left, or a pipe that somebody put in its place, is removed.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        try:
+            descriptor = system.open(temporary, flags, mode)
+        except FileExistsError:
+            system.unlink(temporary)
+            descriptor = system.open(temporary, flags, mode)
         try:
             for chunk in chunks:
                 rest = memoryview(chunk).cast("B")
