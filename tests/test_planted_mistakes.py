@@ -208,7 +208,7 @@ MISTAKES = [
     ),
     Mistake(
         "a tied matrix loses the gradient of one of its roles",
-        "_add_layer_gradients",
+        "add_layer_gradients",
         {"add($A, $B)": "$A"},
         Witness("test_gradients", "test_embedding_tying_and_missing_biases", ("tanh", "after", 1)),
     ),
@@ -331,7 +331,7 @@ MISTAKES = [
     Mistake(
         "every process counts alike, however few its tokens",
         "split",
-        {"$OWN / max($ALL, 1)": "1 / parts"},
+        {"$OWN.sum() / $ALL": "1 / parts"},
         Witness("test_data_parallel", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
     ),
     Mistake(
