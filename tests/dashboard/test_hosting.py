@@ -141,7 +141,7 @@ def test_a_refusal_is_shown_before_anything_is_started(hosted, open_page, runs_f
     app = open_page("corpus")
     app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
     button(app, "Train a network on this").click().run()
-    assert "100 hidden units, and this server allows 50" in texts(app)
+    assert "Hidden units: this server allows 50" in texts(app)
     assert button(app, "Start training").disabled
     assert not [folder for folder in runs_folder.iterdir() if folder.name != FOLDER]
 
@@ -548,6 +548,7 @@ def test_a_killed_server_leaves_its_training_and_the_next_one_finds_the_queue(qu
     assert not worker_alive(second.folder)
 
 
+@pytest.mark.process
 def test_a_training_is_told_its_limits_and_stops_when_nobody_looks(queued_run, runs_folder, hosted, visiting) -> None:
     hosted("trainings=1 unwatched_minutes=0.02")
     visiting(ANNA)
@@ -668,8 +669,10 @@ def test_a_guest_cannot_copy_the_corpus_of_a_run_by_training_it_again(hosted, op
     with sqlite3.connect(run.folder / "events.sqlite") as database:
         database.execute("UPDATE status SET state = 'diverged', message = 'it exploded.'")
     hosting.set_owner(run.folder, hosting.owner_id("a" * 64))
-    assert wording_laboratory.CURE_BUTTON in labels(visit(open_page, "gradients", run))
-    assert wording_laboratory.CURE_BUTTON not in labels(visit(open_page, "gradients", run, secret="b" * 64))
+    assert wording_laboratory.CURES in texts(visit(open_page, "gradients", run))
+    guests = texts(visit(open_page, "gradients", run, secret="b" * 64))
+    assert wording_laboratory.NOT_YOUR_CURE in guests
+    assert wording_laboratory.CURES not in guests
 
 
 def test_networks_that_share_a_process_are_weighed_together() -> None:
