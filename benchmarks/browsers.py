@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import random
 import secrets
@@ -269,4 +270,5 @@ async def hostile(kind: Callable[[Browser, float], Awaitable[None]], browser: Br
         except (OSError, websockets.WebSocketException, TimeoutError):
             await browser.leave()
             await asyncio.sleep(0.2)
-            await browser.come()
+            with contextlib.suppress(OSError, websockets.WebSocketException, TimeoutError):
+                await browser.come()

@@ -9,7 +9,9 @@ anything: a page copies a file when it first sees it.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Protocol
@@ -32,6 +34,27 @@ MOST_AT_ONCE = 16
 
 UPLOAD_SECONDS = 60.0
 """A slow line brings a text of the usual size in that time; who sends a byte now and then keeps a place from others."""
+
+
+BURST, PER_SECOND = 10.0, 1.0
+"""Connections and uploads that a visitor may begin at once, and from then on. A page is one connection."""
+
+
+class RateLimit:
+    """So many at once for each visitor, and then so many a second (a token bucket)."""
+
+    def __init__(self) -> None:
+        self._left: dict[str, tuple[float, float]] = {}  # visitor: what was left, and when (monotonic seconds)
+
+    def allows(self, visitor: str) -> bool:
+        """Whether this visitor may begin one more; it is counted then."""
+        now = time.monotonic()
+        if len(self._left) > 10_000:  # those who were here long ago have everything left again
+            self._left = {name: (left, at) for name, (left, at) in self._left.items() if now - at < BURST / PER_SECOND}
+        left, at = self._left.get(visitor, (BURST, now))
+        left = min(BURST, left + PER_SECOND * (now - at))
+        self._left[visitor] = (left - 1 if left >= 1 else left), now
+        return left >= 1
 
 
 class StoredFile(Protocol):
@@ -60,10 +83,16 @@ class UploadGuard:
         self.app, self.caps, self.store = app, caps, store
         self.on_their_way: set[str] = set()  # visitors
         self.visitor_of: dict[str, str] = {}  # by session
+        self.rate = RateLimit()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         path = str(scope.get("path", ""))
+        if scope["type"] == "websocket":
+            known = _visitor(scope) or _address(scope)
+            if known is not None and not self.rate.allows(known):
+                await send({"type": "websocket.close", "code": 1013})  # try again later
+                return
         if scope["type"] == "http" and CLOSED.search(path):
             await _refuse(send, 404, "not found")
             return
@@ -73,7 +102,7 @@ class UploadGuard:
             return
         session = upload["session"]
         visitor = _visitor(scope) or session
-        if visitor in self.on_their_way or len(self.on_their_way) >= MOST_AT_ONCE:
+        if visitor in self.on_their_way or len(self.on_their_way) >= MOST_AT_ONCE or not self.rate.allows(visitor):
             await _refuse(send, 429, "one upload at a time, please; try again in a moment")
             return
         self.on_their_way.add(visitor)
@@ -126,6 +155,15 @@ def _visitor(scope: Scope) -> str | None:
     except CookieError:
         return None
     return cookie.value if cookie is not None and SECRET.fullmatch(cookie.value) else None
+
+
+def _address(scope: Scope) -> str | None:
+    """Where a connection comes from; None where that is a proxy or a neighbour, who speaks for many."""
+    try:
+        address = ipaddress.ip_address(scope["client"][0])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return str(address) if address.is_global else None
 
 
 async def _refuse(send: Send, status: int, why: str) -> None:

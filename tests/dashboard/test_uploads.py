@@ -32,6 +32,12 @@ class File:
     data: bytes
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests in which one visitor sends more than a person would."""
+    monkeypatch.setattr(uploads, "BURST", 1000.0)
+
+
 class Store:
     """As Streamlit's: files by session and id."""
 
@@ -88,7 +94,7 @@ def test_strangers_are_shown_no_statistics() -> None:
     assert asyncio.run(served.ask("/_stcore/health", method="GET")) == 204
 
 
-def test_one_visitors_uploads_are_bounded_and_the_newest_stays() -> None:
+def test_one_visitors_uploads_are_bounded_and_the_newest_stays(unhurried: None) -> None:
     served = Guarded()
     for number in range(20):
         assert asyncio.run(served.upload("tab", f"file{number}")) == 204
@@ -132,6 +138,35 @@ def test_a_visitor_sends_one_file_at_a_time_and_no_crowd_sends_them_all_at_once(
         return [again, await first, *[await task for task in others]]
 
     assert asyncio.run(crowd()) == [429, 204, *[204] * (uploads.MOST_AT_ONCE - 1), 429]
+
+
+def test_a_storm_of_connections_is_slowed_down_and_others_do_not_notice(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(uploads.time, "monotonic", lambda: now)
+    limit = uploads.RateLimit()
+    assert [limit.allows(ANNA) for _ in range(20)] == [True] * 10 + [False] * 10
+    assert limit.allows(BERT)
+    now += 3
+    assert [limit.allows(ANNA) for _ in range(5)] == [True] * 3 + [False] * 2
+    now += 1000
+    assert [limit.allows(ANNA) for _ in range(12)] == [True] * 10 + [False] * 2
+
+
+@pytest.mark.parametrize(("address", "limited"), [("8.8.8.8", True), ("127.0.0.1", False), ("10.0.0.7", False)])
+def test_an_address_that_speaks_for_many_is_not_taken_for_one_visitor(address: str, limited: bool) -> None:
+    served, closed = Guarded(), []
+
+    async def send(message: Any) -> None:
+        if message["type"] == "websocket.close":
+            closed.append(message["code"])
+
+    async def storm() -> None:
+        for _ in range(30):
+            scope = {"type": "websocket", "path": "/_stcore/stream", "headers": [], "client": (address, 1)}
+            await served.guard(scope, lambda: asyncio.sleep(0), send)
+
+    asyncio.run(storm())
+    assert bool(closed) == limited
 
 
 def test_who_sends_a_byte_now_and_then_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,9 +256,11 @@ class Tab:
 def test_one_tab_cannot_fill_the_memory_and_what_it_took_comes_back(hosted_server: Server) -> None:
     before = resident_megabytes(hosted_server)
     tab = Tab(hosted_server)
-    assert {tab.put(tab.address(), 24) for _ in range(20)} <= {413, 0}
-    assert {tab.put(tab.address(), 4.9) for _ in range(20)} == {204}
-    # Of 98 MB two files are kept; reading one takes it twice.
+    assert {tab.put(tab.address(), 24) for _ in range(5)} <= {413, 0}
+    assert [tab.put(tab.address(), 4.9) for _ in range(4)] == [204] * 4
+    assert {tab.put(tab.address(), 24) for _ in range(20)} <= {413, 429, 0}
+    assert {tab.put(tab.address(), 4.9) for _ in range(20)} <= {204, 429, 0}
+    # Two files are kept; reading one takes it twice.
     assert resident_megabytes(hosted_server) - before < 50
     tab.leaving.close()
     deadline = time.monotonic() + 120
