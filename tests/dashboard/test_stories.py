@@ -58,13 +58,13 @@ def test_the_lecture_goes_forward_and_back_and_stops_at_its_ends(open_page):
     app = open_page("by_hand")
     step = app.slider(key=session.key("by hand", "step"))
     assert step.value == 1
-    assert [button.disabled for button in app.button] == [True, True, False, False]
+    assert [button.disabled for button in app.main.button] == [True, True, False, False]
     titles = []
     for _ in range(15):
         titles.append(app.header[0].value)
         app = click(app, "Next")
         assert not app.exception
-    assert [button.disabled for button in app.button] == [False, False, True, True]
+    assert [button.disabled for button in app.main.button] == [False, False, True, True]
     assert titles.count("One word back") == 3
     assert app.header[0].value == "The finished sum"
     app = click(app, "Previous")
