@@ -472,6 +472,7 @@ def run(witness: Witness) -> None:
         for mistake in MISTAKES
     ],
 )
+@pytest.mark.slow
 def test_a_planted_mistake_is_caught(mistake: Mistake) -> None:
     with fresh_package(*planted(mistake)), pytest.raises(AssertionError):
         run(mistake.witness)

@@ -100,6 +100,7 @@ def test_the_gradients_of_the_pictures_are_pytorchs(case: str) -> None:
 @every_case
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.slow
 def test_ten_steps_of_every_optimizer_end_where_pytorchs_end(case: str, optimizer: str, variant: str) -> None:
     recorded, settings = Recorded(case), VARIANTS[variant]
     model = recorded.model()

@@ -269,6 +269,7 @@ def test_one_tab_cannot_fill_the_memory_and_what_it_took_comes_back(hosted_serve
         time.sleep(0.2)
 
 
+@pytest.mark.process
 def test_nothing_is_taken_from_who_has_no_page_open(hosted_server: Server) -> None:
     tab = Tab(hosted_server)
     assert tab.put("/_stcore/upload_file/no-such-session/file", 1) == 400
