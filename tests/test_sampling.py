@@ -64,6 +64,12 @@ def test_top_p_counts_the_probability_that_top_k_has_left(log_p: np.ndarray, k: 
     assert odds.sum() == pytest.approx(1)
 
 
+def test_half_of_what_top_k_has_left_is_less_than_half_of_everything() -> None:
+    log_p = np.log(np.array([0.4, 0.3, 0.2, 0.1]))
+    assert next_word_odds(log_p, SamplingSettings(top_k=2, top_p=0.5)).tolist() == [1, 0, 0, 0]
+    assert np.count_nonzero(next_word_odds(log_p, SamplingSettings(top_k=2, top_p=0.6))) == 2
+
+
 def test_of_equally_likely_words_the_first_ones_are_kept() -> None:
     odds = next_word_odds(np.full(100, -np.log(100)), SamplingSettings(top_k=3))
     assert np.flatnonzero(odds).tolist() == [0, 1, 2]
@@ -159,6 +165,18 @@ def test_the_network_remembers_every_word_of_the_prompt_and_every_word_drawn() -
         log_p, _ = model.log_probabilities(ids[:-1, None])
         expected = np.exp(log_p[np.arange(len(mine)), 0, ids[1:]])
         assert [token.probability for token in mine] == pytest.approx(expected, rel=1e-4)
+
+
+def test_only_the_first_word_of_a_sentence_without_a_prompt_must_not_be_the_end() -> None:
+    for prompt, first in (("", 0), ("the king", 2)):
+        for seed in range(20):
+            tokens = draw(prompt, 1, seed=seed, max_tokens=6)
+            ids = np.array([START_ID, *WORDS.encode([token.word for token in tokens])])
+            log_p, _ = MODEL.log_probabilities(ids[:-1, None])
+            for position in range(first, len(tokens)):
+                forbidden = [START_ID, UNKNOWN_ID] + [END_ID] * (position == 0)
+                odds = next_word_odds(log_p[position, 0], SamplingSettings(), forbidden)
+                assert tokens[position].odds == pytest.approx(odds[ids[position + 1]], rel=1e-4)
 
 
 def test_the_alternatives_are_the_five_likeliest_words_in_order() -> None:
