@@ -22,6 +22,7 @@ from rnn_core.errors import RunError
 from rnn_core.runs import Run, checkpoints, list_runs, rename_run, tensors
 from rnn_core.runs.layout import checkpoint_specs
 from rnn_core.runs.strict_json import parse_json
+from rnn_core.runs.worker import work
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +102,16 @@ def test_a_checkpoint_of_a_step_that_cannot_be_is_refused(good: Path, tmp_path: 
     path.write_bytes(b"".join(tensors.encode_tensors(arrays, {**metadata, "step": step})))
     assert checkpoints.step_of(path) is None
     assert run.load_weights().damaged
+
+
+@pytest.mark.parametrize("state", ['{"training": 7}', '{"training": []}', "{}", '{"history": 7}'])
+def test_a_checkpoint_whose_state_is_none_stops_a_resumption_with_a_sentence(
+    good: Path, tmp_path: Path, state: str
+) -> None:
+    folder = Path(shutil.copytree(good, tmp_path / "run"))
+    path = folder / checkpoints.NEWEST
+    arrays, metadata = tensors.read_tensors(path, checkpoint_specs(Run.open(folder).config))
+    metadata.pop("sha256", None)
+    path.write_bytes(b"".join(tensors.encode_tensors(arrays, {**metadata, "state": state})))
+    with pytest.raises(RunError, match="make no sense|makes no sense"):
+        work(folder, steps=20)

@@ -122,6 +122,8 @@ class TrainingState:
 
         A counter that is missing (the checkpoint is of an older version) stays as the settings have it.
         """
+        if not isinstance(counters, dict):
+            raise CheckpointError("the checkpoint's counters make no sense.")
         for name, kinds in _counters().items():
             value = counters.get(_stored_name(name), getattr(self, name))
             if not (type(value) in kinds and (value is None or (math.isfinite(value) and value >= -1))):
