@@ -63,7 +63,7 @@ class Inputs(ABC):
 
     @abstractmethod
     def without_padding(self, inputs: Array, mask: Array) -> Array:
-        """inputs, with something harmless in place of what cannot be read where mask (T, B) is False."""
+        """inputs, with zeros where mask (T, B) is False: what stood there changes nothing, not even a rounding."""
 
     @abstractmethod
     def blank(self, steps: int, batch: int) -> Array:
@@ -101,8 +101,6 @@ class _Ids(Inputs):
         check_ids(inputs, self.count, "inputs")
 
     def without_padding(self, inputs: Array, mask: Array) -> Array:
-        if inputs.size and 0 <= inputs.min() <= inputs.max() < self.count:
-            return inputs
         return np.where(mask, inputs, 0)
 
     def blank(self, steps: int, batch: int) -> Array:
