@@ -50,7 +50,7 @@ def test_the_train_page_shows_how_far_the_gradient_gets_and_the_state_before_bes
     open_page, short_demo, monkeypatch
 ):
     drawn = []
-    monkeypatch.setattr(picture, "_component", lambda **given: drawn.append(given["data"]) or {})
+    monkeypatch.setattr(picture, "_component", lambda **given: drawn.extend(given["data"]) or {})
     open_page("train", short_demo.id)
     data = drawn[-1]
     assert data["before_name"] == wording.BEFORE_STEP.format(step=short_demo.moments()[0])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from rnn_core.config.choices import CELLS
 from rnn_core.data import prepare_sentences
 from rnn_core.data.relative_clauses import relative_clauses
 from rnn_core.training.evaluation import evaluate
+from tests.dashboard.conftest import APP
 
 WORDS = opening.split(opening.SENTENCE)
 
@@ -160,3 +163,18 @@ def test_the_picture_refuses_norms_that_do_not_fit_the_words():
 def test_what_is_not_finite_travels_as_nothing_and_the_upper_triangle_not_at_all():
     norms = np.array([[1.0, np.nan], [np.inf, 0.123456]])
     assert picture._rows(norms) == [[1.0], [None, 0.1235]]
+
+
+@pytest.mark.process
+def test_the_first_picture_waits_for_no_library_of_tables_or_charts():
+    """They take half a second to import, which the first visitor would wait for."""
+    script = (
+        "import sys; from streamlit.testing.v1 import AppTest\n"
+        f"app = AppTest.from_file({str(APP)!r}, default_timeout=120).run()\n"
+        "assert not app.exception\n"
+        "print([name for name in ('pandas', 'altair', 'nltk', 'scipy') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=APP.parents[1]
+    )
+    assert done.stdout.strip() == "[]", done.stdout

@@ -83,7 +83,8 @@ def unrolled_network(
         "reports": on_choose is not None,
     }
     callbacks: dict[str, Any] = {} if on_choose is None else {"on_chosen_change": on_choose}
-    result = _component(key=key, data=data, **callbacks)
+    # In a list: in a dictionary Streamlit would look for tables, and import pandas for it, before the first picture.
+    result = _component(key=key, data=[data], **callbacks)
     picked = result.get("chosen")
     return data["chosen"] if picked is None else int(np.clip(int(picked), 0, steps - 1))
 

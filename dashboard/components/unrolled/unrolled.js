@@ -402,7 +402,8 @@ export default function ({ parentElement, data, setStateValue }) {
     picture = new Unrolled(parentElement)
     kept.set(parentElement, picture)
   }
-  picture.receive(data, chosen => data.reports && setStateValue("chosen", chosen))
+  const [given] = data
+  picture.receive(given, chosen => given.reports && setStateValue("chosen", chosen))
   return () => {
     picture.watch.disconnect()
     kept.delete(parentElement)
