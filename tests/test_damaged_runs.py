@@ -115,3 +115,16 @@ def test_a_checkpoint_whose_state_is_none_stops_a_resumption_with_a_sentence(
     path.write_bytes(b"".join(tensors.encode_tensors(arrays, {**metadata, "state": state})))
     with pytest.raises(RunError, match="make no sense|makes no sense"):
         work(folder, steps=20)
+
+
+def test_a_schema_that_is_no_text_is_a_damaged_history(good: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(good, tmp_path / "run"))
+    path = folder / "events.sqlite"
+    content = path.read_bytes()
+    assert b"CREATE TABLE metrics" in content
+    path.write_bytes(content.replace(b"CREATE TABLE metrics", b"CREATE T\xceBLE metrics"))
+    for read in (Run.open(folder).status, lambda: work(folder, steps=20), Run.open(folder).watch):
+        with pytest.raises(RunError, match=r"events\.sqlite"):
+            read()
+    (summary,) = list_runs(tmp_path)
+    assert "events.sqlite" in summary.error

@@ -212,6 +212,11 @@ def explained(folder: Path) -> Iterator[None]:
                 f"{folder / FILE} takes too long to read; delete it to go on without the history."
             ) from error
         raise RunError(f"{folder / FILE} is no history of a run ({error}).") from error
+    except UnicodeDecodeError:
+        # SQLite's own message quotes the damaged schema, and Python cannot read the quotation.
+        raise RunError(
+            f"{folder / FILE} is damaged (its schema is no text); delete it to go on without the history."
+        ) from None
     except sqlite3.Error as error:
         raise RunError(f"{folder / FILE} is damaged ({error}); delete it to go on without the history.") from error
 
