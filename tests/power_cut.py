@@ -441,7 +441,9 @@ def _check_complete(recorder: Recorder, root: Path) -> None:
     disk = Disk()
     for operation in recorder.operations:
         disk.apply(operation)
-    ((name, contents),) = disk.whole()
+    folders = disk.whole()
+    assert len(folders) == 1, "a folder came into being past `files.system`"
+    ((name, contents),) = folders
     assert dict(contents) == {path.name: path.read_bytes() for path in (root / name).iterdir() if path.name != "lock"}
 
 

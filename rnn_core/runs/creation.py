@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import shutil
 import tempfile
 import time
@@ -73,7 +72,7 @@ def staged(folder: Path) -> Iterator[Path]:
         place = Path(tempfile.mkdtemp(prefix=STAGING, dir=parent))
         try:
             yield place
-            os.replace(place, folder)
+            files.system.rename(place, folder)
             files.fsync_folder(parent)
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
