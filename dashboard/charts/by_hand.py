@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import html
 import inspect
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from rnn_core.arrays import Array
 from rnn_core.reference import by_hand, tutorial
 from rnn_core.reference.by_hand import Chain, Step, Unrolled
 
-# `light-dark` follows the color-scheme that Streamlit sets with its theme.
+GROWS = 1.005
+"""A share above which a bar grows, as on the unrolled network: what rounds to 1 does not."""
+
+# `light-dark` follows the color-scheme that Streamlit sets with its theme. The colours of the unrolled network: the
+# loss, and what comes of it, and what grows on the way.
 _STYLE = """
 <style>
-.bh { --go: light-dark(#0b6e75, #56b8b1); --back: light-dark(#c04a22, #ee8a63);
+.bh { --go: light-dark(#0b6e75, #56b8b1); --back: light-dark(#5559a5, #9a9fe6); --grows: light-dark(#b8451f, #ee8a63);
       --edge: color-mix(in srgb, currentColor 28%, transparent);
       --fill: color-mix(in srgb, currentColor 5%, transparent);
       font-variant-numeric: tabular-nums; line-height: 1.3; }
@@ -41,7 +47,13 @@ _STYLE = """
 .bh-lit { border-color: var(--back); box-shadow: 0 0 0 1px var(--back); }
 .bh-passed { border-color: var(--back); }
 .bh-delta { color: var(--back); text-align: center; font-size: .95em; min-height: 4.4em; width: 100%; }
-.bh-bar { height: 5px; border-radius: 3px; background: var(--back); margin: .25em auto 0; }
+.bh-bars { position: relative; height: 60px; width: 2.2em; margin: .3em auto .1em; }
+.bh-bars div { position: absolute; left: 0; right: 0; }
+.bh-bar { bottom: 0; background: var(--back); border-radius: 2px 2px 0 0; }
+.bh-more { background: var(--grows); border-radius: 2px 2px 0 0; }
+.bh-bars .bh-one { left: -.5em; right: -.5em; border-top: 1.5px dashed currentColor; opacity: .75; }
+.bh-share { white-space: nowrap; }
+.bh-grows { color: var(--grows); font-weight: 600; }
 .bh-row { display: flex; flex-wrap: wrap; max-width: 100%; align-items: center; gap: .5em .55em; font-size: 14px; }
 .bh-row .bh-row { flex-wrap: nowrap; }
 .bh-factor { display: flex; flex-direction: column; align-items: center; gap: .2em; max-width: 100%; }
@@ -49,6 +61,7 @@ _STYLE = """
 .bh-size { opacity: .78; font-size: .8em; }
 .bh-matrix { display: grid; gap: .1em .7em; padding: .15em .5em; border: 1.5px solid currentColor;
              border-top-width: 0; border-bottom-width: 0; border-radius: .35em; text-align: right; }
+.bh-matrix .bh-used { font-weight: 700; color: var(--line); }
 .bh-sign { font-size: 1.2em; }
 .bh-result .bh-matrix { border-color: var(--line); color: var(--line); font-weight: 600; }
 .bh-code { font-family: monospace; font-size: 11.5px; line-height: 1.5; border: 1px solid var(--edge);
@@ -121,15 +134,34 @@ def drawing(words: Sequence[str], unrolled: Unrolled, chain: Chain, step: Step, 
     return f"{_STYLE}<div class='bh'><div class='bh-net' role='img' aria-label='{label}'>{''.join(rows)}</div></div>"
 
 
+def shares(chain: Chain, asked: int) -> Array:
+    """How long delta is at each word, of 1 at the word whose loss goes back; all 0 where nothing sets out."""
+    lengths = np.linalg.norm(chain.deltas[: asked + 1], axis=1)
+    return lengths / lengths[asked] if lengths[asked] > 0 else np.zeros(asked + 1)
+
+
 def _delta(chain: Chain, k: int, asked: int) -> str:
-    """What has arrived at word k: the two numbers of delta, and a bar as long as their share of the first."""
-    lengths = np.linalg.norm(chain.deltas, axis=1)
-    share = lengths[k] / lengths[asked] if lengths[asked] > 0 else 0.0
+    """What has arrived at word k: the two numbers of delta, and their share of the first as a bar on a logarithmic
+    scale with a line at 1; what is above it grows, and has another colour and an arrow.
+    """
+    of_all = shares(chain, asked)
+    share, one = float(of_all[k]), 100 * _height(1.0, of_all)
+    top, grows = 100 * _height(share, of_all), share > GROWS
+    more = f"<div class='bh-more' style='bottom:{one:.1f}%;height:{top - one:.1f}%'></div>" if grows else ""
     first, second = chain.deltas[k]
     return (
         f"<div class='bh-delta'><i>δ</i><sub>{k}</sub><div>{figures(first)}</div><div>{figures(second)}</div>"
-        f"<div class='bh-bar' style='width:{100 * min(1.0, share):.1f}%'></div></div>"
+        f"<div class='bh-bars'><div class='bh-bar' style='height:{min(one, top):.1f}%'></div>{more}"
+        f"<div class='bh-one' style='bottom:{one:.1f}%'></div></div>"
+        f"<div class='bh-share{' bh-grows' if grows else ''}'>{share:.2g}{' ▲' if grows else ''}</div></div>"
     )
+
+
+def _height(share: float, of_all: Array) -> float:
+    """Where a share stands between the bottom, 0, and the top, 1, of a logarithmic scale that has room for all."""
+    powers = np.log10(of_all[of_all > 0])
+    low, high = min(-2.0, *np.floor(powers)), max(0.0, *np.ceil(powers - 1e-9))
+    return (math.log10(share) - low) / (high - low) if share > 0 else 0.0
 
 
 def _spaced(cells: Sequence[str], between: Sequence[str] | None = None) -> str:
@@ -138,12 +170,17 @@ def _spaced(cells: Sequence[str], between: Sequence[str] | None = None) -> str:
     return cells[0] + "".join(gap + cell for gap, cell in zip(gaps, cells[1:], strict=True))
 
 
-def factor(label: str, values: npt.ArrayLike, digits: int = 3, result: bool = False) -> str:
-    """A matrix (or a column, from a vector) under its name, with its size. `label` may hold our own markup."""
+def factor(label: str, values: npt.ArrayLike, digits: int = 3, result: bool = False, used: int | None = None) -> str:
+    """A matrix (or a column, from a vector) under its name, with its size; `used` is the column that alone counts.
+    `label` may hold our own markup.
+    """
     matrix = np.asarray(values, dtype=float)
     matrix = matrix[:, None] if matrix.ndim == 1 else matrix
     rows, columns = matrix.shape
-    numbers = "".join(f"<div>{figures(value, digits)}</div>" for value in matrix.ravel())
+    numbers = "".join(
+        f"<div{' class=bh-used' if column == used else ''}>{figures(value, digits)}</div>"
+        for (_, column), value in np.ndenumerate(matrix)
+    )
     kind = " bh-result" if result else ""
     return (
         f"<div class='bh-factor{kind}'><div class='bh-label'>{label}</div>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
@@ -15,6 +16,7 @@ from dashboard.components.setting_fields import number_field
 from dashboard.state import session
 from dashboard.text import stories as wording
 from rnn_core.arrays import Array
+from rnn_core.data import START
 from rnn_core.reference import by_hand
 from rnn_core.reference.by_hand import ASKED, SENTENCE, TARGETS, WORDS, Chain, Step, Unrolled, Weights
 
@@ -117,10 +119,12 @@ def choose_weights() -> Weights:
         on_change=put_preset,
         key=session.key(PAGE, "preset"),
     )
-    W = fields("W", given.W, [f"W[{i}, {j}]" for i in range(2) for j in range(2)])
-    with st.expander("U and V"):
-        U = fields("U", given.U, [f"U[{i}] {escaped(word)}" for i in range(2) for word in WORDS])
-        V = fields("V", given.V, [f"V[{j}] {escaped(word)}" for word in WORDS for j in range(2)])
+    left, right = st.columns([3, 1], gap="medium")
+    with left:
+        W = fields("W", given.W)
+        U = fields("U", given.U, columns=WORDS)
+    with right:
+        V = fields("V", given.V, rows=WORDS)
     return Weights(U, V, W)
 
 
@@ -129,24 +133,33 @@ def escaped(word: str) -> str:
     return word.replace("<", "&lt;")
 
 
-def fields(name: str, given: Array, labels: list[str]) -> Array:
-    """A number for each entry of the matrix, row by row; nan where a field's is out of bounds."""
+def fields(name: str, given: Array, rows: Sequence[str] = (), columns: Sequence[str] = ()) -> Array:
+    """The matrix as it is written, a number for each entry, with the words that its rows or columns belong to; nan
+    where a field's is out of bounds.
+    """
     values = np.empty(given.shape)
-    with st.container(horizontal=True, gap="small"):
-        for (place, value), label in zip(np.ndenumerate(given), labels, strict=True):
-            with st.container(width=128):
-                number = number_field(
-                    label,
-                    -LARGEST,
-                    LARGEST,
-                    float(value),
-                    0.1,
-                    format="%.3g",
-                    key=entry(name, *place),
-                    persist_state="session",
-                )
-            values[place] = math.nan if number is None else number
+    for i, entries in enumerate(given):
+        with st.container(horizontal=True, gap="small"):
+            for j, value in enumerate(entries):
+                word = rows[i] if rows else columns[j] if columns else ""
+                with st.container(width=96):
+                    number = number_field(
+                        f"{name}[{i}, {j}] {spoken(word)}".rstrip(),
+                        -LARGEST,
+                        LARGEST,
+                        float(value),
+                        0.1,
+                        format="%.3g",
+                        key=entry(name, i, j),
+                        persist_state="session",
+                    )
+                values[i, j] = math.nan if number is None else number
     return values
+
+
+def spoken(word: str) -> str:
+    """For a label, which is read aloud as it stands and takes <s> for HTML."""
+    return "start" if word == START else word
 
 
 # --- one step of the lecture ------------------------------------------------------------------------------------------
@@ -174,7 +187,7 @@ def show(step: Step, weights: Weights, unrolled: Unrolled, chain: Chain) -> None
     with right:
         st.html(charts.source(step))
         place = f"t = {step.t}" + (f", bptt_step = {step.k}" if step.kind in ("term", "back") else "")
-        st.caption(f"`rnn_core/tutorial.py`, `{step.function}`, here with {place}")
+        st.caption(f"`rnn_core/reference/tutorial.py`, `{step.function}`, here with {place}")
 
 
 def named(step: Step) -> str:
@@ -213,7 +226,7 @@ def story(step: Step, unrolled: Unrolled, chain: Chain) -> str:
 def forward(step: Step, weights: Weights, unrolled: Unrolled) -> None:
     t = step.t
     word = html.escape(WORDS[SENTENCE[t]])
-    parts = [factor(f"<i>U</i> [:, {word}]", weights.U[:, SENTENCE[t]])]
+    parts = [factor(f"<i>U</i>, its column “{word}”", weights.U, used=SENTENCE[t])]
     before = unrolled.s[t - 1]
     parts += ["+", factor("<i>W</i>", weights.W), factor(f"<i>s</i><sub>{t - 1}</sub>", before), "="]
     parts += [factor(f"<i>a</i><sub>{t}</sub>", unrolled.a[t]), "tanh →"]

@@ -154,6 +154,31 @@ def test_the_drawing_shows_a_delta_for_every_word_that_the_gradient_has_reached(
         assert drawn.count("←") == max(0, words - 1), step
 
 
+@pytest.mark.parametrize(("size", "grows"), [(3.0, 3), (1.0, 0), (0.5, 0)])
+def test_the_bars_under_the_words_are_seen_to_grow_where_the_gradient_does(size, grows):
+    """With U = 0 every state is zero and every slope 1: one word back is times W, here `size`."""
+    given = by_hand.example()
+    weights = by_hand.Weights(np.zeros_like(given.U), given.V, size * np.eye(2))
+    unrolled = by_hand.unroll(SENTENCE, TARGETS, weights)
+    chain = by_hand.chain(unrolled, TARGETS, weights, ASKED)
+    np.testing.assert_allclose(charts.shares(chain, ASKED), size ** np.arange(ASKED, -1.0, -1))
+    drawn = charts.drawing(WORDS, unrolled, chain, by_hand.lecture(5, ASKED)[-1], ASKED)
+    assert drawn.count("▲") == drawn.count("class='bh-more'") == grows
+    heights = [float(height) for height in re.findall(r"bh-bar' style='height:([0-9.]+)%", drawn)]
+    # What arrives at 1 or above fills the part below the line at 1; what decays is the shorter the further back.
+    assert heights == sorted(heights)
+    assert (len(set(heights)) == 1) == (size >= 1)
+
+
+def test_the_fields_of_u_stand_in_rows_and_name_the_word_of_their_column(open_page):
+    app = open_page("by_hand")
+    labels = [number.label for number in app.number_input]
+    assert labels[:4] == ["W[0, 0]", "W[0, 1]", "W[1, 0]", "W[1, 1]"]
+    assert labels[4:10] == [f"U[0, {j}] {word}" for j, word in enumerate(["start", *WORDS[1:]])]
+    assert labels[16:18] == ["V[0, 0] start", "V[0, 1] start"]
+    assert not any("&" in label or "<" in label for label in labels)
+
+
 def test_figures_have_a_real_minus_sign_and_no_negative_zero():
     assert charts.figures(-0.4) == "−0.40"
     assert charts.figures(-0.001) == "0.00"
@@ -163,15 +188,15 @@ def test_figures_have_a_real_minus_sign_and_no_negative_zero():
 
 def test_a_weight_out_of_bounds_is_explained_and_nothing_is_computed_with_another(open_page):
     app = open_page("by_hand")
-    titles = [title.value for title in app.subheader]
+    titles = [title.value for title in app.header]
     app.number_input(key=field("W", 0, 1)).set_value(99.0).run()
     assert not app.exception
     assert app.number_input(key=field("W", 0, 1)).value == 99.0
     assert any("From -9 to 9." in text.value for text in app.markdown)
-    assert [title.value for title in app.subheader] == ["Change a weight"]
+    assert [title.value for title in app.header] == ["Change a weight"]
     app.number_input(key=field("W", 0, 1)).set_value(0.5).run()
     assert not any("From -9 to 9." in text.value for text in app.markdown)
-    assert [title.value for title in app.subheader] == titles
+    assert [title.value for title in app.header] == titles
 
 
 # --- the race ---------------------------------------------------------------------------------------------------------
