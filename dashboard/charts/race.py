@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import altair as alt
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dashboard.charts.common import FAINT, counted, layered, logarithmic, smooth
+from dashboard.text.race_verdict import Agreement
 
 POINTS_OF_A_LANE = 240
 _DASHES = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3]]
@@ -37,6 +37,48 @@ def loss_chart(table: pd.DataFrame, networks: Sequence[str], unit: str) -> alt.L
     return _lines(table, base, networks, [alt.Tooltip("step:Q", format=","), alt.Tooltip("nats:Q", format=".4f")])
 
 
+def course_table(courses: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
+    """By network, by step: what was measured -> long table (network, step, measured)."""
+    parts = [
+        pd.DataFrame({"network": network, "step": list(course), "measured": list(course.values())}, dtype=object)
+        for network, course in courses.items()
+    ]
+    return _joined(parts, ("network", "step", "measured")).astype({"step": int, "measured": float})
+
+
+def accuracy_race(table: pd.DataFrame, networks: Sequence[str], total_steps: int, learned: float) -> alt.LayerChart:
+    """Share of right words over the steps, a line for each network, between the coin and what counts as learned."""
+    shares = alt.Scale(domain=[0.4, 1.02], nice=False, clamp=True)
+    values = alt.Axis(format="~%", values=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+    base = alt.Chart().encode(
+        x=counted("step").scale(domain=[0, total_steps]),
+        y=alt.Y("measured:Q", title="right word likelier", scale=shares, axis=values),
+    )
+    rules = [
+        _once().mark_rule(strokeDash=[5, 4], color=FAINT).encode(alt.YDatum(share, scale=shares))
+        for share in (0.5, learned)
+    ]
+    return _lines(
+        table,
+        base,
+        networks,
+        [alt.Tooltip("step:Q", format=","), alt.Tooltip("measured:Q", format=".1%")],
+        *rules,
+        points=True,
+    )
+
+
+def validation_race(table: pd.DataFrame, networks: Sequence[str], total_steps: int, unit: str) -> alt.LayerChart:
+    """Loss on the sentences kept aside over the steps, a line for each network."""
+    base = alt.Chart().encode(
+        x=counted("step").scale(domain=[0, total_steps]),
+        y=alt.Y("measured:Q", title=f"validation loss (nats per {unit})", scale=alt.Scale(zero=False, nice=True)),
+    )
+    return _lines(
+        table, base, networks, [alt.Tooltip("step:Q", format=","), alt.Tooltip("measured:Q", format=".4f")], points=True
+    )
+
+
 def horizon_table(medians: Mapping[str, Sequence[float]]) -> pd.DataFrame:
     """By network: median of ||delta_{t,t-j}|| / ||delta_{t,t}|| over j -> long table (network, lag, share)."""
     parts = []
@@ -58,23 +100,7 @@ def horizon_chart(table: pd.DataFrame, networks: Sequence[str], unit: str) -> al
     return _lines(table, base, networks, tooltip)
 
 
-class ByGap(Protocol):
-    """Of each gap: in how many sentences it was tried, and the share of them that came out right."""
-
-    @property
-    def gaps(self) -> tuple[int, ...]:
-        """Words in between, ascending."""
-
-    @property
-    def items(self) -> tuple[int, ...]:
-        """Sentences."""
-
-    @property
-    def accuracy(self) -> tuple[float, ...]:
-        """From 0 to 1."""
-
-
-def agreement_table(measured: Mapping[str, ByGap]) -> pd.DataFrame:
+def agreement_table(measured: Mapping[str, Agreement]) -> pd.DataFrame:
     """By network -> long table (network, gap, accuracy, sentences)."""
     parts = [
         pd.DataFrame({"network": network, "gap": found.gaps, "accuracy": found.accuracy, "sentences": found.items})
@@ -99,13 +125,13 @@ def agreement_chart(table: pd.DataFrame, networks: Sequence[str]) -> alt.LayerCh
         alt.Tooltip("accuracy:Q", format=".1%"),
         alt.Tooltip("sentences:Q"),
     ]
-    coin = (
-        alt.Chart()
-        .transform_aggregate(rows="count()")
-        .mark_rule(strokeDash=[5, 4], color=FAINT)
-        .encode(y=alt.datum(0.5))
-    )
+    coin = _once().mark_rule(strokeDash=[5, 4], color=FAINT).encode(y=alt.datum(0.5))
     return _lines(table, base, networks, tooltip, coin, points=True)
+
+
+def _once() -> alt.Chart:
+    """A layer that is drawn once, and not once for every row of the table."""
+    return alt.Chart().transform_aggregate(rows="count()")
 
 
 def _lines(

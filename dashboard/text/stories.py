@@ -118,10 +118,22 @@ RACE_NONE = "Choose at least one network."
 RACE_GONE = "The runs of this race are not here any more."
 RACE_EARLY = "The first measurement is on its way."
 RACE_PICTURES = {
+    "agreement race": "The race: “her” or “his”?",
+    "loss race": "The race: sentences kept aside",
     "loss": "Loss",
     "horizon": "Horizon",
     "agreement": "Agreement by distance",
 }
+RACE_FIRST = "{names} learned it first, after {step:,} steps: right in at least {learned}, {gaps} words in between."
+RACE_LATER = "Then {later}."
+RACE_NEVER = "It was never learned by {names}."
+RACE_NOT_YET = "Not yet learned by {names}."
+RACE_BEST = "**{name}** wins: {loss:.3f} nats a {unit} of the sentences kept aside."
+RACE_AHEAD = "**{name}** is ahead: {loss:.3f} nats a {unit} of the sentences kept aside."
+RACE_BEHIND = (
+    "{name} is {behind:.3f} nats behind; to its best, {loss:.3f} after {needed:,} steps, {first} had come after "
+    "{reached:,}."
+)
 RACE_LOSS = "After {step:,} steps **{best}** predicts best, at {lowest:.3f} nats a word; {worst} loses {highest:.3f}."
 RACE_LOSS_ALONE = "After {step:,} steps **{best}** loses {lowest:.3f} nats a word."
 RACE_HORIZON = "Of a word's gradient, this much is left {lag} words back: {shares}."
@@ -130,8 +142,8 @@ RACE_AGREEMENT = (
     "sentences kept aside: {shares}. A coin is right in half."
 )
 RACE_NO_AGREEMENT = (
-    "The third picture, agreement by distance, needs sentences of which it is known which word decides which: "
-    "those of the agreement corpus. This text has none, so there is nothing to count."
+    "Agreement is counted in sentences of which it is known which word decides which: those of the agreement corpus. "
+    "This text has none; its race is run over the loss on the sentences kept aside."
 )
 RACE_EQUATIONS = (
     r"E = \frac{1}{\text{words}} \sum_t -\ln p_t[y_t]",

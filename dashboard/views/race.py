@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -16,6 +16,7 @@ from dashboard.services import library, racing, worker
 from dashboard.services.racing import LaneHistory
 from dashboard.state import session
 from dashboard.text import general as common_wording
+from dashboard.text import race_verdict
 from dashboard.text import stories as wording
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings, problems
 from rnn_core.data import PreparedCorpus
@@ -23,14 +24,13 @@ from rnn_core.errors import UserError
 from rnn_core.nn.parameters import parameter_count
 from rnn_core.runs import Run, RunStatus
 from rnn_core.runs.events import AgreementMeasured
-from rnn_core.runs.race import MOST
+from rnn_core.runs.race import MEASURE_PARTS, MOST, agreement_items_of
 from rnn_core.training import HorizonMeasured
 
 PAGE = "race"
 POLL_SECONDS = 1.0
 WIDTHS = [8, 16, 24, 32, 48, 64, 100, 128]
 LENGTHS = [300, 600, 1200, 2400, 4800, 9600]
-LEARNED = 0.95
 FAR = 10
 """Words back at which the horizons are compared in words."""
 
@@ -81,6 +81,8 @@ def set_up() -> None:
             f"Race: {wording.RACE_NETWORKS[name]}": ModelConfig(**racing.settings_of(name, corpus, hidden_size))
             for name in networks
         }
+        if not agreement_items_of(corpus, 1):
+            training = validated_often(training, corpus)
         try:
             session.open_race(worker.begin_race(entrants, corpus, text, training))
         except UserError as error:
@@ -104,7 +106,6 @@ def choose_corpus() -> tuple[PreparedCorpus, TextSettings]:
         )
     if chosen is not None and kind == "chosen":
         widgets.corpus_line(chosen.corpus)
-        st.caption(wording.RACE_NO_AGREEMENT)
         return chosen.corpus, chosen.settings
     low, high = st.slider("Words in between", 1, 40, (2, 20), **session.kept(PAGE, "gap", wording.RACE_HELP))
     return racing.agreement_corpus(low, high), racing.TEXT
@@ -133,6 +134,15 @@ def choose_settings() -> tuple[int, TrainingSettings, bool]:
         checkpoint_every_seconds=3.0,
     )
     return int(hidden_size), training, not reasons
+
+
+def validated_often(training: TrainingSettings, corpus: PreparedCorpus) -> TrainingSettings:
+    """A text without agreement is raced over its validation loss: about that often which the agreement is measured at,
+    but never at more than about a fourth of what the training costs. A validation batch costs a third of a step.
+    """
+    assert training.steps is not None
+    affordable = 4 * len(corpus.valid) // (3 * training.batch_size)
+    return dataclasses.replace(training, validate_every=max(1, training.steps // MEASURE_PARTS, affordable))
 
 
 # --- a race that is under way, or over --------------------------------------------------------------------------------
@@ -167,17 +177,18 @@ def picture(lanes: list[Run], live: bool) -> None:
     titles = [title(run, place) for place, run in enumerate(lanes, 1)]
     controls(lanes, statuses)
     progress(statuses, histories)
+    together = dict(zip(titles, histories, strict=True))
+    unit = widgets.unit(lanes[0].config.text.unit)
+    the_race(together, statuses, unit)
     standings(titles, statuses, histories)
     st.page_link("views/runs.py", label=wording.RACE_OPEN, icon=":material/folder_open:")
     explanations(titles, statuses)
-    together = dict(zip(titles, histories, strict=True))
-    unit = widgets.unit(lanes[0].config.text.unit)
     left, right = st.columns(2, gap="large")
     with left:
         losses(together, unit)
     with right:
         horizons(together, unit)
-    agreements(together, statuses)
+    agreements(together)
     behind()
 
 
@@ -302,8 +313,8 @@ def standings(titles: list[str], statuses: list[RunStatus], histories: list[Lane
         rows.append(
             {
                 "network": name,
-                "agreement": None if agreement is None or not agreement.gaps else 100 * overall(agreement),
-                "learned after": learned_after(history),
+                "agreement": None if agreement is None or not agreement.gaps else 100 * race_verdict.overall(agreement),
+                "learned after": race_verdict.learned_after(race_verdict.accuracies(history.agreements)),
                 "loss": history.recent_loss(),
                 "half-life": "–" if horizon is None else "beyond" if half is None else f"{half:.1f}",
                 "step": reached if status.state == "running" else status.step,
@@ -331,16 +342,6 @@ def standings(titles: list[str], statuses: list[RunStatus], histories: list[Lane
     )
 
 
-def learned_after(history: LaneHistory) -> int | None:
-    """The first step at which the agreement was measured to be learned, over all distances."""
-    measured = ((step, found) for step, found in sorted(history.agreements.items()) if found.gaps)
-    return next((step for step, found in measured if overall(found) >= LEARNED), None)
-
-
-def overall(agreement: AgreementMeasured) -> float:
-    return float(np.average(agreement.accuracy, weights=agreement.items))
-
-
 def common_step(measured: list[dict[int, HorizonMeasured]] | list[dict[int, AgreementMeasured]]) -> int | None:
     """The newest step of which all that were ever measured have a measurement."""
     known = [set(of_lane) for of_lane in measured if of_lane]
@@ -348,7 +349,34 @@ def common_step(measured: list[dict[int, HorizonMeasured]] | list[dict[int, Agre
     return max(shared) if shared else None
 
 
-# --- the three pictures -----------------------------------------------------------------------------------------------
+# --- the pictures -----------------------------------------------------------------------------------------------------
+
+
+def the_race(together: dict[str, LaneHistory], statuses: list[RunStatus], unit: str) -> None:
+    """What the networks were measured at over the steps, and how it ended: agreement, or where the text has none, the
+    loss on the sentences kept aside.
+    """
+    over = not any(status.alive or status.state == "queued" for status in statuses)
+    total = max((status.total_steps or 1 for status in statuses), default=1)
+    if any(history.agreements for history in together.values()):
+        measured = {name: history.agreements for name, history in together.items()}
+        courses = {name: race_verdict.accuracies(found) for name, found in measured.items()}
+        said = race_verdict.of_agreement(measured, over)
+        table, learned = charts.course_table(courses), race_verdict.LEARNED
+        drawing, title = charts.accuracy_race(table, list(together), total, learned), "agreement race"
+        alt_text = "Share of sentences in which the right word is likelier, over the steps, for every network"
+    else:
+        courses = {name: dict(sorted(history.validation.items())) for name, history in together.items()}
+        said = race_verdict.of_loss(courses, unit, over)
+        drawing, title = charts.validation_race(charts.course_table(courses), list(together), total, unit), "loss race"
+        alt_text = "Loss on the sentences kept aside over the steps, for every network"
+    widgets.chart(
+        drawing,
+        title=wording.RACE_PICTURES[title],
+        reading=said or wording.RACE_EARLY,
+        alt_text=alt_text,
+        key=f"{title} chart",
+    )
 
 
 def losses(together: dict[str, LaneHistory], unit: str) -> None:
@@ -402,7 +430,7 @@ def share_left(share: float) -> str:
     return f"{100 * share:.3g}\u00a0%" if share >= 1e-4 else f"{100 * share:.0e}\u00a0%"
 
 
-def agreements(together: dict[str, LaneHistory], statuses: list[RunStatus]) -> None:
+def agreements(together: dict[str, LaneHistory]) -> None:
     step = common_step([history.agreements for history in together.values()])
     measured = {name: history.agreements[step] for name, history in together.items() if step in history.agreements}
     if not measured:

@@ -20,6 +20,7 @@ from dashboard.charts import race as race_charts
 from dashboard.charts import story as story_charts
 from dashboard.services import racing, story, worker
 from dashboard.state import session
+from dashboard.text import race_verdict
 from dashboard.text import stories as wording
 from rnn_core import runs
 from rnn_core.config import ModelConfig, TrainingSettings
@@ -273,7 +274,12 @@ def test_a_finished_race_shows_three_pictures_and_what_was_measured(open_page, r
         }
         learned = [step for step, share in shares.items() if share >= 0.95]
         assert shown == learned[0] if learned else pd.isna(shown)
-    assert len(again.get("vega_lite_chart") + again.get("arrow_vega_lite_chart")) == 3
+    assert len(again.get("vega_lite_chart") + again.get("arrow_vega_lite_chart")) == 4
+    measured = {
+        name: {event["step"]: AgreementMeasured.from_json(event) for event in run.events(kinds=["agreement_measured"])}
+        for name, run in zip(table["network"], runs, strict=True)
+    }
+    assert race_verdict.of_agreement(measured, over=True) in said(again)
     assert "A coin is right in half" in said(again)
     app.switch_page("views/runs.py").run()
     assert {"Race: GRU", "Race: tanh, uniform"} <= set(app.dataframe[0].value["name"])
@@ -283,7 +289,8 @@ def test_a_finished_race_shows_three_pictures_and_what_was_measured(open_page, r
     assert list(standings(again.run())["step"]) == [600] * 3
 
 
-def test_a_text_without_agreement_says_why_the_third_picture_is_not_there(open_page, runs_folder):
+@pytest.mark.process
+def test_a_text_without_agreement_is_raced_over_its_validation_loss_and_says_why(open_page, runs_folder):
     app = open_page("corpus")
     app.segmented_control(key=session.key("corpus", "source")).set_value("paste").run()
     lines = [f"The {animal} saw the {thing} again." for animal in ("cat", "dog", "owl") for thing in "abcdefgh"]
@@ -298,7 +305,46 @@ def test_a_text_without_agreement_says_why_the_third_picture_is_not_there(open_p
     wait_for(lambda: run.status().state == "finished")
     app.run()
     assert wording.RACE_NO_AGREEMENT in said(app)
-    assert len(app.get("vega_lite_chart") + app.get("arrow_vega_lite_chart")) == 2
+    assert len(app.get("vega_lite_chart") + app.get("arrow_vega_lite_chart")) == 3
+    lowest = min(event["loss_nats"] for event in run.events(kinds=["validated"]))
+    assert f"**tanh, uniform** wins: {lowest:.3f} nats a word of the sentences kept aside." in said(app)
+
+
+def agreement_measured(step: int, near: float, far: float) -> AgreementMeasured:
+    return AgreementMeasured(step, (2, 20), (50, 50), (near, far))
+
+
+def test_the_verdict_says_who_learned_first_who_later_and_who_never_and_at_what_gap():
+    courses = {"tanh": [0.8, 0.6], "LSTM": [1.0, 1.0], "GRU": [0.9, 0.96], "ReLU": [0.5, 0.4]}
+    measured = {
+        name: {100 * place: agreement_measured(100 * place, share, share) for place, share in enumerate(shares, 1)}
+        for name, shares in courses.items()
+    }
+    assert race_verdict.of_agreement(measured, over=True) == (
+        "**LSTM** learned it first, after 100 steps: right in at least 95\u00a0%, 2 to 20 words in between. "
+        "Then GRU 100 steps later. It was never learned by "
+        "tanh (60 %, at gap 20 60 %) and ReLU (40 %, at gap 20 40 %)."
+    )
+    assert "Not yet learned by tanh" in race_verdict.of_agreement(measured, over=False)
+    assert race_verdict.of_agreement({"tanh": {}}, over=True) == ""
+    together = race_verdict.of_agreement({"a": measured["LSTM"], "b": measured["LSTM"]}, over=True)
+    assert together.startswith("**a** and **b** learned it first, after 100 steps")
+    assert "never" not in together
+
+
+def test_who_missed_the_mark_by_a_hair_is_not_shown_with_it():
+    measured = {"a": {1: AgreementMeasured(1, (2,), (1000,), (0.9499,))}}
+    assert race_verdict.of_agreement(measured, over=True) == "It was never learned by a (94 %, at gap 2 94 %)."
+
+
+def test_the_verdict_over_a_loss_says_by_how_much_and_how_much_sooner():
+    courses = {"a": {0: 5.0, 100: 3.0, 200: 2.0}, "b": {0: 5.0, 100: 4.0, 200: 3.5}, "c": {}}
+    assert race_verdict.of_loss(courses, "word", over=True) == (
+        "**a** wins: 2.000 nats a word of the sentences kept aside. "
+        "b is 1.500 nats behind; to its best, 3.500 after 200 steps, a had come after 100."
+    )
+    assert race_verdict.of_loss(courses, "word", over=False).startswith("**a** is ahead")
+    assert race_verdict.of_loss({"c": {}}, "word", over=True) == ""
 
 
 def test_a_race_without_networks_cannot_be_started(open_page):
@@ -348,6 +394,8 @@ def test_charts_of_a_race_keep_their_specification_while_it_runs():
             race_charts.loss_chart(race_charts.loss_table({"a": (steps, steps)}), networks, "word"),
             race_charts.horizon_chart(race_charts.horizon_table({"a": 1 / steps}), networks, "word"),
             race_charts.agreement_chart(race_charts.agreement_table({}), networks),
+            race_charts.accuracy_race(race_charts.course_table({"a": {1: count / 100}}), networks, 80, 0.95),
+            race_charts.validation_race(race_charts.course_table({"a": {1: count}}), networks, 80, "word"),
         ]
         for chart in drawn:
             chart.data = {"values": []}
