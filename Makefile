@@ -23,6 +23,9 @@ check: ## formatting, linting, types and import contracts, as CI has them
 	$(PYTHON) -m mypy rnn_core dashboard
 	PYTHONPATH=. $(dir $(PYTHON))lint-imports
 
+mutation: ## look for wrong edits that no test notices (slow; needs the extra "mutation")
+	$(dir $(PYTHON))mutmut run
+
 coverage: ## the fast tests with branch coverage
 	$(PYTHON) -m pytest -q -n auto -m "not browser and not process and not slow" --cov --cov-report=term
 
@@ -32,4 +35,4 @@ docs: ## the API reference, from the docstrings, into build/api
 wheel: ## build the wheel and the source distribution into dist/
 	$(PYTHON) -m build
 
-.PHONY: help install app test-fast test check coverage docs wheel
+.PHONY: help install app test-fast test check mutation coverage docs wheel

@@ -62,6 +62,7 @@ def loss_table(steps: npt.NDArray[np.floating], nats: npt.NDArray[np.floating]) 
 
 
 def loss(table: pd.DataFrame, total_steps: int) -> alt.LayerChart:
+    """Training loss over the steps."""
     base = alt.Chart().encode(
         x=_steps(total_steps),
         y=alt.Y("nats:Q", title="loss (nats per word)", scale=alt.Scale(zero=False, nice=True)),

@@ -169,6 +169,7 @@ def number(label: str, value: float | None, form: str, help: str | None = None) 
 
 
 def state_badge(state: str) -> None:
+    """The state of a run as a small coloured label, with what it means as help."""
     color, icon = _STATE_LOOKS[state]
     st.badge(wording.STATES[state], color=color, icon=f":material/{icon}:", help=wording.STATE_HELP.get(state))
 

@@ -50,6 +50,7 @@ USUAL = ("tanh uniform", "tanh orthogonal", "relu identity", "lstm")
 
 
 def new_race_id() -> str:
+    """An id for a new race; it cannot be guessed."""
     return new_run_id()
 
 

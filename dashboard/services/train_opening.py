@@ -62,6 +62,7 @@ def learn(cell: str, seed: int) -> tuple[float, dict[str, Array], dict[str, obje
 
 
 def main() -> None:
+    """Train and store the weights of the cells that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cells", default=",".join(CELLS))
     parser.add_argument("--processes", type=int, default=2)

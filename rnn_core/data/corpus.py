@@ -104,8 +104,10 @@ def truncate_vocabulary(corpus: PreparedCorpus, size: int) -> PreparedCorpus:
 
 
 def hardly_repeats(unit: str, distinct: int, tokens: int) -> bool:
+    """Whether nearly every word of a text is another one: nothing can be learnt from that."""
     return unit == "word" and distinct > 0.8 * tokens
 
 
 def coverage_note(share: float) -> str:
+    """The sentence for a text of which only this share is in the vocabulary."""
     return f"Only {share:.0%} of the text is in the vocabulary. A larger one leaves fewer words unknown."

@@ -36,6 +36,7 @@ class Table:
 
 
 def open_table(text: str, kind: str, name: str) -> Table:
+    """The table in a text of this kind, "csv" or "jsonl"; `name` stands in its errors."""
     # One kind of newline, also inside quoted fields. Other separators are left alone here: inside JSON they are
     # text.
     if "\r" in text:

@@ -16,6 +16,7 @@ from rnn_core.arrays import Array
 
 
 def tanh(pre: Array, out: Array | None = None) -> Array:
+    """The hyperbolic tangent, also of complex arrays."""
     return np.tanh(pre, out=out)
 
 
@@ -29,6 +30,7 @@ def sigmoid(pre: Array, out: Array | None = None) -> Array:
 
 
 def relu(pre: Array, out: Array | None = None) -> Array:
+    """max(a, 0); of complex arrays, a where its real part is above 0."""
     return np.multiply(pre, np.real(pre) > 0, out=out)
 
 

@@ -129,6 +129,7 @@ def squared_norm(gradient: Gradient) -> float:
 
 
 def to_dense(gradient: Gradient) -> Array:
+    """The gradient as a plain array in the shape of its parameter."""
     return gradient if isinstance(gradient, np.ndarray) else gradient.to_dense()
 
 

@@ -116,6 +116,7 @@ def step_of(path: Path) -> int | None:
 
 
 def older_path(folder: Path, step: int) -> Path:
+    """Where the checkpoint of this step lies once there is a newer one."""
     return folder / f"model-{step}.safetensors"
 
 

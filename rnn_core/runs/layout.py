@@ -24,12 +24,14 @@ CORPUS_FILE = "corpus.safetensors"
 
 
 def flattened(part: str, sentences: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Sentences as two arrays: all ids in a row, and where each sentence begins and ends."""
     ids = np.concatenate(sentences) if sentences else np.zeros(0, np.int32)
     offsets = np.cumsum([0, *map(len, sentences)])
     return {f"{part}_ids": ids.astype("<i4"), f"{part}_offsets": offsets.astype("<i8")}
 
 
 def corpus_specs(facts: CorpusFacts) -> dict[str, Spec]:
+    """Names, types and shapes of the arrays in corpus.safetensors, by what config.json says of the text."""
     specs = {}
     for part, sentences, tokens in (
         ("train", facts.train_sentences, facts.train_tokens),
@@ -41,6 +43,7 @@ def corpus_specs(facts: CorpusFacts) -> dict[str, Spec]:
 
 
 def sentences_of(ids: NDArray[Any], offsets: NDArray[Any], vocabulary_size: int) -> list[NDArray[Any]]:
+    """The reverse of `flattened`. Raises RunError where the arrays do not fit each other or the vocabulary."""
     whole = offsets[0] == 0 and offsets[-1] == len(ids) and (np.diff(offsets) >= 2).all()
     if not whole or (len(ids) and not (ids.min() >= 0 and ids.max() < vocabulary_size)):
         raise RunError("corpus.safetensors is damaged: its sentences make no sense.")

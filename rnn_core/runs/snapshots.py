@@ -44,6 +44,7 @@ def load(folder: Path, step: int, specs: Specs) -> tuple[dict[str, NDArray[Any]]
 
 
 def path_of(folder: Path, step: int) -> Path:
+    """Where the weights after this step lie."""
     return folder / f"weights-{step}.safetensors"
 
 

@@ -61,6 +61,7 @@ Specs = Mapping[str, Spec]
 
 
 def specs_of(arrays: Arrays) -> dict[str, Spec]:
+    """Name, type and shape of each array, as they are stored."""
     return {name: Spec(array.dtype.newbyteorder("<"), array.shape) for name, array in arrays.items()}
 
 
