@@ -1,9 +1,7 @@
-"""The pictures of the first story: one sentence and its gradient, the accuracy, the ledger, ten seeds."""
+"""The pictures of the first story: the loss, the accuracy, the ledger, ten seeds."""
 
 from __future__ import annotations
 
-import html
-import math
 from collections.abc import Mapping, Sequence
 
 import altair as alt
@@ -16,43 +14,7 @@ from dashboard.charts.common import FAINT, counted, layered, logarithmic, smooth
 FADED = 1e-6
 """A share of the gradient whose bar has no height any more."""
 
-_STYLE = """
-<style>
-.st-line { display: flex; flex-wrap: wrap; gap: .5em .3em; align-items: flex-end; line-height: 1.25;
-           --back: light-dark(#c04a22, #ee8a63); --go: light-dark(#0b6e75, #56b8b1); }
-.st-word { display: flex; flex-direction: column; align-items: stretch; justify-content: flex-end; text-align: center;
-           min-width: 2em; }
-.st-bar { background: var(--back); border-radius: 3px 3px 0 0; margin: 0 .2em; }
-.st-text { padding: .1em .3em; border-top: 2px solid color-mix(in srgb, currentColor 25%, transparent); }
-.st-reached .st-text { border-top-color: var(--back); }
-.st-key .st-text { font-weight: 700; border-radius: 0 0 4px 4px;
-                   background: color-mix(in srgb, var(--go) 22%, transparent); }
-.st-never { opacity: .55; }
-.st-never.st-key { opacity: 1; }
-</style>
-"""
-HEIGHT = 56
 SHARES = alt.Scale(domain=[0.4, 1.02], nice=False, clamp=True)
-
-
-def sentence(words: Sequence[str], shares: Sequence[float], *, target: str, controller: int) -> str:
-    """The words of a sentence as HTML, before its `target`; on each a bar as high as what arrives there of
-    the gradient of the last word's loss, on a log scale down to FADED. The words are the grammar's.
-    """
-    cells = []
-    for place, (word, share) in enumerate(zip(words, shares, strict=True)):
-        height = max(0.0, 1 + math.log10(share) / -math.log10(FADED)) if share > 0 else 0.0
-        kinds = ["st-word", "st-reached" if share > 0 else "st-never"]
-        if place == controller:
-            kinds.append("st-key")
-        tip = f"{share:.2g} of the gradient" if share > 0 else "no gradient"
-        cells.append(
-            f"<div class='{' '.join(kinds)}' title='{tip}'>"
-            f"<div class='st-bar' style='height:{HEIGHT * height:.0f}px'></div>"
-            f"<div class='st-text'>{html.escape(word)}</div></div>"
-        )
-    cells.append(f"<div class='st-word st-key'><div class='st-text'>→ {html.escape(target)}?</div></div>")
-    return f"{_STYLE}<div class='st-line'>{''.join(cells)}</div>"
 
 
 def loss_table(steps: npt.NDArray[np.floating], nats: npt.NDArray[np.floating]) -> pd.DataFrame:

@@ -17,7 +17,7 @@ import numpy as np
 from dashboard.services import racing
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
-from rnn_core.data import START, PreparedCorpus, agreement_items, agreement_sentences, batches, prepare_sentences
+from rnn_core.data import PreparedCorpus, agreement_items, agreement_sentences, batches, prepare_sentences
 from rnn_core.diagnostics import agreement_accuracy, gradient_by_lag, gradient_flow
 from rnn_core.runs import Run, RunConfig
 from rnn_core.runs.race import agreement_items_of
@@ -38,16 +38,57 @@ NETWORKS = ("tanh uniform", "tanh orthogonal", "lstm remembers", "lstm")
 CHAPTERS = ("tutorial", "reach", "distance", "cure")
 
 
+# --- what was measured beforehand -------------------------------------------------------------------------------------
+
+
+class Measured(NamedTuple):
+    """Accuracy in % on fresh sentences of seeds 0, 1, … and how many of them learned (LEARNED or better)."""
+
+    accuracies: tuple[int, ...]
+    learned: int
+
+
+MEASURED: Mapping[tuple[int, int | None, str], Measured] = {
+    (10, 4, "tanh uniform"): Measured((58, 56, 55, 53, 51, 58, 55, 51, 55, 49), 0),
+    (10, None, "tanh uniform"): Measured((100, 100, 100, 100, 100, 100, 100, 100, 100, 100), 10),
+    (20, None, "tanh uniform"): Measured((100, 99, 87, 95, 94, 100, 64, 100, 54, 98), 5),
+    (20, None, "tanh orthogonal"): Measured((98, 100, 100, 100, 99, 100, 92, 98, 100, 100), 9),
+    (20, None, "lstm remembers"): Measured((100, 100, 100, 100, 100, 100, 100, 100, 100, 100), 10),
+    (20, None, "lstm"): Measured((50, 55, 100, 100, 100, 100, 51, 100, 87, 50), 5),
+}
+"""By gap, truncation and network: the table that `benchmarks/agreement.py` prints."""
+
+LONGER, LONGER_STEPS = Measured((91, 51, 74, 60, 57, 91, 68, 58, 55, 55), 0), 1500
+"""Gap 10, truncation 4, trained for more steps."""
+
+
+NEEDED = ((10, None, "tanh uniform"), (20, None, "tanh orthogonal"), (20, None, "lstm remembers"))
+_LEARNERS = [seed for seed in range(10) if all(MEASURED[one].accuracies[seed] >= 100 * LEARNED for one in NEEDED)]
+HARD = MEASURED[20, None, "tanh uniform"]
+SEED = min(_LEARNERS, key=HARD.accuracies.__getitem__)
+"""The story's: of the seeds that learned at gap 10 and with both cures, the one that came least far at gap 20 without.
+So what the story tells is what the visitor sees; how the others fared, the page says beside it.
+"""
+
+SECONDS = (1.0, 6.0)
+"""Of one core of an Intel Xeon: the shortest training of the story, tanh over 600 steps, and the longest, an LSTM over
+1,500.
+"""
+
+
+# --- an experiment ----------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Setting:
     """One experiment: words in between, steps that a loss reaches back (None: all), network, seed. The defaults are the
-    tutorial's; the seed is the one that came to the median of ten with them (MEASURED), so no lucky or unlucky one.
+    tutorial's, with the story's seed.
     """
 
     gap: int = 10
     truncate: int | None = 4
     network: str = "tanh uniform"
-    seed: int = 2
+    seed: int = SEED
 
     @property
     def chapter(self) -> str:
@@ -98,30 +139,6 @@ def recognise(config: RunConfig) -> Setting | None:
     return setting if same_text and (setting.model(), setting.training()) == (config.model, training) else None
 
 
-# --- what was measured beforehand -------------------------------------------------------------------------------------
-
-
-class Measured(NamedTuple):
-    """Accuracy in % on fresh sentences of seeds 0, 1, … and how many of them learned (LEARNED or better)."""
-
-    accuracies: tuple[int, ...]
-    learned: int
-
-
-MEASURED: Mapping[tuple[int, int | None, str], Measured] = {
-    (10, 4, "tanh uniform"): Measured((58, 56, 55, 53, 51, 58, 55, 51, 55, 50), 0),
-    (10, None, "tanh uniform"): Measured((100, 100, 100, 100, 100, 100, 80, 100, 100, 100), 9),
-    (20, None, "tanh uniform"): Measured((100, 98, 99, 92, 50, 82, 90, 100, 99, 99), 6),
-    (20, None, "tanh orthogonal"): Measured((100, 100, 100, 100, 100, 99, 81, 99, 100, 100), 9),
-    (20, None, "lstm remembers"): Measured((100, 100, 100, 100, 100, 100, 100, 100, 100, 100), 10),
-    (20, None, "lstm"): Measured((50, 53, 80, 96, 96, 100, 100, 100, 100, 50), 6),
-}
-"""By gap, truncation and network: the table that `benchmarks/agreement.py` prints."""
-
-LONGER, LONGER_STEPS = Measured((88, 51, 74, 59, 57, 83, 65, 58, 56, 54), 0), 1500
-"""Gap 10, truncation 4, trained for more steps."""
-
-
 def measured(setting: Setting) -> Measured | None:
     """What ten seeds came to with this setting; None where it was not measured."""
     return MEASURED.get((setting.gap, setting.truncate, setting.network))
@@ -149,32 +166,22 @@ def ledger(folder: str, step: int) -> Ledger:
 
 
 class Example(NamedTuple):
-    """A sentence, and what arrives of the gradient of the loss at the word that must agree.
-
-    words   those read, from <s> to the last before it;  target  the word to be said
-    controller  position of the queen or king among the words;  shares (words,)  ||delta_{t,k}|| / ||delta_{t,t}||,
-    0 beyond the truncation
+    """A sentence about a queen. tokens without <s> and </s>; controller: where she is read, target: where the word is
+    read after which "her" is to be said. Both count from <s>, which is 0.
     """
 
-    words: tuple[str, ...]
-    target: str
+    tokens: tuple[str, ...]
     controller: int
-    shares: Array
+    target: int
 
 
 @lru_cache(maxsize=8)
-def example(folder: str, step: int) -> Example:
-    """The first sentence kept aside that is about a queen, read by the weights after `step` steps."""
-    run = Run.open(folder)
-    item = next(item for item in agreement_items_of(run.corpus()) if item.tokens[item.controller] == "queen")
-    ids = run.vocabulary().encode_sentence(item.tokens)
-    norms = gradient_flow(run.load_model(step), ids[:-1], ids[1:]).delta_norms[item.target, : item.target + 1]
-    lags = np.arange(len(norms))[::-1]
-    reach = run.config.training.truncate
-    used = lags <= (len(norms) if reach is None else reach)
-    shares = np.where(used, norms / norms[-1], 0.0) if norms[-1] > 0 else np.zeros(len(norms))
-    # Positions of an item count the tokens without <s>.
-    return Example((START, *item.tokens[: item.target]), item.tokens[item.target], item.controller + 1, shares)
+def example(folder: str) -> Example:
+    """The first sentence kept aside that is about a queen."""
+    items = agreement_items_of(Run.open(folder).corpus())
+    item = next(item for item in items if item.tokens[item.controller] == "queen")
+    # Positions of an item count the tokens without <s>, and its target is the word to be said itself.
+    return Example(item.tokens, item.controller + 1, item.target)
 
 
 @lru_cache(maxsize=16)

@@ -158,11 +158,11 @@ RACE_IN_QUEUE = "It waits for its turn on this server. Keep this page open: that
 
 # --- the first story --------------------------------------------------------------------------------------------------
 
-STORY_LINK = "Or see it vanish: a story in sixty seconds"
+STORY_LINK = "Or see it vanish: a story in four short trainings"
 STORY_TITLE = "The word that never received a gradient"
 STORY_INTRO = (
-    "Sixty seconds, four experiments. Every number below is of a network that is trained here and now, in a process of "
-    "its own; you can open it on every other page."
+    "Four experiments. Every number below is of a network that is trained here and now, in a process of its own; you "
+    "can open it on every other page. On one core of an Intel Xeon such a training took {short:g} to {long:g} seconds."
 )
 STORY_CHAPTERS = {
     "tutorial": "1 · Four steps back",
@@ -192,6 +192,10 @@ STORY_TEXTS = {
         "first."
     ),
 }
+STORY_SEED = (
+    "The story is told with seed {seed}: of those that learned at gap 10 and with both cures below, the one that came "
+    "least far at gap 20, to {least} %. Of all {seeds}, {learned} learned it."
+)
 STORY_HELP = {
     "truncate": "How many steps back a loss may send its gradient. A new training starts as soon as you let go.",
     "gap": "How many words stand between queen and *her*. A new training starts as soon as you let go.",
@@ -217,11 +221,6 @@ STORY_SENTENCE_CUT = (
     "The loss at “{target}” sends its gradient {reached} words back, to “{last}”, and is cut off there. The "
     "{controller} stands {lag} words back: of this sentence's gradient {controller} receives **nothing**."
 )
-STORY_SENTENCE_FULL = (
-    "The loss at “{target}” sends its gradient all the way. At the {controller}, {lag} words back, it is **{share}** "
-    "as long as at the last word; before the training it was {at_first}. (A bar loses a sixth of its height for each "
-    "power of ten.)"
-)
 STORY_LOSS = "From {first:.2f} down to **{last:.2f}** nats a word."
 STORY_ACCURACY = "After {step:,} steps the right word is likelier in **{share}** of {items} sentences kept aside."
 STORY_FRESH = "Asked about {asked:,} fresh sentences, it is right in **{share}**: {verdict}."
@@ -242,6 +241,9 @@ STORY_SEEDS = (
     "Measured beforehand with these very settings (`benchmarks/agreement.py`): **{learned} of {seeds}** seeds learned "
     "it, that is, were right in at least 95 %."
 )
+STORY_BEFORE = "before training"
+STORY_THEN = "Seed {seed} came to {then} %."
+STORY_OTHERWISE = "Here it came out otherwise: where the last digits are rounded differently, a seed's luck may turn."
 STORY_NO_SEEDS = "For these settings ten seeds were not measured: this is one run, and speaks for itself alone."
 STORY_ECHO = (
     "Trained for {steps:,} steps instead, ten seeds came to {low} to {high} % (median {median:g} %), and still none "

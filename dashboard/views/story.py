@@ -10,7 +10,9 @@ import streamlit as st
 
 from dashboard.charts import story as charts
 from dashboard.components import widgets
-from dashboard.services import library, racing, story, worker
+from dashboard.components.unrolled import unrolled_network
+from dashboard.services import arriving, library, racing, story, worker
+from dashboard.services.arriving import Arriving
 from dashboard.services.racing import LaneHistory
 from dashboard.services.story import Setting
 from dashboard.state import session
@@ -21,20 +23,32 @@ from rnn_core.runs import Run, RunStatus
 
 PAGE = "story"
 CHAPTER = session.key(PAGE, "chapter")
+TURNED = session.key(PAGE, "chapter turned to")
+READ = "story chapter"
 POLL_SECONDS = 0.8
 FULL = "full"
 
 
 def page() -> None:
     st.title(wording.STORY_TITLE, anchor=False)
-    st.markdown(wording.STORY_INTRO)
+    st.markdown(wording.STORY_INTRO.format(short=story.SECONDS[0], long=story.SECONDS[1]))
     problem = session.take_problem()
     if problem is not None:
         widgets.problem("This could not be trained", problem)
     run, setting = opened()
-    chapter = choose_chapter(setting)
-    st.markdown(wording.STORY_TEXTS[chapter])
-    control(chapter, setting)
+    with st.container(key=READ):
+        chapter = choose_chapter(setting)
+        st.markdown(wording.STORY_TEXTS[chapter])
+        if chapter == "distance":
+            accuracies, learned = story.HARD
+            st.markdown(
+                wording.STORY_SEED.format(
+                    seed=story.SEED, least=accuracies[story.SEED], learned=learned, seeds=len(accuracies)
+                )
+            )
+        control(chapter, setting)
+    if session.value(TURNED, None) == chapter:
+        bring_into_view(chapter)
     if run is None or setting is None:
         st.info(wording.STORY_WAITING, icon=":material/play_circle:")
     else:
@@ -82,8 +96,8 @@ def onwards(chapter: str) -> None:
         st.button(
             wording.STORY_CHAPTERS[following],
             icon=":material/arrow_forward:",
-            on_click=session.put,
-            args=(CHAPTER, following),
+            on_click=turn_to,
+            args=(following,),
             key=session.key(PAGE, "onwards"),
         )
         return
@@ -91,6 +105,23 @@ def onwards(chapter: str) -> None:
         st.page_link("views/gradients.py", label="Look into this network", icon=":material/gradient:")
         st.page_link("views/race.py", label="Let networks race", icon=":material/flag:")
         st.page_link("views/by_hand.py", label="Follow the gradient by hand", icon=":material/edit:")
+
+
+def turn_to(chapter: str) -> None:
+    """From the button at the page's end: what is to be read next stands at its top."""
+    session.put(CHAPTER, chapter)
+    session.put(TURNED, chapter)
+
+
+def bring_into_view(chapter: str) -> None:
+    """Scroll to the words of the chapter, once: the browser runs a script when it first stands on the page, and the
+    chapter's name (ours) makes each chapter's another.
+    """
+    place = "st-key-" + READ.replace(" ", "-")
+    st.html(
+        f"<script>/* {chapter} */ document.querySelector('.{place}').scrollIntoView()</script>",
+        unsafe_allow_javascript=True,
+    )
 
 
 # --- what the visitor may change --------------------------------------------------------------------------------------
@@ -192,7 +223,7 @@ def pictures(run: Run, setting: Setting, live: bool) -> None:
     except UserError as error:
         widgets.problem("This training cannot be read", error)
         return
-    state(setting, status)
+    state(setting, status, history)
     widgets.older_state(run)
     if status.state in ("failed", "diverged", "dead"):
         widgets.problem(common_wording.STATE_HELP[status.state], status.message)
@@ -200,14 +231,16 @@ def pictures(run: Run, setting: Setting, live: bool) -> None:
         st.info(wording.STORY_STARTING, icon=":material/hourglass_top:")
         return
     try:
-        books, sentence = story.ledger(str(run.folder), steps[-1]), story.example(str(run.folder), steps[-1])
-        first = steps[0]
-        first_books, first_sentence = story.ledger(str(run.folder), first), story.example(str(run.folder), first)
+        folder, first, newest = str(run.folder), steps[0], steps[-1]
+        books, first_books = story.ledger(folder, newest), story.ledger(folder, first)
+        sentence = story.example(folder)
+        arrives = arriving.arriving(folder, newest, sentence.tokens)
+        at_first = arriving.arriving(folder, first, sentence.tokens) if first < newest else None
         finished = status.state == "finished"
-        fresh = story.fresh_accuracy(str(run.folder), steps[-1], setting.gap) if finished else None
+        fresh = story.fresh_accuracy(folder, newest, setting.gap) if finished else None
     except UserError:
         return  # a newer checkpoint took its place between the two looks; the next look finds it
-    arriving(setting, sentence, first_sentence)
+    what_arrives(setting, sentence, arrives, at_first, first)
     left, right = st.columns(2, gap="large")
     with left:
         loss(history, status)
@@ -220,12 +253,17 @@ def pictures(run: Run, setting: Setting, live: bool) -> None:
         ten_seeds(setting, fresh)
 
 
-def state(setting: Setting, status: RunStatus) -> None:
+def state(setting: Setting, status: RunStatus, history: LaneHistory) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         widgets.state_badge(status.state)
         st.caption(describe(setting))
     if status.total_steps:
         text = f"step {status.step:,} of {status.total_steps:,}"
+        left = history.seconds_left(status.total_steps)
+        if status.alive and left is not None:
+            text += f" · {widgets.duration(left)} left"
+        elif not status.alive and len(history.clock.values):
+            text += f" · trained for {widgets.duration(history.clock.values[-1])}"
         st.progress(min(1.0, status.step / status.total_steps), text=text)
 
 
@@ -240,32 +278,37 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}\u00a0%" if share >= 0.1 else f"{100 * share:.2g}\u00a0%"
 
 
-def arriving(setting: Setting, sentence: story.Example, at_first: story.Example) -> None:
+def what_arrives(
+    setting: Setting, sentence: story.Example, now: Arriving, at_first: Arriving | None, first: int
+) -> None:
+    """The sentence unrolled, and pale beside it what arrived before the training: that is where it vanishes."""
     heading("sentence")
-    lag = len(sentence.words) - 1 - sentence.controller
-    controller = sentence.words[sentence.controller]
-    share = sentence.shares[sentence.controller]
-    reached = int(np.count_nonzero(sentence.shares)) - 1
-    if share == 0 and setting.truncate is not None:
-        last = sentence.words[len(sentence.words) - 1 - reached]
+    lag = sentence.target - sentence.controller
+    if setting.truncate is not None and setting.truncate < lag:
+        last = now.words[sentence.target - setting.truncate]
         if not last.isalpha():  # A word of the grammar is letters alone. Another's run may hold anything: no Markdown.
             last = "…"
-        said = wording.STORY_SENTENCE_CUT.format(
-            target=sentence.target, reached=reached, last=last, controller=controller, lag=lag
+        st.markdown(
+            wording.STORY_SENTENCE_CUT.format(
+                target=now.words[sentence.target + 1],
+                reached=setting.truncate,
+                last=last,
+                controller=now.words[sentence.controller],
+                lag=lag,
+            )
         )
-    else:
-        said = wording.STORY_SENTENCE_FULL.format(
-            target=sentence.target,
-            controller=controller,
-            lag=lag,
-            share=percent(share),
-            at_first=percent(at_first.shares[at_first.controller]),
-        )
-    st.markdown(said)
-    st.html(
-        charts.sentence(
-            sentence.words, sentence.shares.tolist(), target=sentence.target, controller=sentence.controller
-        )
+    unrolled_network(
+        now.words,
+        now.norms,
+        key=session.key(PAGE, "unrolled network"),
+        chosen=sentence.target,
+        listener=sentence.controller,
+        bound=now.bound,
+        truncate=setting.truncate,
+        before=None if at_first is None else at_first.norms,
+        before_name=common_wording.BEFORE_STEP.format(step=first) if first else wording.STORY_BEFORE,
+        unknown=now.unknown,
+        size="compact",
     )
 
 
@@ -331,10 +374,16 @@ def ten_seeds(setting: Setting, fresh: float | None) -> None:
         st.markdown(wording.STORY_NO_SEEDS)
         return
     seeds = len(beforehand.accuracies)
+    reading = wording.STORY_SEEDS.format(learned=beforehand.learned, seeds=seeds)
+    if setting.seed in range(seeds):
+        then = beforehand.accuracies[setting.seed]
+        reading += " " + wording.STORY_THEN.format(seed=setting.seed, then=then)
+        if fresh is not None and (fresh >= story.LEARNED) != (then >= 100 * story.LEARNED):
+            reading += " " + wording.STORY_OTHERWISE
     widgets.chart(
         charts.seeds(charts.seeds_table(beforehand.accuracies, fresh)),
         title=wording.STORY_PICTURES["seeds"],
-        reading=wording.STORY_SEEDS.format(learned=beforehand.learned, seeds=seeds),
+        reading=reading,
         alt_text="Accuracy of ten seeds after the last step, and of this run",
         key="story seeds",
     )

@@ -18,14 +18,14 @@ from streamlit.testing.v1 import AppTest
 from dashboard.charts import by_hand as charts
 from dashboard.charts import race as race_charts
 from dashboard.charts import story as story_charts
-from dashboard.services import racing, story, worker
+from dashboard.services import arriving, racing, story, worker
 from dashboard.state import session
 from dashboard.text import race_verdict
 from dashboard.text import stories as wording
 from rnn_core import runs
 from rnn_core.config import ModelConfig, TrainingSettings
 from rnn_core.data import agreement_items
-from rnn_core.diagnostics import agreement_accuracy, gradient_flow
+from rnn_core.diagnostics import agreement_accuracy
 from rnn_core.reference import by_hand
 from rnn_core.reference.by_hand import ASKED, SENTENCE, TARGETS, WORDS
 from rnn_core.runs import Run
@@ -491,7 +491,7 @@ def test_each_control_starts_a_training_with_that_one_thing_changed_and_ends_the
     app.select_slider(key=story_key("gap")).set_value("20").run()
     assert story.recognise(opened_run(runs_folder, app).config) == story.Setting(20, None)
     click(app, "Another seed")
-    assert story.recognise(opened_run(runs_folder, app).config) == story.Setting(20, None, seed=3)
+    assert story.recognise(opened_run(runs_folder, app).config) == story.Setting(20, None, seed=story.SEED + 1)
     app.segmented_control(key=story_key("chapter")).set_value("cure").run()
     for network in ("tanh orthogonal", "lstm remembers"):
         app.segmented_control(key=story_key("network")).set_value(network).run()
@@ -543,14 +543,15 @@ def test_an_experiment_that_was_not_measured_beforehand_claims_nothing_of_ten_se
     wait_for(lambda: run.status().state == "finished")
     app.run()
     assert wording.STORY_NO_SEEDS in said(app)
-    assert "of 10" not in said(app)
+    assert "seeds learned" not in said(app)
 
 
+@pytest.mark.process
 def test_what_was_measured_beforehand_is_what_the_story_trains():
     """The benchmark that measured the ten seeds has the story's settings, condition by condition."""
     ask = (
         "import json, agreement as a\n"
-        "print(json.dumps([[c.name, c.gap, a.SENTENCES, a.HIDDEN, c.model, a.settings(c, 2).to_json()] "
+        f"print(json.dumps([[c.name, c.gap, a.SENTENCES, a.HIDDEN, c.model, a.settings(c, {story.SEED}).to_json()] "
         "for c in a.CONDITIONS]))\n"
         "print(json.dumps([a.LEARNED, a.ASKED, a.ASKED_SEED]))"
     )
@@ -589,9 +590,33 @@ def test_the_count_of_those_who_learned_fits_the_accuracies(measured):
     assert measured.learned <= sum(accuracy >= 95 for accuracy in measured.accuracies)
 
 
-def test_the_seed_that_the_story_begins_with_is_the_median_one():
-    accuracies = story.MEASURED[10, 4, "tanh uniform"].accuracies
-    assert abs(accuracies[story.Setting().seed] - np.median(accuracies)) <= 1
+def test_with_the_seed_that_the_story_begins_with_everything_comes_out_as_it_tells():
+    came_to = {condition: measured.accuracies[story.Setting().seed] for condition, measured in story.MEASURED.items()}
+    assert came_to[10, 4, "tanh uniform"] < 60
+    assert came_to[20, None, "tanh uniform"] < 95
+    for cured in ((10, None, "tanh uniform"), (20, None, "tanh orthogonal"), (20, None, "lstm remembers")):
+        assert came_to[cured] >= 95
+
+
+def test_the_words_of_a_part_come_into_view_when_it_is_turned_to_and_only_then(open_page):
+    app = open_page("story")
+    assert "scrollIntoView" not in page_html(app)
+    click(app, wording.STORY_CHAPTERS["reach"])
+    assert "scrollIntoView" in page_html(app)
+    app.segmented_control(key=story_key("chapter")).set_value("cure").run()
+    assert "scrollIntoView" not in page_html(app)
+
+
+def test_the_seed_is_told_and_why_it_was_chosen_where_it_decides(open_page):
+    app = open_page("story")
+    app.segmented_control(key=story_key("chapter")).set_value("distance").run()
+    least = min(
+        story.HARD.accuracies[seed]
+        for seed in range(10)
+        if all(story.MEASURED[one].accuracies[seed] >= 95 for one in story.NEEDED)
+    )
+    assert f"seed {story.SEED}: " in said(app)
+    assert f"came least far at gap 20, to {least} %." in said(app)
 
 
 @pytest.mark.parametrize(("truncate", "learns"), [(4, False), (None, True)])
@@ -608,28 +633,20 @@ def test_here_too_a_network_learns_with_full_gradients_and_not_with_four_steps(t
 
 
 @pytest.mark.parametrize("truncate", [4, 10, None])
-def test_the_bars_of_a_sentence_are_its_gradient_as_far_as_training_uses_it(tmp_path, truncate, quick):
+def test_a_sentence_is_followed_from_her_to_the_queen_and_the_ledger_goes_as_far_as_training(tmp_path, truncate, quick):
     setting = story.Setting(truncate=truncate)
     run = runs.create_run(tmp_path / "run", "", setting.corpus(), setting.model(), setting.training(), story.TEXT)
     work(run.folder)
-    example = story.example(str(run.folder), 40)
-    assert example.words[example.controller] == "queen"
-    assert example.target == "her"
-    lag = len(example.words) - 1 - example.controller
-    assert lag == setting.gap
-    ids = run.vocabulary().encode_sentence([*example.words[1:], example.target])[:-1]
-    norms = gradient_flow(run.load_model(), ids[:-1], ids[1:]).delta_norms[-1]
-    reached = len(norms) if truncate is None else truncate + 1
-    np.testing.assert_allclose(example.shares[-reached:], (norms / norms[-1])[-reached:], rtol=1e-6)
-    assert not example.shares[:-reached].any()
-    assert (example.shares[example.controller] > 0) == (truncate != 4)
+    example = story.example(str(run.folder))
+    arrives = arriving.arriving(str(run.folder), 40, example.tokens)
+    assert arrives.words[example.controller] == "queen"
+    assert arrives.words[example.target + 1] == "her"
+    assert example.target - example.controller == setting.gap
+    assert not any(arrives.unknown)
     books = story.ledger(str(run.folder), 40)
     used = len(books.shares) if truncate is None else truncate + 1
     # Before the first word there is no state that W could have been multiplied with.
     assert np.count_nonzero(books.shares) == min(used, len(books.shares) - 1)
-    drawn = story_charts.sentence(example.words, example.shares, target=example.target, controller=example.controller)
-    assert drawn.count("no gradient") == np.count_nonzero(example.shares == 0)
-    assert "<s>" not in drawn
     table = story_charts.ledger_table(books.shares)
     assert set(table["lag"]) <= set(range(used))
 
