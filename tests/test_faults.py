@@ -398,6 +398,7 @@ def test_a_killed_worker_is_told_of_and_the_run_goes_on(runs_folder: Path, capsy
     assert main(["resume", str(run.folder), "--steps", str(steps), "--quiet"]) == 0
 
 
+@pytest.mark.process
 def test_a_worker_that_cannot_be_started_is_told_of(runs_folder: Path, monkeypatch) -> None:
     run = tiny_run(runs_folder / "idle-run")
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
@@ -442,6 +443,7 @@ def test_a_full_disk_while_a_run_is_made_leaves_a_sentence_and_nothing_else(size
         assert main(["resume", str(place / "run"), "--steps", "1", "--quiet"]) == 0
 
 
+@pytest.mark.process
 def test_a_full_disk_while_weights_are_exported_keeps_what_was_there(good_run: Path, tmp_path: Path) -> None:
     (tmp_path / "out.safetensors").write_bytes(b"precious")
     result = with_little_space(500, "export", good_run, tmp_path / "out.safetensors")

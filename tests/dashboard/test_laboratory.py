@@ -242,6 +242,7 @@ def test_an_explosion_is_explained_looked_at_and_cured_by_one_click(runs_folder,
     assert worker.working(cured) or cured.status().step > 0
 
 
+@pytest.mark.process
 def test_a_cure_is_trained_by_a_click_and_shown_beside_what_it_cures(network, laboratory):
     run = network("tanh")
     app = laboratory(run)

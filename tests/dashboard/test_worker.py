@@ -34,6 +34,7 @@ def test_a_training_has_a_session_of_its_own_and_gives_way_to_the_page(new_run):
     assert os.getpriority(os.PRIO_PROCESS, pid) == os.getpriority(os.PRIO_PROCESS, 0) + worker.NICENESS
 
 
+@pytest.mark.process
 def test_starting_twice_starts_one_process(new_run):
     run = new_run(epochs=100_000)
     worker.start(run)
