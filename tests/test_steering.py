@@ -68,11 +68,15 @@ def by_hand(event: dict[str, Any]) -> bool:
 
 
 def trained_at_once(run: Run) -> tuple[dict[str, Any], list[StepDone], dict[str, Any]]:
-    """Parameters, steps and state of a training in this process that makes the recorded changes where they stand."""
+    """Parameters, steps and state of a training in this process that makes the CHANGES where they were recorded.
+
+    (What was asked for, and not what was recorded: a schedule rounds the rate that it is given.)
+    """
     settings, corpus = run.config.training, run.corpus()
     model = new_model(run.config.model, settings)
     state = TrainingState.fresh(model, settings, Plan.for_corpus(settings, corpus))
     recorded = run.events(kinds=RECORDED)
+    wanted = [value for change in CHANGES for value in change.values()]
     steps: list[StepDone] = []
     for event in train(model, corpus, settings, state):
         if isinstance(event, StepDone):
@@ -81,7 +85,7 @@ def trained_at_once(run: Run) -> tuple[dict[str, Any], list[StepDone], dict[str,
             assert same(event, recorded.pop(0))
         while recorded and by_hand(recorded[0]) and recorded[0]["step"] == state.step:
             values = recorded.pop(0)
-            change = state.change(CHANGED[values["kind"]], values["new"], values["why"])
+            change = state.change(CHANGED[values["kind"]], wanted.pop(0), values["why"])
             assert change is not None
             assert same(change, values)
     assert not recorded
