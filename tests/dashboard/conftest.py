@@ -56,7 +56,7 @@ def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def trained_run(_trained: Path, runs_folder: Path) -> Run:
     """A small finished run, with a hostile name, in the test's folder of runs."""
-    return Run.open(shutil.copytree(_trained, runs_folder / _trained.name))
+    return Run.open(shutil.copytree(_trained, runs_folder / runs.new_run_id()))
 
 
 @pytest.fixture

@@ -951,7 +951,10 @@ def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
     from playwright.sync_api import Error as PlaywrightError
     from playwright.sync_api import expect
 
-    with running_server(tmp_path / "hosted" / "runs", SEE_BPTT_HOSTED="trainings=1") as server:
+    # The demo is over in seconds. Here it is to be caught at work, however slow the browser is.
+    (tmp_path / "sitecustomize.py").write_text("from dashboard.services import demo\ndemo.STEPS = 50_000\n")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    with running_server(tmp_path / "hosted" / "runs", SEE_BPTT_HOSTED="trainings=1", PYTHONPATH=path) as server:
         expect.set_options(timeout=1000 * HANG_SECONDS)
         owner = browser.new_context().new_page()
         owner.goto(f"{server.address}/corpus")

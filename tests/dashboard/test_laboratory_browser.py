@@ -59,7 +59,7 @@ def show_more(visitor: Page, label: str) -> None:
     """Switch the further pictures of a step on."""
     toggle = visitor.get_by_test_id("stCheckbox").filter(has_text=re.compile(f"^{label}"))
     toggle.locator("label").click()
-    expect(toggle.locator("input")).to_be_checked()
+    expect(toggle.locator("input"), visitor.get_by_test_id("stMain").inner_text()).to_be_checked()
 
 
 def click_inside(visitor: Page, drawing: Locator, across: float, down: float) -> None:
