@@ -144,7 +144,7 @@ def matrix_products_alone(config: ModelConfig, row: Row) -> Step:
     """The floor: the products of one step and nothing else, on the same threads and in the same sizes."""
     rng = np.random.default_rng(0)
     model = LanguageModel(config)
-    H, gates, tokens, threads = row.hidden, model.cell.gates, row.steps * row.batch, thread_count()
+    H, gates, tokens, threads = row.hidden, len(model.cell.gates), row.steps * row.batch, thread_count()
 
     def matrix(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape).astype(np.float32)
