@@ -4,15 +4,18 @@ Colours are left to the theme: categories and ramps come from `.streamlit/config
 A chart's specification depends on what is shown, never on how far training is: the numbers travel in its data alone.
 """
 
-from dashboard.charts.notebook import (
-    gradient_by_lag,
-    jacobian_product,
-    lyapunov_dial,
-    triangle,
-    truncation,
-    two_paths,
-    where_lost,
-)
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dashboard.charts.notebook import (
+        gradient_by_lag,
+        jacobian_product,
+        lyapunov_dial,
+        triangle,
+        truncation,
+        two_paths,
+        where_lost,
+    )
 
 __all__ = [
     "gradient_by_lag",
@@ -23,3 +26,12 @@ __all__ = [
     "two_paths",
     "where_lost",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The functions for notebooks, when one is asked for: the first page must not wait for Altair and pandas."""
+    if name in __all__:
+        from dashboard.charts import notebook
+
+        return getattr(notebook, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

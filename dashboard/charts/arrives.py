@@ -89,7 +89,7 @@ def triangle(count: int, ceiling: float, relative: bool) -> alt.LayerChart:
         .encode(x=x, y=y)
         .transform_filter("datum.chosen")
     )
-    return stacked(cells, frame, height=int(np.clip(17 * count + 130, 280, 800)))
+    return stacked(cells, frame, height=int(np.clip(20 * count + 150, 280, 860)))
 
 
 ROW, OTHER, STEPS_BOUND, WEIGHTS_BOUND = "this row", "other rows", "bound: steps", "bound: weights"

@@ -17,7 +17,7 @@ from rnn_core.data import agreement_sentences
 from rnn_core.reference import by_hand, tutorial
 from rnn_core.runs import Run
 from tests.dashboard.conftest import Server, stop_trainings
-from tests.waiting import HANG_SECONDS
+from tests.waiting import HANG_SECONDS, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -57,10 +57,10 @@ def drawn(visitor: Page, at_least: int) -> None:
     """So many charts are on the page, and each of them has been painted."""
     charts = visitor.locator(".stVegaLiteChart canvas, .stVegaLiteChart svg.marks")
     for place in range(at_least):
-        expect(charts.nth(place)).to_be_visible()
-        box = charts.nth(place).bounding_box()
-        assert box is not None
-        assert box["height"] > 60
+        chart = charts.nth(place)
+        expect(chart).to_be_visible()
+        # (A live chart that is just being replaced has no box for a moment.)
+        wait_for(lambda chart=chart: (chart.bounding_box() or {"height": 0})["height"] > 60, "a painted chart")
 
 
 def number(visitor: Page, label: str) -> float:
