@@ -84,9 +84,6 @@ def where_lost(words: tuple[str, ...], state: bool, parts: tuple[str, ...]) -> a
     return stacked(bars, height=300)
 
 
-PATHS = ("carry", "output", "input", "forget", "candidate", "reset", "update")
-
-
 def path_shares_table(sources: Sequence[str], found: WhereLost) -> pd.DataFrame:
     """Of each backward step, which path the result lies along: (k, word, path, share); shares of a word add up to 1."""
     labels = numbered(sources)

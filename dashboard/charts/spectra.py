@@ -134,7 +134,7 @@ RADIUS, NORM = "ρ, spectral radius", "‖ ‖₂, norm"
 
 def spectra_table(measured: Mapping[int, HorizonMeasured], blocks: Sequence[int], gates: Sequence[str]) -> pd.DataFrame:
     """Spectral radius and norm of these blocks of W over the training: (series, gate, step, value), 1,000 rows."""
-    steps = [step for step in sorted(measured) if len(measured[step].radii) > max(blocks, default=0)]
+    steps = _steps_with(measured, blocks)
     if not steps:
         return pd.DataFrame({name: [] for name in ("series", "gate", "step", "value", "line")})
     parts = []
@@ -148,9 +148,14 @@ def spectra_table(measured: Mapping[int, HorizonMeasured], blocks: Sequence[int]
     return plottable(pd.concat(parts, ignore_index=True), "value")
 
 
+def _steps_with(measured: Mapping[int, HorizonMeasured], blocks: Sequence[int]) -> list[int]:
+    """The training steps, ascending, at which these blocks of W were measured."""
+    return [step for step in sorted(measured) if len(measured[step].radii) > max(blocks, default=0)]
+
+
 def largest_radius(measured: Mapping[int, HorizonMeasured], blocks: Sequence[int]) -> tuple[list[float], list[float]]:
     """The training steps at which these blocks of W were measured, and the largest of their spectral radii."""
-    steps = [step for step in sorted(measured) if len(measured[step].radii) > max(blocks)]
+    steps = _steps_with(measured, blocks)
     return [float(step) for step in steps], [max(measured[step].radii[block] for block in blocks) for step in steps]
 
 

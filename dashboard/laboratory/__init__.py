@@ -7,5 +7,6 @@
 | refresh              | which moment is shown, and how often a live page may look for a newer one                   |
 | captions             | numbers -> the one sentence that says what is on the screen                                 |
 | figures              | how a picture is shown: heading, caption, chart, equation, files                            |
-| vanish, cause, cost  | the groups of pictures                                                                      |
+| arrives, allowed, lost, units, cost | the five steps of the argument; `clipping` is the last one's largest picture  |
+| verdict, cures       | what the numbers come to, and what to train instead                                         |
 """

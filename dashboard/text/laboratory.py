@@ -51,7 +51,6 @@ HELP = {
 }
 
 ONE_MOMENT = "Only the newest weights are kept of this training."
-FOLLOWING = "following the training"
 
 DIVERGED = (
     "The loss or the gradient was no longer finite, and training stopped there. "
