@@ -214,7 +214,7 @@ STORY_PICTURES = {
     "sentence": "What arrives at each word",
     "loss": "Loss",
     "accuracy": "“her” or “his”?",
-    "ledger": "Lag ledger",
+    "ledger": "Gradient by lag",
     "seeds": "Ten seeds",
 }
 STORY_SENTENCE_CUT = (
