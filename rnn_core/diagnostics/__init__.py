@@ -17,8 +17,13 @@ the cells' own `step_back`), carried out in float64. Nothing here draws.
 | agreement   | does the network know who the sentence is about?                                           |
 | held_out    | where in a sentence, and by which words, is it surprised?                                  |
 | effective_context | how far back does it use what it has read?                                           |
+| text_features | what can a unit follow in a text?                                                        |
+| text_walk   | what does every unit show along a whole text?                                              |
+| units       | which units follow what?                                                                   |
+| ablation    | what does the network lose without one of them?                                            |
 """
 
+from rnn_core.diagnostics.ablation import AblationCost, ablation_cost, without_unit
 from rnn_core.diagnostics.agreement import Agreement, agreement_accuracy
 from rnn_core.diagnostics.attribution import (
     WhichWordsMattered,
@@ -78,17 +83,23 @@ from rnn_core.diagnostics.spectrum import (
     recurrent_spectrum,
     text_trace,
 )
+from rnn_core.diagnostics.text_features import FEATURES, Feature, ends, read_tokens, varies
+from rnn_core.diagnostics.text_walk import Unit, signal_names, text_losses, unit_series, units_of
+from rnn_core.diagnostics.units import Ranking, rank_units, strongest_places
 from rnn_core.diagnostics.verdict import Verdict, verdict
 from rnn_core.nn.cells import Signal
 
 __all__ = [
+    "FEATURES",
     "HISTOGRAM_EDGES",
+    "AblationCost",
     "ActivationCurve",
     "Agreement",
     "WhereLost",
     "BlockSpectrum",
     "GradientBySentence",
     "EffectiveContext",
+    "Feature",
     "GradientFlow",
     "Horizon",
     "LagGradients",
@@ -96,13 +107,16 @@ __all__ = [
     "LossByPosition",
     "Lyapunov",
     "ProductSpectrum",
+    "Ranking",
     "RowDecay",
     "Signal",
     "SignalStatistics",
     "TwoPaths",
+    "Unit",
     "Verdict",
     "WordSurprise",
     "WhichWordsMattered",
+    "ablation_cost",
     "activation_curve",
     "agreement_accuracy",
     "effective_context",
@@ -114,6 +128,7 @@ __all__ = [
     "gradient_by_sentence",
     "data_bounds",
     "delta_step_norms",
+    "ends",
     "fixed_step_bound",
     "gradient_flow",
     "gradient_step_norms",
@@ -128,21 +143,30 @@ __all__ = [
     "path_contributions",
     "predicted_changes",
     "product_singular_values",
+    "rank_units",
+    "read_tokens",
     "recurrent_spectrum",
     "relative_decay",
     "row_decay",
     "saturation",
     "sentence_lag_norms",
+    "signal_names",
     "signals",
     "spectral_radius",
     "state_jacobian",
     "state_jacobians",
     "step_factors",
     "step_norms",
+    "strongest_places",
+    "text_losses",
     "text_trace",
     "triangle",
     "true_changes",
     "two_paths",
+    "unit_series",
+    "units_of",
+    "varies",
     "verdict",
     "which_words_mattered",
+    "without_unit",
 ]
