@@ -23,7 +23,7 @@ from rnn_core.runs import Run
 from rnn_core.runs import race as races
 from rnn_core.runs.race import agreement_items_of, race
 from rnn_core.runs.worker import Outcome, work
-from rnn_core.training import StepDone
+from rnn_core.training import StepDone, probe_batch
 from rnn_core.training import loop as training
 
 NETWORKS = (
@@ -105,7 +105,7 @@ def test_what_is_measured_is_that_networks_own_accuracy_and_horizon(tmp_path):
         assert agreement["items"] == found.items.tolist()
         np.testing.assert_allclose(agreement["accuracy"], found.accuracy, atol=5e-5)
         (horizon,) = run.events(kinds=["horizon_measured"])[-1:]
-        expected = training.measured_horizon(run.load_model(), corpus, horizon["step"])
+        expected = training.measured_horizon(run.load_model(), probe_batch(corpus), horizon["step"])
         np.testing.assert_allclose(horizon["median"], expected.median)
         curves.add(tuple(horizon["median"]))
     assert len(curves) == 4

@@ -430,7 +430,7 @@ def test_a_corpus_without_training_sentences_is_refused() -> None:
 def test_a_batch_without_a_token_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     ids = np.zeros((3, 2), np.int32)
     empty = Batch(ids, ids, np.zeros((3, 2), bool), np.arange(2))
-    monkeypatch.setattr("rnn_core.training.loop.epoch_batches", lambda *arguments: [empty] * 99)
+    monkeypatch.setattr("rnn_core.training.source.epoch_batches", lambda *arguments: [empty] * 99)
     training = quiet(steps=2)
     network, events = trained(training)
     assert same_weights(network, new_model(config(), training))

@@ -235,6 +235,17 @@ class TrainingSettings(Settings):
         refusal="train for at least 1 step.",
         excludes=("epochs",),
     )
+    stop_below: float | None = setting(
+        None,
+        label="Stop below",
+        help="Ends the training as soon as a validation falls below this: the error of a task, the loss of a text.",
+        group=OPTIMIZER,
+        flag="--stop-below",
+        above=0,
+        none="never",
+        step=0.01,
+        refusal="a training that is to stop when it is good enough needs a number above 0, or never.",
+    )
     seed: int = setting(
         0,
         label="Seed",

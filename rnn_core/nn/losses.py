@@ -18,9 +18,10 @@ from rnn_core.nn.softmax import OutputGradients, logits
 
 
 class Loss(ABC):
-    """outputs: O, the rows of V. target_shape: of one target, () for an id."""
+    """outputs: O, the rows of V. target_shape: of one target, () for an id. in_nats: whether exp(E) is a perplexity."""
 
     target_shape: tuple[int, ...] = ()
+    in_nats = True
 
     def __init__(self, outputs: int) -> None:
         self.outputs = outputs
@@ -57,6 +58,8 @@ class SoftmaxCrossEntropy(Loss):
 
 class SquaredError(Loss):
     """E_t = ||o_t - y_t||^2, summed over the O outputs; y_t (O,) real numbers. (PyTorch's MSELoss, where O is 1.)"""
+
+    in_nats = False
 
     def __init__(self, outputs: int) -> None:
         super().__init__(outputs)

@@ -210,6 +210,21 @@ class Network:
             trace = self.forward(inputs, state)
             return logits(trace.hidden, self.output_matrix, self.params.get("c")), last_states(trace)
 
+    def outputs_and_losses(
+        self, inputs: Array, targets: Array, mask: Array | None = None, loss_weights: Array | None = None
+    ) -> tuple[Array, Array]:
+        """As for `loss_and_gradients` -> o (T, B, O), and E (T, B), 0 where no loss counts.
+
+        The mask may only cut off the end of each sequence. Raises ValueError otherwise, and for a batch that cannot be.
+        """
+        batch = self.batch(inputs, targets, mask, loss_weights)
+        if batch.order is not None:
+            raise ValueError("here the mask must be padding behind each sequence")
+        with arithmetic():
+            trace = self.forward(batch.inputs)
+            losses = self.losses_of(trace, batch.targets, batch.counted)
+            return logits(trace.hidden, self.output_matrix, self.params.get("c")), losses
+
     def token_losses(
         self, inputs: Array, targets: Array, mask: Array | None = None, state: State | None = None
     ) -> tuple[Array, State]:

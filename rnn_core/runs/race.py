@@ -24,7 +24,7 @@ from rnn_core.runs.layout import CORPUS_FILE, VOCABULARY_FILE
 from rnn_core.runs.reading import read_bytes
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import Limits, Outcome, Worker
-from rnn_core.training import Event, measured_horizon
+from rnn_core.training import Event, measured_horizon, probe_batch
 
 MOST = 4
 MEASURE_SECONDS = 0.8
@@ -150,7 +150,7 @@ class _Race:
         self.measured = step
         for lane in living:
             worker = lane.worker
-            worker.record(measured_horizon(worker.model, worker.corpus, step))
+            worker.record(measured_horizon(worker.model, probe_batch(worker.corpus), step))
             if self.items:
                 worker.record(measured_agreement(worker.model, worker.corpus, self.items, step))
         ended = time.monotonic()

@@ -1,6 +1,14 @@
-"""Training, as a stream of events that the caller iterates over; evaluation; generation of text."""
+"""Training on a text or a task, as a stream of events; evaluation; generation of text."""
 
-from rnn_core.training.evaluation import Evaluation, evaluate, evaluate_stream, perplexity
+from rnn_core.training.evaluation import (
+    VALIDATION_SEQUENCES,
+    Evaluation,
+    TaskEvaluation,
+    evaluate,
+    evaluate_stream,
+    evaluate_task,
+    perplexity,
+)
 from rnn_core.training.events import (
     ClippingChanged,
     Diverged,
@@ -18,16 +26,20 @@ from rnn_core.training.events import (
     Validating,
 )
 from rnn_core.training.generation import SampledToken, generate, next_word_odds, read_prompt, sentences_of
-from rnn_core.training.loop import new_model, train
+from rnn_core.training.loop import new_model, new_network, train
 from rnn_core.training.plan import Plan, batch_of_step, epoch_batches, goes_on_exactly
-from rnn_core.training.probe import PROBE_SENTENCES, PROBE_STEPS, measured_horizon, probe_batch
+from rnn_core.training.probe import PROBE_SENTENCES, PROBE_STEPS, measured_horizon, probe_batch, task_probe
+from rnn_core.training.source import CorpusSource, Source, TaskSource, source_of
 from rnn_core.training.state import STEERABLE, TrainingState, check_change, state_arrays
+from rnn_core.training.task_network import network_config
 
 __all__ = [
     "PROBE_SENTENCES",
     "PROBE_STEPS",
     "STEERABLE",
+    "VALIDATION_SEQUENCES",
     "ClippingChanged",
+    "CorpusSource",
     "Diverged",
     "EpochDone",
     "Evaluation",
@@ -40,7 +52,10 @@ __all__ = [
     "Sampled",
     "SampledToken",
     "Started",
+    "Source",
     "StepDone",
+    "TaskEvaluation",
+    "TaskSource",
     "TrainingState",
     "TruncationChanged",
     "Validated",
@@ -50,15 +65,20 @@ __all__ = [
     "epoch_batches",
     "evaluate",
     "evaluate_stream",
+    "evaluate_task",
     "generate",
     "goes_on_exactly",
     "measured_horizon",
+    "network_config",
     "new_model",
+    "new_network",
     "next_word_odds",
     "perplexity",
     "probe_batch",
     "read_prompt",
     "sentences_of",
+    "source_of",
     "state_arrays",
+    "task_probe",
     "train",
 ]

@@ -93,11 +93,16 @@ class Validating(Event):
 
 @dataclass(frozen=True)
 class Validated(Event):
-    """The loss on the validation sentences."""
+    """The loss on the validation sentences, or on a task's validation sequences.
+
+    metric: of a task (`Task.metric_name`); None: a text was trained on. The loss is then not in nats, and the
+    perplexity means nothing (nan), where the task asks for numbers.
+    """
 
     epoch: int
     loss_nats: float
     perplexity: float
+    metric: float | None = None
 
 
 @dataclass(frozen=True)
@@ -180,3 +185,4 @@ class Finished(Event):
     train_loss_nats: float | None
     valid_loss_nats: float | None
     elapsed_seconds: float
+    valid_metric: float | None = None  # a task's; see Validated

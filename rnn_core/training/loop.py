@@ -2,6 +2,8 @@
 
     for event in train(model, corpus, settings, state):
         ...
+    for event in train(network, task, settings):  # network: new_network(network_config(task), settings)
+        ...
 
 The loop reads and changes a `TrainingState`. Between any two events the state holds everything that the future depends
 on: whoever stores the weights and the state at that moment can go on later, bit for bit, as if nothing had happened. A
@@ -17,14 +19,16 @@ from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 
-from rnn_core.config import ModelConfig, SamplingSettings, TrainingSettings, check_together
-from rnn_core.data import Batch, PreparedCorpus
+from rnn_core.config import ModelConfig, NetworkConfig, TrainingSettings, check_together
+from rnn_core.data import PreparedCorpus
+from rnn_core.data.tasks import Task
 from rnn_core.nn.gradients import Gradients
 from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.network import Network
 from rnn_core.optim.clipping import clip_by_global_norm, clip_by_value, global_norm
 from rnn_core.parallel.data_parallel import DataParallel
 from rnn_core.randomness import stream
-from rnn_core.training.evaluation import evaluate_in_parts, perplexity
+from rnn_core.training.evaluation import perplexity
 from rnn_core.training.events import (
     Diverged,
     EpochDone,
@@ -38,9 +42,9 @@ from rnn_core.training.events import (
     Validated,
     Validating,
 )
-from rnn_core.training.generation import generate, sentences_of
-from rnn_core.training.plan import Plan, epoch_batches
+from rnn_core.training.plan import Plan
 from rnn_core.training.probe import measured_horizon
+from rnn_core.training.source import Source, source_of
 from rnn_core.training.state import TrainingState
 
 # How much of the training's time samples and horizons may take.
@@ -53,13 +57,23 @@ def new_model(config: ModelConfig, settings: TrainingSettings) -> LanguageModel:
     return LanguageModel(config, rng=stream(settings.seed, "init"), dtype=np.float32)
 
 
+def new_network(config: NetworkConfig, settings: TrainingSettings) -> Network:
+    """As `new_model`, for a task: see `network_config`."""
+    return Network(config, rng=stream(settings.seed, "init"), dtype=np.float32)
+
+
 def train(
-    model: LanguageModel,
-    corpus: PreparedCorpus,
+    model: Network,
+    data: PreparedCorpus | Task | Source,
     settings: TrainingSettings,
     state: TrainingState | None = None,
 ) -> Iterator[Event]:
-    """Train `model` in place, from `state` (default: from the start), until the settings' last step.
+    """Train `model` in place, from `state` (default: from the start), until the settings' last step, or until it is as
+    good as `stop_below` asks.
+
+    data: a text, for a LanguageModel; or a task, for a `Network` of its shape (`network_config`). A task gives the same
+    events, and its metric with each Validated; its validation sequences are the same for all seeds, and a
+    `TaskSource(task, validation_sequences=10_000)` says how many. An epoch of a task is 500 batches of its stream.
 
     Events: Started; StepDone for each step; Validating and Validated before the first step, inside long epochs, and at
     the end of each; EpochDone; LearningRateChanged; ProcessLost; Sampled and HorizonMeasured by the clock; at the end
@@ -67,24 +81,25 @@ def train(
     SettingsError and CorpusError before the first event.
     """
     check_together(model.config, settings)
-    plan = Plan.for_corpus(settings, corpus)
+    source = source_of(data)
+    source.check(model)
+    plan = source.plan(settings)
     if state is None:
         state = TrainingState.fresh(model, settings, plan)
-    return _Trainer(model, corpus, settings, plan, state).events()
+    return _Trainer(model, source, settings, plan, state).events()
 
 
 class _Trainer:
     def __init__(
         self,
-        model: LanguageModel,
-        corpus: PreparedCorpus,
+        model: Network,
+        source: Source,
         settings: TrainingSettings,
         plan: Plan,
         state: TrainingState,
     ) -> None:
-        self.model, self.corpus, self.settings, self.plan, self.state = model, corpus, settings, plan, state
+        self.model, self.source, self.settings, self.plan, self.state = model, source, settings, plan, state
         self.data_parallel = DataParallel(model)
-        self.batches: tuple[int, list[Batch]] = (-1, [])  # of which epoch
         self.throughput = _Throughput()
         self.norms: list[float] = []  # the last few gradient norms, to tell why a training diverged
 
@@ -96,10 +111,9 @@ class _Trainer:
     def steps(self) -> Iterator[Event]:
         """All steps that are left. The order of what may be due after each is part of what a checkpoint relies on."""
         state, plan, settings = self.state, self.plan, self.settings
-        reports = [
-            _Periodic(self.sample, settings.sample_every_seconds, SAMPLING_SHARE),
-            _Periodic(self.measure_horizon, settings.horizon_every_seconds, HORIZON_SHARE),
-        ]
+        reports = [_Periodic(self.measure_horizon, settings.horizon_every_seconds, HORIZON_SHARE)]
+        if self.source.writes:
+            reports.insert(0, _Periodic(self.sample, settings.sample_every_seconds, SAMPLING_SHARE))
         while True:
             if state.validated_step != state.step and plan.validates_at(state.step, state.position):
                 diverged = yield from self.validate()
@@ -112,7 +126,7 @@ class _Trainer:
                     yield changed
             if state.position == plan.steps_per_epoch:
                 yield self.close_epoch()
-            if state.step >= plan.total_steps:
+            if state.step >= plan.total_steps or state.solved(settings):
                 yield from self.finish(reports)
                 return
             for report in reports:
@@ -137,10 +151,8 @@ class _Trainer:
         """One update. The state changes only once the gradient is known to be finite."""
         model, settings, state = self.model, self.settings, self.state
         started = time.perf_counter()
-        if self.batches[0] != state.epoch:
-            self.batches = (state.epoch, epoch_batches(self.corpus, settings, state.epoch))
-        batch = self.batches[1][state.position]
-        tokens = int(np.count_nonzero(batch.mask))
+        batch = self.source.batch(settings, state.epoch, state.position)
+        tokens = int(np.count_nonzero(batch.mask if batch.loss_weights is None else batch.loss_weights))
         dropout_rng = stream(settings.seed, "dropout", state.step) if model.config.dropout else None
         learning_rate = state.learning_rate
         # An overflow is no accident here but what the next lines look for.
@@ -153,6 +165,7 @@ class _Trainer:
                 state=state.carried or None,
                 dropout_rng=dropout_rng,
                 omega=settings.omega,
+                loss_weights=batch.loss_weights,
             )
             weight = max(tokens, 1) if settings.loss_reduction == "sum" else 1
             gradients, factor, norm, clipped_norm = _clipped(gradients, state.clip, settings.clip_mode, weight)
@@ -181,11 +194,10 @@ class _Trainer:
         )
 
     def validate(self) -> Generator[Event, None, Diverged | None]:
-        """The loss on the validation sentences. The state changes only once the whole of it is known."""
+        """The loss on what is kept aside. The state changes only once the whole of it is known."""
         state = self.state
-        tokens = sum(map(len, self.corpus.valid)) - len(self.corpus.valid)
-        loss_nats = None
-        parts = evaluate_in_parts(self.model, self.corpus.valid)
+        loss_nats = metric = None
+        parts = self.source.validation(self.model)
         while True:
             started = time.perf_counter()
             with np.errstate(over="ignore", invalid="ignore"):
@@ -193,15 +205,17 @@ class _Trainer:
             state.elapsed_seconds += time.perf_counter() - started
             if result is None:
                 break
-            loss_nats = result.loss_nats
-            yield Validating(state.step, result.tokens / tokens)
+            loss_nats, metric = result.loss_nats, result.metric
+            yield Validating(state.step, result.fraction)
         if loss_nats is not None and not math.isfinite(loss_nats):
             cause = self.why_diverged(loss_nats, state.learning_rate)
             return Diverged(state.step, cause, loss_nats, math.nan)
         state.validated_step = state.step
         if loss_nats is not None:
             state.valid_loss_nats = state.pending_validation_loss = loss_nats
-            yield Validated(state.step, state.epoch, loss_nats, perplexity(loss_nats))
+            state.valid_metric = metric
+            in_nats = self.model.loss_function.in_nats
+            yield Validated(state.step, state.epoch, loss_nats, perplexity(loss_nats) if in_nats else math.nan, metric)
         return None
 
     def update_schedule(self, validation_loss: float) -> LearningRateChanged | None:
@@ -234,19 +248,22 @@ class _Trainer:
         for report in reports:
             if report.wanted:
                 yield self.timed(report.make)
-        yield Finished(state.step, state.epoch, state.train_loss_nats, state.valid_loss_nats, state.elapsed_seconds)
+        yield Finished(
+            state.step,
+            state.epoch,
+            state.train_loss_nats,
+            state.valid_loss_nats,
+            state.elapsed_seconds,
+            state.valid_metric,
+        )
 
     def sample(self) -> Event:
-        """A sentence at temperature 1, from a stream of random numbers that belongs to this step's samples alone."""
-        settings = SamplingSettings(max_tokens=120 if self.corpus.vocabulary.unit == "char" else 30)
+        """A sentence, from a stream of random numbers that belongs to this step's samples alone."""
         seed = int(stream(self.settings.seed, "sample", self.state.step).integers(2**62))
-        with np.errstate(over="ignore", invalid="ignore"):
-            tokens = list(generate(self.model, self.corpus.vocabulary, settings=settings, seed=seed))
-        text = " ".join(sentences_of(tokens, self.corpus.vocabulary.unit))
-        return Sampled(self.state.step, text, settings.temperature)
+        return Sampled(self.state.step, *self.source.sample(self.model, seed))
 
     def measure_horizon(self) -> Event:
-        return measured_horizon(self.model, self.corpus, self.state.step)
+        return measured_horizon(self.model, self.source.probe(), self.state.step)
 
     def why_diverged(self, loss_nats: float, learning_rate: float) -> str:
         """One sentence: what is not finite, and what most likely brought it about."""

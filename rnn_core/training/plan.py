@@ -1,6 +1,6 @@
 """What is fixed before the first step: how many steps there are, on which batch each trains, when to validate.
 
-All of it is a function of the settings and the corpus alone, so that a training can go on from any step.
+All of it is a function of the settings and the corpus (or task) alone, so that a training can go on from any step.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 from rnn_core.config import TrainingSettings
 from rnn_core.data import Batch, PreparedCorpus, batches, stream_batches
-from rnn_core.errors import CorpusError
+from rnn_core.errors import CorpusError, SettingsError
 from rnn_core.randomness import stream
 
 # An epoch of fewer steps than twice this is validated at its end only; a longer one up to four times.
 STEPS_BETWEEN_VALIDATIONS = 1000
+
+STEPS_OF_A_TASK = 500
+"""A task's stream has no end; so many of its batches are called an epoch, at whose end it is validated."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,14 @@ class Plan:
         if not corpus.train:
             raise CorpusError("there is no sentence to train on here; begin a run on a text.")
         return cls.of(settings, len(corpus.train), sum(map(len, corpus.train)) - len(corpus.train))
+
+    @classmethod
+    def for_task(cls, settings: TrainingSettings) -> Plan:
+        """For the stream of a task. Raises SettingsError where it is to carry a state on: its sequences are apart."""
+        if settings.batching == "stream":
+            raise SettingsError("the sequences of a task have nothing to do with each other; read them one by one.")
+        steps = settings.steps if settings.steps is not None else (settings.epochs or 0) * STEPS_OF_A_TASK
+        return cls(STEPS_OF_A_TASK, steps, settings.validate_every or STEPS_OF_A_TASK, 0)
 
     def validates_at(self, step: int, position: int) -> bool:
         """Whether to validate when `step` steps are done, `position` of them in the current epoch."""

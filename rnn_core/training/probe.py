@@ -7,13 +7,17 @@ from collections.abc import Iterable
 import numpy as np
 
 from rnn_core.data import Batch, PreparedCorpus, batches
+from rnn_core.data.tasks import Task, TaskBatch
 from rnn_core.diagnostics import horizon, recurrent_spectrum
-from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.network import Network
+from rnn_core.randomness import stream
 from rnn_core.training.events import HorizonMeasured
 
 # So many sentences, no longer than so many steps.
 PROBE_SENTENCES = 8
 PROBE_STEPS = 40
+# How far back it is measured, in steps: a task's sequences are as long as they are.
+MOST_LAGS = 500
 
 
 def probe_batch(corpus: PreparedCorpus) -> Batch:
@@ -23,15 +27,21 @@ def probe_batch(corpus: PreparedCorpus) -> Batch:
     return batches([sentences[index] for index in longest], PROBE_SENTENCES, None)[0]
 
 
-def measured_horizon(model: LanguageModel, corpus: PreparedCorpus, step: int) -> HorizonMeasured:
-    """The horizon of these weights, which are of step `step`, on the probe batch of the corpus. Its curves are empty
-    where a weight is not finite.
+def task_probe(task: Task) -> TaskBatch:
+    """The sequences of a task on which the horizon is measured: always the same."""
+    return task.draw(PROBE_SENTENCES, stream(0, f"task {task.name} probe"))
+
+
+def measured_horizon(model: Network, batch: Batch | TaskBatch, step: int) -> HorizonMeasured:
+    """The horizon of these weights, which are of step `step`, on a probe batch. Its curves are empty where a weight is
+    not finite.
     """
     if not all(np.isfinite(value).all() for value in model.params.values()):
         return HorizonMeasured(step, (), (), (), None)
-    batch = probe_batch(corpus)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        reach = horizon(model, batch.inputs, batch.targets, batch.mask, bounds=False)
+        reach = horizon(
+            model, batch.inputs, batch.targets, batch.mask, False, MOST_LAGS, loss_weights=batch.loss_weights
+        )
         measured = np.isfinite(reach.median)
         blocks = recurrent_spectrum(model)
     return HorizonMeasured(

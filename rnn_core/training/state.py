@@ -14,7 +14,7 @@ from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig, TrainingSettings, check_together
 from rnn_core.errors import CheckpointError, SettingsError
 from rnn_core.nn.cells import make_cell
-from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.network import Network
 from rnn_core.nn.parameters import parameter_shapes
 from rnn_core.optim.optimizers import OPTIMIZERS, Optimizer, make_optimizer
 from rnn_core.optim.schedules import Schedule, make_schedule
@@ -48,11 +48,12 @@ class TrainingState:
     last_epoch_loss_nats: float | None = None  # mean
     validated_step: int = -1  # the last step after which a validation ended
     valid_loss_nats: float | None = None
+    valid_metric: float | None = None  # a task's
     pending_validation_loss: float | None = None  # nats; measured, and not yet given to the schedule
     elapsed_seconds: float = 0.0
 
     @classmethod
-    def fresh(cls, model: LanguageModel, settings: TrainingSettings, plan: Plan) -> TrainingState:
+    def fresh(cls, model: Network, settings: TrainingSettings, plan: Plan) -> TrainingState:
         """The state before the first step."""
         optimizer = make_optimizer(settings.optimizer, model.params, settings.weight_decay)
         schedule = make_schedule(
@@ -66,6 +67,11 @@ class TrainingState:
     def learning_rate(self) -> float:
         """Of the next step."""
         return self.schedule.learning_rate(self.step)
+
+    def solved(self, settings: TrainingSettings) -> bool:
+        """Whether the last validation was as good as `stop_below` asks: by its metric, or for a text by its loss."""
+        reached = self.valid_loss_nats if self.valid_metric is None else self.valid_metric
+        return settings.stop_below is not None and reached is not None and reached < settings.stop_below
 
     @property
     def train_loss_nats(self) -> float | None:
