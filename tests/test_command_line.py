@@ -248,6 +248,28 @@ def test_an_evaluation_counts_the_words_it_does_not_know(
     assert values["tokens"] == 50
 
 
+def test_units_are_ranked_by_what_they_follow(trained: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    values = last_json(run_main(capsys, "units", str(trained), text, "--json")[1])
+    assert list(values) == ["tokens", "features"]
+    assert list(values["features"]) == ["line", "sentence", "agreement"]  # no quotation, no bracket
+    closer = last_json(run_main(capsys, "units", str(trained), text, "--follow", "line", "--json")[1])
+    rows = closer["features"]["line"]["units"]
+    best = values["features"]["line"]["units"]
+    assert [row["number"] for row in rows[:3]] == [row["number"] for row in best]
+    assert list(rows[0]) == ["layer", "signal", "number", "correlation", "held_out", "p_value", "follows"]
+    assert len({(row["layer"], row["number"]) for row in rows}) == len(rows) == 8  # the network has no more units
+    assert closer["ends"] == 60 - 1  # of 60 lines, all but the last end where another begins
+    assert [(row["layer"], row["number"]) for row in closer["ablation"]] == [
+        (row["layer"], row["number"]) for row in rows[:3]
+    ]
+    words = set(Path(text).read_text().split()) | {"<s>"}
+    assert closer["places"]
+    assert all(set(place["text"].replace(".", " .").split()) <= words for place in closer["places"])
+    told = run_main(capsys, "units", str(trained), text)[1]
+    assert "inside of quotation marks: the same all over this text" in told
+    assert "open" in told
+
+
 def test_gradients_gives_a_triangle_and_its_ledger(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run_main(capsys, "gradients", str(trained), "--text", "the king raised the old sword", "--json")
     assert code == 0
@@ -354,6 +376,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "too much text": (["gradients", "RUN", "--text", "the king " * 200], "Shorten"),
     "no corpus to evaluate": (["evaluate", "RUN", "nowhere.txt"], "nowhere.txt"),
     "nothing to evaluate": (["evaluate", "RUN", "EMPTY"], "empty"),
+    "nothing to follow": (["units", "RUN", "TEXT", "--follow", "quotes"], "the same all over"),
     "an export over a folder": (["export", "RUN", "TMP"], "folder"),
     "an export to nowhere": (["export", "RUN", "TMP/no/such/file"], "make it first"),
     "an export to another program": (["export", "RUN", "OUT", "--format", "onnx"], "--format"),
@@ -420,7 +443,7 @@ def test_a_closed_pipe_ends_without_a_complaint(trained: Path) -> None:
 def test_help_lists_every_command() -> None:
     result = command("--help")
     assert result.returncode == 0
-    for name in ("train", "resume", "generate", "evaluate", "gradients", "gradcheck", "export", "race", "app"):
+    for name in ("train", "resume", "generate", "evaluate", "gradients", "gradcheck", "units", "export", "race", "app"):
         assert name in result.stdout
 
 

@@ -83,7 +83,7 @@ from rnn_core.diagnostics.spectrum import (
     recurrent_spectrum,
     text_trace,
 )
-from rnn_core.diagnostics.text_features import FEATURES, Feature, ends, read_tokens, varies
+from rnn_core.diagnostics.text_features import FEATURES, Feature, ends, features_of, read_tokens, varies
 from rnn_core.diagnostics.text_walk import Unit, signal_names, text_losses, unit_series, units_of
 from rnn_core.diagnostics.units import Ranking, rank_units, strongest_places
 from rnn_core.diagnostics.verdict import Verdict, verdict
@@ -129,6 +129,7 @@ __all__ = [
     "data_bounds",
     "delta_step_norms",
     "ends",
+    "features_of",
     "fixed_step_bound",
     "gradient_flow",
     "gradient_step_norms",

@@ -113,6 +113,12 @@ def read_tokens(vocabulary: Vocabulary, sentences: Sequence[Array], lines: bool 
     return [LINE_BREAK if token == START else token for token in tokens] if lines else tokens
 
 
+def features_of(tokens: Sequence[str]) -> dict[str, Array]:
+    """The values (n,) of every feature that there is something of in this text, in both halves of it."""
+    values = {name: feature.values(tokens) for name, feature in FEATURES.items()}
+    return {name: found for name, found in values.items() if varies(found)}
+
+
 def varies(values: Array) -> bool:
     """Whether a feature takes several values in both halves of a text: else there is nothing to follow, or to check."""
     half = len(values) // 2

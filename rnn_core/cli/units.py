@@ -1,0 +1,150 @@
+"""`units`: which units of a network follow something in a text, and what the network loses without them."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from rnn_core.arrays import Array
+from rnn_core.cli.corpus import sentences_of_file
+from rnn_core.cli.output import finite, one_line, refresh_seconds, show
+from rnn_core.cli.parser import Commands, add_setting
+from rnn_core.cli.weights import load_weights, weights_json
+from rnn_core.config import TextSettings, settings_of
+from rnn_core.data import Vocabulary, detokenize
+from rnn_core.diagnostics import (
+    FEATURES,
+    Ranking,
+    ablation_cost,
+    ends,
+    features_of,
+    rank_units,
+    read_tokens,
+    strongest_places,
+    text_losses,
+    unit_series,
+)
+from rnn_core.errors import CorpusError
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.runs import Run
+
+SHOWN, SHOWN_OF_ONE = 3, 10
+ABLATED = 3
+PLACES = 8
+CONTEXT = 40
+"""Characters, or a fifth as many words, that are shown before a place."""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    help = "which units of a network follow something in a text (layers and units count from 0)"
+    parser = commands.add("units", units_command, help)
+    parser.add_argument("run", metavar="DIR")
+    parser.add_argument("text", metavar="TEXT", help="a .txt, .csv or .jsonl file")
+    parser.add_argument("--follow", choices=tuple(FEATURES), help="look at one thing alone, and closer (all)")
+    for name in ("column", "encoding"):
+        add_setting(parser, settings_of(TextSettings)[name], help="of the file (as in training)")
+
+
+def units_command(options: argparse.Namespace) -> int:
+    """The units that follow each feature best; with --follow, their strongest places and what is lost without them."""
+    run = Run.open(options.run)
+    text = run.config.text
+    if options.column is not None or options.encoding is not None:
+        text = dataclasses.replace(text, column=options.column, encoding=options.encoding)
+    vocabulary = run.vocabulary()
+    sentences = sentences_of_file(options.text, text, vocabulary)
+    carried = run.config.training.batching == "stream"
+    tokens = read_tokens(vocabulary, sentences, lines=carried and text.sentences == "lines")
+    features = features_of(tokens)
+    names = tuple(FEATURES) if options.follow is None else (options.follow,)
+    if not any(name in features for name in names):
+        what = FEATURES[options.follow].label if options.follow else "what a unit could follow"
+        raise CorpusError(f"{what} is the same all over this text, or in one half of it; choose another text.")
+    weights = load_weights(run)
+    with tqdm(total=100, unit="%", leave=False, mininterval=refresh_seconds(), file=sys.stderr) as bar:
+        rankings = rank_units(
+            weights.model,
+            sentences,
+            carried,
+            {name: features[name] for name in names if name in features},
+            progress=lambda share: bar.update(round(100 * share) - bar.n),
+        )
+    values: dict[str, Any] = {"tokens": len(tokens), "features": {}}
+    lines = [f"{len(tokens):,} tokens; r: correlation on the first half of them, held out: on the second; *: follows"]
+    for name in names:
+        if name not in rankings:
+            lines += ["", f"{FEATURES[name].label}: the same all over this text, or in one half of it."]
+            continue
+        found, said = _of_feature(name, rankings[name], SHOWN if options.follow is None else SHOWN_OF_ONE)
+        values["features"][name] = found
+        lines += ["", *said]
+    if options.follow is not None:
+        found, said = _closer(weights.model, vocabulary, sentences, carried, tokens, features, options.follow, rankings)
+        values |= found
+        lines += said
+    values |= weights_json(weights)
+    show(options, values, lines)
+    return 0
+
+
+def _of_feature(name: str, ranking: Ranking, count: int) -> tuple[dict[str, Any], list[str]]:
+    """The best units for one feature, and a sentence where none of them follows it."""
+    rows = []
+    for place in ranking.top(count):
+        numbers = (ranking.correlation, ranking.held_out, ranking.p_value)
+        correlation, held_out, p_value = (float(column[place]) for column in numbers)
+        follows = bool(ranking.follows[place])
+        unit = ranking.units[place]._asdict()
+        rows.append({**unit, "correlation": correlation, "held_out": held_out, "p_value": p_value, "follows": follows})
+    label = FEATURES[name].label
+    lines = [f"{label}:"]
+    if not any(row["follows"] for row in rows):
+        lines = [f"{label}: no unit follows it, for all that chance and the second half of the text say. The nearest:"]
+    lines.append(f"{'layer':>7s} {'unit':>5s}  {'signal':10s} {'r':>6s} {'held out':>9s} {'p':>6s}")
+    lines += [
+        f"{row['layer']:7d} {row['number']:5d}  {row['signal']:10s} {row['correlation']:6.2f} {row['held_out']:9.2f} "
+        f"{row['p_value']:6.3f}" + (" *" if row["follows"] else "")
+        for row in rows
+    ]
+    return {"label": label, "followed": any(row["follows"] for row in rows), "units": rows}, lines
+
+
+def _closer(
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    sentences: list[Array],
+    carried: bool,
+    tokens: list[str],
+    features: dict[str, Array],
+    name: str,
+    rankings: dict[str, Ranking],
+) -> tuple[dict[str, Any], list[str]]:
+    """What the loss becomes without each of the best units, and where the best is strongest."""
+    ranking, ending = rankings[name], ends(features[name])
+    top = ranking.top(ABLATED)
+    losses = text_losses(model, sentences, carried)
+    lines = ["", "without the unit the loss rises, in nats, where this ends and elsewhere:"]
+    ablations = []
+    for place in top:
+        unit = ranking.units[place]
+        cost = ablation_cost(model, sentences, carried, (unit.layer, unit.number), ending, losses)
+        at_ends, elsewhere = finite(cost.at_ends), finite(cost.elsewhere)
+        ablations.append({"layer": unit.layer, "number": unit.number, "at_ends": at_ends, "elsewhere": elsewhere})
+        lines.append(f"{unit.layer:7d} {unit.number:5d} {cost.at_ends:9.4f} {cost.elsewhere:9.4f}")
+    best = ranking.units[top[0]]
+    series = unit_series(model, sentences, carried, [best])[:, 0]
+    sense = np.sign(ranking.correlation[top[0]]) or 1.0
+    before = CONTEXT if vocabulary.unit == "char" else CONTEXT // 5
+    places = []
+    lines += ["", f"where {best.signal} of unit {best.number} is {'largest' if sense > 0 else 'smallest'}:"]
+    for place in strongest_places(sense * series, PLACES).tolist():
+        context = detokenize(tokens[max(0, place - before) : place + 1], vocabulary.unit)
+        places.append({"place": place, "value": float(series[place]), "text": context})
+        lines.append(f"{series[place]:9.3f}  … {one_line(context)}")
+    return {"ablation": ablations, "places": places, "ends": int(ending.sum())}, lines
