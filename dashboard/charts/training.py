@@ -1,4 +1,4 @@
-"""What a training shows of itself: the loss and the size of its gradient, step by step."""
+"""What a training shows of itself: its loss, the size of its gradient and how far that reaches, step by step."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dashboard.charts.common import counted, layered, logarithmic, smooth
+from dashboard.charts import line_ends
+from dashboard.charts.common import FAINT, counted, layered, logarithmic, smooth
 from dashboard.charts.thinning import thin
+from rnn_core.training import HorizonMeasured
 
-TRAINING, VALIDATION, UNIGRAM, UNIFORM = "training", "validation", "unigram", "ln(vocabulary)"
+TRAINING, VALIDATION = "training", "validation"
 BEFORE, AFTER, LIMIT = "before clipping", "after clipping", "limit"
+HALF_LIFE = "half-life"
 
 # One table carries every line: `series` says whose it is, `line` how it is drawn.
 RAW, MEAN, DOTS, REFERENCE = "raw", "mean", "dots", "reference"
+
+Changes = Sequence[tuple[int, str]]
+"""(step, label) of settings that changed on the way."""
 
 
 def loss_table(
@@ -25,24 +31,31 @@ def loss_table(
     losses: npt.NDArray[np.floating],
     validation: Mapping[int, float],
     references: Mapping[str, float],
+    changes: Changes = (),
 ) -> pd.DataFrame:
-    """steps (n,), losses (n,) in nats, validation {step: nats}, references {UNIGRAM | UNIFORM: nats}
-    -> long table (series, line, step, nats) of at most 504 rows, for `loss_chart`."""
-    parts = []
+    """steps (n,), losses (n,) in nats, validation {step: nats}, references {what guesses without memory: nats}
+    -> long table (series, line, step, nats, label) for `loss_chart`: at most 508 rows and one a change."""
+    parts, ends = [], dict[str, float]()
     if len(steps):
         outline = thin(losses, 300)
         parts.append(_part(TRAINING, RAW, steps[outline], losses[outline]))
         running = smooth(losses, len(losses) // 60)
         places = np.unique(np.linspace(0, len(steps) - 1, 120).astype(int))
         parts.append(_part(TRAINING, MEAN, steps[places], running[places]))
+        ends[TRAINING] = running[-1]
     if validation:
         known = np.array(sorted(validation))
         nats = np.array([validation[int(step)] for step in known])
         kept = thin(nats, 80)
         parts.append(_part(VALIDATION, DOTS, known[kept], nats[kept]))
+        ends[VALIDATION] = nats[-1]
     last = max([1.0, *steps[-1:], *validation])
     parts += [_part(series, REFERENCE, [0, last], [nats, nats]) for series, nats in references.items()]
-    return pd.concat(parts, ignore_index=True)
+    ends |= references
+    drawn = np.concatenate([part["nats"] for part in parts])
+    known_ends = {series: float(nats) for series, nats in ends.items() if math.isfinite(nats)}
+    labels = line_ends.names(known_ends, last, np.nanmin(drawn), np.nanmax(drawn), "nats", room=22)
+    return pd.concat([*parts, labels, line_ends.marks(changes)], ignore_index=True)
 
 
 def _part(series: str, line: str, steps: npt.ArrayLike, nats: npt.ArrayLike) -> pd.DataFrame:
@@ -52,29 +65,33 @@ def _part(series: str, line: str, steps: npt.ArrayLike, nats: npt.ArrayLike) -> 
 
 
 def loss_chart(table: pd.DataFrame, unit: str) -> alt.LayerChart:
-    """Loss in nats per `unit` over the step, beside what a guesser without memory would lose."""
+    """Loss in nats per `unit` over the step, beside what guessers without a memory of their own would lose."""
     base = alt.Chart().encode(
-        x=counted("step"),
-        y=alt.Y("nats:Q", title=f"loss (nats per {unit})", scale=alt.Scale(zero=False, nice=True)),
-        color=alt.Color(
-            "series:N",
-            title=None,
-            scale=alt.Scale(domain=[TRAINING, VALIDATION, UNIGRAM, UNIFORM]),
-            legend=alt.Legend(orient="top", columns=2, symbolType="stroke", symbolOpacity=1, labelLimit=160),
-        ),
+        x=counted("step"), y=alt.Y("nats:Q", title=f"loss (nats per {unit})", scale=alt.Scale(zero=False, nice=True))
     )
+    color = alt.Color("series:N", scale=alt.Scale(domain=[TRAINING, VALIDATION]), legend=None)
+    curves = base.encode(color=color)
+    own = f"datum.series == '{TRAINING}' || datum.series == '{VALIDATION}'"
+    names = f"datum.line == '{line_ends.END}'"
     tooltip = [alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("nats:Q", format=".4f")]
     return layered(
         table,
-        base.mark_line(strokeWidth=1, opacity=0.3).transform_filter(f"datum.line == '{RAW}'"),
-        base.mark_line(strokeWidth=1.6, strokeDash=[5, 4]).transform_filter(f"datum.line == '{REFERENCE}'"),
-        base.mark_line(strokeWidth=2.4).transform_filter(f"datum.line == '{MEAN}'"),
-        base.mark_line(strokeWidth=1.6, point=alt.OverlayMarkDef(size=28)).transform_filter(f"datum.line == '{DOTS}'"),
+        *line_ends.mark_layers(),
+        base.mark_line(strokeWidth=1.4, strokeDash=[5, 4], color=FAINT)
+        .encode(detail="series:N")
+        .transform_filter(f"datum.line == '{REFERENCE}'"),
+        curves.mark_line(strokeWidth=1, opacity=0.3).transform_filter(f"datum.line == '{RAW}'"),
+        curves.mark_line(strokeWidth=2.4).transform_filter(f"datum.line == '{MEAN}'"),
+        curves.mark_line(strokeWidth=1.6, point=alt.OverlayMarkDef(size=28)).transform_filter(
+            f"datum.line == '{DOTS}'"
+        ),
+        line_ends.name_layer("nats", color).transform_filter(f"{names} && ({own})"),
+        line_ends.name_layer("nats", None).transform_filter(f"{names} && !({own})"),
         # Each of these is an element of the page: the outline has too many of them, and says little in a tooltip.
         base.mark_point(size=80, opacity=0, filled=True)
         .encode(tooltip=tooltip)
-        .transform_filter(f"datum.line != '{RAW}'"),
-        height=320,
+        .transform_filter(f"indexof(['{MEAN}', '{DOTS}', '{REFERENCE}'], datum.line) >= 0"),
+        height=400,
     )
 
 
@@ -106,41 +123,100 @@ def limit_line(limits: ClipLimits, last_step: float) -> Curve:
     return (np.array(steps), np.array(norms)) if known else (np.empty(0), np.empty(0))
 
 
-def gradient_norm_table(before: Curve, after: Curve, limits: ClipLimits) -> pd.DataFrame:
-    """Norms before and after clipping, and its limits -> long table (series, step, norm): 300 rows and the limits'."""
-    parts = []
+def gradient_norm_table(before: Curve, after: Curve, limits: ClipLimits, changes: Changes = ()) -> pd.DataFrame:
+    """Norms before and after clipping, and its limits -> long table (series, line, step, norm, label): 303 rows, the
+    limits' and one a change.
+    """
+    parts, ends = [], dict[str, float]()
     for series, (steps, norms) in ((BEFORE, before), (AFTER, after)):
         # A log axis has no place for zero or for what is not finite.
         usable = np.flatnonzero(np.isfinite(norms) & (norms > 0))
         places = usable[thin(np.log(norms[usable]), 150)]
-        parts.append(pd.DataFrame({"series": series, "step": steps[places], "norm": norms[places]}))
+        parts.append(pd.DataFrame({"series": series, "line": MEAN, "step": steps[places], "norm": norms[places]}))
+        if len(usable):
+            ends[series] = norms[usable[-1]]
     steps = before[0]
+    last = float(steps[-1]) if len(steps) else 1.0
     if limits and len(steps):
-        at, norms = limit_line(limits, steps[-1])
-        parts.append(pd.DataFrame({"series": LIMIT, "step": at, "norm": norms}))
-    return pd.concat(parts, ignore_index=True)
+        at, norms = limit_line(limits, last)
+        parts.append(pd.DataFrame({"series": LIMIT, "line": REFERENCE, "step": at, "norm": norms}))
+        if len(norms) and math.isfinite(norms[-1]):
+            ends[LIMIT] = norms[-1]
+    drawn = np.concatenate([part["norm"] for part in parts])
+    low, high = (np.nanmin(drawn), np.nanmax(drawn)) if len(drawn) else (1.0, 1.0)
+    labels = line_ends.names(ends, last, low, high, "norm", room=9, log=True)
+    return pd.concat([*parts, labels, line_ends.marks(changes)], ignore_index=True)
 
 
 def gradient_norm_chart(table: pd.DataFrame) -> alt.LayerChart:
     """The gradient's global L2 norm over the step, before and after clipping, log axis."""
-    order = [BEFORE, AFTER, LIMIT]
-    base = alt.Chart().encode(
-        x=counted("step"),
-        y=logarithmic("norm", "gradient norm"),
-        color=alt.Color(
-            "series:N",
-            title=None,
-            scale=alt.Scale(domain=order),
-            legend=alt.Legend(orient="top", columns=2, symbolType="stroke", labelLimit=120),
-        ),
-    )
+    color = alt.Color("series:N", scale=alt.Scale(domain=[BEFORE, AFTER]), legend=None)
+    base = alt.Chart().encode(x=counted("step"), y=logarithmic("norm", "gradient norm"))
     tooltip = [alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("norm:Q", format=".4g")]
+    names = f"datum.line == '{line_ends.END}'"
     # What clipping changed nothing of is one curve: the later one covers the earlier.
+    curves = [
+        base.mark_line(strokeWidth=1.4)
+        .encode(color=color)
+        .transform_filter(f"datum.series == '{series}' && datum.line == '{MEAN}'")
+        for series in (BEFORE, AFTER)
+    ]
     return layered(
         table,
-        base.mark_line(strokeWidth=1.4).transform_filter(f"datum.series == '{BEFORE}'"),
-        base.mark_line(strokeWidth=1.4).transform_filter(f"datum.series == '{AFTER}'"),
-        base.mark_line(strokeWidth=1.4, strokeDash=[5, 4]).transform_filter(f"datum.series == '{LIMIT}'"),
-        base.mark_point(size=80, opacity=0, filled=True).encode(tooltip=tooltip),
-        height=320,
+        *line_ends.mark_layers(),
+        *curves,
+        base.mark_line(strokeWidth=1.4, strokeDash=[5, 4], color=FAINT).transform_filter(
+            f"datum.line == '{REFERENCE}'"
+        ),
+        line_ends.name_layer("norm", color).transform_filter(f"{names} && datum.series != '{LIMIT}'"),
+        line_ends.name_layer("norm", None).transform_filter(f"{names} && datum.series == '{LIMIT}'"),
+        base.mark_point(size=80, opacity=0, filled=True)
+        .encode(tooltip=tooltip)
+        .transform_filter(f"datum.line == '{MEAN}' || datum.line == '{REFERENCE}'"),
+        height=210,
+    )
+
+
+def half_life_table(measured: Mapping[int, HorizonMeasured], changes: Changes = ()) -> pd.DataFrame:
+    """The horizon at each measured step -> (line, step, half_life, beyond, label), at most 150 rows and one a change.
+
+    beyond: the half-life is longer than the sentences it was measured on, and at least the number that stands there.
+    """
+    steps = np.array(sorted(measured))
+    found = [measured[step].half_life for step in steps]
+    beyond = np.array([one is None for one in found], dtype=bool)
+    reach = [len(measured[step].median) - 1 if one is None else one for step, one in zip(steps, found, strict=True)]
+    values = np.array(reach, dtype=float)
+    kept = thin(values, 150)
+    curve = pd.DataFrame({"step": steps[kept].astype(float), "half_life": values[kept], "beyond": beyond[kept]})
+    return pd.concat([curve.assign(line=MEAN), line_ends.marks(changes)], ignore_index=True)
+
+
+def half_life_chart(table: pd.DataFrame, unit: str) -> alt.LayerChart:
+    """After how many steps back half of a gradient is left, over the training; rings: at least so many."""
+    base = (
+        alt.Chart()
+        .encode(
+            x=counted("step"),
+            y=alt.Y(
+                "half_life:Q",
+                title=f"{unit}s back",
+                scale=alt.Scale(zero=True, nice=True),
+                axis=alt.Axis(tickCount=4, tickMinStep=1),
+            ),
+        )
+        .transform_filter(f"datum.line == '{MEAN}'")
+    )
+    tooltip = [
+        alt.Tooltip("step:Q", format=","),
+        alt.Tooltip("half_life:Q", title=HALF_LIFE, format=".2f"),
+        alt.Tooltip("beyond:N", title="or more"),
+    ]
+    return layered(
+        table,
+        line_ends.mark_lines(),
+        base.mark_line(strokeWidth=2),
+        base.mark_point(size=26, opacity=1).encode(tooltip=tooltip).transform_filter("datum.beyond"),
+        base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
+        height=170,
     )

@@ -84,9 +84,9 @@ def draw(chart: Chart) -> None:
     )
 
 
-def picture(title: str, chart: Chart, *, reading: str = "") -> None:
-    """A chart under its heading and a sentence of ours (Markdown) that reads it."""
-    heading(title, [chart], level=2)
+def picture(title: str, chart: Chart, *, reading: str = "", about: str | None = None) -> None:
+    """A chart under its heading, with help of ours, and a sentence of ours (Markdown) that reads it."""
+    heading(title, [chart], about=about, level=2)
     if reading:
         st.markdown(reading)
     draw(chart)

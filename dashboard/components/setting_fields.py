@@ -6,7 +6,7 @@ why a value will not do stands under its field.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -53,18 +53,33 @@ class SettingFields:
     def read(self, settings_class: type[AnySettings], **given: Any) -> AnySettings:
         """The settings that the fields hold, drawn or not yet, with some that are `given` in their place."""
         return settings_class(
-            **{name: self._value(name) for name in settings_of(settings_class) if name not in given}, **given
+            **{name: self.value(name) for name in settings_of(settings_class) if name not in given}, **given
         )
 
     def put(self, name: str, value: Any) -> None:
         """Set a field, from a button's `on_click`."""
         session.put(self.key(name), self._sent(name, value))
 
-    def draw(self, name: str, reason: str | None = None, label: str | None = None) -> None:
-        """The field of one setting; under it the reason why its value will not do, if there is one."""
+    def follow(self, name: str, value: Any) -> None:
+        """Before it is drawn: let a field show `value` whenever that changes, as `session.follow` does."""
+        session.follow(self.key(name), self._sent(name, value))
+
+    def draw(
+        self,
+        name: str,
+        reason: str | None = None,
+        label: str | None = None,
+        on_change: Callable[[str], None] | None = None,
+    ) -> None:
+        """The field of one setting; under it the reason why its value will not do, if there is one.
+
+        on_change: called with the setting's name when the visitor has set the field.
+        """
         setting = self.declared[name]
         label = label or setting.label
         options: dict[str, Any] = {"key": self.key(name), "help": setting.help, "persist_state": "session"}
+        if on_change is not None:
+            options |= {"on_change": on_change, "args": (name,)}
         session.start_with(self.key(name), self._sent(name, self.defaults[name]))
         if setting.choices is not None:
             choices = setting.choices
@@ -85,7 +100,7 @@ class SettingFields:
         usual = 1 if setting.kind is int else 0.01
         st.number_input(label, step=float(setting.step or usual), format=_DIGITS, **options)
 
-    def _value(self, name: str) -> Any:
+    def value(self, name: str) -> Any:
         """What the field of a setting holds; a fraction where that should be a whole number stays one."""
         held = session.value(self.key(name), self.defaults[name])
         whole = self.declared[name].kind is int and isinstance(held, float) and held.is_integer()

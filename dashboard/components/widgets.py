@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import wraps
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
@@ -115,6 +116,7 @@ def live_chart(
     title: str,
     alt_text: str,
     key: str,
+    about: str | None = None,
 ) -> None:
     """`chart(draw(table, *options), …)` for one that is drawn again every few seconds, and whose specification depends
     on no number in the table: it is made once, which takes twenty times as long as the rest.
@@ -122,7 +124,7 @@ def live_chart(
     made = (draw, *options)
     if made not in _specifications:
         _specifications[made] = _specification(draw(table, *options))
-    pictures.picture(title, Chart(deepcopy(_specifications[made]), table, key, alt_text))
+    pictures.picture(title, Chart(deepcopy(_specifications[made]), table, key, alt_text), about=about)
 
 
 _specifications: dict[tuple[object, ...], dict[str, Any]] = {}
@@ -150,8 +152,10 @@ def table(columns: Mapping[str, Sequence[Any]], **options: Any) -> None:
     st.dataframe(frame(columns), hide_index=True, **options)
 
 
-def settings(config: RunConfig) -> None:
-    """Every setting of a run, by the names that the command line and config.json use."""
+def settings(config: RunConfig, changed: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Every setting of a run, by the names that the command line and config.json use; of those that were `changed` on
+    the way, also what they are now.
+    """
     parts = {
         "network": config.model.to_json(),
         "training": config.training.to_json(),
@@ -160,7 +164,14 @@ def settings(config: RunConfig) -> None:
     rows = [(part, name, value) for part, values in parts.items() for name, value in values.items()]
     rows = [("corpus", "name", config.corpus.name), *rows]
     places, names, values = zip(*rows, strict=True)
-    table({"part": places, "setting": names, "value": ["" if value is None else str(value) for value in values]})
+    columns = {"part": places, "setting": names, "value": ["" if value is None else str(value) for value in values]}
+    if changed:
+        columns["now"] = [_now(changed[name]) if name in changed else "" for name in names]
+    table(columns)
+
+
+def _now(value: Any) -> str:
+    return "none" if value is None else f"{value:g}"
 
 
 def number(label: str, value: float | None, form: str, help: str | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,26 @@ MOST = 20_000
 
 SAMPLES = 50
 CHANGES = {
-    LearningRateChanged.kind: ("learning rate", ""),
-    ClippingChanged.kind: ("clipping", "off"),
-    TruncationChanged.kind: ("truncation", "none"),
+    LearningRateChanged.kind: ("learning_rate", "learning rate", "", "lr"),
+    ClippingChanged.kind: ("clip", "clipping", "off", "clip"),
+    TruncationChanged.kind: ("truncate", "truncation", "none", "K"),
 }
-"""What each kind of change is a change of, and how it calls None."""
+"""Which setting each kind of change is a change of, what it is called in a table, how that calls None, and what the
+setting is called in a chart.
+"""
 
 HORIZONS = 800
 """Measured horizons kept before every second one is given up."""
+
+
+class Change(NamedTuple):
+    """A setting that changed after `step` steps. text: "clipping 5 → off"; label: "clip off"; setting: "clip"."""
+
+    step: int
+    text: str
+    why: str
+    label: str
+    setting: str
 
 
 @dataclass
@@ -54,9 +66,10 @@ class History:
     clock: Series = field(default_factory=Series)
     validation: dict[int, float] = field(default_factory=dict)
     samples: list[tuple[int, str]] = field(default_factory=list)
-    changes: list[tuple[int, str, str]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     horizons: dict[int, HorizonMeasured] = field(default_factory=dict)
     latest: dict[str, float] = field(default_factory=dict)
+    _changed: dict[str, Any] = field(default_factory=dict)
     _clip_changes: list[tuple[int, float | None]] = field(default_factory=list)
     _last_step: int = 0
     _last_event: int = 0
@@ -92,6 +105,19 @@ class History:
         training = self.run.config.training
         return [(0, training.clip), *self._clip_changes] if training.clip_mode == "norm" else []
 
+    @property
+    def steered(self) -> dict[str, Any]:
+        """What each of `STEERABLE` was set to last, by the settings, by hand or by the schedule. (A cosine moves the
+        learning rate at every step, and says so of none.)
+        """
+        training = self.run.config.training
+        begun = {
+            "learning_rate": training.initial_learning_rate,
+            "clip": training.clip,
+            "truncate": training.truncate,
+        }
+        return begun | self._changed
+
     def recent_loss(self) -> float | None:
         """Mean training loss in nats over the last 2 % of what is kept, at least 10 steps; None before the first."""
         recent = self.loss.values[-max(10, len(self.loss.values) // 50) :]
@@ -115,8 +141,9 @@ class History:
                 self.horizons = dict(list(self.horizons.items())[::2])
             self.horizons[step] = HorizonMeasured.from_json(event)
         elif kind in CHANGES:
-            setting, none = CHANGES[kind]
+            setting, name, none, short = CHANGES[kind]
             old, new = (none if value is None else f"{value:.4g}" for value in (event["old"], event["new"]))
-            self.changes.append((step, f"{setting} {old} → {new}", str(event["why"])))
+            self.changes.append(Change(step, f"{name} {old} → {new}", str(event["why"]), f"{short} {new}", setting))
+            self._changed[setting] = event["new"]
             if kind == ClippingChanged.kind:
                 self._clip_changes.append((step, event["new"]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from dashboard import hosting
 from rnn_core import runs
@@ -116,6 +116,12 @@ def request(run: Run, kind: str) -> None:
     """Ask the run's training for something: pause, resume, step, stop."""
     check_mine(run)
     run.request(kind)
+
+
+def steer(run: Run, setting: str, value: Any) -> None:
+    """Ask the run's training to change one of `STEERABLE`; see `Run.request`."""
+    check_mine(run)
+    run.request(setting, **{setting: value})
 
 
 def rename(run: Run, name: str) -> None:

@@ -268,6 +268,15 @@ def suggest(widget: str, value: Any) -> None:
         st.session_state[widget] = st.session_state[last] = value
 
 
+def follow(widget: str, value: Any) -> None:
+    """Put `value` into the field with this key whenever it is another than it was; until then the field keeps what the
+    visitor writes there.
+    """
+    last = f"{widget} (followed)"
+    if widget not in st.session_state or last not in st.session_state or st.session_state[last] != value:
+        st.session_state[widget] = st.session_state[last] = value
+
+
 def start_with(widget: str, value: Any) -> None:
     """Put `value` into the field with this key, unless it holds one already."""
     if widget not in st.session_state:

@@ -114,6 +114,28 @@ NUMBER_HELP = {
     "gradient": "L2 norm of the gradient of all parameters together, before clipping.",
 }
 
+DIALS = {"learning_rate": "Learning rate", "clip": "Clip at", "truncate": "Truncation K"}
+
+REFERENCES = {
+    "uniform": "uniform",
+    "unigram": "unigram",
+    "bigram": "bigram",
+    "kneser_ney_trigram": "KN trigram",
+}
+"""What guessers without a network are called where their line ends."""
+
+REFERENCES_HELP = (
+    "Dashed: what one loses on the sentences kept aside without any network. **Uniform**: every word is equally "
+    "likely, ln(vocabulary). **Unigram**: how often each word occurs, whatever came before. **Bigram**: which words "
+    "follow the one word before. **KN trigram**: the two words before, smoothed after Kneser and Ney (1995), the best "
+    "that counting did for years. A network that stays above the unigram has learnt frequencies at most; one below "
+    "the trigram uses more than two words."
+)
+HALF_LIFE_HELP = (
+    "After how many steps back half of a gradient is left, measured on the same sentences all along (the median over "
+    "their losses). A ring: at least so many, as far as the sentences go."
+)
+
 STATES = {
     "created": "ready to start",
     "queued": "waiting to start",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Any, NamedTuple
 
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.charts import training as charts
-from dashboard.components import arrival, demo, settings_form, widgets
+from dashboard.components import arrival, demo, settings_form, steering, training_curves, widgets
 from dashboard.components.setting_fields import say_beside
-from dashboard.services import library, racing, worker
+from dashboard.services import library, racing, references, worker
 from dashboard.services.history import History
 from dashboard.state import session
 from dashboard.text import general as wording
@@ -18,7 +18,7 @@ from rnn_core.config import CELLS, OPTIMIZERS, ModelConfig, TrainingSettings
 from rnn_core.errors import UserError
 from rnn_core.nn.parameters import parameter_count
 from rnn_core.runs import Run, RunStatus, memory
-from rnn_core.training import Plan, goes_on_exactly, perplexity
+from rnn_core.training import Plan, goes_on_exactly
 
 PAGE = "train"
 YOUNG_SECONDS = 20.0
@@ -103,7 +103,7 @@ def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training:
 
 
 def watch(run: Run) -> None:
-    seconds = looks(run, CURVES_SECONDS)
+    seconds = looks_at_curves(run)
     st.fragment(widgets.error_boundary(state))(run)
     st.fragment(widgets.error_boundary(course), run_every=seconds)(run, seconds)
     if library.mine(run) and hosting.current_caps() is not None:
@@ -119,53 +119,74 @@ def looks(run: Run, later: float) -> float | None:
     return widgets.poll_seconds(run, POLL_SECONDS if often else later)
 
 
+def looks_at_curves(run: Run) -> float | None:
+    """The same for its curves, which may also wait for a line beside them that is still being counted."""
+    _, counted = references.losses(run)
+    return looks(run, CURVES_SECONDS) or (None if counted else POLL_SECONDS)
+
+
 def state(run: Run) -> None:
     """How the run stands, and what can be asked of it: drawn again when that changes, or after a click."""
     try:
         status = run.status()
+        drawn = standing(run, status)
     except UserError as error:
         widgets.problem("This training cannot be read", error)
         return
     st.text(run.config.name)
     controls(run, status)
+    if library.mine(run) and (status.alive or (status.resumable and status.state != "diverged")):
+        steering.draw(run, dict(drawn.dials), PAGE)
     unheard = session.take_problem()
     if unheard is not None:
         widgets.problem("The training did not hear this", unheard)
     explanation(run, status)
     seconds = looks(run, STATE_SECONDS)
-    st.fragment(widgets.error_boundary(pulse), run_every=seconds)(run, standing(run, status), seconds)
+    st.fragment(widgets.error_boundary(pulse), run_every=seconds)(run, drawn, seconds)
     onwards(run, status)
 
 
-def standing(run: Run, status: RunStatus) -> tuple[object, ...]:
-    """What `state` draws of it, the numbers aside."""
-    return status.state, status.message, status.checkpoint_step is not None, queue_position(run, status)
+class Standing(NamedTuple):
+    """What `state` draws of a run, the numbers aside."""
+
+    state: str
+    message: str
+    has_weights: bool
+    queue: hosting.QueuePosition | None
+    dials: tuple[tuple[str, Any], ...]
 
 
-def pulse(run: Run, drawn: tuple[object, ...], seconds: float | None) -> None:
+def standing(run: Run, status: RunStatus) -> Standing:
+    """Reads on in the history."""
+    dials = steering.standing(run, session.history(run))
+    place = queue_position(run, status)
+    return Standing(status.state, status.message, status.checkpoint_step is not None, place, tuple(dials.items()))
+
+
+def pulse(run: Run, drawn: Standing, seconds: float | None) -> None:
     """One look at the run: how far it is, and its numbers. Again and again while it moves."""
     try:
         status = run.status()
-        history = session.history(run)
-        history.update()
+        now = standing(run, status)
     except UserError as error:
         widgets.problem("This training cannot be read", error)
         return
-    if standing(run, status) != drawn or seconds != looks(run, STATE_SECONDS):
+    if now != drawn or seconds != looks(run, STATE_SECONDS):
         st.rerun()
+    history = session.history(run)
     progress(status, history)
-    numbers(run, history)
+    training_curves.numbers(run, history)
 
 
 def course(run: Run, seconds: float | None) -> None:
     """What it has gone through so far: its curves, and what it wrote. Drawn again less often: it costs more."""
-    if seconds != looks(run, CURVES_SECONDS):
+    if seconds != looks_at_curves(run):
         st.rerun()
     history = session.history(run)
     arrival.draw(run, PAGE)
-    curves(run, history)
-    words(history)
-    particulars(run, history)
+    training_curves.curves(run, history)
+    training_curves.words(history)
+    training_curves.particulars(run, history)
 
 
 def controls(run: Run, status: RunStatus) -> None:
@@ -318,77 +339,6 @@ def go_further(run: Run, more: int) -> None:
         widgets.problem("This training could not go on", error)
         return
     st.rerun()
-
-
-def numbers(run: Run, history: History) -> None:
-    latest = history.latest
-    validation = history.validation[max(history.validation)] if history.validation else None
-    with st.container(horizontal=True, gap="medium"):
-        widgets.number("Training loss", history.recent_loss(), "{:.3f}", help=wording.NUMBER_HELP["training"])
-        widgets.number("Validation loss", validation, "{:.3f}", help=wording.NUMBER_HELP["validation"])
-        widgets.number(
-            "Perplexity",
-            None if validation is None else perplexity(validation),
-            "{:,.1f}",
-            help=wording.NUMBER_HELP["perplexity"],
-        )
-        widgets.number("Gradient norm", latest.get("gradient_norm"), "{:.3g}", help=wording.NUMBER_HELP["gradient"])
-        widgets.number(
-            f"{widgets.unit(run.config.text.unit).capitalize()}s per second", latest.get("tokens_per_second"), "{:,.0f}"
-        )
-        widgets.number("Learning rate", latest.get("learning_rate"), "{:.3g}")
-
-
-def curves(run: Run, history: History) -> None:
-    facts = run.config.corpus
-    wide, narrow = st.columns([3, 2], gap="large")
-    with wide:
-        references = {charts.UNIFORM: facts.uniform_nats, charts.UNIGRAM: facts.unigram_nats}
-        table = charts.loss_table(history.loss.steps, history.loss.values, history.validation, references)
-        widgets.live_chart(
-            charts.loss_chart,
-            table,
-            widgets.unit(run.config.text.unit),
-            title="Loss",
-            alt_text="Training and validation loss over the steps of the training",
-            key="loss chart",
-        )
-    with narrow:
-        before, after = history.norm_before, history.norm_after
-        table = charts.gradient_norm_table(
-            (before.steps, before.values), (after.steps, after.values), history.clip_limits
-        )
-        widgets.live_chart(
-            charts.gradient_norm_chart,
-            table,
-            title="Gradient norm",
-            alt_text="Norm of the gradient over the steps of the training, before and after clipping",
-            key="gradient norm chart",
-        )
-
-
-def words(history: History) -> None:
-    """The newest sample, as it is; the earlier ones on demand."""
-    if not history.samples:
-        return
-    step, text = history.samples[-1]
-    st.header("What it writes", anchor=False)
-    st.code(text or " ", language=None, wrap_lines=True)
-    st.caption(f"after {step:,} steps")
-    if len(history.samples) > 1:
-        with st.expander("Earlier sentences"):
-            earlier = history.samples[-2::-1]
-            widgets.table({"step": [step for step, _ in earlier], "text": [text for _, text in earlier]})
-
-
-def particulars(run: Run, history: History) -> None:
-    """What happened besides steps, and with which settings."""
-    if history.changes:
-        with st.expander("Settings that changed on the way"):
-            steps, changes, reasons = zip(*history.changes, strict=True)
-            widgets.table({"step": steps, "change": changes, "why": reasons})
-    with st.expander("Settings of this training"):
-        widgets.settings(run.config)
 
 
 page()

@@ -109,3 +109,14 @@ def _fits(value: Any, type_name: str) -> bool:
         return isinstance(value, str)
     kinds = {"int": (int,), "float": (int, float)}[type_name]
     return type(value) in kinds
+
+
+def decode_request(payload: object) -> dict[str, Any]:
+    """What a row of the table `requests` says; a stranger may have left it, and one that is no JSON object says
+    nothing.
+    """
+    try:
+        values = parse_json(payload.encode()) if isinstance(payload, str) else None
+    except ValueError:
+        values = None
+    return values if isinstance(values, dict) else {}

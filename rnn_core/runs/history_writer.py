@@ -18,6 +18,7 @@ from typing import Any
 
 from rnn_core.errors import CheckpointError
 from rnn_core.runs.database import METRICS, drop_old_requests, explained, open_to_write
+from rnn_core.runs.events import decode_request
 from rnn_core.runs.status import State
 from rnn_core.runs.strict_json import parse_json
 from rnn_core.training import Event, Started, StepDone, Validating
@@ -154,7 +155,7 @@ class HistoryWriter:
         except _Held:
             return []
         answered = {request for _, request in self._answers}
-        return [(number, kind, _read_request(payload)) for number, kind, payload in rows if number not in answered]
+        return [(number, kind, decode_request(payload)) for number, kind, payload in rows if number not in answered]
 
     def seconds_unwatched(self) -> float:
         """Seconds since somebody last called `Run.watch`. Counted by a clock that nobody sets; while another program
@@ -202,15 +203,6 @@ def _read_pending(history: Mapping[str, Any]) -> tuple[int, list[tuple[Any, ...]
     ):
         return last_event, [tuple(row) for row in metrics], [tuple(row) for row in events]
     raise CheckpointError("the newest checkpoint's record of the history makes no sense; delete its file.")
-
-
-def _read_request(payload: object) -> dict[str, Any]:
-    """What a request says; a stranger may have left it, and one that is no JSON object says nothing."""
-    try:
-        values = parse_json(payload.encode()) if isinstance(payload, str) else None
-    except ValueError:
-        values = None
-    return values if isinstance(values, dict) else {}
 
 
 def _is_count(value: object) -> bool:

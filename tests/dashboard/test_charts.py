@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dashboard.charts import corpus, generation, training
+from dashboard.charts import corpus, generation, line_ends, training
 from dashboard.charts.common import numbered, smooth
 from dashboard.charts.thinning import POINTS, thin
 from dashboard.components import pictures
+from rnn_core.training import HorizonMeasured
 
 DASHBOARD = Path(pictures.__file__).parents[1]
 SERIES = hnp.arrays(float, st.integers(0, 5000), elements=st.floats(-1e6, 1e6))
@@ -61,22 +62,52 @@ def test_labels_of_equal_words_differ():
 def test_the_loss_table_of_a_long_training_stays_within_what_a_browser_draws_at_once():
     steps = np.arange(1.0, 200_001)
     validation = dict.fromkeys(range(0, 200000, 100), 3.0)
-    references = {training.UNIFORM: 4.0, training.UNIGRAM: 3.5}
-    table = training.loss_table(steps, np.random.default_rng(0).random(200_000), validation, references)
+    references = {"uniform": 4.0, "unigram": 3.5, "bigram": 3.0, "trigram": 2.9}
+    changes = [(step, "lr 1") for step in range(0, 200_000, 50)]
+    table = training.loss_table(steps, np.random.default_rng(0).random(200_000), validation, references, changes)
     assert len(table) <= POINTS
 
 
 def test_the_loss_table_shows_both_references_before_the_first_step():
-    table = training.loss_table(np.empty(0), np.empty(0), {}, {training.UNIFORM: 4.0, training.UNIGRAM: 3.5})
-    assert set(table["series"]) == {training.UNIFORM, training.UNIGRAM}
+    table = training.loss_table(np.empty(0), np.empty(0), {}, {"uniform": 4.0, "unigram": 3.5})
+    assert set(table["series"]) == {"uniform", "unigram"}
     assert set(table["nats"]) == {4.0, 3.5}
+
+
+@given(st.lists(st.floats(-1e3, 1e3), max_size=8), st.floats(0.01, 100))
+def test_names_at_the_ends_of_lines_keep_their_order_and_distance_and_stay_where_they_can(wanted, least):
+    places = line_ends.apart(wanted, least)
+    order = sorted(range(len(wanted)), key=lambda place: wanted[place])
+    ascending = np.array([places[place] for place in order])
+    assert np.all(np.diff(ascending) >= least - 1e-9)
+    assert sum(places) == pytest.approx(sum(wanted), abs=1e-6)
+    if np.all(np.diff(np.sort(wanted)) >= least):
+        assert places == pytest.approx(wanted)
+
+
+def test_settings_that_changed_after_one_step_share_a_line_with_both_names():
+    table = line_ends.marks([(3, "clip 1"), (3, "K 10"), (9, "lr 0.01")])
+    assert list(zip(table["step"], table["label"], strict=True)) == [(3, "clip 1 · K 10"), (9, "lr 0.01")]
+
+
+def test_a_half_life_beyond_the_sentences_counts_as_long_as_they_are_and_is_marked():
+    measured = {
+        step: HorizonMeasured(step, (1.0, 0.7, 0.5), (0.0,) * 3, (1.0,) * 3, half_life)
+        for step, half_life in {0: 1.5, 10: None}.items()
+    }
+    table = training.half_life_table(measured)
+    assert list(zip(table["step"], table["half_life"], table["beyond"], strict=True)) == [
+        (0, 1.5, False),
+        (10, 2, True),
+    ]
 
 
 def test_norms_without_a_logarithm_are_left_out_of_the_log_axis():
     steps = np.arange(1.0, 5)
     before = np.array([1.0, 0.0, np.inf, 2.0])
     table = training.gradient_norm_table((steps, before), (steps, np.minimum(before, 1.5)), [(0, 1.5)])
-    assert list(table[table.series == training.BEFORE]["norm"]) == [1.0, 2.0]
+    curve = table[(table.series == training.BEFORE) & (table.line == training.MEAN)]
+    assert list(curve["norm"]) == [1.0, 2.0]
     assert np.isfinite(table["norm"]).all()
 
 
@@ -92,9 +123,15 @@ def test_a_limit_that_changes_on_the_way_is_drawn_where_it_held():
 def test_specifications_of_live_charts_depend_on_no_number():
     def specification(steps: int) -> dict[str, object]:
         axis = np.arange(1.0, steps + 1)
-        losses = training.loss_table(axis, axis, {1: 2.0}, {training.UNIFORM: 4.0})
-        norms = training.gradient_norm_table((axis, axis), (axis, axis), [(0, 5.0)])
-        charts = training.loss_chart(losses, "word"), training.gradient_norm_chart(norms)
+        changes = [(steps // 2, "lr 1")] * (steps // 100)
+        losses = training.loss_table(axis, axis, {1: 2.0}, {"uniform": 4.0}, changes)
+        norms = training.gradient_norm_table((axis, axis), (axis, axis), [(0, 5.0)], changes)
+        horizon = {0: HorizonMeasured(0, (1.0,), (1.0,), (1.0,), None)} if changes else {}
+        charts = (
+            training.loss_chart(losses, "word"),
+            training.gradient_norm_chart(norms),
+            training.half_life_chart(training.half_life_table(horizon, changes), "word"),
+        )
         for chart in charts:
             chart.data = {"values": []}
         return {str(place): chart.to_dict() for place, chart in enumerate(charts)}
@@ -125,7 +162,7 @@ def test_every_chart_is_valid_vega_lite():
     words = ["a", "b", "c"]
     curve = (np.arange(1.0, 4), np.ones(3))
     for chart in (
-        training.loss_chart(training.loss_table(*curve, {1: 1.0}, {training.UNIFORM: 1.0}), "word"),
+        training.loss_chart(training.loss_table(*curve, {1: 1.0}, {"uniform": 1.0}), "word"),
         training.gradient_norm_chart(training.gradient_norm_table(curve, curve, [(0, 1.0)])),
         corpus.coverage(corpus.coverage_table(np.array([3, 2, 1])), 2),
         corpus.frequencies(words, [3, 2, 1]),

@@ -161,6 +161,7 @@ CHANGES = {
 def test_all_changes_of_a_run_are_known_here() -> None:
     assert set(CHANGES) >= {
         "library.request",
+        "library.steer",
         "library.rename",
         "library.delete",
         "library.write_zip",
@@ -177,6 +178,7 @@ def test_whoever_changes_a_run_or_takes_it_home_is_asked_whose_it_is(
     """With a run that a page would never have given to a guest."""
     archive = io.BytesIO()
     values = {"run": private_run, "together": private_run, "kind": "pause", "name": "x", "file": archive, "more": 1}
+    values |= {"setting": "clip", "value": 1.0}
     arguments = [values[parameter] for parameter in inspect.signature(CHANGES[name]).parameters]
     before = {path: path.read_bytes() for path in private_run.folder.glob("*.json")}
     monkeypatch.setattr(library, "_secret", lambda: GUEST)

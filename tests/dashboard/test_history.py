@@ -99,9 +99,10 @@ def test_settings_that_were_changed_by_hand_are_told_and_the_limits_of_clipping_
     work(run.folder)
     seen = History(run)
     seen.update()
-    assert [(step, change) for step, change, why in seen.changes] == [
-        (2, "clipping 5 → off"),
-        (2, "truncation none → 3"),
-        (2, "learning rate 0.002 → 0.5"),
+    assert [(change.step, change.text, change.label) for change in seen.changes] == [
+        (2, "clipping 5 → off", "clip off"),
+        (2, "truncation none → 3", "K 3"),
+        (2, "learning rate 0.002 → 0.5", "lr 0.5"),
     ]
+    assert seen.steered == {"learning_rate": 0.5, "clip": None, "truncate": 3}
     assert seen.clip_limits == [(0, 5.0), (2, None)]

@@ -16,7 +16,7 @@ from dashboard.text import general as wording
 from rnn_core import runs
 from rnn_core.config.presets import PRESETS
 from rnn_core.runs import Run
-from rnn_core.runs.worker import work
+from rnn_core.runs.worker import Limits, work
 from tests.waiting import wait_for
 
 PAGES = ["corpus", "train", "gradients", "generate", "runs"]
@@ -35,6 +35,11 @@ def texts(app: AppTest) -> str:
 
 def button(app: AppTest, label: str):
     (found,) = [candidate for candidate in app.button if candidate.label == label]
+    return found
+
+
+def number(app: AppTest, label: str):
+    (found,) = [candidate for candidate in app.number_input if candidate.label == label]
     return found
 
 
@@ -205,6 +210,60 @@ def test_a_training_can_be_paused_stepped_resumed_and_stopped_from_the_page(open
     app.run()
     assert button(app, "Resume")
     assert not app.error
+
+
+def test_the_dials_of_a_training_steer_what_goes_on_and_say_so(open_page, new_run):
+    run = new_run(epochs=None, steps=8, clip=None)
+    work(run.folder, limits=Limits(steps=3))
+    app = open_page("train", run.id)
+    for label, value in {"Learning rate": 0.01, "Clip at": 0.5, "Truncation K": 2}.items():
+        number(app, label).set_value(value).run()
+        assert number(app, label).value == value
+    assert run.asked_settings() == {"learning_rate": 0.01, "clip": 0.5, "truncate": 2}
+    number(app, "Clip at").set_value(None).run()
+    number(app, "Clip at").set_value(0.25).run()
+    work(run.folder)
+    metrics = run.metrics()
+    assert metrics["learning_rate"].tolist() == [0.002] * 3 + [0.01] * 5
+    assert (metrics["clipped_norm"][3:] <= 0.2501).all()
+    assert run.training_at(4).truncate == 2
+    app = open_page("train", run.id)
+    table = next(element.value for element in app.dataframe if "now" in element.value.columns)
+    now = dict(zip(table["setting"], table["now"], strict=True))
+    assert {name: now[name] for name in ("learning_rate", "clip", "truncate", "schedule")} == {
+        "learning_rate": "0.01",
+        "clip": "0.25",
+        "truncate": "2",
+        "schedule": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "reason"),
+    [
+        ("Learning rate", -1.0, "a number above 0. It goes on with 0.002."),
+        ("Learning rate", None, "a number above 0. It goes on with 0.002."),
+        ("Clip at", 0.0, "above 0, or none for no clipping. It goes on with 5."),
+        ("Truncation K", 2.5, "a whole number. It goes on with full."),
+    ],
+)
+def test_a_dial_that_is_turned_too_far_says_why_and_asks_for_nothing(label, value, reason, open_page, new_run):
+    run = new_run(steps=8, epochs=None)
+    work(run.folder, limits=Limits(steps=2))
+    app = open_page("train", run.id)
+    number(app, label).set_value(value).run()
+    assert reason in said_beside_fields(app)
+    assert run.asked_settings() == {}
+    assert number(app, label).value == value
+
+
+def test_a_dial_follows_the_schedule_until_somebody_turns_it(open_page, new_run):
+    run = new_run(steps=6, epochs=None)
+    work(run.folder, limits=Limits(steps=2))
+    app = open_page("train", run.id)
+    assert number(app, "Learning rate").value == 0.002
+    run.request("learning_rate", learning_rate=0.001)  # another tab, or the schedule
+    assert number(app.run(), "Learning rate").value == 0.001
 
 
 @pytest.mark.process

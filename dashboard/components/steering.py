@@ -1,0 +1,67 @@
+"""The dials of a training that goes on: its learning rate, its clipping, how far back its losses reach."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from dashboard.components.setting_fields import SettingFields
+from dashboard.services import library
+from dashboard.services.history import History
+from dashboard.state import session
+from dashboard.text import general as wording
+from rnn_core.config import TrainingSettings
+from rnn_core.errors import SettingsError, UserError
+from rnn_core.runs import Run
+from rnn_core.training import STEERABLE, check_change
+
+FIELD_PIXELS = 168
+
+
+def standing(run: Run, history: History) -> dict[str, Any]:
+    """What each dial stands at: what was asked for last, also where no training has heard it yet."""
+    asked = run.asked_settings()  # first: a training makes the change before it takes the request away
+    history.update()
+    return history.steered | asked
+
+
+def draw(run: Run, stand: dict[str, Any], page: str) -> None:
+    """A field for each; one that is turned asks the training at once, or says why its value will not do."""
+    fields = SettingFields(f"{page}, steering {run.id}", TrainingSettings)
+    with st.container(horizontal=True, key=session.key(page, "steering")):
+        for name in STEERABLE:
+            fields.follow(name, _rounded(stand[name]))
+            with st.container(width=FIELD_PIXELS, gap="xxsmall"):
+                reason = _refusal(run, name, fields.value(name))
+                if reason is not None:
+                    reason += f" It goes on with {_shown(fields, name, stand[name])}."
+                fields.draw(name, reason, wording.DIALS[name], partial(_turn, run, fields))
+
+
+def _turn(run: Run, fields: SettingFields, name: str) -> None:
+    value = fields.value(name)
+    if _refusal(run, name, value) is not None:
+        return  # it is said under the field
+    try:
+        library.steer(run, name, value)
+    except UserError as error:
+        session.leave_problem(error)
+
+
+def _refusal(run: Run, name: str, value: Any) -> str | None:
+    try:
+        check_change(run.config.model, run.config.training, name, value)
+    except SettingsError as reason:
+        return str(reason)
+    return None
+
+
+def _rounded(value: Any) -> Any:
+    """Without what a schedule's arithmetic left in the last digits."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _shown(fields: SettingFields, name: str, value: Any) -> str:
+    return fields.declared[name].none if value is None else f"{value:g}"
