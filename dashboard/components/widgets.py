@@ -179,10 +179,11 @@ def number(label: str, value: float | None, form: str, help: str | None = None) 
     st.metric(label, "–" if value is None else form.format(value), help=help, width="content")
 
 
-def state_badge(state: str) -> None:
-    """The state of a run as a small coloured label, with what it means as help."""
+def state_badge(state: str, monitored: bool = False) -> None:
+    """The state of a run as a small coloured label, with what it means (for a training of ours) as help."""
     color, icon = _STATE_LOOKS[state]
-    st.badge(wording.STATES[state], color=color, icon=f":material/{icon}:", help=wording.STATE_HELP.get(state))
+    about = None if monitored else wording.STATE_HELP.get(state)
+    st.badge(wording.STATES[state], color=color, icon=f":material/{icon}:", help=about)
 
 
 def count(number: int, what: str) -> str:
@@ -238,6 +239,14 @@ def opened_run() -> Run | None:
         return None
     older_state(run)
     return run
+
+
+def no_weights(run: Run) -> None:
+    """In place of a page that needs a network's weights, of a run that has none."""
+    if run.config.monitored:
+        st.info(wording.MONITORED_NO_WEIGHTS, icon=":material/monitoring:")
+    else:
+        st.info(wording.NO_CHECKPOINT, icon=":material/hourglass_top:")
 
 
 def older_state(run: Run) -> None:

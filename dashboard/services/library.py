@@ -6,7 +6,6 @@ from here (`open_run`), change none but through here and `worker`, and hand on n
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -17,7 +16,7 @@ from rnn_core.data import PreparedCorpus
 from rnn_core.errors import RunError, UserError
 from rnn_core.runs import Run, RunSummary
 
-ROOT_VARIABLE = "SEE_BPTT_RUNS"
+ROOT_VARIABLE = runs.ROOT_VARIABLE
 
 UNPACKED = 5
 """A visitor's archive may unpack to so many times what all of a visitor's uploads may take."""
@@ -39,7 +38,7 @@ def visitor() -> str:
 
 def root() -> Path:
     """The folder that holds every run: $SEE_BPTT_RUNS, or ./runs."""
-    return Path(os.environ.get(ROOT_VARIABLE) or "runs").absolute()
+    return runs.runs_root()
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------

@@ -59,6 +59,20 @@ WOULD_SHOW = {
 }
 NO_CHECKPOINT = "This training has not saved its weights yet. Start it, and look again in a moment."
 
+MONITORED_NO_WEIGHTS = (
+    "This training is made by another program, which keeps its weights and its words: here are its curves, on the "
+    "Train page. Save the network there as safetensors, and open it on the Runs page."
+)
+MONITORED = "Made by another program, which the Monitor watches."
+MONITORED_HELP = {
+    "loss": "Mean over the last steps, in the unit of the program's own loss.",
+    "half_life": "How many time steps back the median gradient has fallen to one half, at the newest measurement.",
+    "horizon": (
+        "Every column is one measurement: how much of a loss's gradient is left so many time steps back. The line is "
+        "the half-life."
+    ),
+}
+
 # --- where a text comes from ------------------------------------------------------------------------------------------
 
 SOURCES = {

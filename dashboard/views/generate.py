@@ -33,7 +33,7 @@ def page() -> None:
     prompt, count, seed, settings = choose(run.config.text.unit)
     loaded = network.newest(run)
     if loaded is None:
-        st.info(wording.NO_CHECKPOINT, icon=":material/hourglass_top:")
+        widgets.no_weights(run)
         return
     try:
         explanation = read_prompt(loaded.vocabulary, prompt).explanation

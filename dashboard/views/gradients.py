@@ -57,7 +57,7 @@ def argument(run: Run, live: bool) -> None:
     moments = run.moments()
     if not moments:
         network.newest(run)  # Where there are weights that cannot be read, this says why.
-        st.info(wording_common.NO_CHECKPOINT, icon=":material/hourglass_top:")
+        widgets.no_weights(run)
         return
     history = session.history(run)
     history.update()

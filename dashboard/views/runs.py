@@ -34,13 +34,15 @@ COLUMNS: dict[str, Callable[[Run, RunStatus], Any]] = {
     "name": lambda run, status: run.config.name,
     "state": lambda run, status: wording.STATES[status.state],
     "validation loss": lambda run, status: status.valid_loss_nats,
-    "perplexity": lambda run, status: valid_perplexity(status),
+    "perplexity": lambda run, status: None if run.config.monitored else valid_perplexity(status),
     "steps": lambda run, status: status.step,
     "corpus": lambda run, status: run.config.corpus.name,
     "created": lambda run, status: time.strftime("%Y-%m-%d %H:%M", time.localtime(run.config.created)),
     "network": lambda run, status: network(run),
-    "truncation": lambda run, status: "full" if (reach := run.config.training.truncate) is None else str(reach),
-    "optimizer": lambda run, status: OPTIMIZERS[run.config.training.optimizer].label,
+    "truncation": lambda run, status: (
+        None if run.config.monitored else "full" if (reach := run.config.training.truncate) is None else str(reach)
+    ),
+    "optimizer": lambda run, status: None if run.config.monitored else OPTIMIZERS[run.config.training.optimizer].label,
     "training loss": lambda run, status: status.train_loss_nats,
     "folder": lambda run, status: run.id,
 }

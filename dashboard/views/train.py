@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import arrival, demo, settings_form, steering, training_curves, widgets
+from dashboard.components import arrival, demo, monitored, settings_form, steering, training_curves, widgets
 from dashboard.components.setting_fields import say_beside
 from dashboard.services import library, racing, references, worker
 from dashboard.services.history import History
@@ -39,6 +39,8 @@ def page() -> None:
     run = widgets.opened_run()
     if run is None:
         set_up()
+    elif run.config.monitored:
+        monitored.draw(run)
     else:
         watch(run)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import rnn_core
 from rnn_core.cli.parser import Commands
 from rnn_core.errors import SettingsError
+from rnn_core.runs import ROOT_VARIABLE
 
 # Not that of whatever else is called `dashboard` in the folder where this is started.
 SCRIPT = Path(rnn_core.__file__).parents[1] / "dashboard" / "app.py"
@@ -36,7 +37,7 @@ def app_command(options: argparse.Namespace) -> int:
         _check_port(options.port)
         arguments.append(f"--server.port={options.port}")
     if options.runs is not None:
-        os.environ["SEE_BPTT_RUNS"] = os.path.abspath(options.runs)
+        os.environ[ROOT_VARIABLE] = os.path.abspath(options.runs)
     sys.stdout.flush()
     os.execv(sys.executable, arguments)
 

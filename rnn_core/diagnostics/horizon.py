@@ -87,6 +87,14 @@ def horizon_of_flow(model: Network, flow: GradientFlow, bounds: bool = True) -> 
     return _summary(model, flow.trace, flow.mask, flow.lag_steps, factors)
 
 
+@arithmetic()
+def horizon_of_trace(model: Network, trace: Trace, d_hidden: Array, longest: int | None = None) -> Horizon:
+    """The same from what each loss sends into the top layer's h_t, d_hidden (T, B, H), whatever the loss is made of;
+    over lags 0 .. `longest`, without the comparison curves. Where nothing is sent there is no loss.
+    """
+    return _summary(model, trace, (d_hidden != 0).any(axis=-1), lag_steps(trace.layers, d_hidden, longest), None)
+
+
 def _summary(model: Network, trace: Trace, mask: Array, steps: Iterable[LagStep], factors: Array | None) -> Horizon:
     """`factors`: see `step_factors`; None: no comparison curves."""
     decay, state_decay = [], []

@@ -62,12 +62,21 @@ def saturation(trace: Trace, layer: int = -1, mask: Array | None = None) -> dict
     return {name: _statistics(signal, mask) for name, signal in signals(trace, layer).items()}
 
 
-def _statistics(signal: Signal, mask: Array) -> SignalStatistics:
+def saturated_shares(trace: Trace, layer: int = -1) -> dict[str, float]:
+    """{signal: share of its values, over units, steps and sequences, that are saturated, low or high}."""
+    return {name: float(sum(end.mean() for end in _ends(signal))) for name, signal in signals(trace, layer).items()}
+
+
+def _ends(signal: Signal) -> tuple[Array, Array]:
+    """Where the signal is saturated low, and where high."""
     if signal.phi == "relu":
-        left, right = signal.value <= 0, np.zeros(signal.value.shape, bool)
-    else:
-        low, high = (LOW, HIGH) if signal.phi == "sigmoid" else (-HIGH, HIGH)
-        left, right = signal.value < low, signal.value > high
+        return signal.value <= 0, np.zeros(signal.value.shape, bool)
+    low, high = (LOW, HIGH) if signal.phi == "sigmoid" else (-HIGH, HIGH)
+    return signal.value < low, signal.value > high
+
+
+def _statistics(signal: Signal, mask: Array) -> SignalStatistics:
+    left, right = _ends(signal)
     pre = np.clip(signal.pre[mask], HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1])
     return SignalStatistics(
         signal.phi,

@@ -42,7 +42,11 @@ def torch_gradient_flow(rnn: Any, inputs: Any, loss: Callable[[Any], Any], state
     module that is not understood, inputs that do not fit it, or a loss that mixes steps.
     """
     torch = _torch()
-    model = _lifted(torch, rnn)
+    model = network_of(rnn)
+    if rnn.dropout and rnn.training:
+        raise SettingsError("the module would drop units at random; call rnn.eval() first.")
+    if any(getattr(rnn, hooks) for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")):
+        raise SettingsError("the module has hooks, which may change what it computes; remove them first.")
     given = _checked_inputs(torch, rnn, inputs)
     with arithmetic():
         trace = model.forward(given, _state(rnn, state, given.shape[1]))
@@ -63,14 +67,11 @@ def _torch() -> Any:
 
 
 def network_of(rnn: Any) -> Network:
-    """The recurrent layers of a torch.nn.RNN, LSTM or GRU as a float64 `Network` that reads vectors.
+    """The recurrent layers of a torch.nn.RNN, LSTM or GRU as a float64 `Network` that reads vectors, without dropout.
 
     Its outputs are the top layer's hidden state, unchanged. Raises SettingsError for a module that is not understood.
     """
-    return _lifted(_torch(), rnn)
-
-
-def _lifted(torch: Any, rnn: Any) -> Network:
+    torch = _torch()
     modules = {"RNN": torch.nn.RNN, "LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU}
     name = next((name for name, module in modules.items() if type(rnn) is module), None)
     if name is None:
@@ -84,10 +85,6 @@ def _lifted(torch: Any, rnn: Any) -> Network:
         )
     if getattr(rnn, "proj_size", 0):
         raise SettingsError("an LSTM with projections is not supported; make it with proj_size=0.")
-    if rnn.dropout and rnn.training:
-        raise SettingsError("the module would drop units at random; call rnn.eval() first.")
-    if any(getattr(rnn, hooks) for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")):
-        raise SettingsError("the module has hooks, which may change what it computes; remove them first.")
     weights = dict(rnn.named_parameters())
     for parameter in weights.values():
         if parameter.device.type != "cpu":

@@ -21,7 +21,7 @@ from rnn_core.runs.database import METRICS
 from rnn_core.runs.listing import RunSummary, list_runs
 from rnn_core.runs.lock import locked, worker_alive
 from rnn_core.runs.outputs import check_output_path
-from rnn_core.runs.paths import RUN_ID, new_run_id, run_folder
+from rnn_core.runs.paths import ROOT_VARIABLE, RUN_ID, new_run_id, run_folder, runs_root
 from rnn_core.runs.reading import disk_error
 from rnn_core.runs.run import REQUESTS, LoadedWeights, Run
 from rnn_core.runs.run_config import CorpusFacts, RunConfig
@@ -30,6 +30,7 @@ from rnn_core.runs.status import RunStatus, State
 __all__ = [
     "METRICS",
     "REQUESTS",
+    "ROOT_VARIABLE",
     "RUN_ID",
     "CorpusFacts",
     "LoadedWeights",
@@ -49,6 +50,7 @@ __all__ = [
     "new_run_id",
     "rename_run",
     "run_folder",
+    "runs_root",
     "worker_alive",
     "zip_run",
 ]

@@ -37,11 +37,13 @@ def create_run(
     training: TrainingSettings,
     text: TextSettings,
     weights: dict[str, NDArray[Any]] | None = None,
+    monitored: bool = False,
 ) -> Run:
     """Make a run's folder; it appears whole or not at all. Training begins with `work`.
 
-    `weights` to begin from, instead of fresh ones: `LanguageModel.params` of a network with these settings. Raises
-    SettingsError for settings that make no sense, RunError where the folder is in use or cannot be written.
+    `weights` to begin from, instead of fresh ones: `LanguageModel.params` of a network with these settings;
+    `monitored`: another program trains it. Raises SettingsError for settings that make no sense, RunError where the
+    folder is in use or cannot be written.
     """
     folder = Path(folder)
     check_together(model, training)
@@ -51,9 +53,10 @@ def create_run(
             f"the network has {model.vocabulary_size} words and the corpus {len(corpus.vocabulary)}; "
             "set the network's vocabulary size to the corpus's."
         )
-    if not corpus.train and weights is None:
+    if not corpus.train and weights is None and not monitored:
         raise CorpusError("the corpus has no sentence to train on; give a longer text.")
-    config = RunConfig(SCHEMA, clean_name(name or corpus.name), time.time(), model, training, text, _facts_of(corpus))
+    name, facts = clean_name(name or corpus.name), _facts_of(corpus)
+    config = RunConfig(SCHEMA, name, time.time(), model, training, text, facts, monitored)
     with staged(folder) as place:
         _fill(place, config, corpus, weights)
     return Run(folder, config)

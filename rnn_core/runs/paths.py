@@ -20,6 +20,14 @@ OWN_FILES = re.compile(
 )
 
 
+ROOT_VARIABLE = "SEE_BPTT_RUNS"
+
+
+def runs_root() -> Path:
+    """The folder that holds every run where none is named: $SEE_BPTT_RUNS, or ./runs."""
+    return Path(os.environ.get(ROOT_VARIABLE) or "runs").absolute()
+
+
 def new_run_id() -> str:
     """A name for a folder that nobody can guess: 80 random bits, after the day, so that folders sort by age."""
     return f"{time.strftime('%Y%m%d')}-{secrets.token_hex(10)}"

@@ -118,6 +118,10 @@ class Run:
             self._check_words(words, f"the weights of step {step}")
             return LoadedWeights(LanguageModel(self.config.model, params=layout.parameters_of(arrays)), step)
         checkpoint = self.load_checkpoint(step)
+        if checkpoint is None and self.config.monitored:
+            raise RunError(
+                "this run records a training of another program and has no weights; `import` the network that it saves."
+            )
         if checkpoint is None:
             which = "no weights yet" if step is None else f"no weights of step {step}"
             raise RunError(f"this run has {which}; start its training, or wait for the first checkpoint.")
@@ -222,10 +226,11 @@ class Run:
             # second look sees that; an unchanged "running" of the same process was written by one that is dead.
             again = self._status_row()
             if again["state"] in ("running", "paused") and again["pid"] == row["pid"]:
+                rest = f"; resume it to go on from step {again['checkpoint_step'] or 0}."
                 again |= {
                     "state": "dead",
-                    "message": "its process ended without a word (killed, or the power went); resume it to go on "
-                    f"from step {again['checkpoint_step'] or 0}.",
+                    "message": "its process ended without a word (killed, or the power went)"
+                    + ("." if self.config.monitored else rest),
                 }
             row = again
         return status.from_row(row)
@@ -250,6 +255,8 @@ class Run:
         """
         if kind not in REQUESTS:
             raise RunError(f"a run cannot be asked to {kind!r}; it can be asked to {', '.join(REQUESTS)}.")
+        if self.config.monitored:
+            raise RunError("this run records a training of another program, which takes no requests.")
         if kind in STEERABLE:
             if payload.keys() != {kind}:
                 raise RunError(f"say what {kind} is to become, and nothing else.")

@@ -47,6 +47,7 @@ class RunConfig:
     training: TrainingSettings
     text: TextSettings
     corpus: CorpusFacts
+    monitored: bool = False  # another program trains it: no words and no weights, only its history (`Monitor`)
 
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
@@ -66,6 +67,8 @@ def write_config(folder: Path, config: RunConfig) -> None:
         "text": config.text.to_json(),
         "corpus": dataclasses.asdict(config.corpus),
     }
+    if config.monitored:
+        values["monitored"] = True
     files.atomic_write(folder / FILE, [json_bytes(values)])
 
 
@@ -93,6 +96,7 @@ def read_config(folder: Path) -> RunConfig:
             TrainingSettings.from_json(values["training"]),
             TextSettings.from_json(values["text"]),
             CorpusFacts(**_of_type(values["corpus"], dict)),
+            _of_type(values.get("monitored", False), bool),
         )
         _check_facts(config.corpus)
         if not 0 <= config.created < LAST_MOMENT:

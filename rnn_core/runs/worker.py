@@ -170,6 +170,8 @@ class Worker:
         """The whole of the work, as a generator that gives up control before the first step, after each step, and now
         and then while it is paused or waits. Sent True, it makes no step and only polls for requests.
         """
+        if self.run.config.monitored:
+            raise RunError("this run records a training of another program, which alone can go on with it.")
         self.history = HistoryWriter(self.folder)
         try:
             settings, plan, checkpoint = self.prepare()

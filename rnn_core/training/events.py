@@ -166,6 +166,8 @@ class HorizonMeasured(Event):
     half_life: float | None  # in steps; None: longer than the probe
     radii: tuple[float, ...] = ()  # spectral radius of each block of W, in the order of `recurrent_spectrum`
     norms: tuple[float, ...] = ()  # and its norm ||.||_2
+    signals: tuple[str, ...] = ()  # of the top layer, of a training that is monitored
+    saturated: tuple[float, ...] = ()  # the share of each signal's values that is saturated
 
 
 @dataclass(frozen=True)

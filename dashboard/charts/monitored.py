@@ -1,0 +1,75 @@
+"""A training that another program makes: its loss, and how many of its units are saturated, over its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dashboard.charts.common import counted, layered, smooth
+from rnn_core.training import HorizonMeasured
+
+TRAINING, VALIDATION = "training", "validation"
+LOSS, SATURATED = "loss", "share that is saturated"
+MOST_POINTS = 160
+
+
+def loss_table(
+    steps: npt.NDArray[np.floating], losses: npt.NDArray[np.floating], validation: Mapping[int, float]
+) -> pd.DataFrame:
+    """steps (n,), losses (n,), validation {step: loss} -> long table (series, step, value), the losses smoothed."""
+    places = np.unique(np.linspace(0, max(len(steps) - 1, 0), min(len(steps), MOST_POINTS)).astype(int))
+    known = sorted(validation)
+    running = smooth(losses, len(losses) // 60)
+    return pd.concat(
+        [
+            _line(TRAINING, steps[places], running[places]),
+            _line(VALIDATION, known, [validation[step] for step in known]),
+        ],
+        ignore_index=True,
+    )
+
+
+def saturation_table(measured: Mapping[int, HorizonMeasured], signals: Sequence[str]) -> pd.DataFrame:
+    """Share of each of these signals of the top layer that is saturated -> long table (series, step, value)."""
+    steps = sorted(measured)
+    steps = [steps[place] for place in np.unique(np.linspace(0, len(steps) - 1, MOST_POINTS).astype(int))]
+    shares = [dict(zip(measured[step].signals, measured[step].saturated, strict=False)) for step in steps]
+    return pd.concat(
+        [_line(name, steps, [share.get(name, np.nan) for share in shares]) for name in signals], ignore_index=True
+    )
+
+
+def _line(series: str, steps: npt.ArrayLike, values: npt.ArrayLike) -> pd.DataFrame:
+    return pd.DataFrame({"series": series, "step": np.asarray(steps, float), "value": np.asarray(values, float)})
+
+
+def over_steps(table: pd.DataFrame, title: str, *names: str) -> alt.LayerChart:
+    """A line for each of the named series over the step, with `title` (LOSS or SATURATED) at the axis."""
+    share = title == SATURATED
+    form = ".1%" if share else ".4f"
+    base = alt.Chart().encode(
+        x=counted("step"),
+        y=alt.Y(
+            "value:Q",
+            title=title,
+            scale=alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=False, nice=True),
+            axis=alt.Axis(format="%") if share else alt.Axis(),
+        ),
+        color=alt.Color(
+            "series:N",
+            title=None,
+            scale=alt.Scale(domain=list(names)),
+            legend=alt.Legend(orient="top", columns=3, symbolType="stroke", symbolOpacity=1, labelLimit=120),
+        ),
+    )
+    tooltip = [alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("value:Q", format=form)]
+    return layered(
+        table,
+        base.mark_line(strokeWidth=2.4),
+        base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
+        height=320,
+    )

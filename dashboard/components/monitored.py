@@ -1,0 +1,152 @@
+"""The Train page of a training that another program makes and the Monitor records: what it measured, live."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.charts import arrives, monitored, spectra
+from dashboard.charts import training as charts
+from dashboard.charts.specification import highest_decade
+from dashboard.components import pictures, widgets
+from dashboard.components.pictures import Chart
+from dashboard.services.history import History
+from dashboard.state import session
+from dashboard.text import general as wording
+from rnn_core.errors import UserError
+from rnn_core.nn.cells import make_cell
+from rnn_core.runs import Run
+from rnn_core.training import HorizonMeasured
+
+POLL_SECONDS = 2.0
+UNIT = "step"
+
+
+def draw(run: Run) -> None:
+    """All of it; again every few seconds while the other program is at work."""
+    seconds = widgets.poll_seconds(run, POLL_SECONDS)
+    st.fragment(widgets.error_boundary(_course), run_every=seconds)(run, seconds)
+
+
+def _course(run: Run, seconds: float | None) -> None:
+    try:
+        status = run.status()
+        history = session.history(run)
+        history.update()
+    except UserError as error:
+        widgets.problem("This training cannot be read", error)
+        return
+    if seconds is not None and not status.alive:
+        st.rerun()
+    st.text(run.config.name)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        widgets.state_badge(status.state, monitored=True)
+        st.caption(wording.MONITORED)
+        if st.button("New training", icon=":material/add:", key=session.key("monitored", "new")):
+            session.close_run()
+            st.rerun()
+    if status.message:
+        st.text(status.message)
+    measured = {step: found for step, found in history.horizons.items() if found.median}
+    _numbers(history, measured)
+    _curves(history)
+    if measured:
+        _inside(run, measured)
+    with st.expander("What is known of its network"):
+        model = run.config.model
+        facts = {
+            "cell": model.cell,
+            "units": model.hidden_size,
+            "layers": model.layers,
+            "numbers in an input": model.embedding_size,
+            "bias": model.bias,
+        }
+        widgets.table({"setting": list(facts), "value": list(map(str, facts.values()))})
+
+
+def _numbers(history: History, measured: dict[int, HorizonMeasured]) -> None:
+    latest = history.latest
+    validation = history.validation[max(history.validation)] if history.validation else None
+    with st.container(horizontal=True, gap="medium"):
+        widgets.number("Step", latest.get("step"), "{:,.0f}")
+        widgets.number("Training loss", history.recent_loss(), "{:.3f}", help=wording.MONITORED_HELP["loss"])
+        widgets.number("Validation loss", validation, "{:.3f}")
+        if measured:
+            newest = measured[max(measured)]
+            reach = len(newest.median) - 1
+            half = newest.half_life
+            widgets.number(
+                "Half-life",
+                reach if half is None else half,
+                f"> {{:.0f}} {UNIT}s" if half is None else f"{{:.1f}} {UNIT}s",
+                help=wording.MONITORED_HELP["half_life"],
+            )
+        widgets.number("Gradient norm", latest.get("gradient_norm"), "{:.3g}", help=wording.NUMBER_HELP["gradient"])
+        if latest.get("learning_rate"):
+            widgets.number("Learning rate", latest["learning_rate"], "{:.3g}")
+        widgets.number("Steps read per second", latest.get("tokens_per_second"), "{:,.0f}")
+
+
+def _curves(history: History) -> None:
+    wide, narrow = st.columns([3, 2], gap="large")
+    with wide:
+        names = [monitored.TRAINING, *([monitored.VALIDATION] if history.validation else [])]
+        widgets.live_chart(
+            monitored.over_steps,
+            monitored.loss_table(history.loss.steps, history.loss.values, history.validation),
+            monitored.LOSS,
+            *names,
+            title="Loss",
+            alt_text="Training and validation loss over the steps of the training",
+            key="monitored loss chart",
+        )
+    with narrow:
+        before, after = history.norm_before, history.norm_after
+        widgets.live_chart(
+            charts.gradient_norm_chart,
+            charts.gradient_norm_table((before.steps, before.values), (after.steps, after.values), []),
+            title="Gradient norm",
+            alt_text="Norm of the gradient over the steps of the training, before and after clipping",
+            key="monitored gradient norm chart",
+        )
+
+
+def _inside(run: Run, measured: dict[int, HorizonMeasured]) -> None:
+    """How far back the gradient goes, and what makes it so."""
+    newest = max(measured)
+    table = arrives.film_table(measured, newest)
+    pictures.picture(
+        "Horizon over the training",
+        Chart(
+            arrives.film(highest_decade(table["left"].clip(upper=1e12), 0.0), UNIT),
+            table,
+            "monitored horizon",
+            "What is left of the gradient, over the training step and the distance in time steps",
+        ),
+        reading=wording.MONITORED_HELP["horizon"],
+    )
+    wide, narrow = st.columns(2, gap="large")
+    cell = make_cell(run.config.model.cell)
+    # What else stands in a run's file may be a stranger's.
+    signals = [name for name in ("state", *cell.gates, "cell") if name in measured[newest].signals]
+    with wide:
+        widgets.live_chart(
+            monitored.over_steps,
+            monitored.saturation_table(measured, signals),
+            monitored.SATURATED,
+            *signals,
+            title="Saturation",
+            alt_text="Share of the units of the top layer that are saturated, over the steps of the training",
+            key="monitored saturation chart",
+        )
+    with narrow:
+        gates = cell.recurrent_gates if cell.gated else ("",)
+        blocks = [len(gates) * (run.config.model.layers - 1) + place for place in range(len(gates))]
+        pictures.picture(
+            "Spectral radius and norm of W",
+            Chart(
+                spectra.spectra(gates),
+                spectra.spectra_table(measured, blocks, gates),
+                "monitored spectra",
+                "Spectral radius and norm of W of the top layer, over the steps of the training",
+            ),
+        )
