@@ -61,7 +61,7 @@ def curves(run: Run, history: History) -> None:
             alt_text="Norm of the gradient over the steps of the training, before and after clipping",
             key="gradient norm chart",
         )
-        if history.horizons:
+        if len(history.horizons) > 1:
             widgets.live_chart(
                 charts.half_life_chart,
                 charts.half_life_table(history.horizons, changes),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import streamlit as st
 
 from dashboard.components import widgets
 from dashboard.laboratory import captions, figures
-from dashboard.laboratory.cures import Cure, cures
+from dashboard.laboratory.cures import Cure, after_divergence, cures
 from dashboard.laboratory.view_state import ViewState
 from dashboard.services import library, worker
 from dashboard.state import session
+from dashboard.text import general as common
 from dashboard.text import laboratory as wording
 from rnn_core import diagnostics
 from rnn_core.errors import UserError
-from rnn_core.runs import Run
+from rnn_core.runs import Run, RunStatus
+
+AFTER_DIVERGENCE = "after divergence"
 
 
 def verdict(view: ViewState) -> None:
@@ -34,6 +39,15 @@ def verdict(view: ViewState) -> None:
     remedies(view.run, cures(found, view.run.config, len(analysis.sources)))
 
 
+def divergence(run: Run, status: RunStatus) -> None:
+    """What became of a training that diverged, with the cure before all else."""
+    widgets.problem(common.STATE_HELP["diverged"], status.message)
+    st.markdown(wording.DIVERGED)
+    # By what it had come to: clipping may have been switched off on the way.
+    came_to = dataclasses.replace(run.config, training=run.training_at(status.step + 1))
+    remedies(run, after_divergence(came_to), AFTER_DIVERGENCE)
+
+
 def remedies(run: Run, offered: list[Cure], place: str = "verdict") -> None:
     """A button for each; who trains one comes back here with the run that it is to cure behind it."""
     if not offered:
@@ -45,7 +59,12 @@ def remedies(run: Run, offered: list[Cure], place: str = "verdict") -> None:
     st.markdown(wording.CURES)
     for column, remedy in zip(st.columns(3, gap="medium"), offered, strict=False):
         with column.container(border=True):
-            if st.button(remedy.label, icon=":material/healing:", key=figures.key(f"{place}: {remedy.label}")):
+            if st.button(
+                remedy.label,
+                type="primary" if place == AFTER_DIVERGENCE and remedy is offered[0] else "secondary",
+                icon=":material/healing:",
+                key=figures.key(f"{place}: {remedy.label}"),
+            ):
                 train(run, remedy)
             st.caption(remedy.why)
 

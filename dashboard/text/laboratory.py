@@ -52,10 +52,7 @@ HELP = {
 
 ONE_MOMENT = "Only the newest weights are kept of this training."
 
-DIVERGED = (
-    "The loss or the gradient was no longer finite, and training stopped there. "
-    "The pictures show the last good weights: look at how the gradient grows on its way back."
-)
+DIVERGED = "The pictures show the last good weights: look at how the gradient grows on its way back."
 
 PICTURES = {
     "triangle": Picture(

@@ -13,9 +13,8 @@ from dashboard.charts.common import numbered
 from dashboard.components import demo, widgets
 from dashboard.components.linked import link_charts
 from dashboard.laboratory import allowed, arrives, cost, figures, lost, refresh, units, view_state
-from dashboard.laboratory.cures import after_divergence
 from dashboard.laboratory.sentence_analysis import SentenceAnalysis, analyse
-from dashboard.laboratory.verdict import remedies, verdict
+from dashboard.laboratory.verdict import divergence, verdict
 from dashboard.laboratory.view_state import ViewState
 from dashboard.services import library, network
 from dashboard.services.history import History
@@ -153,12 +152,10 @@ def weights(run: Run, moments: list[int], step: int, following: bool) -> Loaded:
 
 def explanation(run: Run, status: RunStatus) -> None:
     """Why a training ended before its time; after a divergence, the cure stands first."""
-    if status.state not in ("failed", "diverged", "dead"):
-        return
-    widgets.problem(wording_common.STATE_HELP[status.state], status.message)
     if status.state == "diverged":
-        st.markdown(wording.DIVERGED)
-        remedies(run, after_divergence(run.config), "after divergence")
+        divergence(run, status)
+    elif status.state in ("failed", "dead"):
+        widgets.problem(wording_common.STATE_HELP[status.state], status.message)
 
 
 def choose_moment(run: Run, moments: list[int], live: bool) -> tuple[int, bool]:

@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import hosting
 from dashboard.components import arrival, demo, monitored, settings_form, steering, training_curves, widgets
 from dashboard.components.setting_fields import say_beside
+from dashboard.laboratory.verdict import divergence
 from dashboard.services import library, racing, references, worker
 from dashboard.services.history import History
 from dashboard.state import session
@@ -136,8 +137,10 @@ def state(run: Run) -> None:
         widgets.problem("This training cannot be read", error)
         return
     st.text(run.config.name)
+    if status.state == "diverged":
+        divergence(run, status)
     controls(run, status)
-    if library.mine(run) and (status.alive or (status.resumable and status.state != "diverged")):
+    if library.mine(run) and (status.alive or status.resumable):
         steering.draw(run, dict(drawn.dials), PAGE)
     unheard = session.take_problem()
     if unheard is not None:
@@ -208,7 +211,8 @@ def controls(run: Run, status: RunStatus) -> None:
             label = "Start" if status.state == "created" else "Resume"
             if st.button(
                 label,
-                type="primary",
+                # The same again would diverge again: then the cure above comes first.
+                type="secondary" if status.state == "diverged" else "primary",
                 icon=":material/play_arrow:",
                 disabled=worker.working(run),
                 key=session.key(PAGE, "start"),
@@ -284,9 +288,9 @@ def explanation(run: Run, status: RunStatus) -> None:
         )
     elif status.state == "queued" and hosting.current_caps() is not None and not worker.working(run):
         st.text(wording.NOT_IN_QUEUE)
-    elif status.state in ("failed", "diverged", "dead"):
+    elif status.state in ("failed", "dead"):
         widgets.problem(wording.STATE_HELP[status.state], status.message)
-    elif status.message:
+    elif status.message and status.state != "diverged":
         st.text(status.message)
 
 

@@ -266,6 +266,17 @@ def test_a_dial_follows_the_schedule_until_somebody_turns_it(open_page, new_run)
     assert number(app.run(), "Learning rate").value == 0.001
 
 
+def test_of_a_training_that_diverged_the_cure_stands_first_and_resume_is_no_main_button(open_page, new_run):
+    run = new_run(optimizer="sgd", learning_rate=1e38)
+    run.request("clip", clip=None)  # switched off on the way: then it is the remedy to switch it on
+    assert work(run.folder).state == "diverged"
+    app = open_page("train", run.id)
+    assert app.error[0].value == wording.STATE_HELP["diverged"]
+    labels = [candidate.label for candidate in app.button]
+    assert labels.index("Clip at 1") < labels.index("A tenth of the learning rate") < labels.index("Resume")
+    assert [candidate.label for candidate in app.button if candidate.proto.type == "primary"] == ["Clip at 1"]
+
+
 @pytest.mark.process
 @pytest.mark.slow
 def test_a_killed_training_is_seen_as_interrupted_and_goes_on_by_one_click(open_page, new_run):
