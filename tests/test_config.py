@@ -19,6 +19,7 @@ from rnn_core.config import (
     ModelConfig,
     SamplingSettings,
     Settings,
+    TaskSettings,
     TextSettings,
     TrainingSettings,
     check,
@@ -34,7 +35,13 @@ from rnn_core.nn.initialisation import recurrent_block
 from rnn_core.optim import optimizers
 from rnn_core.optim.schedules import make_schedule
 
-CLASSES: tuple[type[Settings], ...] = (TextSettings, ModelConfig, TrainingSettings, SamplingSettings)
+CLASSES: tuple[type[Settings], ...] = (
+    TextSettings,
+    TaskSettings,
+    ModelConfig,
+    TrainingSettings,
+    SamplingSettings,
+)
 EVERY = [pytest.param(part, name, id=f"{part.__name__}.{name}") for part in CLASSES for name in settings_of(part)]
 
 

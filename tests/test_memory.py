@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus, prepare_sentences
-from rnn_core.runs import create_run, memory
+from rnn_core.data.tasks import make_task
+from rnn_core.runs import create_run, create_task_run, memory
 
 # VmHWM and not getrusage's ru_maxrss: the latter counts the parent, which is this large process, up to the exec.
 # Workers are measured before they end. (What processes share is counted in each.)
@@ -69,14 +71,37 @@ def test_a_training_takes_about_the_memory_that_was_estimated(
     corpus = corpus_of(*shape)
     config = ModelConfig(vocabulary_size=len(corpus.vocabulary), **model)
     create_run(tmp_path / "run", "measured", corpus, config, settings(**training), TextSettings())
-    process = subprocess.run(
-        [sys.executable, "-c", MEASURED, str(tmp_path / "run")], capture_output=True, text=True, check=True
-    )
-    workers, measured = map(int, process.stdout.split())
+    workers, measured = measured_training(tmp_path / "run")
     assert workers == processes - 1
     longest = max(map(len, corpus.train)) - 1
     tokens = sum(map(len, corpus.train)) - len(corpus.train)
     estimated = memory.estimate(config, settings(**training), longest, tokens, len(corpus.train)).total_bytes
+    assert estimated / memory.FACTOR < measured < estimated * memory.FACTOR
+
+
+def measured_training(folder: Path) -> tuple[int, int]:
+    """How many workers a training has, and the bytes that all its processes take."""
+    process = subprocess.run([sys.executable, "-c", MEASURED, str(folder)], capture_output=True, text=True, check=True)
+    workers, measured = map(int, process.stdout.split())
+    return workers, measured
+
+
+@pytest.mark.parametrize(
+    ("task", "model"),
+    [
+        (TaskSettings(task="adding", task_steps=400), {"cell": "lstm", "hidden_size": 128}),
+        (TaskSettings(task="temporal_order"), {"hidden_size": 50}),
+    ],
+)
+@pytest.mark.process
+def test_so_does_a_training_on_a_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: TaskSettings, model: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("RNN_CORE_THREADS", "1")
+    task = dataclasses.replace(task, validation_sequences=200)
+    create_task_run(tmp_path / "run", "", task, ModelConfig(**model), settings(steps=2))
+    _, measured = measured_training(tmp_path / "run")
+    estimated = memory.estimate_for_task(make_task(task), ModelConfig(**model), settings(steps=2)).total_bytes
     assert estimated / memory.FACTOR < measured < estimated * memory.FACTOR
 
 

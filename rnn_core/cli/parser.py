@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 from rnn_core.cli.output import program
@@ -46,7 +46,9 @@ class Commands:
 
 
 def add_settings(parser: Parser, settings_class: type[Settings]) -> None:
-    """A flag for each setting of a class that has one, under its group's heading."""
+    """A flag for each setting of a class that has one, under its group's heading. One that is not given leaves nothing
+    behind, so that `given_settings` knows.
+    """
     declared = settings_of(settings_class)
     rivals = {name: setting.name for setting in declared.values() for name in setting.excludes}
     rivals |= {rival: rival for rival in rivals.values()}
@@ -55,7 +57,7 @@ def add_settings(parser: Parser, settings_class: type[Settings]) -> None:
             place = _group(parser, setting.group)
             if name in rivals:
                 place = _rivals(parser, place, rivals[name])
-            add_setting(parser, setting, place)
+            add_setting(parser, setting, place, default=argparse.SUPPRESS)
 
 
 def add_setting(parser: Parser, setting: Setting, place: Any = None, **changed: Any) -> None:
@@ -71,12 +73,20 @@ def add_setting(parser: Parser, setting: Setting, place: Any = None, **changed: 
     (place or parser).add_argument(setting.flag, **options | changed)
 
 
-def read_settings(settings_class: type[AnySettings], options: argparse.Namespace) -> AnySettings:
-    """The settings that the flags say, one flag for all classes that know a setting of that name. One that another
-    excludes, which is given, is as if nobody had set it.
+def given_settings(settings_class: type[Settings], options: argparse.Namespace) -> dict[str, Any]:
+    """The settings of a class whose flags are given."""
+    return {name: getattr(options, name) for name in settings_of(settings_class) if hasattr(options, name)}
+
+
+def read_settings(
+    settings_class: type[AnySettings], options: argparse.Namespace, usual: Mapping[str, Any] | None = None
+) -> AnySettings:
+    """The settings that the flags say, one flag for all classes that know a setting of that name; `usual`: what some of
+    them are without a flag, other than their default. One that another excludes, which is given, is as if nobody had
+    set it.
     """
     declared = settings_of(settings_class)
-    values = {name: getattr(options, name) for name in declared if hasattr(options, name)}
+    values = {**(usual or {}), **given_settings(settings_class, options)}
     for name, setting in declared.items():
         for excluded in setting.excludes:
             if values.get(name) is not None:

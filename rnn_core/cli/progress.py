@@ -51,7 +51,12 @@ class Progress:
                 self.bar.set_postfix_str(f"{numbers}, {event.tokens_per_second:,.0f} words/s", refresh=False)
             self.bar.update(event.step - self.bar.n)
         elif isinstance(event, Validated):
-            tell(f"step {event.step:,}: validation loss {event.loss_nats:.4f} nats, perplexity {event.perplexity:,.1f}")
+            reached = (
+                f"loss {event.loss_nats:.4f} nats, perplexity {event.perplexity:,.1f}"
+                if event.metric is None
+                else f"error {event.metric:.4g}"
+            )
+            tell(f"step {event.step:,}: validation {reached}")
         elif isinstance(event, LearningRateChanged):
             tell(f"step {event.step:,}: learning rate {event.old:.3g} -> {event.new:.3g}, {event.why}")
         elif isinstance(event, HistoryHeld):

@@ -10,13 +10,22 @@ from pathlib import Path
 from rnn_core.cli.corpus import prepare_file, words_of_file
 from rnn_core.cli.hosting import add_hosting, give_way, limits
 from rnn_core.cli.output import finite, one_line, program, show, tell
-from rnn_core.cli.parser import Commands, add_setting, add_settings, read_settings
+from rnn_core.cli.parser import Commands, add_setting, add_settings, given_settings, read_settings
 from rnn_core.cli.progress import Progress, RaceProgress
-from rnn_core.config import ModelConfig, TextSettings, TrainingSettings, check, settings_of
+from rnn_core.config import (
+    TASK_DEFAULTS,
+    ModelConfig,
+    TaskSettings,
+    TextSettings,
+    TrainingSettings,
+    check,
+    settings_of,
+)
 from rnn_core.data import with_special_entries
+from rnn_core.data.tasks import make_task
 from rnn_core.errors import DivergenceError, RunError, SettingsError, UserError
 from rnn_core.interop.importing import ImportedNetwork, import_network, with_training_settings
-from rnn_core.runs import Run, create_run, memory
+from rnn_core.runs import Run, create_run, create_task_run, memory
 from rnn_core.runs.race import race
 from rnn_core.runs.worker import Outcome, work
 from rnn_core.training import perplexity
@@ -24,8 +33,8 @@ from rnn_core.training import perplexity
 
 def add(commands: Commands) -> None:
     """Add the commands."""
-    parser = commands.add("train", train_command, "train a network on a text, in a new run's folder")
-    parser.add_argument("corpus", metavar="CORPUS", help="a .txt, .csv or .jsonl file")
+    parser = commands.add("train", train_command, "train a network on a text or a task, in a new run's folder")
+    parser.add_argument("corpus", metavar="CORPUS", nargs="?", help="a .txt, .csv or .jsonl file; or give a --task")
     parser.add_argument("--run", metavar="DIR", required=True, help="the folder of the new run")
     parser.add_argument("--name", help="what to call the run (the file's name)")
     parser.add_argument("--validation", metavar="FILE", help="sentences to validate on, instead of some kept aside")
@@ -33,7 +42,7 @@ def add(commands: Commands) -> None:
     words.add_argument("--vocabulary-file", metavar="FILE", help="the words to know: a JSON list, or one in each line")
     parser.add_argument("--start-from", metavar="FILE", help="weights: the tutorial's .npz, or PyTorch's .safetensors")
     words.add_argument("--start-vocabulary", metavar="FILE", help="the words of those weights, in the weights' order")
-    for settings_class in (TextSettings, ModelConfig, TrainingSettings):
+    for settings_class in (TextSettings, TaskSettings, ModelConfig, TrainingSettings):
         add_settings(parser, settings_class)
     add_hosting(parser)
 
@@ -55,6 +64,15 @@ def train_command(options: argparse.Namespace) -> int:
     folder = Path(options.run)
     if (folder / "config.json").exists():
         raise RunError(f"{folder} holds a run already; `{program()} resume {folder}` goes on with it.")
+    check_one_of_both(options)
+    if hasattr(options, "task"):
+        task = read_settings(TaskSettings, options)
+        model = read_settings(ModelConfig, options)
+        training = read_settings(TrainingSettings, options, TASK_DEFAULTS)
+        check(task, model, training)
+        memory.check(make_task(task), model, training)
+        create_task_run(folder, options.name or "", task, model, training)
+        return _train(folder, options)
     text = read_settings(TextSettings, options)
     model = read_settings(ModelConfig, options)
     training = read_settings(TrainingSettings, options)
@@ -125,7 +143,21 @@ def _start(options: argparse.Namespace) -> ImportedNetwork | None:
 
 
 def _asked_cell(options: argparse.Namespace) -> str | None:
-    return None if options.cell == ModelConfig().cell else str(options.cell)
+    return given_settings(ModelConfig, options).get("cell")
+
+
+def check_one_of_both(options: argparse.Namespace) -> None:
+    """Raises SettingsError unless either a text is given or a task, and with a task nothing that only a text has."""
+    if hasattr(options, "task") == (options.corpus is not None):
+        raise SettingsError("give one of the two: the CORPUS file to train on, or a --task.")
+    settings_class = TextSettings if hasattr(options, "task") else TaskSettings
+    declared, kind = settings_of(settings_class), "a task" if hasattr(options, "task") else "a text"
+    given = [declared[name].flag for name in given_settings(settings_class, options)]
+    if hasattr(options, "task"):
+        files = ("validation", "vocabulary_file", "start_from", "start_vocabulary")
+        given += [f"--{name.replace('_', '-')}" for name in files if getattr(options, name, None) is not None]
+    if given:
+        raise SettingsError(f"{given[0]} has no meaning for {kind}; leave it out.")
 
 
 def _train(
@@ -161,6 +193,10 @@ def _train(
         "tokens_per_second": outcome.tokens_per_second,
         "parameters": outcome.parameters,
     }
+    task = Run.open(folder).config.task
+    if task is not None:
+        of_task = make_task(task)
+        values |= {"metric": outcome.valid_metric, "metric_name": of_task.metric_name, "baseline": of_task.baseline}
     show(options, values, _summary(outcome, Run.open(folder)))
     if outcome.state == "stopped":
         tell(f"stopped after step {outcome.step} ({outcome.message}); `{program()} resume {folder}` goes on.")
@@ -170,8 +206,16 @@ def _train(
 
 
 def _summary(outcome: Outcome, run: Run) -> list[str]:
-    facts = run.config.corpus
+    facts, task = run.config.corpus, run.config.task
     lines = [f"{outcome.run}: {outcome.step:,} steps, {outcome.epoch} epochs, {outcome.parameters:,} parameters"]
+    if task is not None:
+        of_task = make_task(task)
+        if outcome.valid_metric is not None:
+            lines.append(
+                f"{of_task.metric_name:<15}  {outcome.valid_metric:.4g} "
+                f"(without looking at the input {of_task.baseline:.4g}; {task.validation_sequences:,} sequences)"
+            )
+        return lines
     if outcome.train_loss_nats is not None:
         lines.append(f"training loss    {outcome.train_loss_nats:.4f} nats per token")
     if outcome.valid_loss_nats is not None and outcome.valid_perplexity is not None:

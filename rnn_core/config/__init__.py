@@ -1,4 +1,4 @@
-"""Every setting, declared once: of the text, the network, its training, and of drawing words from it."""
+"""Every setting, declared once: of the text or task, the network, its training, and of drawing words from it."""
 
 from rnn_core.config.choices import (
     CELLS,
@@ -6,6 +6,7 @@ from rnn_core.config.choices import (
     INITIALISATIONS,
     OPTIMIZERS,
     SCHEDULES,
+    TASKS,
     Choice,
     Choices,
 )
@@ -13,6 +14,7 @@ from rnn_core.config.fields import Settings, check, in_vain, problems, settings_
 from rnn_core.config.model import ModelConfig
 from rnn_core.config.network import LOSSES, NetworkConfig
 from rnn_core.config.sampling import SamplingSettings
+from rnn_core.config.task import TASK_DEFAULTS, TaskSettings
 from rnn_core.config.text import SENTENCES, UNITS, TextSettings
 from rnn_core.config.training import BATCHINGS, CLIP_MODES, TrainingSettings, check_together
 
@@ -26,6 +28,8 @@ __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
     "SENTENCES",
+    "TASKS",
+    "TASK_DEFAULTS",
     "UNITS",
     "Choice",
     "Choices",
@@ -33,6 +37,7 @@ __all__ = [
     "NetworkConfig",
     "SamplingSettings",
     "Settings",
+    "TaskSettings",
     "TextSettings",
     "TrainingSettings",
     "check",

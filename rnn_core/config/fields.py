@@ -23,8 +23,9 @@ from typing import Any, Self
 from rnn_core.config.choices import Choices
 from rnn_core.errors import SettingsError
 
-TEXT, NETWORK, START, BATCHES, OPTIMIZER, REGULARIZATION, PACE, DRAWING = GROUPS = (
+TEXT, TASK, NETWORK, START, BATCHES, OPTIMIZER, REGULARIZATION, PACE, DRAWING = GROUPS = (
     "Text",
+    "Task",
     "Network",
     "Start",
     "Batches",

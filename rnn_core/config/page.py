@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from rnn_core.config.fields import Setting, Settings, settings_of
 from rnn_core.config.model import ModelConfig
 from rnn_core.config.sampling import SamplingSettings
+from rnn_core.config.task import TaskSettings
 from rnn_core.config.text import TextSettings
 from rnn_core.config.training import TrainingSettings
 
 SECTIONS: Mapping[type[Settings], str] = {
     TextSettings: "The text",
+    TaskSettings: "The task",
     ModelConfig: "The network",
     TrainingSettings: "The training",
     SamplingSettings: "Drawing words",

@@ -5,6 +5,7 @@
                 corpus.safetensors  train_ids, train_offsets, valid_ids, valid_offsets
                 model.safetensors   the newest checkpoint; model-<step>.safetensors are the two before it
                 weights-<step>.safetensors  weights alone, at moments along the way (see `snapshots`)
+                (a run on a task has neither vocabulary nor corpus)
                 events.sqlite       metrics, events, requests, status (WAL: one writer, many readers)
                 lock                flock'ed by the one worker that may write
 
@@ -16,7 +17,7 @@ A worker that dies leaves its lock free: that, and not a silent heartbeat, is wh
 
 from rnn_core.runs.archive import import_run, zip_run
 from rnn_core.runs.changes import delete_run, lengthen_run, rename_run
-from rnn_core.runs.creation import create_run
+from rnn_core.runs.creation import create_run, create_task_run
 from rnn_core.runs.database import METRICS
 from rnn_core.runs.listing import RunSummary, list_runs
 from rnn_core.runs.lock import locked, worker_alive
@@ -41,6 +42,7 @@ __all__ = [
     "State",
     "check_output_path",
     "create_run",
+    "create_task_run",
     "delete_run",
     "disk_error",
     "import_run",

@@ -26,9 +26,10 @@ from rnn_core.runs.layout import CORPUS_FILE, VOCABULARY_FILE
 from rnn_core.runs.reading import opened
 from rnn_core.runs.run import Run
 
-REQUIRED = (run_config.FILE, VOCABULARY_FILE, CORPUS_FILE, database.FILE)
+OF_A_TEXT = (VOCABULARY_FILE, CORPUS_FILE)
+REQUIRED = (run_config.FILE, database.FILE)
 TAKEN = re.compile(
-    "|".join(map(re.escape, REQUIRED))
+    "|".join(map(re.escape, (*REQUIRED, *OF_A_TEXT)))
     + rf"|{re.escape(checkpoints.NEWEST)}|{checkpoints.OLDER.pattern}|{snapshots.FILE.pattern}"
 )
 LEFT_OUT = ("lock", "worker.log", "owner")
@@ -45,7 +46,7 @@ def zip_run(folder: str | Path, file: IO[bytes]) -> None:
     """
     run = Run.open(folder)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name in (run_config.FILE, VOCABULARY_FILE, CORPUS_FILE):
+        for name in (run_config.FILE, *(OF_A_TEXT if run.config.task is None else ())):
             _pack(archive, run.folder / name, f"{run.id}/{name}")
         for path in checkpoints.candidates(run.folder)[:1]:
             _pack(archive, path, f"{run.id}/{checkpoints.NEWEST}", zipfile.ZIP_STORED)
@@ -131,7 +132,9 @@ def _checked_entries(archive: zipfile.ZipFile, limit_bytes: int) -> dict[str, zi
         if entry.flag_bits & 1:
             raise RunError("the archive is encrypted; pack it without a password.")
         entries[name] = entry
-    if missing := [name for name in REQUIRED if name not in entries]:
+    # A run on a task has no text; whether this is one, its contents tell.
+    required = REQUIRED + (OF_A_TEXT if any(name in entries for name in OF_A_TEXT) else ())
+    if missing := [name for name in required if name not in entries]:
         raise RunError(f"the archive is no run: it has no {missing[0]}.")
     size = sum(entry.file_size for entry in entries.values())
     if size > limit_bytes:
@@ -160,9 +163,9 @@ def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> Non
 def _check_contents(folder: Path) -> None:
     """Read everything that a page or a command could come to read. Raises RunError."""
     run = Run.open(folder)
-    run.corpus()
+    run.source()
     for step in snapshots.steps(folder):
-        run.load_weights(step)
+        run.load_network(step)
     for path in checkpoints.candidates(folder):
         run.check_checkpoint(path)
     with database.writing(folder) as history:

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_core.config import ModelConfig, TextSettings, TrainingSettings, check_together
+from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings, check_together
 from rnn_core.data import PreparedCorpus, ngrams
+from rnn_core.data.tasks import make_task
 from rnn_core.errors import CorpusError, RunError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import checkpoints, files, layout, tensors
@@ -24,7 +25,7 @@ from rnn_core.runs.reading import disk_error
 from rnn_core.runs.run import Run
 from rnn_core.runs.run_config import SCHEMA, CorpusFacts, RunConfig, clean_name, write_config
 from rnn_core.runs.strict_json import json_bytes
-from rnn_core.training import Plan, TrainingState
+from rnn_core.training import TrainingState, network_config
 
 STAGING = ".new-run-"  # how the name of a folder begins that is being filled
 
@@ -58,7 +59,29 @@ def create_run(
     name, facts = clean_name(name or corpus.name), _facts_of(corpus)
     config = RunConfig(SCHEMA, name, time.time(), model, training, text, facts, monitored)
     with staged(folder) as place:
-        _fill(place, config, corpus, weights)
+        _fill(place, config)
+        _fill_text(place, config, corpus, weights)
+    return Run(folder, config)
+
+
+def create_task_run(
+    folder: str | Path, name: str, task: TaskSettings, model: ModelConfig, training: TrainingSettings
+) -> Run:
+    """As `create_run`, for a task in the place of a text: the network's inputs, outputs and loss are the task's.
+
+    Raises SettingsError for settings that make no sense, RunError where the folder is in use or cannot be written.
+    """
+    folder, of_task = Path(folder), make_task(task)
+    network = network_config(of_task, model)
+    check_together(network, training)
+    nats = of_task.baseline if of_task.loss == "squared_error" else math.log(of_task.outputs)
+    facts = CorpusFacts(of_task.label, 0, 0, 0, 0, uniform_nats=nats, unigram_nats=nats)
+    config = RunConfig(
+        SCHEMA, clean_name(name or of_task.label), time.time(), network, training, TextSettings(), facts, task
+    )
+    config.plan()
+    with staged(folder) as place:
+        _fill(place, config)
     return Run(folder, config)
 
 
@@ -113,22 +136,27 @@ def _check_free(folder: Path) -> None:
         raise RunError(f"{folder} is not empty; choose a new folder for the run.")
 
 
-def _fill(folder: Path, config: RunConfig, corpus: PreparedCorpus, weights: dict[str, NDArray[Any]] | None) -> None:
-    """Write every file of a new run into a folder that is nobody else's to read (`mkdtemp` has seen to that)."""
+def _fill(folder: Path, config: RunConfig) -> None:
+    """Write what every new run has into a folder that is nobody else's to read (`mkdtemp` has seen to that)."""
     write_config(folder, config)
+    (folder / "lock").touch(mode=0o600)
+    open_to_write(folder).close()
+
+
+def _fill_text(
+    folder: Path, config: RunConfig, corpus: PreparedCorpus, weights: dict[str, NDArray[Any]] | None
+) -> None:
+    """And what a run on a text has besides."""
     files.atomic_write(folder / layout.VOCABULARY_FILE, [json_bytes(corpus.vocabulary.to_json())])
     arrays = {**layout.flattened("train", corpus.train), **layout.flattened("valid", corpus.valid)}
     tensors.write_tensors(folder / layout.CORPUS_FILE, arrays, {"schema": str(SCHEMA)})
     if weights is not None:
         _write_first_checkpoint(folder, config, weights, layout.vocabulary_digest(corpus.vocabulary))
-    (folder / "lock").touch(mode=0o600)
-    open_to_write(folder).close()
 
 
 def _write_first_checkpoint(folder: Path, config: RunConfig, weights: dict[str, NDArray[Any]], digest: str) -> None:
     params = {name: value.astype(np.float32) for name, value in weights.items()}
-    plan = Plan.of(config.training, config.corpus.train_sentences, config.corpus.train_tokens)
-    state = TrainingState.fresh(LanguageModel(config.model, params=params), config.training, plan)
+    state = TrainingState.fresh(LanguageModel(config.model, params=params), config.training, config.plan())
     checkpoints.save(
         folder,
         0,

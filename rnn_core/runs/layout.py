@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_core.config import ModelConfig
+from rnn_core.config import ModelConfig, TaskSettings
 from rnn_core.data import Vocabulary
 from rnn_core.errors import RunError
 from rnn_core.nn.parameters import parameter_shapes
 from rnn_core.parallel.threads import thread_count
 from rnn_core.runs.run_config import CorpusFacts, RunConfig
 from rnn_core.runs.tensors import Spec, Specs
-from rnn_core.training import Plan, TrainingState, state_arrays
+from rnn_core.training import TrainingState, state_arrays
 
 VOCABULARY_FILE = "vocabulary.json"
 CORPUS_FILE = "corpus.safetensors"
@@ -52,9 +52,8 @@ def sentences_of(ids: NDArray[Any], offsets: NDArray[Any], vocabulary_size: int)
 
 def checkpoint_specs(config: RunConfig) -> Specs:
     """Every array that a checkpoint of this run must hold, with type and shape."""
-    plan = Plan.of(config.training, config.corpus.train_sentences, config.corpus.train_tokens)
     specs = parameter_specs(config.model)
-    for name, (kind, shape) in state_arrays(config.model, config.training, plan).items():
+    for name, (kind, shape) in state_arrays(config.model, config.training, config.plan()).items():
         specs[name] = Spec(np.dtype(kind), shape)
     return specs
 
@@ -76,7 +75,7 @@ def checkpoint_arrays(params: Mapping[str, NDArray[Any]], state: TrainingState) 
 
 def checkpoint_state(state: TrainingState, history: Mapping[str, Any], vocabulary: str) -> dict[str, Any]:
     """The counters of a checkpoint; `HistoryWriter.pending` as it was then; the threads whose bits it has; the digest
-    of the words that its weights are about.
+    of the words, or of the task, that its weights are about.
     """
     return {"training": state.to_json(), "history": history, "threads": thread_count(), "vocabulary": vocabulary}
 
@@ -85,6 +84,12 @@ def vocabulary_digest(vocabulary: Vocabulary) -> str:
     """SHA-256 of the words in the order of their ids, and of how they are read: weights know their words by it."""
     words = json.dumps([vocabulary.unit, vocabulary.lowercase, *vocabulary.words], ensure_ascii=True)
     return hashlib.sha256(words.encode("ascii")).hexdigest()
+
+
+def task_digest(task: TaskSettings) -> str:
+    """The same of a task: SHA-256 of its settings, apart from how many sequences it is validated on."""
+    values = {name: value for name, value in task.to_json().items() if name != "validation_sequences"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def parameters_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -26,19 +26,23 @@ the estimate with what processes really took: within a factor FACTOR of it.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from dataclasses import dataclass
 
-from rnn_core.config import ModelConfig, TrainingSettings
+from rnn_core.config import ModelConfig, NetworkConfig, TrainingSettings
 from rnn_core.data import PreparedCorpus
+from rnn_core.data.tasks import Task
 from rnn_core.errors import SettingsError
 from rnn_core.nn.cells import make_cell
+from rnn_core.nn.losses import loss_of
 from rnn_core.nn.parameters import parameter_count, parameter_shapes
 from rnn_core.nn.softmax import BLOCK_BYTES, factor_is_less_to_do
 from rnn_core.optim.optimizers import OPTIMIZERS
 from rnn_core.parallel.data_parallel import processes_for
-from rnn_core.training import PROBE_SENTENCES, PROBE_STEPS
+from rnn_core.training import PROBE_SENTENCES, PROBE_STEPS, network_config, task_probe
+from rnn_core.training.evaluation import SEQUENCES_AT_A_TIME
 
 PROCESS_BYTES = 55 * 2**20
 WORKER_BYTES = 40 * 2**20
@@ -95,11 +99,19 @@ def estimate_for(corpus: PreparedCorpus, model: ModelConfig, training: TrainingS
     return estimate(model, training, longest, tokens, len(corpus.train))
 
 
-def check(corpus: PreparedCorpus, model: ModelConfig, training: TrainingSettings) -> None:
+def estimate_for_task(task: Task, model: ModelConfig, training: TrainingSettings) -> Estimate:
+    """The same for a task, whose validation can take more than a step: it reads many sequences side by side."""
+    model, steps = network_config(task, model), len(task_probe(task).inputs)
+    found = estimate(model, training, steps)
+    return dataclasses.replace(found, step_bytes=max(found.step_bytes, 4 * _forward_numbers(model, steps)))
+
+
+def check(data: PreparedCorpus | Task, model: ModelConfig, training: TrainingSettings) -> None:
     """Raises SettingsError, with the numbers, for a training that cannot fit into the memory that is free: better
     refused than killed by the system.
     """
-    needed, free = estimate_for(corpus, model, training).total_bytes, available_bytes()
+    found = estimate_for_task(data, model, training) if isinstance(data, Task) else estimate_for(data, model, training)
+    needed, free = found.total_bytes, available_bytes()
     if needed > FACTOR * free:
         raise SettingsError(
             f"this training would take about {needed / 2**30:,.1f} GiB of memory, and {free / 2**30:.1f} GiB are free; "
@@ -119,12 +131,21 @@ def _step_numbers(model: ModelConfig, training: TrainingSettings, steps: int, se
     if model.dropout:
         blocks += 6  # random numbers in float64, and the masks
     walk = positions * H * (blocks * model.layers + 3)
-    inputs = min(N, positions) * (G * H if model.embedding_size is None else model.embedding_size)
-    return walk + 2 * inputs + _output_numbers(model, positions, BLOCK_BYTES // 4)
+    inputs = 2 * min(N, positions) * (G * H if model.embedding_size is None else model.embedding_size)
+    if isinstance(model, NetworkConfig) and model.input_size is not None:
+        inputs = 3 * positions * model.input_size  # as they are given, in float64, and as the network reads them
+    return walk + inputs + _output_numbers(model, positions, BLOCK_BYTES // 4)
+
+
+def _forward_numbers(model: ModelConfig, steps: int) -> int:
+    """A task's validation: the way forward alone, and every output."""
+    cell = make_cell(model.cell, model.gru_reset)
+    blocks = (cell.cache_blocks + cell.state_blocks) * model.layers + 1
+    return steps * SEQUENCES_AT_A_TIME * (blocks * model.hidden_size + 2 * loss_of(model).outputs)
 
 
 def _output_numbers(model: ModelConfig, positions: int, block: int) -> int:
-    N, H = model.vocabulary_size, model.hidden_size
+    N, H = loss_of(model).outputs, model.hidden_size
     logits = min(positions * N, max(block, N))
     matrices = 1 + (positions * N > block) + (model.bias and factor_is_less_to_do(positions, H))
     return logits + matrices * N * H

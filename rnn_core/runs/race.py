@@ -24,7 +24,7 @@ from rnn_core.runs.layout import CORPUS_FILE, VOCABULARY_FILE
 from rnn_core.runs.reading import read_bytes
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import Limits, Outcome, Worker
-from rnn_core.training import Event, measured_horizon, probe_batch
+from rnn_core.training import CorpusSource, Event, measured_horizon
 
 MOST = 4
 MEASURE_SECONDS = 0.8
@@ -77,6 +77,10 @@ def check_alike(runs: Sequence[Run]) -> None:
                     f"these trainings would not see the same batches: {setting} is {ours} in one and {theirs} in "
                     "another. Start them with the same settings of batches, length and seed."
                 )
+        if first.config.task != run.config.task:
+            raise SettingsError("these trainings learn different things; only networks on the same task can race.")
+        if first.config.task is not None:
+            continue
         corpora = [[read_bytes(of.folder / name, CORPUS_LIMIT_BYTES) for name in CORPUS_FILES] for of in (first, run)]
         if corpora[0] != corpora[1]:
             raise SettingsError("these trainings learn different texts; only networks on the same corpus can race.")
@@ -150,17 +154,17 @@ class _Race:
         self.measured = step
         for lane in living:
             worker = lane.worker
-            worker.record(measured_horizon(worker.model, probe_batch(worker.corpus), step))
-            if self.items:
-                worker.record(measured_agreement(worker.model, worker.corpus, self.items, step))
+            worker.record(measured_horizon(worker.model, worker.source.probe(), step))
+            if self.items and isinstance(worker.source, CorpusSource) and isinstance(worker.model, LanguageModel):
+                worker.record(measured_agreement(worker.model, worker.source.corpus, self.items, step))
         ended = time.monotonic()
         self.next_time = ended + max(MEASURE_SECONDS, (ended - started) / MEASURE_SHARE)
         self.next_step = step + math.ceil(total / MEASURE_PARTS)
 
     def _items(self) -> list[AgreementItem]:
         """Sentences to measure the agreement on; none where the corpus is no agreement corpus."""
-        ready = [lane for lane in self.lanes if lane.result is None]
-        return agreement_items_of(ready[0].worker.corpus) if ready else []
+        sources = [lane.worker.source for lane in self.lanes if lane.result is None]
+        return agreement_items_of(sources[0].corpus) if sources and isinstance(sources[0], CorpusSource) else []
 
 
 def agreement_items_of(corpus: PreparedCorpus, most: int = MOST_ITEMS) -> list[AgreementItem]:

@@ -10,15 +10,17 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnn_core.config import TrainingSettings
 from rnn_core.data import CorpusReport, PreparedCorpus, Vocabulary
+from rnn_core.data.tasks import make_task
 from rnn_core.errors import RunError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.network import Network
 from rnn_core.runs import checkpoints, database, events, layout, run_config, snapshots, status
 from rnn_core.runs.checkpoints import Checkpoint
 from rnn_core.runs.database import METRICS
@@ -28,18 +30,21 @@ from rnn_core.runs.reading import read_json
 from rnn_core.runs.run_config import RunConfig
 from rnn_core.runs.status import RunStatus
 from rnn_core.runs.tensors import read_tensors
-from rnn_core.training import STEERABLE, ClippingChanged, TruncationChanged, check_change
+from rnn_core.training import STEERABLE, ClippingChanged, CorpusSource, Source, TruncationChanged, check_change
 
 VOCABULARY_LIMIT_BYTES = 64 * 2**20
 
 REQUESTS = ("pause", "resume", "step", "stop", *STEERABLE)
 
 
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
+
+
 @dataclass(frozen=True)
-class LoadedWeights:
+class LoadedWeights(Generic[AnyNetwork]):
     """A network as it was after `step` training steps; `damaged`: what is wrong with newer checkpoints, if any."""
 
-    model: LanguageModel
+    model: AnyNetwork
     step: int
     damaged: tuple[str, ...] = ()
 
@@ -80,8 +85,21 @@ class Run:
             raise RunError("this is no path: it holds a character that no path can have.") from None
         return cls(folder, run_config.read_config(folder))
 
+    def source(self) -> Source:
+        """What it is trained on: its text, or its task."""
+        return self.config.task_source() or CorpusSource(self.corpus())
+
+    def check_has_words(self) -> None:
+        """Raises RunError for a run on a task: there are no words in it."""
+        if self.config.task is not None:
+            raise RunError(
+                f"this run learns the task {make_task(self.config.task).label} and no text: it has no words. "
+                "Choose a run on a text for this."
+            )
+
     def vocabulary(self) -> Vocabulary:
-        """The words, one for each row of the network's weights."""
+        """The words, one for each row of the network's weights. RunError also for a run on a task, which has none."""
+        self.check_has_words()
         vocabulary = Vocabulary.from_json(read_json(self.folder / VOCABULARY_FILE, VOCABULARY_LIMIT_BYTES))
         if len(vocabulary) != self.config.model.vocabulary_size:
             raise RunError(
@@ -109,14 +127,24 @@ class Run:
             warnings.warn(loaded.note, RuntimeWarning, stacklevel=2)
         return loaded.model
 
-    def load_weights(self, step: int | None = None) -> LoadedWeights:
+    def load_weights(self, step: int | None = None) -> LoadedWeights[LanguageModel]:
         """As `load_model`, with the step that the weights are of, and whether newer ones are damaged: whoever shows
         what such a network does has to say so.
         """
+        self.check_has_words()
+        return self._load(LanguageModel, step)
+
+    def load_network(self, step: int | None = None) -> LoadedWeights[Network]:
+        """As `load_weights`, also for a run on a task, whose network is no language model."""
+        if self.config.task is None:
+            return self._load(LanguageModel, step)
+        return self._load(Network, step)
+
+    def _load(self, kind: type[AnyNetwork], step: int | None) -> LoadedWeights[AnyNetwork]:
         if step is not None and step in snapshots.steps(self.folder):
             arrays, words = snapshots.load(self.folder, step, layout.parameter_specs(self.config.model))
             self._check_words(words, f"the weights of step {step}")
-            return LoadedWeights(LanguageModel(self.config.model, params=layout.parameters_of(arrays)), step)
+            return LoadedWeights(kind(self.config.model, params=layout.parameters_of(arrays)), step)
         checkpoint = self.load_checkpoint(step)
         if checkpoint is None and self.config.monitored:
             raise RunError(
@@ -125,7 +153,7 @@ class Run:
         if checkpoint is None:
             which = "no weights yet" if step is None else f"no weights of step {step}"
             raise RunError(f"this run has {which}; start its training, or wait for the first checkpoint.")
-        model = LanguageModel(self.config.model, params=layout.parameters_of(checkpoint.arrays))
+        model = kind(self.config.model, params=layout.parameters_of(checkpoint.arrays))
         return LoadedWeights(model, checkpoint.step, checkpoint.rejected)
 
     def load_checkpoint(self, step: int | None = None) -> Checkpoint | None:
@@ -151,6 +179,10 @@ class Run:
         """Raises RunError where the vocabulary is not the one whose digest came with some weights. Checkpoints of
         before there was a digest have None; then the words' counts must be those of the corpus, as far as it is there.
         """
+        if self.config.task is not None:
+            if layout.task_digest(self.config.task) != expected:
+                raise RunError(f"{weights} was trained on another task than config.json says. Put the run's own back.")
+            return
         vocabulary = self.vocabulary()
         if expected is None:
             fits = self._counts_fit(vocabulary)
@@ -171,6 +203,12 @@ class Run:
             return True  # whoever needs the corpus says what is wrong with it
         found = np.bincount(np.concatenate(train), minlength=len(vocabulary))
         return bool(np.array_equal(found, vocabulary.counts))
+
+    def digest(self) -> str:
+        """What its weights are about: a digest of the words, or of the task."""
+        if self.config.task is not None:
+            return layout.task_digest(self.config.task)
+        return layout.vocabulary_digest(self.vocabulary())
 
     def checkpoint_steps(self) -> list[int]:
         """The steps whose weights are in the folder, ascending."""

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.config import ModelConfig, NetworkConfig, TaskSettings, TextSettings, TrainingSettings
 from rnn_core.data import CorpusReport
+from rnn_core.data.tasks import make_task
 from rnn_core.errors import RunError, SettingsError
 from rnn_core.runs import files
 from rnn_core.runs.reading import LAST_MOMENT, read_json
 from rnn_core.runs.strict_json import json_bytes
+from rnn_core.training import Plan, Source, TaskSource
+from rnn_core.training.task_network import check_fits
 
 SCHEMA = 1
 FILE = "config.json"
@@ -24,7 +27,11 @@ MOST_TOKENS = 2**48
 
 @dataclass(frozen=True)
 class CorpusFacts:
-    """What config.json knows of the corpus. Tokens are predicted ones: a sentence of n words has n + 1, with `</s>`."""
+    """What config.json knows of the corpus. Tokens are predicted ones: a sentence of n words has n + 1, with `</s>`.
+
+    Of a task there is no corpus: the name is the task's, the counts are 0, and both losses are what is achieved without
+    looking at the input.
+    """
 
     name: str
     train_sentences: int
@@ -38,7 +45,7 @@ class CorpusFacts:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """config.json."""
+    """config.json. task: what is trained on in the place of a text; the model is a NetworkConfig then."""
 
     schema: int
     name: str  # chosen by a user: data, never markup
@@ -48,6 +55,18 @@ class RunConfig:
     text: TextSettings
     corpus: CorpusFacts
     monitored: bool = False  # another program trains it: no words and no weights, only its history (`Monitor`)
+    task: TaskSettings | None = None
+
+    def plan(self, training: TrainingSettings | None = None) -> Plan:
+        """How many steps there are, with these settings of the training or with its own."""
+        training = training or self.training
+        if self.task is not None:
+            return Plan.for_task(training)
+        return Plan.of(training, self.corpus.train_sentences, self.corpus.train_tokens)
+
+    def task_source(self) -> Source | None:
+        """What a run on a task is trained on; None for a run on a text (`Run.source` has both)."""
+        return None if self.task is None else TaskSource(make_task(self.task), self.task.validation_sequences)
 
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
@@ -69,6 +88,8 @@ def write_config(folder: Path, config: RunConfig) -> None:
     }
     if config.monitored:
         values["monitored"] = True
+    if config.task is not None:
+        values["task"] = config.task.to_json()
     files.atomic_write(folder / FILE, [json_bytes(values)])
 
 
@@ -88,16 +109,20 @@ def read_config(folder: Path) -> RunConfig:
     """config.json of a run, of any schema so far. Raises RunError."""
     values = migrated(read_json(folder / FILE, LIMIT_BYTES))
     try:
+        task = TaskSettings.from_json(values["task"]) if "task" in values else None
         config = RunConfig(
             SCHEMA,
             clean_name(_of_type(values["name"], str)),
             float(_of_type(values["created"], int, float)),
-            ModelConfig.from_json(values["model"]),
+            (ModelConfig if task is None else NetworkConfig).from_json(values["model"]),
             TrainingSettings.from_json(values["training"]),
             TextSettings.from_json(values["text"]),
             CorpusFacts(**_of_type(values["corpus"], dict)),
             _of_type(values.get("monitored", False), bool),
+            task,
         )
+        if task is not None:
+            check_fits(make_task(task), config.model)
         _check_facts(config.corpus)
         if not 0 <= config.created < LAST_MOMENT:
             raise ValueError

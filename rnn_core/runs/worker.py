@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnn_core.config import TrainingSettings, check_together
+from rnn_core.config import NetworkConfig, TrainingSettings, check_together
 from rnn_core.errors import CheckpointError, RunError, SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.network import Network
 from rnn_core.parallel.threads import thread_count
 from rnn_core.runs import checkpoints, snapshots
 from rnn_core.runs.history_writer import HistoryWriter
@@ -31,7 +32,6 @@ from rnn_core.runs.layout import (
     named_parameters,
     parameter_specs,
     parameters_of,
-    vocabulary_digest,
 )
 from rnn_core.runs.lock import locked
 from rnn_core.runs.reading import disk_error
@@ -50,6 +50,7 @@ from rnn_core.training import (
     TrainingState,
     check_change,
     new_model,
+    new_network,
     perplexity,
     train,
 )
@@ -86,6 +87,7 @@ class Outcome:
     parameters: int
     message: str = ""
     signal: int | None = None  # the signal that stopped it, if one did
+    valid_metric: float | None = None  # a task's
 
 
 def work(
@@ -177,9 +179,9 @@ class Worker:
             settings, plan, checkpoint = self.prepare()
             if self.run.status().state == "finished" and self.state.step >= plan.total_steps:
                 return self.outcome("finished", "it was finished already; more epochs or steps would train it longer.")
-            self.corpus = self.run.corpus()
+            self.source = self.run.source()
             self.begin(checkpoint)
-            return (yield from self.iterate(train(self.model, self.corpus, settings, self.state)))
+            return (yield from self.iterate(train(self.model, self.source, settings, self.state)))
         except KeyboardInterrupt:
             self.history.record_failure("stopped", "interrupted before its last steps could be stored.")
             raise
@@ -214,21 +216,26 @@ class Worker:
         elif epochs is not None:
             settings = dataclasses.replace(settings, epochs=epochs, steps=None)
         check_together(config.model, settings)
-        plan = Plan.of(settings, config.corpus.train_sentences, config.corpus.train_tokens)
+        plan = config.plan(settings)
         for unfinished in self.folder.glob("*.safetensors.tmp"):  # by a worker that was killed while it wrote
             with contextlib.suppress(OSError):
                 unfinished.unlink()
         checkpoint = self.run.load_checkpoint()
-        self.vocabulary_digest = vocabulary_digest(self.run.vocabulary())
+        self.digest = self.run.digest()
+        self.model: Network
         if checkpoint is None:
-            self.model = new_model(config.model, settings)
+            if isinstance(config.model, NetworkConfig):
+                self.model = new_network(config.model, settings)
+            else:
+                self.model = new_model(config.model, settings)
             self.state = TrainingState.fresh(self.model, settings, plan)
         else:
-            self.model = LanguageModel(config.model, params=parameters_of(checkpoint.arrays))
+            kind = LanguageModel if config.task is None else Network
+            self.model = kind(config.model, params=parameters_of(checkpoint.arrays))
             self.state = TrainingState.fresh(self.model, settings, plan)
             self.state.load(checkpoint.arrays, checkpoint.state.get("training", {}), plan)
         snapshot_bytes = sum(spec.nbytes for spec in parameter_specs(config.model).values())
-        self.snapshots = snapshots.SnapshotStore(self.folder, snapshot_bytes, self.vocabulary_digest)
+        self.snapshots = snapshots.SnapshotStore(self.folder, snapshot_bytes, self.digest)
         self.total_steps = plan.total_steps
         if plan.total_steps < self.state.step:
             raise SettingsError(
@@ -431,7 +438,7 @@ class Worker:
         # history. Where another program holds the history, the checkpoint itself has the rows that wait.
         self.commit("paused" if self.paused else "running", started, durable=True)
         arrays = checkpoint_arrays(self.model.params, self.state)
-        state = checkpoint_state(self.state, self.history.pending(), self.vocabulary_digest)
+        state = checkpoint_state(self.state, self.history.pending(), self.digest)
         try:
             checkpoints.save(self.folder, self.state.step, arrays, state, self.newest_step)
         except CheckpointError:
@@ -466,9 +473,10 @@ class Worker:
             self.state.epoch,
             self.state.train_loss_nats,
             valid,
-            None if valid is None else perplexity(valid),
+            None if valid is None or not self.model.loss_function.in_nats else perplexity(valid),
             self.tokens / self.busy_seconds if self.busy_seconds else None,
             self.model.parameter_count,
             message,
             self.signals.received,
+            self.state.valid_metric,
         )

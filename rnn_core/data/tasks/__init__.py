@@ -4,6 +4,11 @@ A task says what goes in (ids or vectors), what should come out (classes or numb
 knows nothing of networks; `TASKS` lists all of them by name, and a new one is a new file and a line here.
 """
 
+import dataclasses
+
+from rnn_core.config.choices import TASKS as OFFERED
+from rnn_core.config.choices import Choice
+from rnn_core.config.task import TaskSettings
 from rnn_core.data.tasks.adding import Adding
 from rnn_core.data.tasks.agreement import Agreement, NumberPrediction, read_number_prediction
 from rnn_core.data.tasks.base import Task, TaskBatch
@@ -16,6 +21,26 @@ TASKS: dict[str, type[Task]] = {
     task.name: task for task in (TemporalOrder, Adding, CopyMemory, PrefixParity, Agreement, Latching)
 }
 
+# What a setting is called where it stands beside those of the training, whose steps and lengths are others.
+_SETTING_OF = {"steps": "task_steps", "length": "copied"}
+
+
+def _settings_of(kind: type[Task]) -> dict[str, str]:
+    """The fields of a task, and the settings that they are set by."""
+    return {field.name: _SETTING_OF.get(field.name, field.name) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+
+
+for _kind in TASKS.values():
+    OFFERED.offer(_kind.name, Choice(_kind.label, dict.fromkeys(_settings_of(_kind).values(), "")))
+
+
+def make_task(settings: TaskSettings) -> Task:
+    """The task of these settings. Raises SettingsError where they make no sense."""
+    settings.validate()
+    kind = TASKS[settings.task]
+    return kind(**{field: getattr(settings, name) for field, name in _settings_of(kind).items()})
+
+
 __all__ = [
     "TASKS",
     "Adding",
@@ -27,5 +52,6 @@ __all__ = [
     "Task",
     "TaskBatch",
     "TemporalOrder",
+    "make_task",
     "read_number_prediction",
 ]
