@@ -197,7 +197,7 @@ def test_words_of_another_run_are_refused(run: Run, tmp_path: Path) -> None:
     refused(repacked(run, swap), tmp_path, "is not the word list")
 
 
-@pytest.mark.parametrize("name", (*archive.REQUIRED, *archive.OF_A_TEXT))
+@pytest.mark.parametrize("name", [*archive.REQUIRED, *archive.OF_A_TEXT])
 def test_a_run_without_one_of_its_files_is_refused(run: Run, tmp_path: Path, name: str) -> None:
     refused(repacked(run, lambda files: files.pop(f"{run.id}/{name}")), tmp_path, f"it has no {name}")
 

@@ -77,7 +77,7 @@ def create_task_run(
     nats = of_task.baseline if of_task.loss == "squared_error" else math.log(of_task.outputs)
     facts = CorpusFacts(of_task.label, 0, 0, 0, 0, uniform_nats=nats, unigram_nats=nats)
     config = RunConfig(
-        SCHEMA, clean_name(name or of_task.label), time.time(), network, training, TextSettings(), facts, task
+        SCHEMA, clean_name(name or of_task.label), time.time(), network, training, TextSettings(), facts, task=task
     )
     config.plan()
     with staged(folder) as place:
