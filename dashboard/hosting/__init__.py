@@ -11,6 +11,7 @@
 | presence    | a visit to a run: keeps its training at work, its place in the queue, and puts off its end |
 | sweeping    | runs that nobody used for days, and the longest unused where space runs out                |
 | uploads     | the web server's doors: what uploads may take of the memory; no statistics for strangers   |
+| rates       | so much for each visitor, and then slower: connections, uploads, what pages ask for        |
 | connections | the server's process talks to no other machine                                             |
 
 No Streamlit here. What is promised, and what is not: docs/promises.md.

@@ -28,6 +28,8 @@ class Caps:
     uploads_megabytes: int = 10  # of one visitor's files together, as long as they lie in memory
     all_uploads_megabytes: int = 100  # of all visitors' files
     reading_seconds: float = 10.0  # of processor time, for one text
+    messages_at_once: int = 60  # of one visitor's pages together: reruns, clicks and polls
+    messages_per_second: float = 2.0  # the same from then on
     words: int = 500_000  # of a corpus, in tokens
     vocabulary: int = 10_000
     hidden: int = 256  # units; also numbers of a word vector

@@ -1,4 +1,5 @@
-"""The web server's doors, held before any page's script runs: uploads by size, by visitor and in all; no statistics.
+"""The web server's doors, held before any page's script runs: uploads by size, by visitor and in all; how fast a
+visitor may ask; no statistics.
 
 Streamlit keeps an uploaded file in memory from the moment it arrives, whether or not a page asks for it, until its
 session ends. So this stands in front of it as ASGI middleware: it lets in so many uploads at a time, and takes the
@@ -10,19 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import itertools
 import re
-import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Protocol
 
 from dashboard.hosting.caps import Caps
 from dashboard.hosting.owners import COOKIE, SECRET
+from dashboard.hosting.rates import TRY_AGAIN_LATER, RateLimit, Receive, Send, in_turn
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 UPLOAD = re.compile(r"/_stcore/upload_file/(?P<session>[^/]+)/(?P<file>[^/]+)")
@@ -36,25 +35,11 @@ UPLOAD_SECONDS = 60.0
 """A slow line brings a text of the usual size in that time; who sends a byte now and then keeps a place from others."""
 
 
-BURST, PER_SECOND = 10.0, 1.0
+CONNECTIONS_AT_ONCE, CONNECTIONS_PER_SECOND = 10.0, 1.0
 """Connections and uploads that a visitor may begin at once, and from then on. A page is one connection."""
 
-
-class RateLimit:
-    """So many at once for each visitor, and then so many a second (a token bucket)."""
-
-    def __init__(self) -> None:
-        self._left: dict[str, tuple[float, float]] = {}  # visitor: what was left, and when (monotonic seconds)
-
-    def allows(self, visitor: str) -> bool:
-        """Whether this visitor may begin one more; it is counted then."""
-        now = time.monotonic()
-        if len(self._left) > 10_000:  # those who were here long ago have everything left again
-            self._left = {name: (left, at) for name, (left, at) in self._left.items() if now - at < BURST / PER_SECOND}
-        left, at = self._left.get(visitor, (BURST, now))
-        left = min(BURST, left + PER_SECOND * (now - at))
-        self._left[visitor] = (left - 1 if left >= 1 else left), now
-        return left >= 1
+PEOPLE_OF_AN_ADDRESS = 20
+"""So many may share one, each with what a page asks for. Who takes a new cookie each time stays one of them."""
 
 
 class StoredFile(Protocol):
@@ -83,16 +68,16 @@ class UploadGuard:
         self.app, self.caps, self.store = app, caps, store
         self.on_their_way: set[str] = set()  # visitors
         self.visitor_of: dict[str, str] = {}  # by session
-        self.rate = RateLimit()
+        self.beginnings = RateLimit(CONNECTIONS_AT_ONCE, CONNECTIONS_PER_SECOND)
+        self.messages = RateLimit(caps.messages_at_once, caps.messages_per_second)
+        self.nobodies = itertools.count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         path = str(scope.get("path", ""))
         if scope["type"] == "websocket":
-            known = _visitor(scope) or _address(scope)
-            if known is not None and not self.rate.allows(known):
-                await send({"type": "websocket.close", "code": 1013})  # try again later
-                return
+            await self.connect(scope, receive, send)
+            return
         if scope["type"] == "http" and CLOSED.search(path):
             await _refuse(send, 404, "not found")
             return
@@ -102,7 +87,11 @@ class UploadGuard:
             return
         session = upload["session"]
         visitor = _visitor(scope) or session
-        if visitor in self.on_their_way or len(self.on_their_way) >= MOST_AT_ONCE or not self.rate.allows(visitor):
+        if (
+            visitor in self.on_their_way
+            or len(self.on_their_way) >= MOST_AT_ONCE
+            or not self.beginnings.allows(visitor)
+        ):
             await _refuse(send, 429, "one upload at a time, please; try again in a moment")
             return
         self.on_their_way.add(visitor)
@@ -115,6 +104,17 @@ class UploadGuard:
             self.on_their_way.discard(visitor)
             self.visitor_of[session] = visitor
             self.make_room(visitor)
+
+    async def connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The connection of one page, for as long as it is open."""
+        secret, address = _visitor(scope), _address(scope)
+        senders = ({} if secret is None else {secret: 1}) | ({} if address is None else {address: PEOPLE_OF_AN_ADDRESS})
+        if not all(self.beginnings.allows(sender, people) for sender, people in senders.items()):
+            await send({"type": "websocket.close", "code": TRY_AGAIN_LATER})
+            return
+        if secret is None:  # who comes for the first time is somebody else on each connection
+            senders[f"connection {next(self.nobodies)}"] = 1
+        await self.app(scope, in_turn(receive, send, self.messages, senders), send)
 
     def make_room(self, visitor: str) -> None:
         """Take files out, the oldest first, until this visitor's and then everybody's are within the caps."""
