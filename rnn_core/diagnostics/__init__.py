@@ -16,6 +16,7 @@ the cells' own `step_back`), carried out in float64. Nothing here draws.
 | attribution | which earlier word mattered, and does the gradient tell the truth about it?                |
 | agreement   | does the network know who the sentence is about?                                           |
 | held_out    | where in a sentence, and by which words, is it surprised?                                  |
+| html        | what a notebook shows of each result                                                     |
 | effective_context | how far back does it use what it has read?                                           |
 | text_features | what can a unit follow in a text?                                                        |
 | text_walk   | what does every unit show along a whole text?                                              |

@@ -8,6 +8,7 @@ import numpy as np
 
 from rnn_core.arrays import Array
 from rnn_core.data import UNKNOWN_ID
+from rnn_core.diagnostics import html
 from rnn_core.diagnostics.flow import GradientFlow, in_double
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
 from rnn_core.nn.cells import merge_gates
@@ -117,6 +118,20 @@ class WhichWordsMattered:
             return float("nan")
         by_gradient, by_truth = (np.argsort(np.argsort(v, kind="stable")) for v in (self.gradient, abs(self.expected)))
         return float(np.corrcoef(by_gradient, by_truth)[0, 1])
+
+    def _repr_html_(self) -> str:
+        columns = {
+            "word at position": np.arange(len(self.gradient)),
+            "gradient": self.gradient,
+            "change by another word (nats)": self.expected,
+            "as the gradient says": self.expected_predicted,
+            "change by <unk> (nats)": self.unknown,
+        }
+        sentence = (
+            f"Which words mattered to a prediction of log p {html.number(self.log_p)}; rank correlation of gradient "
+            f"and truth {html.number(self.rank_correlation)}."
+        )
+        return html.table(sentence, columns)
 
 
 @arithmetic()

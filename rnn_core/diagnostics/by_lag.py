@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnn_core.arrays import Array
+from rnn_core.diagnostics import html
 from rnn_core.diagnostics.flow import GradientFlow
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
 
@@ -47,6 +48,20 @@ class GradientByLag:
         good = (self.relative_error <= relative_error) & (self.cosine >= cosine)
         good[-1] = True  # the full gradient itself, also where it is 0 and has neither error nor direction
         return int(np.argmax(good))
+
+    def _repr_html_(self) -> str:
+        shown = html.few(len(self.norms))
+        sentence = (
+            f"Gradient of {', '.join(self.names)} by lag, norm {html.number(self.total_norm)}: looking back "
+            f"{self.smallest_truncation()} steps is enough for all but 10 %."
+        )
+        columns = {
+            "lag j, or K": shown,
+            "‖G_j‖": self.norms[shown],
+            "error of the gradient cut at K": self.relative_error[shown],
+            "its cosine": self.cosine[shown],
+        }
+        return html.table(sentence, columns)
 
 
 @arithmetic()

@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from rnn_core.arrays import Array
+from rnn_core.diagnostics import html
 from rnn_core.diagnostics.jacobian import delta_step_norms, step_norms
 from rnn_core.diagnostics.norms import arithmetic, vector_norm
 from rnn_core.nn.batch import Batch
@@ -164,6 +165,16 @@ class GradientFlow:
     def half_life(self) -> float | None:
         """Lag in words at which the median relative decay first falls to 1/2; None: not within this text."""
         return half_life(median_by_lag(self.relative_decay))
+
+    def _repr_html_(self) -> str:
+        (steps, batch), left = self.losses_nats.shape, median_by_lag(self.relative_decay)
+        shown = html.few(len(left))
+        sentence = (
+            f"Gradient flow of {steps} steps, {batch} sequence{'' if batch == 1 else 's'}: half-life "
+            f"{html.steps(self.half_life, len(left) - 1)}, norm of the recurrent gradient "
+            f"{html.number(self.full_gradient_norm)}."
+        )
+        return html.table(sentence, {"steps back": shown, "left of the gradient (median)": left[shown]})
 
 
 @arithmetic()

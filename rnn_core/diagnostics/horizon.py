@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnn_core.arrays import Array
+from rnn_core.diagnostics import html
 from rnn_core.diagnostics.flow import GradientFlow, as_columns, delta_norms_of, half_life, in_double
 from rnn_core.diagnostics.jacobian import delta_step_norms, gradient_step_norms
 from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
@@ -51,6 +52,16 @@ class Horizon:
     @property
     def lags(self) -> Array:
         return np.arange(len(self.median))
+
+    def _repr_html_(self) -> str:
+        shown = html.few(len(self.median))
+        columns = {
+            "steps back": shown,
+            "10 %": self.low[shown],
+            "left of the gradient (median)": self.median[shown],
+            "90 %": self.high[shown],
+        }
+        return html.table(f"Horizon: half-life {html.steps(self.half_life, len(self.median) - 1)}.", columns)
 
 
 @arithmetic()

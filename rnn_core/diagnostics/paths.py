@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnn_core.arrays import Array
+from rnn_core.diagnostics import html
 from rnn_core.diagnostics.flow import GradientFlow, median_by_lag, relative_decay
 from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
 from rnn_core.nn.bptt import LayerTrace
@@ -44,6 +45,17 @@ class WhereLost:
     log_norms: Array
     parts: dict[str, Array]
     shares: dict[str, Array]
+
+    def _repr_html_(self) -> str:
+        shown = html.few(len(self.positions))
+        lengths = np.exp(self.log_norms[1:] - self.log_norms[0])
+        columns = {
+            "arrives at position": self.positions[shown],
+            "left of the gradient": lengths[shown],
+            **{f"factor of {name} in this step": np.exp(part[shown]) for name, part in self.parts.items()},
+        }
+        start = len(self.positions)
+        return html.table(f"The gradient of the loss at position {start} on its way back.", columns)
 
 
 @arithmetic()

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from rnn_core.diagnostics import html
 from rnn_core.diagnostics.flow import GradientFlow, median_by_lag
 from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.diagnostics.paths import where_lost
@@ -41,6 +42,13 @@ class Verdict:
     factor: float
     parts: dict[str, float]
     cause: str | None
+
+    def _repr_html_(self) -> str:
+        sentence = (
+            f"The gradient {self.fate}: {html.number(self.left)} is left {self.lag} steps back, a factor of "
+            f"{html.number(self.factor)} a step{f'; most of it by {self.cause}' if self.cause else ''}."
+        )
+        return html.table(sentence, {"part": list(self.parts), "factor a step": list(self.parts.values())})
 
 
 @arithmetic()

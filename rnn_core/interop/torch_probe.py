@@ -19,7 +19,6 @@ from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.errors import SettingsError
 from rnn_core.interop.torch_flow import network_of
 from rnn_core.nn.network import Network, State, last_states
-from rnn_core.parallel.threads import one_blas_thread
 from rnn_core.training.events import HorizonMeasured
 
 SEQUENCES, STEPS = 8, 40
@@ -116,13 +115,12 @@ class TorchProbe:
             d_hidden += caught.d_outputs
         if caught.d_last is not None:
             d_hidden[caught.lengths - 1, np.arange(len(caught.lengths))] += caught.d_last
-        with one_blas_thread():  # matrices of this size are slower by two
-            state = caught.state
-            if len(inputs) > STEPS:
-                state = last_states(model.forward(inputs[:-STEPS], state))
-            trace = model.forward(inputs[-STEPS:], state)
-            reach = horizon_of_trace(model, trace, d_hidden[-STEPS:])
-            spectra = recurrent_spectrum(model)
+        state = caught.state
+        if len(inputs) > STEPS:
+            state = last_states(model.forward(inputs[:-STEPS], state))
+        trace = model.forward(inputs[-STEPS:], state)
+        reach = horizon_of_trace(model, trace, d_hidden[-STEPS:])
+        spectra = recurrent_spectrum(model)
         known = np.isfinite(reach.median)
         median, low, high = (tuple(map(float, curve[known])) for curve in (reach.median, reach.low, reach.high))
         shares = saturated_shares(trace)
