@@ -19,6 +19,7 @@ from rnn_core.runs.archive import import_run, zip_run
 from rnn_core.runs.changes import delete_run, lengthen_run, rename_run
 from rnn_core.runs.creation import create_run, create_task_run
 from rnn_core.runs.database import METRICS
+from rnn_core.runs.fork import CHANGEABLE, fork_run
 from rnn_core.runs.listing import RunSummary, list_runs
 from rnn_core.runs.lock import locked, worker_alive
 from rnn_core.runs.outputs import check_output_path
@@ -29,6 +30,7 @@ from rnn_core.runs.run_config import CorpusFacts, RunConfig
 from rnn_core.runs.status import RunStatus, State
 
 __all__ = [
+    "CHANGEABLE",
     "METRICS",
     "REQUESTS",
     "ROOT_VARIABLE",
@@ -45,6 +47,7 @@ __all__ = [
     "create_task_run",
     "delete_run",
     "disk_error",
+    "fork_run",
     "import_run",
     "lengthen_run",
     "list_runs",

@@ -9,7 +9,6 @@ import contextlib
 import os
 import re
 import shutil
-import sqlite3
 import stat
 import tempfile
 import zipfile
@@ -52,10 +51,7 @@ def zip_run(folder: str | Path, file: IO[bytes]) -> None:
             _pack(archive, path, f"{run.id}/{checkpoints.NEWEST}", zipfile.ZIP_STORED)
         with tempfile.TemporaryDirectory() as temporary:
             copy = Path(temporary) / database.FILE
-            with database.reading(run.folder) as history, contextlib.closing(sqlite3.connect(copy)) as target:
-                history.backup(target)
-                _detach(target, "copied while it was being trained.")
-                target.commit()
+            database.copy_detached(run.folder, copy, "copied while it was being trained.")
             _pack(archive, copy, f"{run.id}/{database.FILE}")
 
 
@@ -67,15 +63,6 @@ def _pack(archive: zipfile.ZipFile, path: Path, name: str, method: int = zipfile
         entry.file_size = os.fstat(descriptor).st_size
         with open(descriptor, "rb", closefd=False) as source, archive.open(entry, "w") as target:
             shutil.copyfileobj(source, target, CHUNK_BYTES)
-
-
-def _detach(history: sqlite3.Connection, message: str) -> None:
-    """A copy is in nobody's hands: no worker is at work on it, it waits for no turn, and nothing is asked of it."""
-    history.execute(
-        "UPDATE status SET state = 'stopped', message = ? WHERE state IN ('running', 'paused', 'queued')", (message,)
-    )
-    history.execute("UPDATE status SET pid = NULL, heartbeat = NULL, watched = NULL")
-    history.execute("UPDATE requests SET done = 0 WHERE done IS NULL")
 
 
 def import_run(file: str | Path | IO[bytes], folder: str | Path, limit_bytes: int = LIMIT_BYTES) -> Run:
@@ -169,7 +156,7 @@ def _check_contents(folder: Path) -> None:
     for path in checkpoints.candidates(folder):
         run.check_checkpoint(path)
     with database.writing(folder) as history:
-        _detach(history, "imported while it was being trained elsewhere.")
+        database.detach(history, "imported while it was being trained elsewhere.")
     run.status()
     run.events()
     run.metrics()

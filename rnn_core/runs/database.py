@@ -228,3 +228,24 @@ def drop_old_requests(database: sqlite3.Connection, before: float) -> None:
         f"UPDATE requests SET done = ? WHERE done IS NULL AND time < ? AND kind NOT IN ({placeholders})",
         (time.time(), before, *STEERABLE),
     )
+
+
+def copy_detached(folder: Path, copy: Path, message: str) -> None:
+    """Copy a run's history, also while it trains, to a new file that is in nobody's hands; `message`: as `detach`."""
+    os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # for nobody else to read
+    with reading(folder) as history, contextlib.closing(sqlite3.connect(copy)) as target:
+        history.backup(target)
+        detach(target, message)
+        target.commit()
+
+
+def detach(history: sqlite3.Connection, message: str) -> None:
+    """A copy is in nobody's hands: no worker is at work on it, it waits for no turn, and nothing is asked of it.
+
+    message: why one that was being trained has stopped.
+    """
+    history.execute(
+        "UPDATE status SET state = 'stopped', message = ? WHERE state IN ('running', 'paused', 'queued')", (message,)
+    )
+    history.execute("UPDATE status SET pid = NULL, heartbeat = NULL, watched = NULL")
+    history.execute("UPDATE requests SET done = 0 WHERE done IS NULL")

@@ -44,6 +44,15 @@ class CorpusFacts:
 
 
 @dataclass(frozen=True)
+class ForkedFrom:
+    """Where a fork left its parent: that run's id, after so many steps; `exact`: from a whole checkpoint."""
+
+    run: str
+    step: int
+    exact: bool
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """config.json. task: what is trained on in the place of a text; the model is a NetworkConfig then."""
 
@@ -56,6 +65,7 @@ class RunConfig:
     corpus: CorpusFacts
     monitored: bool = False  # another program trains it: no words and no weights, only its history (`Monitor`)
     task: TaskSettings | None = None
+    forked: ForkedFrom | None = None
 
     def plan(self, training: TrainingSettings | None = None) -> Plan:
         """How many steps there are, with these settings of the training or with its own."""
@@ -90,6 +100,8 @@ def write_config(folder: Path, config: RunConfig) -> None:
         values["monitored"] = True
     if config.task is not None:
         values["task"] = config.task.to_json()
+    if config.forked is not None:
+        values["forked"] = dataclasses.asdict(config.forked)
     files.atomic_write(folder / FILE, [json_bytes(values)])
 
 
@@ -120,6 +132,7 @@ def read_config(folder: Path) -> RunConfig:
             CorpusFacts(**_of_type(values["corpus"], dict)),
             _of_type(values.get("monitored", False), bool),
             task,
+            _read_forked(values.get("forked")),
         )
         if task is not None:
             check_fits(make_task(task), config.model)
@@ -131,6 +144,15 @@ def read_config(folder: Path) -> RunConfig:
     except SettingsError as error:
         raise RunError(f"config.json is damaged: {error}") from None
     return config
+
+
+def _read_forked(values: Any) -> ForkedFrom | None:
+    if values is None:
+        return None
+    run, step, exact = (_of_type(values[name], kind) for name, kind in (("run", str), ("step", int), ("exact", bool)))
+    if len(run) > LONGEST_NAME or not 0 <= step < MOST_TOKENS:
+        raise ValueError
+    return ForkedFrom(run, step, exact)
 
 
 def _of_type(value: Any, *kinds: type) -> Any:
