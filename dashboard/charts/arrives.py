@@ -8,6 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from dashboard.charts import line_ends
 from dashboard.charts.common import FAINT, SEAMLESS, counted, logarithmic, numbered
 from dashboard.charts.specification import (
     Floats,
@@ -92,6 +93,8 @@ def triangle(count: int, ceiling: float, relative: bool) -> alt.LayerChart:
     return stacked(cells, frame, height=int(np.clip(20 * count + 150, 280, 860)))
 
 
+ROW_HEIGHT, HORIZON_HEIGHT = 400, 340
+
 ROW, OTHER, STEPS_BOUND, WEIGHTS_BOUND = "this row", "other rows", "bound: steps", "bound: weights"
 MEDIAN, HALF_LIFE = "median of rows", "half-life"
 
@@ -130,7 +133,9 @@ def row_table(
         parts.append(series(MEDIAN, word=MEDIAN, lag=np.arange(len(median)), value=median))
         if half_life is not None:
             parts.append(series(HALF_LIFE, word=HALF_LIFE, lag=[half_life], value=[0.5]))
-    return plottable(pd.concat(parts, ignore_index=True), "value")
+    table = plottable(pd.concat(parts, ignore_index=True), "value")
+    named = (ROW, WEIGHTS_BOUND, STEPS_BOUND, MEDIAN)
+    return line_ends.with_names(table, "lag", "value", "series", height=ROW_HEIGHT, log=True, among=named)
 
 
 @specification
@@ -138,13 +143,8 @@ def row(relative: bool, bounded: bool, unit: str) -> alt.LayerChart:
     """One loss's gradient on its way back, beside what bounds it; the other rows lie faintly behind."""
     names = [ROW, *((WEIGHTS_BOUND, STEPS_BOUND) if bounded else ()), *((MEDIAN, HALF_LIFE) if relative else ())]
     title = "‖δ(t, t−j)‖ / ‖δ(t, t)‖" if relative else "‖δ(t, t−j)‖ (nats per unit of a)"
-    color = alt.Color(
-        "series:N",
-        title=None,
-        scale=in_order(*names),
-        legend=alt.Legend(orient="top", symbolType="stroke", columns=2, labelLimit=120, columnPadding=8),
-    )
-    base = alt.Chart().encode(x=lag_axis(unit), y=logarithmic("value", title))
+    color = alt.Color("series:N", scale=in_order(*names), legend=None)
+    base = alt.Chart().encode(x=line_ends.room(lag_axis(unit), names), y=logarithmic("value", title))
     tooltip = [
         alt.Tooltip("series:N"),
         alt.Tooltip("word:N", title="loss word"),
@@ -160,13 +160,18 @@ def row(relative: bool, bounded: bool, unit: str) -> alt.LayerChart:
         base.mark_line(strokeWidth=3, point=alt.OverlayMarkDef(size=24))
         .encode(color=color)
         .transform_filter(only(ROW)),
-        alt.Chart()
-        .mark_rule(strokeDash=[2, 3], strokeWidth=1.8)
-        .encode(x="lag:Q", color=color)
-        .transform_filter(only(HALF_LIFE)),
+        *_half_life_rule(color),
+        line_ends.names(base, "series", color=color),
         base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
-        height=400,
+        height=ROW_HEIGHT,
     )
+
+
+def _half_life_rule(color: alt.Color) -> tuple[alt.Chart, alt.Chart]:
+    """A rule at the half-life, and its name at the rule's head."""
+    base = alt.Chart().encode(x="lag:Q", color=color).transform_filter(only(HALF_LIFE))
+    name = base.mark_text(align="left", baseline="top", dx=5, dy=2, fontSize=12).encode(y=alt.value(0), text="series:N")
+    return base.mark_rule(strokeDash=[2, 3], strokeWidth=1.8), name
 
 
 PROBE, BAND = "probe: median", "probe: 10–90 %"
@@ -201,6 +206,8 @@ def horizon_table(probe: HorizonMeasured, sentence: Horizon) -> pd.DataFrame:
     if probe.half_life is not None:
         parts.append(series(HALF_LIFE, lag=[probe.half_life], value=[0.5]))
     table = plottable(pd.concat(parts, ignore_index=True), "value")
+    named = (PROBE, *curves)
+    table = line_ends.with_names(table, "lag", "value", "series", height=HORIZON_HEIGHT, log=True, among=named)
     return table.assign(low=np.maximum(table["low"], 1e-30))
 
 
@@ -209,14 +216,10 @@ def horizon(gated: bool, unit: str) -> alt.LayerChart:
     """How much of a loss's gradient is left j words back, beside what the weights promise and what they allow."""
     # A curve has the same colour as in `row`, also where a gated cell has no bound of the weights.
     names = [PROBE, WEIGHTS_BOUND, STEPS_BOUND, RADIUS, JOINT if gated else SENTENCE, HALF_LIFE]
-    shown = [PROBE, STEPS_BOUND, JOINT, HALF_LIFE] if gated else names
-    base = alt.Chart().encode(x=lag_axis(unit), y=logarithmic("value", "what is left of it (relative, log)"))
-    color = alt.Color(
-        "series:N",
-        title=None,
-        scale=in_order(*names),
-        legend=alt.Legend(orient="top", symbolType="stroke", columns=2, labelLimit=150, columnPadding=8, values=shown),
+    base = alt.Chart().encode(
+        x=line_ends.room(lag_axis(unit), names), y=logarithmic("value", "what is left of it (relative, log)")
     )
+    color = alt.Color("series:N", scale=in_order(*names), legend=None)
     tooltip = [
         alt.Tooltip("series:N"),
         alt.Tooltip("lag:Q", title=f"{unit}s back"),
@@ -233,14 +236,12 @@ def horizon(gated: bool, unit: str) -> alt.LayerChart:
         .transform_filter(only(STEPS_BOUND, WEIGHTS_BOUND, RADIUS)),
         base.mark_line(strokeWidth=1.6).encode(color=color).transform_filter(only(SENTENCE, JOINT)),
         base.mark_line(strokeWidth=3).encode(color=color).transform_filter(only(PROBE)),
-        alt.Chart()
-        .mark_rule(strokeDash=[2, 3], strokeWidth=1.8)
-        .encode(x="lag:Q", color=color)
-        .transform_filter(only(HALF_LIFE)),
+        *_half_life_rule(color),
+        line_ends.names(base, "series", color=color),
         base.mark_point(size=60, opacity=0, filled=True)
         .encode(tooltip=tooltip)
         .transform_filter(f"datum.series != '{BAND}'"),
-        height=400,
+        height=HORIZON_HEIGHT,
     )
 
 

@@ -59,10 +59,10 @@ def logarithmic(field: str, title: str) -> alt.Y:
         f"{field}:Q",
         title=title,
         scale=alt.Scale(type="log", nice=False),
-        # Where ~g would write 10000000000.
+        # Where ~g would write 10000000000 or 0.0000001.
         axis=alt.Axis(
             format="~g",
-            labelExpr="datum.label && datum.value >= 1e6 ? format(datum.value, '.0e') : datum.label",
+            labelExpr="datum.label && (datum.value >= 1e6 || datum.value < 9e-4) ? format(datum.value, '.0e') : datum.label",
             tickCount=5,
             gridOpacity=grid,
         ),

@@ -9,6 +9,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from dashboard.charts import line_ends
 from dashboard.charts.common import counted, logarithmic
 from dashboard.charts.specification import (
     Floats,
@@ -39,6 +40,9 @@ class Series(Protocol):
         """(n,)."""
 
 
+CLIPPING_HEIGHT = 300
+
+
 def clipping_table(before: Series, after: Series, limits: ClipLimits, chosen: int | None) -> pd.DataFrame:
     """Gradient norms over the training, at most 1,000 points, spikes kept: (series, step, norm, chosen)."""
     parts = []
@@ -50,21 +54,18 @@ def clipping_table(before: Series, after: Series, limits: ClipLimits, chosen: in
         steps, norms = limit_line(limits, before.steps[-1])
         parts.append(series(LIMIT, step=steps, norm=norms))
     table = pd.concat(parts, ignore_index=True)
+    table = line_ends.with_names(table, "step", "norm", "series", height=CLIPPING_HEIGHT, log=True)
     return table.assign(chosen=(table["step"] == chosen) & (table["series"] == BEFORE))
 
 
 @specification
 def clipping(limited: bool) -> alt.LayerChart:
     """The gradient's norm over the training, before and after clipping; a click chooses a step."""
+    names = (BEFORE, AFTER, *((LIMIT,) if limited else ()))
     base = alt.Chart().encode(
-        x=counted("training step"),
+        x=line_ends.room(counted("training step"), names),
         y=logarithmic("norm", "gradient norm, all parameters"),
-        color=alt.Color(
-            "series:N",
-            title=None,
-            scale=in_order(BEFORE, AFTER, *((LIMIT,) if limited else ())),
-            legend=alt.Legend(orient="top", columns=2, symbolType="stroke", labelLimit=120),
-        ),
+        color=alt.Color("series:N", scale=in_order(*names), legend=None),
     )
     tooltip = [alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("norm:Q", format=".4g")]
     ring = alt.Chart().mark_point(size=160, strokeWidth=2.4, filled=False)
@@ -72,12 +73,13 @@ def clipping(limited: bool) -> alt.LayerChart:
         base.mark_line(strokeWidth=1.4).transform_filter(only(BEFORE)),
         base.mark_line(strokeWidth=1.4).transform_filter(only(AFTER)),
         base.mark_line(strokeWidth=1.4, strokeDash=[5, 4]).transform_filter(only(LIMIT)),
+        line_ends.names(base, "series"),
         ring.encode(x="step:Q", y="norm:Q", color=alt.datum(BEFORE)).transform_filter("datum.chosen"),
         base.mark_point(size=90, opacity=0, filled=True)
         .encode(tooltip=tooltip)
         .transform_filter(only(BEFORE))
         .add_params(alt.selection_point(name="spike", fields=["step"], on="click", nearest=True, toggle=False)),
-        height=300,
+        height=CLIPPING_HEIGHT,
     )
 
 

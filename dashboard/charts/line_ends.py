@@ -1,93 +1,88 @@
-"""What a curve is called, where it ends; what a setting became, where it changed."""
+"""Each line's name at the line's end, in the line's colour: the eye need not travel to a legend and back."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from dashboard.charts.common import FAINT
+AT = "name_at"
+"""The column that says how high a line's name stands; missing but in the last row of each line."""
 
-MOST_MARKS = 24
-"""Changes of settings that are drawn; of more the newest."""
-
-END, CHANGE = "end", "change"
-"""The rows of a chart's table that are drawn by this file, in its column `line`."""
+_LETTER, _APART, _SIZE = 6.6, 18, 12  # pixels: a letter's width, from one name to the next, of the letters
 
 
-def apart(wanted: Sequence[float], least: float) -> list[float]:
-    """Places as close as can be (in the least squares) to those `wanted`, in the same order, `least` or more apart."""
-    order = sorted(range(len(wanted)), key=lambda place: wanted[place])
-    # With its rank taken off each, the places only have to ascend: pool those that do not (Barlow et al. 1972).
-    pools: list[tuple[float, int]] = []
-    for rank, place in enumerate(order):
-        mean, count = wanted[place] - rank * least, 1
-        while pools and pools[-1][0] >= mean:
-            other, others = pools.pop()
-            mean, count = (mean * count + other * others) / (count + others), count + others
-        pools.append((mean, count))
-    ascending = [mean for mean, count in pools for _ in range(count)]
-    places = [0.0] * len(wanted)
-    for rank, place in enumerate(order):
-        places[place] = ascending[rank] + rank * least
-    return places
-
-
-def names(
-    ends: Mapping[str, float], step: float, low: float, high: float, field: str, room: int, log: bool = False
+def with_names(
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    by: str,
+    *,
+    height: int,
+    log: bool = False,
+    among: Sequence[str] | None = None,
+    domain: tuple[float, float] | None = None,
 ) -> pd.DataFrame:
-    """By curve: the value at its end -> rows (series, line, step, `field`): where its name stands, none over another.
+    """A long table, with the column `AT` for `names`: where each line ends, moved as little as keeps names apart.
 
-    low, high: what the axis reaches from and to. room: so many names fit above each other. log: the axis is
-    logarithmic, and all values above 0.
+    height is the chart's in pixels; `log` that of its y axis; `domain` the y axis' own, where it is not the data's;
+    `among` the lines that take a name, in column `by`; all of them by default.
     """
-    to, back = (math.log, math.exp) if log else (float, float)
-    gap = (to(high) - to(low)) / room if high > low else 1.0
-    places = apart([to(value) for value in ends.values()], gap)
-    return pd.DataFrame({"series": list(ends), "line": END, "step": float(step), field: [back(at) for at in places]})
+    table = table.reset_index(drop=True)
+    at = np.full(len(table), np.nan)
+    values = table[y].to_numpy(dtype=float)
+    known = np.isfinite(values) & ((values > 0) | (not log))
+    if not known.any():
+        return table.assign(**{AT: at})
+    scaled = np.full(len(values), np.nan)
+    scaled[known] = np.log10(values[known]) if log else values[known]
+    low, high = (scaled[known].min(), scaled[known].max()) if domain is None else domain
+    if log and domain is not None:
+        low, high = np.log10(low), np.log10(high)
+    lines = table[known] if among is None else table[known & table[by].isin(list(among)).to_numpy()]
+    rows = np.array([group[x][::-1].idxmax() for _, group in lines.groupby(by, sort=False)], dtype=int)
+    rows = rows[np.argsort(scaled[rows], kind="stable")]
+    places = apart(np.clip(scaled[rows], low, high), _APART / height * max(high - low, 1e-9), low, high)
+    at[rows] = 10.0**places if log else places
+    return table.assign(**{AT: at})
 
 
-def marks(changes: Sequence[tuple[int, str]]) -> pd.DataFrame:
-    """(step, label) of changes of settings -> rows (line, step, label); those after one step share a line."""
-    together: dict[int, list[str]] = {}
-    for step, label in changes:
-        together.setdefault(step, []).append(label)
-    newest = list(together.items())[-MOST_MARKS:]
-    return pd.DataFrame(
-        {
-            "line": CHANGE,
-            "step": np.array([step for step, _ in newest], float),
-            "label": pd.array([" · ".join(labels) for _, labels in newest], dtype=object),
-        }
+def apart(places: npt.ArrayLike, gap: float, low: float, high: float) -> npt.NDArray[np.float64]:
+    """Ascending places (n,) -> those nearest to them in squared distance that are `gap` apart, between low and high.
+
+    Less i * gap this is an isotonic regression; neighbours that violate the order are pooled (Barlow et al. 1972).
+    """
+    places = np.asarray(places, dtype=float)
+    offsets = gap * np.arange(len(places))
+    pools: list[list[float]] = []  # each: mean, number of places
+    for place in places - offsets:
+        pools.append([float(place), 1])
+        while len(pools) > 1 and pools[-2][0] >= pools[-1][0]:
+            mean, count = pools.pop()
+            pools[-1] = [(pools[-1][0] * pools[-1][1] + mean * count) / (pools[-1][1] + count), pools[-1][1] + count]
+    pooled = np.repeat([mean for mean, _ in pools], [int(count) for _, count in pools])
+    return np.clip(pooled, low, max(low, high - offsets[-1] if len(offsets) else high)) + offsets
+
+
+def room(x: alt.X, names: Sequence[str]) -> alt.X:
+    """The axis, ended early enough that the longest of these names has room beside it (at most two fifths)."""
+    pixels = round(_LETTER * max(map(len, names), default=0) + 12)
+    given = x["scale"]  # a dictionary where it was set by a method
+    scale = {} if given is alt.Undefined else given if isinstance(given, dict) else given.to_dict()
+    return x.scale(**scale | {"range": [0, {"expr": f"max(0.6 * width, width - {pixels})"}]})
+
+
+def names(base: alt.Chart, by: str, *, y: str | None = None, **encodings: Any) -> alt.Chart:
+    """The layer that writes them; `base` encodes x, y and colour as the lines do, and keeps its axes."""
+    given = base.encoding.y
+    axis = given.copy() if y is None else alt.Y(y)
+    axis["shorthand"] = f"{AT}:Q"
+    return (
+        base.mark_text(align="left", dx=6, fontSize=_SIZE, limit=220)
+        .encode(y=axis, text=f"{by}:N", **encodings)
+        .transform_filter(f"isValid(datum.{AT})")
     )
-
-
-def name_layer(field: str, color: alt.Color | None) -> alt.Chart:
-    """Each curve's name to the right of where it ends, in its colour; None: in grey."""
-    base = alt.Chart().mark_text(align="left", dx=6, fontSize=12)
-    encoded = base.encode(x="step:Q", y=f"{field}:Q", text="series:N")
-    return encoded.encode(color=alt.value(FAINT) if color is None else color)
-
-
-def mark_lines() -> alt.Chart:
-    """A line down the chart where settings changed."""
-    tooltip = [alt.Tooltip("label:N", title="from here"), alt.Tooltip("step:Q", format=",")]
-    rules = _marks().mark_rule(color=FAINT, strokeWidth=1.2, strokeDash=[2, 3])
-    return rules.encode(tooltip=tooltip)
-
-
-def mark_layers() -> list[alt.Chart]:
-    """The same, with what they became written along it."""
-    return [
-        mark_lines(),
-        _marks()
-        .mark_text(color=FAINT, angle=270, align="right", baseline="bottom", dx=-3, dy=-3, fontSize=11)
-        .encode(y=alt.value(0), text="label:N"),
-    ]
-
-
-def _marks() -> alt.Chart:
-    return alt.Chart().encode(x="step:Q").transform_filter(f"datum.line == '{CHANGE}'")

@@ -8,6 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from dashboard.charts import line_ends
 from dashboard.charts.common import SEAMLESS, logarithmic, numbered
 from dashboard.charts.specification import (
     Floats,
@@ -115,6 +116,8 @@ def path_shares(words: tuple[str, ...], paths: tuple[str, ...]) -> alt.LayerChar
     return stacked(bars, height=300)
 
 
+LAGS_HEIGHT = 300
+
 TOTAL, CARRY, REST = "all of it", "carry path", "hidden path (W)"
 
 
@@ -135,7 +138,12 @@ def paths(words: tuple[str, ...], state: str) -> alt.LayerChart:
     base = alt.Chart().encode(
         x=words_below(words).axis(labels=False, ticks=False, title=None, grid=False),
         y=aligned_decades("value", title),
-        color=_path_colour(),
+        color=alt.Color(
+            "series:N",
+            title=None,
+            scale=in_order(TOTAL, CARRY, REST),
+            legend=alt.Legend(orient="top", symbolType="stroke", labelLimit=180, columns=2),
+        ),
     )
     tooltip = [alt.Tooltip("word:N"), alt.Tooltip("series:N", title="path"), alt.Tooltip("value:Q", format=".3e")]
     return stacked(
@@ -145,27 +153,22 @@ def paths(words: tuple[str, ...], state: str) -> alt.LayerChart:
     )
 
 
-def _path_colour() -> alt.Color:
-    return alt.Color(
-        "series:N",
-        title=None,
-        scale=in_order(TOTAL, CARRY, REST),
-        legend=alt.Legend(orient="top", symbolType="stroke", labelLimit=180, columns=2),
-    )
-
-
 def path_lags_table(paths: TwoPaths) -> pd.DataFrame:
     """Medians over all losses of the share that is left j words back, by path: (series, lag, value)."""
     curves = ((TOTAL, paths.lag_total), (CARRY, paths.lag_carry), (REST, paths.lag_rest))
     parts = [series(name, lag=np.arange(len(values)), value=values) for name, values in curves]
-    return plottable(pd.concat(parts, ignore_index=True), "value")
+    table = plottable(pd.concat(parts, ignore_index=True), "value")
+    return line_ends.with_names(table, "lag", "value", "series", height=LAGS_HEIGHT, log=True)
 
 
 @specification
 def path_lags(unit: str) -> alt.LayerChart:
     """What is left j words back along each path, the median over all losses."""
+    paths = (TOTAL, CARRY, REST)
     base = alt.Chart().encode(
-        x=lag_axis(unit), y=logarithmic("value", "what is left (median, relative)"), color=_path_colour()
+        x=line_ends.room(lag_axis(unit), paths),
+        y=logarithmic("value", "what is left (median, relative)"),
+        color=alt.Color("series:N", scale=in_order(*paths), legend=None),
     )
     tooltip = [
         alt.Tooltip("series:N", title="path"),
@@ -174,8 +177,9 @@ def path_lags(unit: str) -> alt.LayerChart:
     ]
     return stacked(
         base.mark_line(strokeWidth=2.2),
+        line_ends.names(base, "series"),
         base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
-        height=300,
+        height=LAGS_HEIGHT,
     )
 
 

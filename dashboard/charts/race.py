@@ -9,10 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from dashboard.charts import line_ends
 from dashboard.charts.common import FAINT, counted, layered, logarithmic, smooth
 from dashboard.text.race_verdict import Agreement
 
 POINTS_OF_A_LANE = 240
+_HEIGHT = 300
+ACCURACIES = (0.4, 1.02)
+_SHARES = (0.0, 1.0)
 _DASHES = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3]]
 """Colour is not the only thing that tells four lines apart."""
 
@@ -26,7 +30,7 @@ def loss_table(losses: Mapping[str, tuple[npt.NDArray[np.floating], npt.NDArray[
             places = np.unique(np.linspace(0, len(steps) - 1, POINTS_OF_A_LANE).astype(int))
             running = smooth(nats, len(nats) // 50)
             parts.append(pd.DataFrame({"network": network, "step": steps[places], "nats": running[places]}))
-    return _joined(parts, ("network", "step", "nats"))
+    return _named(_joined(parts, ("network", "step", "nats")), "step", "nats")
 
 
 def loss_chart(table: pd.DataFrame, networks: Sequence[str], unit: str) -> alt.LayerChart:
@@ -37,18 +41,19 @@ def loss_chart(table: pd.DataFrame, networks: Sequence[str], unit: str) -> alt.L
     return _lines(table, base, networks, [alt.Tooltip("step:Q", format=","), alt.Tooltip("nats:Q", format=".4f")])
 
 
-def course_table(courses: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
-    """By network, by step: what was measured -> long table (network, step, measured)."""
+def course_table(courses: Mapping[str, Mapping[int, float]], domain: tuple[float, float] | None = None) -> pd.DataFrame:
+    """By network, by step: what was measured -> long table (network, step, measured), for an axis of this domain."""
     parts = [
         pd.DataFrame({"network": network, "step": list(course), "measured": list(course.values())}, dtype=object)
         for network, course in courses.items()
     ]
-    return _joined(parts, ("network", "step", "measured")).astype({"step": int, "measured": float})
+    table = _joined(parts, ("network", "step", "measured")).astype({"step": int, "measured": float})
+    return _named(table, "step", "measured", domain=domain)
 
 
 def accuracy_race(table: pd.DataFrame, networks: Sequence[str], total_steps: int, learned: float) -> alt.LayerChart:
     """Share of right words over the steps, a line for each network, between the coin and what counts as learned."""
-    shares = alt.Scale(domain=[0.4, 1.02], nice=False, clamp=True)
+    shares = alt.Scale(domain=list(ACCURACIES), nice=False, clamp=True)
     values = alt.Axis(format="~%", values=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
     base = alt.Chart().encode(
         x=counted("step").scale(domain=[0, total_steps]),
@@ -87,7 +92,7 @@ def horizon_table(medians: Mapping[str, Sequence[float]]) -> pd.DataFrame:
         # A log axis has no place for zero or for what is not finite.
         lags = np.flatnonzero(np.isfinite(shares) & (shares > 0))
         parts.append(pd.DataFrame({"network": network, "lag": lags, "share": shares[lags]}))
-    return _joined(parts, ("network", "lag", "share"))
+    return _named(_joined(parts, ("network", "lag", "share")), "lag", "share", log=True)
 
 
 def horizon_chart(table: pd.DataFrame, networks: Sequence[str], unit: str) -> alt.LayerChart:
@@ -106,7 +111,7 @@ def agreement_table(measured: Mapping[str, Agreement]) -> pd.DataFrame:
         pd.DataFrame({"network": network, "gap": found.gaps, "accuracy": found.accuracy, "sentences": found.items})
         for network, found in measured.items()
     ]
-    return _joined(parts, ("network", "gap", "accuracy", "sentences"))
+    return _named(_joined(parts, ("network", "gap", "accuracy", "sentences")), "gap", "accuracy", domain=_SHARES)
 
 
 def agreement_chart(table: pd.DataFrame, networks: Sequence[str]) -> alt.LayerChart:
@@ -118,7 +123,9 @@ def agreement_chart(table: pd.DataFrame, networks: Sequence[str]) -> alt.LayerCh
             scale=alt.Scale(zero=False, nice=False, padding=8),
             axis=alt.Axis(tickMinStep=1, format="d", grid=False),
         ),
-        y=alt.Y("accuracy:Q", title="right word likelier", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="~%")),
+        y=alt.Y(
+            "accuracy:Q", title="right word likelier", scale=alt.Scale(domain=list(_SHARES)), axis=alt.Axis(format="~%")
+        ),
     )
     tooltip = [
         alt.Tooltip("gap:Q", title="words in between"),
@@ -142,17 +149,22 @@ def _lines(
     *behind: alt.Chart,
     points: bool = False,
 ) -> alt.LayerChart:
-    scale = alt.Scale(domain=list(networks))
-    legend = alt.Legend(orient="top", columns=2, symbolType="stroke", labelLimit=170, symbolStrokeWidth=2.4)
-    colour = alt.Color("network:N", title=None, scale=scale, legend=legend)
+    base = base.encode(x=line_ends.room(base.encoding.x, networks))
+    colour = alt.Color("network:N", scale=alt.Scale(domain=list(networks)), legend=None)
     dash = alt.StrokeDash(
-        "network:N", title=None, scale=alt.Scale(domain=list(networks), range=_DASHES[: len(networks)]), legend=legend
+        "network:N", scale=alt.Scale(domain=list(networks), range=_DASHES[: len(networks)]), legend=None
     )
     lines = base.mark_line(strokeWidth=2.2).encode(color=colour, strokeDash=dash)
     marks = base.mark_point(filled=True, size=34, opacity=1.0 if points else 0.0).encode(
         color=colour, tooltip=[alt.Tooltip("network:N"), *tooltip]
     )
-    return layered(table, *behind, lines, marks, height=300)
+    return layered(table, *behind, lines, marks, line_ends.names(base, "network", color=colour), height=_HEIGHT)
+
+
+def _named(
+    table: pd.DataFrame, x: str, y: str, *, log: bool = False, domain: tuple[float, float] | None = None
+) -> pd.DataFrame:
+    return line_ends.with_names(table, x, y, "network", height=_HEIGHT, log=log, domain=domain)
 
 
 def _joined(parts: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:

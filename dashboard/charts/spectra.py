@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from dashboard.charts import line_ends
 from dashboard.charts.common import FAINT, counted, logarithmic
 from dashboard.charts.specification import (
     in_order,
@@ -86,6 +87,8 @@ def reach_of(blocks: Sequence[BlockSpectrum]) -> float:
     return float(sizes[0]) if sizes[0] <= 3 * max(usual, 1.0) else max(usual, 1.0)
 
 
+PRODUCT_HEIGHT = 300
+
 RANKS = ("largest", "upper quarter", "middle", "lower quarter", "smallest")
 
 
@@ -99,6 +102,7 @@ def product_table(product: ProductSpectrum) -> pd.DataFrame:
     parts = [series(name, lag=product.lags, log10=logs[:, place]) for name, place in zip(RANKS, places, strict=True)]
     table = pd.concat(parts, ignore_index=True)
     table = table[np.isfinite(table["log10"])].reset_index(drop=True)
+    table = line_ends.with_names(table, "lag", "log10", "series", height=PRODUCT_HEIGHT)
     with np.errstate(under="ignore", over="ignore"):
         return table.assign(value=10.0 ** table["log10"].to_numpy(dtype=float))
 
@@ -107,15 +111,9 @@ def product_table(product: ProductSpectrum) -> pd.DataFrame:
 def product(unit: str) -> alt.LayerChart:
     """What j steps do to a gradient, direction by direction: the longest and the shortest that can come out."""
     base = alt.Chart().encode(
-        x=lag_axis(unit),
+        x=line_ends.room(lag_axis(unit), RANKS),
         y=alt.Y("log10:Q", title="log10 singular value of J…J", axis=alt.Axis(tickCount=6)),
-        color=alt.Color(
-            "series:N",
-            title=None,
-            sort=list(RANKS),
-            scale=in_order(*RANKS),
-            legend=alt.Legend(orient="top", columns=2, symbolType="stroke"),
-        ),
+        color=alt.Color("series:N", scale=in_order(*RANKS), legend=None),
     )
     tooltip = [
         alt.Tooltip("series:N", title="rank"),
@@ -124,8 +122,9 @@ def product(unit: str) -> alt.LayerChart:
     ]
     return stacked(
         base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=26)),
+        line_ends.names(base, "series"),
         base.mark_point(size=70, opacity=0, filled=True).encode(tooltip=tooltip),
-        height=300,
+        height=PRODUCT_HEIGHT,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from dashboard.charts import changes as setting_changes
 from dashboard.charts import line_ends
 from dashboard.charts.common import FAINT, counted, layered, logarithmic, smooth
 from dashboard.charts.thinning import thin
@@ -18,6 +19,10 @@ from rnn_core.training import HorizonMeasured
 TRAINING, VALIDATION = "training", "validation"
 BEFORE, AFTER, LIMIT = "before clipping", "after clipping", "limit"
 HALF_LIFE = "half-life"
+
+LOSS_HEIGHT, NORM_HEIGHT = 400, 210
+LONGEST_NAME = ("uniform, unigram",)
+"""Room for what a curve beside the loss may be called."""
 
 # One table carries every line: `series` says whose it is, `line` how it is drawn.
 RAW, MEAN, DOTS, REFERENCE = "raw", "mean", "dots", "reference"
@@ -35,27 +40,22 @@ def loss_table(
 ) -> pd.DataFrame:
     """steps (n,), losses (n,) in nats, validation {step: nats}, references {what guesses without memory: nats}
     -> long table (series, line, step, nats, label) for `loss_chart`: at most 508 rows and one a change."""
-    parts, ends = [], dict[str, float]()
+    parts = []
     if len(steps):
         outline = thin(losses, 300)
         parts.append(_part(TRAINING, RAW, steps[outline], losses[outline]))
         running = smooth(losses, len(losses) // 60)
         places = np.unique(np.linspace(0, len(steps) - 1, 120).astype(int))
         parts.append(_part(TRAINING, MEAN, steps[places], running[places]))
-        ends[TRAINING] = running[-1]
     if validation:
         known = np.array(sorted(validation))
         nats = np.array([validation[int(step)] for step in known])
         kept = thin(nats, 80)
         parts.append(_part(VALIDATION, DOTS, known[kept], nats[kept]))
-        ends[VALIDATION] = nats[-1]
     last = max([1.0, *steps[-1:], *validation])
     parts += [_part(series, REFERENCE, [0, last], [nats, nats]) for series, nats in references.items()]
-    ends |= references
-    drawn = np.concatenate([part["nats"] for part in parts])
-    known_ends = {series: float(nats) for series, nats in ends.items() if math.isfinite(nats)}
-    labels = line_ends.names(known_ends, last, np.nanmin(drawn), np.nanmax(drawn), "nats", room=22)
-    return pd.concat([*parts, labels, line_ends.marks(changes)], ignore_index=True)
+    table = line_ends.with_names(pd.concat(parts, ignore_index=True), "step", "nats", "series", height=LOSS_HEIGHT)
+    return pd.concat([table, setting_changes.marks(changes)], ignore_index=True)
 
 
 def _part(series: str, line: str, steps: npt.ArrayLike, nats: npt.ArrayLike) -> pd.DataFrame:
@@ -67,16 +67,16 @@ def _part(series: str, line: str, steps: npt.ArrayLike, nats: npt.ArrayLike) -> 
 def loss_chart(table: pd.DataFrame, unit: str) -> alt.LayerChart:
     """Loss in nats per `unit` over the step, beside what guessers without a memory of their own would lose."""
     base = alt.Chart().encode(
-        x=counted("step"), y=alt.Y("nats:Q", title=f"loss (nats per {unit})", scale=alt.Scale(zero=False, nice=True))
+        x=line_ends.room(counted("step"), LONGEST_NAME),
+        y=alt.Y("nats:Q", title=f"loss (nats per {unit})", scale=alt.Scale(zero=False, nice=True)),
     )
     color = alt.Color("series:N", scale=alt.Scale(domain=[TRAINING, VALIDATION]), legend=None)
     curves = base.encode(color=color)
-    own = f"datum.series == '{TRAINING}' || datum.series == '{VALIDATION}'"
-    names = f"datum.line == '{line_ends.END}'"
+    own = f"(datum.series == '{TRAINING}' || datum.series == '{VALIDATION}')"
     tooltip = [alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("nats:Q", format=".4f")]
     return layered(
         table,
-        *line_ends.mark_layers(),
+        *setting_changes.mark_layers(),
         base.mark_line(strokeWidth=1.4, strokeDash=[5, 4], color=FAINT)
         .encode(detail="series:N")
         .transform_filter(f"datum.line == '{REFERENCE}'"),
@@ -85,13 +85,13 @@ def loss_chart(table: pd.DataFrame, unit: str) -> alt.LayerChart:
         curves.mark_line(strokeWidth=1.6, point=alt.OverlayMarkDef(size=28)).transform_filter(
             f"datum.line == '{DOTS}'"
         ),
-        line_ends.name_layer("nats", color).transform_filter(f"{names} && ({own})"),
-        line_ends.name_layer("nats", None).transform_filter(f"{names} && !({own})"),
+        line_ends.names(curves, "series").transform_filter(own),
+        line_ends.names(base, "series", color=alt.value(FAINT)).transform_filter(f"!{own}"),
         # Each of these is an element of the page: the outline has too many of them, and says little in a tooltip.
         base.mark_point(size=80, opacity=0, filled=True)
         .encode(tooltip=tooltip)
         .transform_filter(f"indexof(['{MEAN}', '{DOTS}', '{REFERENCE}'], datum.line) >= 0"),
-        height=400,
+        height=LOSS_HEIGHT,
     )
 
 
@@ -127,33 +127,27 @@ def gradient_norm_table(before: Curve, after: Curve, limits: ClipLimits, changes
     """Norms before and after clipping, and its limits -> long table (series, line, step, norm, label): 303 rows, the
     limits' and one a change.
     """
-    parts, ends = [], dict[str, float]()
+    parts = []
     for series, (steps, norms) in ((BEFORE, before), (AFTER, after)):
         # A log axis has no place for zero or for what is not finite.
         usable = np.flatnonzero(np.isfinite(norms) & (norms > 0))
         places = usable[thin(np.log(norms[usable]), 150)]
         parts.append(pd.DataFrame({"series": series, "line": MEAN, "step": steps[places], "norm": norms[places]}))
-        if len(usable):
-            ends[series] = norms[usable[-1]]
     steps = before[0]
-    last = float(steps[-1]) if len(steps) else 1.0
     if limits and len(steps):
-        at, norms = limit_line(limits, last)
+        at, norms = limit_line(limits, float(steps[-1]))
         parts.append(pd.DataFrame({"series": LIMIT, "line": REFERENCE, "step": at, "norm": norms}))
-        if len(norms) and math.isfinite(norms[-1]):
-            ends[LIMIT] = norms[-1]
-    drawn = np.concatenate([part["norm"] for part in parts])
-    low, high = (np.nanmin(drawn), np.nanmax(drawn)) if len(drawn) else (1.0, 1.0)
-    labels = line_ends.names(ends, last, low, high, "norm", room=9, log=True)
-    return pd.concat([*parts, labels, line_ends.marks(changes)], ignore_index=True)
+    table = pd.concat(parts, ignore_index=True)
+    table = line_ends.with_names(table, "step", "norm", "series", height=NORM_HEIGHT, log=True)
+    return pd.concat([table, setting_changes.marks(changes)], ignore_index=True)
 
 
 def gradient_norm_chart(table: pd.DataFrame) -> alt.LayerChart:
     """The gradient's global L2 norm over the step, before and after clipping, log axis."""
     color = alt.Color("series:N", scale=alt.Scale(domain=[BEFORE, AFTER]), legend=None)
-    base = alt.Chart().encode(x=counted("step"), y=logarithmic("norm", "gradient norm"))
+    x = line_ends.room(counted("step"), (BEFORE, AFTER, LIMIT))
+    base = alt.Chart().encode(x=x, y=logarithmic("norm", "gradient norm"))
     tooltip = [alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("norm:Q", format=".4g")]
-    names = f"datum.line == '{line_ends.END}'"
     # What clipping changed nothing of is one curve: the later one covers the earlier.
     curves = [
         base.mark_line(strokeWidth=1.4)
@@ -163,17 +157,17 @@ def gradient_norm_chart(table: pd.DataFrame) -> alt.LayerChart:
     ]
     return layered(
         table,
-        *line_ends.mark_layers(),
+        *setting_changes.mark_layers(),
         *curves,
         base.mark_line(strokeWidth=1.4, strokeDash=[5, 4], color=FAINT).transform_filter(
             f"datum.line == '{REFERENCE}'"
         ),
-        line_ends.name_layer("norm", color).transform_filter(f"{names} && datum.series != '{LIMIT}'"),
-        line_ends.name_layer("norm", None).transform_filter(f"{names} && datum.series == '{LIMIT}'"),
+        line_ends.names(base.encode(color=color), "series").transform_filter(f"datum.series != '{LIMIT}'"),
+        line_ends.names(base, "series", color=alt.value(FAINT)).transform_filter(f"datum.series == '{LIMIT}'"),
         base.mark_point(size=80, opacity=0, filled=True)
         .encode(tooltip=tooltip)
         .transform_filter(f"datum.line == '{MEAN}' || datum.line == '{REFERENCE}'"),
-        height=210,
+        height=NORM_HEIGHT,
     )
 
 
@@ -189,7 +183,7 @@ def half_life_table(measured: Mapping[int, HorizonMeasured], changes: Changes = 
     values = np.array(reach, dtype=float)
     kept = thin(values, 150)
     curve = pd.DataFrame({"step": steps[kept].astype(float), "half_life": values[kept], "beyond": beyond[kept]})
-    return pd.concat([curve.assign(line=MEAN), line_ends.marks(changes)], ignore_index=True)
+    return pd.concat([curve.assign(line=MEAN), setting_changes.marks(changes)], ignore_index=True)
 
 
 def half_life_chart(table: pd.DataFrame, unit: str) -> alt.LayerChart:
@@ -214,7 +208,7 @@ def half_life_chart(table: pd.DataFrame, unit: str) -> alt.LayerChart:
     ]
     return layered(
         table,
-        line_ends.mark_lines(),
+        setting_changes.mark_lines(),
         base.mark_line(strokeWidth=2),
         base.mark_point(size=26, opacity=1).encode(tooltip=tooltip).transform_filter("datum.beyond"),
         base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),

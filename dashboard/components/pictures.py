@@ -18,19 +18,27 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, eq=False)
-class Chart:
-    """A specification without data, the table that goes with it, and what is said of it to those who cannot see it.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Picture:
+    """What can be taken home: the drawing of the element with this key, and its numbers.
 
-    `numbers` are saved where they say more than the table that is drawn. `on_select` is called before the page is drawn
-    again after a click. Key and texts are ours, never a user's.
+    `numbers` are saved where they say more than the table that is drawn. Key and texts are ours, never a user's.
     """
 
-    specification: dict[str, Any]
     table: pd.DataFrame
     key: str
     alt_text: str
     numbers: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Chart(Picture):
+    """A picture that Vega-Lite draws: its specification without data.
+
+    `on_select` is called before the page is drawn again after a click.
+    """
+
+    specification: dict[str, Any]
     on_select: Callable[[], None] | None = None
     stretch: bool = True
 
@@ -45,7 +53,7 @@ class Equation:
 
 def heading(
     title: str,
-    charts: Sequence[Chart],
+    pictures: Sequence[Picture],
     *,
     about: str | None = None,
     equation: Equation | None = None,
@@ -53,21 +61,26 @@ def heading(
     level: Literal[2, 3] = 3,
 ) -> None:
     """The name of a picture, and in the same row what can be asked of it. Files are called after key and `moment`."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"{charts[0].key}, heading"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"{pictures[0].key}, heading"):
         st.markdown(f"{'#' * level} {title}", help=about, anchors=False, width="content")
         st.space("stretch")
         if equation is not None:
             with st.popover(wording.EQUATION, icon=":material/function:", type="tertiary"):
                 st.latex(equation.latex)
                 st.markdown(equation.symbols)
-        with st.popover(wording.SAVE, icon=":material/download:", type="tertiary", key=f"{charts[0].key}, save"):
-            for chart in charts:
-                if len(charts) > 1:
-                    st.caption(chart.alt_text)
-                name = file_name(chart.key, moment)
-                take_picture(_css_class(chart.key), name=name, title=chart.alt_text, key=f"{chart.key}, picture")
-                numbers = chart.table if chart.numbers is None else chart.numbers
-                table_button("Numbers (CSV)", numbers, key=f"{chart.key}, numbers", name=name)
+        save(pictures, moment)
+
+
+def save(pictures: Sequence[Picture], moment: str = "") -> None:
+    """The button that takes pictures home: SVG, PNG and their numbers."""
+    with st.popover(wording.SAVE, icon=":material/download:", type="tertiary", key=f"{pictures[0].key}, save"):
+        for one in pictures:
+            if len(pictures) > 1:
+                st.caption(one.alt_text)
+            name = file_name(one.key, moment)
+            take_picture(_css_class(one.key), name=name, title=one.alt_text, key=f"{one.key}, picture")
+            numbers = one.table if one.numbers is None else one.numbers
+            table_button("Numbers (CSV)", numbers, key=f"{one.key}, numbers", name=name)
 
 
 def draw(chart: Chart) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.charts import arrives
 from dashboard.charts.specification import highest_decade
 from dashboard.components import pictures
-from dashboard.components.unrolled import unrolled_network
+from dashboard.components.unrolled import unrolled_network, unrolled_picture
 from dashboard.laboratory import captions, figures
 from dashboard.laboratory.figures import chart, figure
 from dashboard.laboratory.view_state import UNROLLED, ViewState
@@ -33,9 +33,11 @@ def step(view: ViewState, history: History) -> None:
 def unrolled(view: ViewState) -> None:
     """The sentence, and the gradient of the chosen loss on its way back; pale behind it, the network before a cure."""
     analysis = view.analysis
+    words, norms = [*analysis.sources, analysis.targets[-1]], analysis.flow.delta_norms
+    figures.heading("unrolled", unrolled_picture(words, norms, key=UNROLLED), step=analysis.loaded.step)
     unrolled_network(
-        [*analysis.sources, analysis.targets[-1]],
-        analysis.flow.delta_norms,
+        words,
+        norms,
         key=UNROLLED,
         chosen=view.chosen,
         bound=diagnostics.fixed_step_bound(analysis.model),
@@ -44,7 +46,6 @@ def unrolled(view: ViewState) -> None:
         before_name="before the cure",
         unknown=analysis.unknown,
         unit=view.unit,
-        size="compact",
         on_choose=view.choose_clicked_word,
     )
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.charts.specification import Specification
 from dashboard.components import pictures
-from dashboard.components.pictures import Chart, Equation
+from dashboard.components.pictures import Chart, Equation, Picture
 from dashboard.state import session
 from dashboard.text import laboratory as wording
 
@@ -30,7 +30,15 @@ def chart(
     stretch: bool = True,
 ) -> Chart:
     """A chart of this page; `clicked` knows it by its name."""
-    return Chart(specification, table, key(name), alt_text, numbers, on_select, stretch)
+    return Chart(
+        specification=specification,
+        table=table,
+        key=key(name),
+        alt_text=alt_text,
+        numbers=numbers,
+        on_select=on_select,
+        stretch=stretch,
+    )
 
 
 def figure(name: str, caption: str, *charts: Chart, step: int, layout: Literal["below", "beside"] = "below") -> None:
@@ -46,11 +54,11 @@ def figure(name: str, caption: str, *charts: Chart, step: int, layout: Literal["
             pictures.draw(one)
 
 
-def heading(name: str, *charts: Chart, step: int) -> None:
+def heading(name: str, *shown: Picture, step: int) -> None:
     """The heading alone, for a picture whose charts are laid out by the caller."""
     picture = wording.PICTURES[name]
     equation = Equation(picture.equation, picture.symbols)
-    pictures.heading(picture.title, charts, about=picture.about, equation=equation, moment=f"step {step}")
+    pictures.heading(picture.title, shown, about=picture.about, equation=equation, moment=f"step {step}")
 
 
 def clicked(name: str, parameter: str, field: str) -> float | None:

@@ -55,6 +55,15 @@ ONE_MOMENT = "Only the newest weights are kept of this training."
 DIVERGED = "The pictures show the last good weights: look at how the gradient grows on its way back."
 
 PICTURES = {
+    "unrolled": Picture(
+        "Unrolled network",
+        "The sentence, and the gradient of one word's loss on its way back. A click on a word follows its loss; so do "
+        "the arrow keys.",
+        r"\frac{\lVert\delta_{t,k}\rVert}{\lVert\delta_{t,t}\rVert},\qquad"
+        r"\delta_{t,k} = \frac{\partial E_t}{\partial a_k}",
+        "$E_t$: loss of word $t$ in nats, $a_k$: pre-activation at step $k$. Bars and arcs are relative to the norm "
+        "where the loss is taken.",
+    ),
     "triangle": Picture(
         "Triangle",
         "Each row is the loss at a word, each column an earlier word. What has faded into the page did not "

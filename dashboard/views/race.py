@@ -362,7 +362,7 @@ def the_race(together: dict[str, LaneHistory], statuses: list[RunStatus], unit: 
         measured = {name: history.agreements for name, history in together.items()}
         courses = {name: race_verdict.accuracies(found) for name, found in measured.items()}
         said = race_verdict.of_agreement(measured, over)
-        table, learned = charts.course_table(courses), race_verdict.LEARNED
+        table, learned = charts.course_table(courses, charts.ACCURACIES), race_verdict.LEARNED
         drawing, title = charts.accuracy_race(table, list(together), total, learned), "agreement race"
         alt_text = "Share of sentences in which the right word is likelier, over the steps, for every network"
     else:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dashboard.charts import corpus, generation, line_ends, training
+from dashboard.charts import changes, corpus, generation, training
 from dashboard.charts.common import numbered, smooth
 from dashboard.charts.thinning import POINTS, thin
 from dashboard.components import pictures
@@ -74,19 +74,8 @@ def test_the_loss_table_shows_both_references_before_the_first_step():
     assert set(table["nats"]) == {4.0, 3.5}
 
 
-@given(st.lists(st.floats(-1e3, 1e3), max_size=8), st.floats(0.01, 100))
-def test_names_at_the_ends_of_lines_keep_their_order_and_distance_and_stay_where_they_can(wanted, least):
-    places = line_ends.apart(wanted, least)
-    order = sorted(range(len(wanted)), key=lambda place: wanted[place])
-    ascending = np.array([places[place] for place in order])
-    assert np.all(np.diff(ascending) >= least - 1e-9)
-    assert sum(places) == pytest.approx(sum(wanted), abs=1e-6)
-    if np.all(np.diff(np.sort(wanted)) >= least):
-        assert places == pytest.approx(wanted)
-
-
 def test_settings_that_changed_after_one_step_share_a_line_with_both_names():
-    table = line_ends.marks([(3, "clip 1"), (3, "K 10"), (9, "lr 0.01")])
+    table = changes.marks([(3, "clip 1"), (3, "K 10"), (9, "lr 0.01")])
     assert list(zip(table["step"], table["label"], strict=True)) == [(3, "clip 1 · K 10"), (9, "lr 0.01")]
 
 

@@ -9,10 +9,34 @@ function set(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value)
 }
 
-function picture(chart, title) {
-  const drawn = document.querySelector(`.${CSS.escape(chart)} svg.marks`)
-  if (!drawn) return null
+// What a style sheet says of an element: a file has no style sheet.
+const STYLES = [
+  "fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-opacity", "opacity", "visibility",
+  "paint-order", "font-family", "font-size", "font-style", "font-weight", "text-anchor", "text-decoration",
+]
+
+/** The drawing in the element of this class: Vega's, or that of a component of ours in its shadow root. */
+function drawing(chart) {
+  const place = document.querySelector(`.${CSS.escape(chart)}`)
+  const shadows = [...(place?.querySelectorAll("*") ?? [])].map(element => element.shadowRoot).filter(Boolean)
+  return place?.querySelector("svg.marks") ?? shadows.map(root => root.querySelector("svg.marks")).find(Boolean)
+}
+
+function styled(drawn) {
   const copy = drawn.cloneNode(true)
+  if (drawn.getRootNode() === document) return copy
+  const copies = copy.querySelectorAll("*")
+  drawn.querySelectorAll("*").forEach((element, place) => {
+    const style = getComputedStyle(element)
+    for (const name of STYLES) copies[place].style.setProperty(name, style.getPropertyValue(name))
+  })
+  return copy
+}
+
+function picture(chart, title) {
+  const drawn = drawing(chart)
+  if (!drawn) return null
+  const copy = styled(drawn)
   const width = drawn.viewBox.baseVal.width + 2 * MARGIN
   const height = drawn.viewBox.baseVal.height + 2 * MARGIN
   const place = { x: -MARGIN, y: -MARGIN, width, height }

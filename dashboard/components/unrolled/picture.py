@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import streamlit as st
 
+from dashboard.components.pictures import Picture
 from rnn_core.arrays import Array
 
 _FILES = Path(__file__).parent
@@ -18,6 +19,8 @@ _component = st.components.v2.component(
     css=(_FILES / "unrolled.css").read_text(encoding="utf-8"),
     js=(_FILES / "unrolled.js").read_text(encoding="utf-8"),
 )
+
+ALT_TEXT = "A sentence as an unrolled network, with arcs from one loss back to every earlier word"
 
 Size = Literal["usual", "compact", "large"]
 
@@ -87,6 +90,23 @@ def unrolled_network(
     result = _component(key=key, data=[data], **callbacks)
     picked = result.get("chosen")
     return data["chosen"] if picked is None else int(np.clip(int(picked), 0, steps - 1))
+
+
+def unrolled_picture(words: Sequence[str], norms: Array, *, key: str) -> Picture:
+    """What can be taken home of the network drawn with this key: words and norms as above, one row a pair (t, k)."""
+    from pandas import DataFrame  # not before it is asked for: the first page needs none
+
+    rows, columns = np.tril_indices(len(norms))
+    table = DataFrame(
+        {
+            "t": rows + 1,
+            "loss word": [words[t + 1] for t in rows],
+            "k": columns + 1,
+            "source word": [words[k] for k in columns],
+            "norm": norms[rows, columns],
+        }
+    )
+    return Picture(table=table, key=key, alt_text=ALT_TEXT)
 
 
 def _rows(norms: Array) -> list[list[float | None]]:

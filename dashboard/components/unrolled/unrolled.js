@@ -8,8 +8,10 @@ const SIZES = {
   compact: { arcs: 84, box: 34, bars: 52, letter: 7.6, least: 46, most: 120 },
   large: { arcs: 190, box: 60, bars: 120, letter: 12.6, least: 84, most: 230 },
 }
-const NARROW = 640 // pixels: below, the usual picture is drawn as the compact one
+const NARROW = 440 // pixels: below, the usual picture is drawn as the compact one
 const TOLD = 110 // pixels that the words about the loss may take
+const SLIMMEST = 17 // pixels of a column whose word is written upwards; below, the picture scrolls
+const TALLEST = 96, NUMBER = 60 // pixels of a box and of a number that are written upwards
 const LEFT = 42, RIGHT = 10, TOP = 14, LONGEST = 16
 const CONTROL = { " ": "␣", "\n": "⏎", "\t": "⇥" }
 const kept = new WeakMap()
@@ -115,12 +117,14 @@ class Unrolled {
     const measure = SIZES[size === "usual" && this.width < NARROW ? "compact" : size]
     this.places(words, measure)
     this.boxTop = TOP + measure.arcs
-    this.boxBottom = this.boxTop + measure.box
+    const box = this.upright ? this.tall(words, measure) : measure.box
+    this.boxBottom = this.boxTop + box
     this.barTop = this.boxBottom + 12
     this.base = this.barTop + measure.bars
     const line = size === "large" ? 24 : 17
-    this.numberAt = this.base + line
-    const height = this.numberAt + (before ? line + 6 : 8)
+    this.numberAt = this.base + (this.upright ? 6 : line)
+    const height = this.numberAt + (this.upright ? NUMBER : before ? line + 6 : 8)
+    this.svg.classList.toggle("upright", this.upright)
     const width = this.edges.at(-1) + RIGHT
     set(this.svg, { width, height, viewBox: `0 0 ${width} ${height}` })
     this.svg.replaceChildren()
@@ -140,11 +144,13 @@ class Unrolled {
       const reach = { x: this.edges[place], y: TOP, width: column, height: height - TOP }
       make(group, "rect", { ...reach, fill: "transparent" })
       make(group, "rect", {
-        class: "focus", x: x - column / 2 + 1, y: this.boxTop - 4, width: column - 2, height: measure.box + 8, rx: 10,
+        class: "focus", x: x - column / 2 + 1, y: this.boxTop - 4, width: column - 2, height: box + 8, rx: 10,
       })
-      const frame = { x: x - column / 2 + pad, y: this.boxTop, width: column - 2 * pad, height: measure.box }
+      const frame = { x: x - column / 2 + pad, y: this.boxTop, width: column - 2 * pad, height: box }
       make(group, "rect", { class: "box", rx: 8, ...frame })
-      make(group, "text", { class: "name", x, y: middle, "dominant-baseline": "central" }, shown(word))
+      const turned = (x, y) => (this.upright ? { transform: `rotate(-90 ${x} ${y})`, "dominant-baseline": "central" } : {})
+      const name = { class: "name", x, y: middle, "dominant-baseline": "central", ...turned(x, middle) }
+      make(group, "text", name, shown(word))
       make(group, "title", {}, unknown[place] ? `${word}: not in the vocabulary, read as <unk>` : word)
       if (place === 0) {
         group.classList.add("start")
@@ -159,8 +165,11 @@ class Unrolled {
       parts.more = make(group, "rect", { class: "more", rx: 2, ...now })
       const tick = { class: "bound", x1: now.x - 4, x2: now.x + now.width + 4 }
       parts.bound = bound === null ? null : make(group, "line", tick)
-      parts.number = make(group, "text", { class: "number", x, y: this.numberAt })
-      parts.wasNumber = before ? make(group, "text", { class: "number was", x, y: this.numberAt + line }) : null
+      const aside = this.upright && before ? Math.min(7, column / 4) : 0
+      const at = { x: x + aside, y: this.numberAt }
+      parts.number = make(group, "text", { class: "number", ...at, ...turned(at.x, at.y) })
+      const wasAt = { x: x - aside, y: this.numberAt + (this.upright ? 0 : line) }
+      parts.wasNumber = before ? make(group, "text", { class: "number was", ...wasAt, ...turned(wasAt.x, wasAt.y) }) : null
       parts.arc = place < this.steps ? make(arcs, "path", { class: "arc" }) : null
       parts.head = make(arcs, "path", { class: "hop-head more" })
       return parts
@@ -189,13 +198,25 @@ class Unrolled {
     make(this.svg, "text", { class: "tick", x: LEFT - 6, y, "dominant-baseline": "central" }, name)
   }
 
-  /** A column for each word, as wide as the word needs; what is left of the page is shared out evenly. */
+  /**
+   * A column for each word, as wide as the word needs; what is left of the page is shared out evenly. Where the sentence
+   * has no room, its words and numbers are written upwards.
+   */
   places(words, { letter, least, most }) {
-    const needs = words.map(word => Math.min(most, Math.max(least, shown(word).length * letter + 20)))
-    const spare = this.width - LEFT - RIGHT - needs.reduce((sum, need) => sum + need, 0)
+    const room = this.width - LEFT - RIGHT
+    let needs = words.map(word => Math.min(most, Math.max(least, shown(word).length * letter + 20)))
+    const sum = needs.reduce((total, need) => total + need, 0)
+    this.upright = sum > room && room / words.length >= SLIMMEST
+    if (this.upright) needs = words.map(() => room / words.length)
+    const spare = this.upright ? 0 : room - sum
     const more = Math.min(most, Math.max(0, spare / words.length))
     this.edges = [LEFT]
     for (const need of needs) this.edges.push(this.edges.at(-1) + need + more)
+  }
+
+  /** The height of boxes whose words are written upwards. */
+  tall(words, { letter, box }) {
+    return Math.min(TALLEST, Math.max(box, ...words.map(word => shown(word).length * letter + 16)))
   }
 
   /** The middle of a word's column. */
@@ -286,6 +307,8 @@ class Unrolled {
       text.textContent = lines[row]
       const over = this.edges.at(-1) + RIGHT - text.getComputedTextLength()
       text.setAttribute("x", Math.min(this.edges[chosen + 1] + 3, over))
+      // Slim columns at the end have no room for it: it would lie over several bars.
+      text.setAttribute("visibility", this.upright && over < this.edges[chosen + 1] ? "hidden" : "visible")
     })
   }
 
