@@ -49,6 +49,7 @@ def counted(title: str) -> alt.X:
     )
 
 
+_EXTREME = "datum.value >= 1e6 || datum.value < 9e-4"
 _WHOLE_POWER = "abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) < 1e-6"
 
 
@@ -62,7 +63,7 @@ def logarithmic(field: str, title: str) -> alt.Y:
         # Where ~g would write 10000000000 or 0.0000001.
         axis=alt.Axis(
             format="~g",
-            labelExpr="datum.label && (datum.value >= 1e6 || datum.value < 9e-4) ? format(datum.value, '.0e') : datum.label",
+            labelExpr=f"datum.label && ({_EXTREME}) ? format(datum.value, '.0e') : datum.label",
             tickCount=5,
             gridOpacity=grid,
         ),

@@ -6,8 +6,8 @@ import contextlib
 
 import streamlit as st
 
-from dashboard.components import widgets
-from dashboard.components.unrolled import unrolled_network
+from dashboard.components import pictures, widgets
+from dashboard.components.unrolled import unrolled_network, unrolled_picture
 from dashboard.services import arriving, demo, library, worker
 from dashboard.services.arriving import Arriving, Sentence
 from dashboard.state import session
@@ -30,12 +30,14 @@ def draw(run: Run, page: str) -> None:
         newest = arriving.arriving(str(run.folder), moments[-1], sentence.tokens)
     except UserError:
         return  # Damaged, or a newer one took its place between two looks: the page itself says what is wrong.
-    st.header(wording.ARRIVES_TITLE, anchor=False, help=wording.ARRIVES_HELP)
+    key = session.key(page, "unrolled network")
+    drawing = unrolled_picture(newest.words, newest.norms, key=key)
+    pictures.heading(wording.ARRIVES_TITLE, [drawing], about=wording.ARRIVES_HELP, level=2)
     before, name = _before(run, moments, sentence)
     unrolled_network(
         newest.words,
         newest.norms,
-        key=session.key(page, "unrolled network"),
+        key=key,
         chosen=sentence.asked,
         listener=sentence.listener,
         bound=newest.bound,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
@@ -18,29 +17,36 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Picture:
-    """What can be taken home: the drawing of the element with this key, and its numbers.
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """A specification without data, the table that goes with it, and what is said of it to those who cannot see it.
 
-    `numbers` are saved where they say more than the table that is drawn. Key and texts are ours, never a user's.
+    `numbers` are saved where they say more than the table that is drawn. `on_select` is called before the page is drawn
+    again after a click. Key and texts are ours, never a user's.
     """
 
+    specification: dict[str, Any]
     table: pd.DataFrame
     key: str
     alt_text: str
     numbers: pd.DataFrame | None = None
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Chart(Picture):
-    """A picture that Vega-Lite draws: its specification without data.
-
-    `on_select` is called before the page is drawn again after a click.
-    """
-
-    specification: dict[str, Any]
     on_select: Callable[[], None] | None = None
     stretch: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """The same for what a component of ours draws, an `svg.marks` in the element with this key.
+
+    Its numbers are put together when they are asked for: the first page loads no tables.
+    """
+
+    numbers: Callable[[], pd.DataFrame]
+    key: str
+    alt_text: str
+
+
+Picture = Chart | Drawing
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,14 @@ def save(pictures: Sequence[Picture], moment: str = "") -> None:
                 st.caption(one.alt_text)
             name = file_name(one.key, moment)
             take_picture(_css_class(one.key), name=name, title=one.alt_text, key=f"{one.key}, picture")
-            numbers = one.table if one.numbers is None else one.numbers
-            table_button("Numbers (CSV)", numbers, key=f"{one.key}, numbers", name=name)
+            table_button("Numbers (CSV)", _numbers(one), key=f"{one.key}, numbers", name=name)
+
+
+def _numbers(one: Picture) -> pd.DataFrame | Callable[[], pd.DataFrame]:
+    if isinstance(one, Chart) and one.numbers is None:
+        return one.table
+    assert one.numbers is not None
+    return one.numbers
 
 
 def draw(chart: Chart) -> None:
@@ -105,11 +117,11 @@ def picture(title: str, chart: Chart, *, reading: str = "", about: str | None = 
     draw(chart)
 
 
-def table_button(label: str, table: pd.DataFrame, *, key: str, name: str) -> None:
-    """A button that brings a table as CSV; the file is made when it is asked for."""
+def table_button(label: str, table: pd.DataFrame | Callable[[], pd.DataFrame], *, key: str, name: str) -> None:
+    """A button that brings a table as CSV; the file is made when it is asked for, and so is a table to be called."""
     st.download_button(
         label,
-        partial(export.csv, table),
+        lambda: export.csv(table() if callable(table) else table),
         file_name=f"{name}.csv",
         mime="text/csv",
         icon=":material/download:",

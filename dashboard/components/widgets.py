@@ -106,9 +106,7 @@ def chart(drawing: alt.Chart | alt.LayerChart, *, title: str, alt_text: str, key
 
     table = drawing.data
     assert isinstance(table, DataFrame)
-    pictures.picture(
-        title, Chart(specification=_specification(drawing), table=table, key=key, alt_text=alt_text), reading=reading
-    )
+    pictures.picture(title, Chart(_specification(drawing), table, key, alt_text), reading=reading)
 
 
 def live_chart(
@@ -126,11 +124,7 @@ def live_chart(
     made = (draw, *options)
     if made not in _specifications:
         _specifications[made] = _specification(draw(table, *options))
-    pictures.picture(
-        title,
-        Chart(specification=deepcopy(_specifications[made]), table=table, key=key, alt_text=alt_text),
-        about=about,
-    )
+    pictures.picture(title, Chart(deepcopy(_specifications[made]), table, key, alt_text), about=about)
 
 
 _specifications: dict[tuple[object, ...], dict[str, Any]] = {}

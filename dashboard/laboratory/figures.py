@@ -30,15 +30,7 @@ def chart(
     stretch: bool = True,
 ) -> Chart:
     """A chart of this page; `clicked` knows it by its name."""
-    return Chart(
-        specification=specification,
-        table=table,
-        key=key(name),
-        alt_text=alt_text,
-        numbers=numbers,
-        on_select=on_select,
-        stretch=stretch,
-    )
+    return Chart(specification, table, key(name), alt_text, numbers, on_select, stretch)
 
 
 def figure(name: str, caption: str, *charts: Chart, step: int, layout: Literal["below", "beside"] = "below") -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.components import widgets
-from dashboard.components.unrolled import unrolled_network
+from dashboard.components import pictures, widgets
+from dashboard.components.unrolled import unrolled_network, unrolled_picture
 from dashboard.services import opening
 from dashboard.services.opening import Levers, Reading
 from dashboard.state import session
@@ -157,7 +157,10 @@ def picture(levers: Levers, words: tuple[str, ...]) -> None:
         size="large" if session.presenting() else "usual",
         on_choose=choose_word,
     )
-    st.caption(facts(levers, reading))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(facts(levers, reading), width="stretch")
+        if not session.presenting():
+            pictures.save([unrolled_picture(reading.words, reading.norms, key=PICTURE)])
 
 
 def choose_word() -> None:

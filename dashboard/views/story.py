@@ -9,8 +9,8 @@ import numpy as np
 import streamlit as st
 
 from dashboard.charts import story as charts
-from dashboard.components import widgets
-from dashboard.components.unrolled import unrolled_network
+from dashboard.components import pictures, widgets
+from dashboard.components.unrolled import unrolled_network, unrolled_picture
 from dashboard.services import arriving, library, racing, story, worker
 from dashboard.services.arriving import Arriving
 from dashboard.services.racing import LaneHistory
@@ -53,7 +53,7 @@ def page() -> None:
         st.info(wording.STORY_WAITING, icon=":material/play_circle:")
     else:
         live = widgets.at_work(run)
-        st.fragment(widgets.error_boundary(pictures), run_every=POLL_SECONDS if live else None)(run, setting, live)
+        st.fragment(widgets.error_boundary(look), run_every=POLL_SECONDS if live else None)(run, setting, live)
     onwards(chapter)
     with st.expander("Equations and settings", icon=":material/function:"):
         st.latex(wording.STORY_EQUATIONS)
@@ -211,7 +211,7 @@ def describe(setting: Setting) -> str:
 # --- the pictures -----------------------------------------------------------------------------------------------------
 
 
-def pictures(run: Run, setting: Setting, live: bool) -> None:
+def look(run: Run, setting: Setting, live: bool) -> None:
     """One look at the experiment. Drawn again several times a second while it trains."""
     if live != widgets.at_work(run):
         st.rerun()
@@ -282,7 +282,8 @@ def what_arrives(
     setting: Setting, sentence: story.Example, now: Arriving, at_first: Arriving | None, first: int
 ) -> None:
     """The sentence unrolled, and pale beside it what arrived before the training: that is where it vanishes."""
-    heading("sentence")
+    key = session.key(PAGE, "unrolled network")
+    pictures.heading(wording.STORY_PICTURES["sentence"], [unrolled_picture(now.words, now.norms, key=key)], level=2)
     lag = sentence.target - sentence.controller
     if setting.truncate is not None and setting.truncate < lag:
         last = now.words[sentence.target - setting.truncate]
@@ -300,7 +301,7 @@ def what_arrives(
     unrolled_network(
         now.words,
         now.norms,
-        key=session.key(PAGE, "unrolled network"),
+        key=key,
         chosen=sentence.target,
         listener=sentence.controller,
         bound=now.bound,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import streamlit as st
 
-from dashboard.components.pictures import Picture
+from dashboard.components.pictures import Drawing
 from rnn_core.arrays import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FILES = Path(__file__).parent
 _component = st.components.v2.component(
@@ -92,21 +95,25 @@ def unrolled_network(
     return data["chosen"] if picked is None else int(np.clip(int(picked), 0, steps - 1))
 
 
-def unrolled_picture(words: Sequence[str], norms: Array, *, key: str) -> Picture:
+def unrolled_picture(words: Sequence[str], norms: Array, *, key: str) -> Drawing:
     """What can be taken home of the network drawn with this key: words and norms as above, one row a pair (t, k)."""
-    from pandas import DataFrame  # not before it is asked for: the first page needs none
 
-    rows, columns = np.tril_indices(len(norms))
-    table = DataFrame(
-        {
-            "t": rows + 1,
-            "loss word": [words[t + 1] for t in rows],
-            "k": columns + 1,
-            "source word": [words[k] for k in columns],
-            "norm": norms[rows, columns],
-        }
-    )
-    return Picture(table=table, key=key, alt_text=ALT_TEXT)
+    def numbers() -> pd.DataFrame:
+        import pandas as pd
+
+        rows, columns = np.tril_indices(len(norms))
+        names = np.array(words, dtype=object)
+        return pd.DataFrame(
+            {
+                "t": rows + 1,
+                "loss word": names[rows + 1],
+                "k": columns + 1,
+                "source word": names[columns],
+                "norm": norms[rows, columns],
+            }
+        )
+
+    return Drawing(numbers, key, ALT_TEXT)
 
 
 def _rows(norms: Array) -> list[list[float | None]]:
