@@ -1,7 +1,7 @@
 """Numbers for which a run's text has to be read: the text goes in, and only numbers come out, for guests as well.
 
-All visitors share what was measured: nobody may change what is returned. The one function that hands out text asks
-whose run it is.
+All visitors share what was measured: nobody may change what is returned. The functions that hand out text, at the end,
+ask whose run it is.
 """
 
 from __future__ import annotations
@@ -115,3 +115,17 @@ def sentences_of_step(run: Run, step: int) -> list[str] | None:
     columns = range(batch.inputs.shape[1])
     ids = [batch.targets[batch.mask[:, column], column] for column in columns]
     return [detokenize(vocabulary.decode(sentence), vocabulary.unit) for sentence in ids]
+
+
+def held_out_sentences(run: Run) -> list[Array]:
+    """The sentences of the text that were kept aside, as ids from <s> to </s>. Raises RunError for a guest, who may not
+    read the text.
+    """
+    library.check_mine(run)
+    return _corpus(str(run.folder)).valid
+
+
+def training_sentences(run: Run) -> list[Array]:
+    """The same of those that were trained on: what is counted or compared with them quotes them."""
+    library.check_mine(run)
+    return run.corpus().train

@@ -31,6 +31,7 @@ NEXT_STEPS = {
     "corpus": ("train", "Next: train a network on it"),
     "train": ("gradients", "Next: look into this network"),
     "gradients": ("race", "Next: let networks race"),
+    "units": ("generate", "Next: let it write"),
     "generate": ("gradients", "Next: see which words its gradients reach"),
     "runs": ("race", "Next: let networks race"),
     "race": ("gradients", "Next: look into the winner"),
@@ -50,6 +51,10 @@ WOULD_SHOW = {
     "gradients": (
         "Here you look into a network: how much of each word's gradient arrives at every word before it, where it is "
         "lost, and what that costs. The demo has a network to look into after a few seconds."
+    ),
+    "units": (
+        "Here you look at single units of a network along a text: which of them follow the line, a quotation or a "
+        "bracket, and what the network is without them. The demo has a network to look into after a few seconds."
     ),
     "generate": (
         "Here a network writes, word by word, with the probabilities it had to choose from. The demo has one after a "

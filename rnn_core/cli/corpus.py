@@ -16,11 +16,10 @@ from rnn_core.config import TextSettings
 from rnn_core.data import (
     PreparedCorpus,
     Vocabulary,
-    cut_sentences,
+    encode_documents,
     parse_word_list,
     prepare,
     read_documents,
-    tokenize_sentences,
 )
 from rnn_core.errors import CorpusError, EncodingError
 
@@ -70,8 +69,7 @@ def sentences_of_file(path: str, settings: TextSettings, vocabulary: Vocabulary)
     """The sentences in a file as ids, as a network with this vocabulary reads them. Raises CorpusError."""
     data = _bytes_of(path)
     documents = _with_previews(lambda: read_documents(data, os.path.basename(path), settings))
-    tokens = cut_sentences(tokenize_sentences(documents, settings), settings.max_sentence_length, settings.unit)
-    return [vocabulary.encode_sentence(sentence) for sentence in tokens]
+    return encode_documents(documents, settings, vocabulary)
 
 
 def _bytes_of(path: str) -> bytes:

@@ -14,7 +14,7 @@ from rnn_core.data.detokenizer import detokenize
 from rnn_core.data.documents import columns, read_documents
 from rnn_core.data.encodings import decode
 from rnn_core.data.nltk_corpora import nltk_corpus
-from rnn_core.data.preparation import MIN_TOKENS, prepare, prepare_documents, prepare_sentences
+from rnn_core.data.preparation import MIN_TOKENS, encode_documents, prepare, prepare_documents, prepare_sentences
 from rnn_core.data.progress import Progress
 from rnn_core.data.sentences import cut_sentences, tokenize_sentences
 from rnn_core.data.tokenizer import tokenize
@@ -48,6 +48,7 @@ __all__ = [
     "cut_sentences",
     "decode",
     "detokenize",
+    "encode_documents",
     "find_copies",
     "nltk_corpus",
     "parse_word_list",

@@ -64,6 +64,21 @@ def prepare_documents(
     return _prepare(Reading(cleaned, "text", "", None, dropped), name, settings, report)
 
 
+def encode_documents(
+    documents: list[str],
+    settings: TextSettings,
+    vocabulary: Vocabulary,
+    progress: Progress | None = None,
+    limit_seconds: float | None = None,
+) -> list[np.ndarray]:
+    """Texts -> their sentences as ids from <s> to </s>, as a network with this vocabulary reads them. The rest as in
+    `prepare`.
+    """
+    report = ReadingProgress(progress, limit_seconds)
+    tokens = cut_sentences(tokenize_sentences(documents, settings, report), settings.max_sentence_length, settings.unit)
+    return [vocabulary.encode_sentence(sentence) for sentence in tokens]
+
+
 def _prepare(
     found: Reading,
     name: str,

@@ -4,39 +4,44 @@ LSTM language models", section 4.1.)
 
 from __future__ import annotations
 
-import dataclasses
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from rnn_core.arrays import Array
-from rnn_core.diagnostics.text_walk import text_losses
+from rnn_core.diagnostics.text_walk import Unit, text_losses, unit_series
+from rnn_core.nn.cells import Cell, Weights
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.nn.parameters import layer_suffix
 
 
-def without_unit(model: LanguageModel, layer: int, number: int) -> LanguageModel:
-    """The same network with this unit's h clamped to 0 at every step (to 0, not to its mean: as Lakretz et al. do).
+def without_unit(model: LanguageModel, layer: int, number: int, value: float) -> LanguageModel:
+    """The same network, with h of this unit set to `value` after every step, before anybody reads it.
 
-    A unit whose h is always 0 is one that nobody reads, so it is done to the weights that read it: its column of W, and
-    its row of U of the layer above, or its column of V. Whatever signal of a unit is looked at, this is its ablation: c
-    and the gates of an LSTM's unit act on others through its h alone.
+    Whatever signal of a unit is looked at, this is its ablation: c and the gates of an LSTM's unit act on others
+    through its h alone. Nothing is copied; the parameters are shared with `model`.
     """
-    params = dict(model.params)
-    config = model.config
-    if config.tied:
-        # Its column of V goes, and that of the embedding stays.
-        config = dataclasses.replace(config, tied=False)
-        params["V"] = model.output_matrix
-    reads: list[tuple[str, tuple[slice | int, ...]]] = [("W" + layer_suffix(layer), (slice(None), number))]
-    if layer == config.layers - 1:
-        reads.append(("V", (slice(None), number)))
-    else:
-        reads.append(("U" + layer_suffix(layer + 1), (number,)))
-    for name, part in reads:
-        if name in params:  # no gate of a minGRU reads the state
-            params[name] = params[name].copy()
-            params[name][part] = 0
-    return LanguageModel(config, params=params)
+    return _Ablated(model, layer, number, value)
+
+
+class _Ablated(LanguageModel):
+    def __init__(self, model: LanguageModel, layer: int, number: int, value: float) -> None:
+        super().__init__(model.config, params=model.params)
+        self._layer, self._clamped = layer, _clamped(model.cell, number, value)
+
+    def cell_of(self, depth: int) -> Cell:
+        return self._clamped if depth == self._layer else self.cell
+
+
+def _clamped(cell: Cell, number: int, value: float) -> Cell:
+    def step(cache: Array, before: Array, weights: Weights, after: Array) -> None:
+        cell.step(cache, before, weights, after)
+        after[0][..., number] = value
+
+    twin = copy.copy(cell)
+    twin.step = step  # type: ignore[method-assign]
+    return twin
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +71,12 @@ def ablation_cost(
 ) -> AblationCost:
     """unit: layer and number; ends (n,) bool; losses: those of the whole network, where they are known. The text is
     read as in `text_parts`. A mean over nothing is nan.
+
+    The unit's h is clamped to its mean over this text: a constant tells nothing. (Lakretz et al. clamp to 0. That may
+    be far from whatever the network has ever read there, and then costs something everywhere for that reason alone.)
     """
     losses = text_losses(model, sentences, carried) if losses is None else losses
-    cost = text_losses(without_unit(model, *unit), sentences, carried) - losses
+    mean = unit_series(model, sentences, carried, [Unit(unit[0], "h", unit[1])]).mean(dtype=np.float64)
+    cost = text_losses(without_unit(model, *unit, float(mean)), sentences, carried) - losses
     means = [float(cost[where].mean()) if where.any() else float("nan") for where in (ends, ~ends)]
     return AblationCost(means[0], means[1], int(ends.sum()), int((~ends).sum()), cost)

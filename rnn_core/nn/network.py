@@ -23,7 +23,7 @@ from rnn_core.nn import bptt
 from rnn_core.nn.allocation import keep_freed_memory
 from rnn_core.nn.batch import Batch
 from rnn_core.nn.bptt import LayerTrace
-from rnn_core.nn.cells import Weights, make_cell, merge_gates, split_gates
+from rnn_core.nn.cells import Cell, Weights, make_cell, merge_gates, split_gates
 from rnn_core.nn.gradients import Gradients, add, to_dense
 from rnn_core.nn.inputs import inputs_of
 from rnn_core.nn.losses import loss_of
@@ -122,6 +122,10 @@ class Network:
         """V (O, H); the embedding where the two are tied."""
         return self.params["E" if self.config.tied else "V"]
 
+    def cell_of(self, depth: int) -> Cell:
+        """The cell of a layer, from 0 at the bottom: in all layers the same, but for diagnostics that change one."""
+        return self.cell
+
     def recurrent_matrix(self, depth: int) -> Array:
         """W (gates * H, H) of a layer, from 0 at the bottom; without rows where no gate of the cell reads the state."""
         W = self.params.get("W" + layer_suffix(depth))
@@ -174,8 +178,9 @@ class Network:
                 self.params.get("b_n" + suffix),
                 self._recurrent_mask(dropout_rng, batch),
             )
-            states = bptt.forward(self.cell, weights, cache, state[depth])
-            layers.append(LayerTrace(self.cell, weights, cache, states, U if depth else None, mask))
+            cell = self.cell_of(depth)
+            states = bptt.forward(cell, weights, cache, state[depth])
+            layers.append(LayerTrace(cell, weights, cache, states, U if depth else None, mask))
         top_mask = self._dropout_mask(dropout_rng, steps, batch, H)
         return Trace(inputs, read, layers, _masked(layers[-1].hidden, top_mask), top_mask)
 

@@ -1,0 +1,60 @@
+"""Choose the text on which a network is looked at: the part of its own that was kept aside, or one's own."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import hosting
+from dashboard.services import held_out
+from dashboard.services.held_out import KeptAside, Text
+from dashboard.services.sources import Paste, Upload
+from dashboard.state import session
+from dashboard.text import judgement as wording
+from rnn_core.runs import Run
+
+EXTENSIONS = ["txt", "text", "md", "csv", "tsv", "jsonl", "ndjson", "json"]
+
+
+def choose_text(run: Run, page: str) -> Text | None:
+    """A row of the page; None, after saying what is missing. The link says whether it is the run's own text."""
+    kinds = list(wording.TEXTS)
+    if not held_out.texts_of(run):
+        kinds.remove("own")
+    linked = session.linked("text")
+    widget = session.key(page, "text kind")
+    if linked in kinds:
+        session.start_with(widget, linked)
+    kind = st.segmented_control(
+        "Text",
+        kinds,
+        default=None if widget in st.session_state else kinds[0],
+        required=True,
+        format_func=wording.TEXTS.__getitem__,
+        **session.kept(page, "text kind", {"text kind": wording.TEXTS_HELP}),
+    )
+    session.link("text", kind if kind != kinds[0] else None)
+    if kind == "own":
+        return KeptAside()
+    if kind == "paste":
+        content = st.text_area("Your text", height=140, **session.kept(page, "pasted"))
+        if content:
+            return Paste(content)
+    else:
+        caps = hosting.current_caps()
+        file = st.file_uploader(
+            "A text",
+            EXTENSIONS,
+            max_upload_size=None if caps is None else caps.upload_megabytes,
+            key=session.key(page, "file"),
+            label_visibility="collapsed",
+        )
+        if file is not None:
+            return Upload(file.name, file.getvalue())
+    st.info(wording.NO_TEXT, icon=":material/upload_file:")
+    return None
+
+
+def left_out(text: held_out.HeldOut, unit: str) -> None:
+    """Says so where the text is longer than what is read of it."""
+    if text.left_out:
+        st.caption(wording.LEFT_OUT.format(read=f"{len(text.tokens):,}", unit=unit))

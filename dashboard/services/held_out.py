@@ -1,0 +1,83 @@
+"""The text that a network is judged on: the part of its own that was kept aside, or one that the visitor brings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from dashboard import hosting
+from dashboard.services import library, measurements
+from dashboard.services.sources import Paste, Upload
+from rnn_core.arrays import Array
+from rnn_core.data import encode_documents, read_documents
+from rnn_core.diagnostics import read_tokens
+from rnn_core.errors import CorpusError
+from rnn_core.runs import Run
+
+MOST_TOKENS = 100_000
+
+
+@dataclass(frozen=True)
+class KeptAside:
+    """The validation part of the run's own text: its owner's alone."""
+
+
+Text = KeptAside | Upload | Paste
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """sentences: ids from <s> to </s>; tokens: what is read of them, (n,); left_out: sentences beyond MOST_TOKENS;
+    carried: the network reads on from one to the next, as it was trained to. Shared by all visitors.
+    """
+
+    sentences: list[Array]
+    tokens: list[str]
+    left_out: int
+    carried: bool
+
+
+def texts_of(run: Run) -> bool:
+    """Whether this visitor may look at a part of the run's own text, and there is one."""
+    return library.mine(run) and bool(measurements.held_out_sentences(run))
+
+
+def read(run: Run, text: Text) -> HeldOut:
+    """Raises RunError for a guest who asks for the owner's text, CorpusError for one that cannot be read."""
+    if isinstance(text, KeptAside):
+        library.check_mine(run)
+    return _read(str(run.folder), text)
+
+
+@lru_cache(maxsize=4)
+def _read(folder: str, text: Text) -> HeldOut:
+    run = Run.open(folder)
+    vocabulary, settings = run.vocabulary(), run.config.text
+    if isinstance(text, KeptAside):
+        sentences = measurements.held_out_sentences(run)
+    else:
+        name, data = (text.name, text.data) if isinstance(text, Upload) else ("pasted.txt", _bytes(text))
+        caps = hosting.current_caps()
+        if caps is not None:
+            hosting.check_upload(len(data), caps)
+        # The file has columns and an encoding of its own.
+        settings = replace(settings, column=None, encoding=None)
+        limit = None if caps is None else caps.reading_seconds
+        documents = read_documents(data, name, settings)
+        sentences = encode_documents(documents, settings, vocabulary, limit_seconds=limit)
+    kept: list[Array] = []
+    count = 0
+    for ids in sentences:
+        count += len(ids) - 1
+        if count > MOST_TOKENS:
+            break
+        kept.append(ids)
+    if not kept:
+        raise CorpusError("there is no sentence in this text; choose a longer one.")
+    carried = run.config.training.batching == "stream"
+    tokens = read_tokens(vocabulary, kept, lines=carried and settings.sentences == "lines")
+    return HeldOut(kept, tokens, len(sentences) - len(kept), carried)
+
+
+def _bytes(text: Paste) -> bytes:
+    return text.content.encode("utf-8", errors="replace")
