@@ -129,7 +129,7 @@ def _closer(
     ranking, ending = rankings[name], ends(features[name])
     top = ranking.top(ABLATED)
     losses = text_losses(model, sentences, carried)
-    lines = ["", "without the unit the loss rises, in nats, where this ends and elsewhere:"]
+    lines = ["", "with h of the unit held at its mean the loss rises, in nats, where this ends and elsewhere:"]
     ablations = []
     for place in top:
         unit = ranking.units[place]
