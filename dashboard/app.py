@@ -42,6 +42,7 @@ def draw() -> None:
                 st.Page("views/units.py", title="Units", icon=":material/grain:"),
             ],
             "Compare": [
+                st.Page("views/compare.py", title="Compare", icon=":material/stacked_line_chart:"),
                 st.Page("views/runs.py", title="Runs", icon=":material/folder_open:"),
                 st.Page("views/race.py", title="Race", icon=":material/flag:"),
             ],

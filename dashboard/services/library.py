@@ -6,7 +6,7 @@ from here (`open_run`), change none but through here and `worker`, and hand on n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -127,6 +127,12 @@ def rename(run: Run, name: str) -> None:
     """Give the run another name."""
     check_mine(run)
     runs.rename_run(run.folder, name)
+
+
+def tag(run: Run, tags: Iterable[str]) -> None:
+    """Give the run these tags in the place of its own."""
+    check_mine(run)
+    runs.tag_run(run.folder, tags)
 
 
 def delete(run: Run) -> None:

@@ -24,6 +24,7 @@ from rnn_core.training import HorizonMeasured, batch_of_step, generate, probe_ba
 WRITTEN_SENTENCES = 32
 WRITING = SamplingSettings(max_tokens=30, allow_unknown=True)
 
+COUNTED_SENTENCES = 1000
 EXPONENTS = 12
 STREAM_WORDS = 300
 """Words of the corpus over which the Lyapunov exponents settle."""
@@ -51,6 +52,23 @@ def unigram_counts(folder: str) -> Array:
     """How often each word stands in the training text, (N,)."""
     corpus = _corpus(folder)
     return np.bincount(np.concatenate(corpus.train), minlength=len(corpus.vocabulary))
+
+
+@lru_cache(maxsize=256)
+def characters_per_token(folder: str) -> float:
+    """How many characters of the validation text a predicted token stands for: its sentences as they are written, a
+    line break after each, over their tokens, `</s>` included. 1 for characters.
+
+    So a loss per token becomes one per character, whatever the vocabulary: nats / (ln 2 * this) are bits. `<unk>`
+    counts as it is written; where a vocabulary is small, it makes a text easier to predict, in this unit too.
+    """
+    corpus = _corpus(folder)
+    vocabulary = corpus.vocabulary
+    if vocabulary.unit == "char":
+        return 1.0
+    sentences = [ids[1:-1] for ids in (corpus.valid or corpus.train)[:COUNTED_SENTENCES]]
+    written = sum(len(detokenize(vocabulary.decode(ids), vocabulary.unit)) + 1 for ids in sentences)
+    return written / sum(len(ids) + 1 for ids in sentences)
 
 
 @lru_cache(maxsize=4)

@@ -7,7 +7,7 @@ own values under keys made by `key`, so that no two of them meet.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -174,6 +174,44 @@ def link(parameter: str, value: str | None) -> None:
         st.query_params.pop(parameter, None)
     elif st.query_params.get(parameter) != value:
         st.query_params[parameter] = value
+
+
+def in_link(parameter: str, choices: Collection[str], usual: str) -> dict[str, Any]:
+    """Options of a widget that chooses one of these texts: it stands in the link, unless it is the usual one, and is
+    kept for the visit. What a link says that is no choice counts as nothing.
+    """
+    widget = key("link", parameter)
+    if linked(parameter) in choices:
+        st.session_state[widget] = linked(parameter)
+    elif st.session_state.get(widget) not in choices:
+        st.session_state[widget] = usual
+    chosen = st.session_state[widget]
+    link(parameter, None if chosen == usual else chosen)
+    return {
+        "key": widget,
+        "persist_state": "session",
+        "on_change": lambda: link(parameter, st.session_state[widget]),
+    }
+
+
+_COMPARED, _RUNS = "compared runs", "runs"
+
+
+def compared_runs() -> list[str] | None:
+    """The ids of the runs that this visitor compares; None before any were chosen. The link lists them."""
+    listed = [part for part in linked(_RUNS).split(",") if RUN_ID.fullmatch(part)]
+    if listed:
+        st.session_state[_COMPARED] = list(dict.fromkeys(listed))
+    chosen: list[str] | None = st.session_state.get(_COMPARED)
+    if chosen is not None:
+        compare_runs(chosen)
+    return chosen
+
+
+def compare_runs(identifiers: Sequence[str]) -> None:
+    """Compare these from now on."""
+    st.session_state[_COMPARED] = list(identifiers)
+    link(_RUNS, ",".join(identifiers) or None)
 
 
 def presenting() -> bool:

@@ -33,7 +33,8 @@ NEXT_STEPS = {
     "gradients": ("race", "Next: let networks race"),
     "units": ("generate", "Next: let it write"),
     "generate": ("gradients", "Next: see which words its gradients reach"),
-    "runs": ("race", "Next: let networks race"),
+    "compare": ("gradients", "Next: look into this network"),
+    "runs": ("compare", "Next: see them in one picture"),
     "race": ("gradients", "Next: look into the winner"),
 }
 """By the page's address: the page that goes on with the story, and what is said of it. (Home and the story end with
@@ -59,6 +60,10 @@ WOULD_SHOW = {
     "generate": (
         "Here a network writes, word by word, with the probabilities it had to choose from. The demo has one after a "
         "few seconds."
+    ),
+    "compare": (
+        "Here trainings stand in one picture: losses, gradients, how far they reach, and the settings in which they "
+        "differ. The demo makes the first one."
     ),
     "runs": "Here every training is kept, to be opened, compared, downloaded. The demo makes the first one.",
 }
@@ -226,6 +231,8 @@ def hosted_runs(days: float, most: int) -> str:
 
 # --- runs -------------------------------------------------------------------------------------------------------------
 
+FILTER_PLACEHOLDER = "name, tag, corpus, network, …"
+SELECT_ROWS = "Select a row to open, rename, delete or download it, several to compare them."
 IMPORT_HELP = "A zip that *Download* made, here or on another machine. Every file in it is checked before it is taken."
 DOWNLOAD_HELP = "A zip of the run's folder: settings, words, weights and its whole history. No Python pickle is in it."
 DELETE_WARNING = "Its weights and history will be gone. Download it first if you may want it back."

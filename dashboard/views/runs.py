@@ -1,4 +1,4 @@
-"""Runs: every training in the folder; open, rename, delete, or take one with you."""
+"""Runs: every training in the folder; open, compare, tag, rename, delete, or take one with you."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import streamlit as st
 
 from dashboard import hosting
 from dashboard.components import demo, export, widgets
-from dashboard.services import library
+from dashboard.services import comparing, library
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.config import CELLS, OPTIMIZERS
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunStatus, RunSummary
+from rnn_core.runs.run_config import MOST_TAGS
 from rnn_core.training import perplexity
 
 PAGE = "runs"
@@ -32,9 +33,10 @@ def valid_perplexity(status: RunStatus) -> float | None:
 
 COLUMNS: dict[str, Callable[[Run, RunStatus], Any]] = {
     "name": lambda run, status: run.config.name,
-    "state": lambda run, status: wording.STATES[status.state],
     "validation loss": lambda run, status: status.valid_loss_nats,
+    "state": lambda run, status: wording.STATES[status.state],
     "perplexity": lambda run, status: None if run.config.monitored else valid_perplexity(status),
+    "tags": lambda run, status: ", ".join(run.config.tags),
     "steps": lambda run, status: status.step,
     "corpus": lambda run, status: run.config.corpus.name,
     "created": lambda run, status: time.strftime("%Y-%m-%d %H:%M", time.localtime(run.config.created)),
@@ -66,7 +68,7 @@ def page() -> None:
         import_box()
         return
     chosen = choose(summaries)
-    if chosen is not None:
+    if chosen:
         act(chosen)
     damaged = [summary for summary in summaries if summary.config is None]
     if damaged:
@@ -74,13 +76,33 @@ def page() -> None:
             widgets.table({"folder": [run.id for run in damaged], "why": [run.error for run in damaged]})
 
 
-def choose(summaries: list[RunSummary]) -> Run | None:
-    """The table of all runs, and the one that is selected in it."""
+def narrowed(summaries: list[RunSummary]) -> list[tuple[Run, RunStatus]]:
+    """The runs that are looked for: by words in what the table says of them, and by where they came from."""
     known = [
         (Run(summary.folder, summary.config), summary.status)
         for summary in summaries
         if summary.config is not None and summary.status is not None
     ]
+    folded = {run.id for run, _ in known if comparing.kind(run.id, run.config)} - {session.run_id()}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        words = st.text_input(
+            "Filter", placeholder=wording.FILTER_PLACEHOLDER, width=320, **session.kept(PAGE, "filter")
+        )
+        everything = not folded or st.toggle(
+            f"With {len(folded)} of Story and Race", **session.kept(PAGE, "everything")
+        )
+    wanted = (words or "").lower().split()
+    return [
+        (run, status)
+        for run, status in known
+        if (everything or run.id not in folded)
+        and all(word in " ".join(str(cell(run, status)) for cell in COLUMNS.values()).lower() for word in wanted)
+    ]
+
+
+def choose(summaries: list[RunSummary]) -> list[Run]:
+    """The table of runs, and those that are selected in it."""
+    known = narrowed(summaries)
     table = widgets.frame({name: [cell(run, status) for run, status in known] for name, cell in COLUMNS.items()})
     opened = session.run_id()
     position = next((place for place, (run, _) in enumerate(known) if run.id == opened), None)
@@ -88,7 +110,8 @@ def choose(summaries: list[RunSummary]) -> Run | None:
         table,
         hide_index=True,
         column_config={
-            "name": st.column_config.TextColumn(width="medium"),
+            # So that a phone shows the losses too, before anybody moves the table.
+            "name": st.column_config.TextColumn(width=160),
             "training loss": st.column_config.NumberColumn(format="%.3f"),
             "validation loss": st.column_config.NumberColumn(format="%.3f"),
             "perplexity": st.column_config.NumberColumn(format="%.1f"),
@@ -96,13 +119,14 @@ def choose(summaries: list[RunSummary]) -> Run | None:
         },
         placeholder="–",
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="multi-row",
         selection_default={"selection": {"rows": [] if position is None else [position]}},
-        key=session.key(PAGE, "table"),
+        # A row's number is another run's once other rows are there.
+        key=session.key(PAGE, f"table of {hash(tuple(run.id for run, _ in known))}"),
     )
     selected = selection["selection"]["rows"]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption("Select a row to open, rename, delete or download it.", width="content")
+        st.caption(wording.SELECT_ROWS, width="content")
         with st.container(horizontal=True, width="content"):
             import_box()
             st.download_button(
@@ -114,31 +138,46 @@ def choose(summaries: list[RunSummary]) -> Run | None:
                 on_click="ignore",
                 key=session.key(PAGE, "csv"),
             )
-    return known[selected[0]][0] if selected and selected[0] < len(known) else None
+    return [known[row][0] for row in selected if row < len(known)]
 
 
-def act(run: Run) -> None:
-    """What can be done with the selected run."""
+def act(runs: list[Run]) -> None:
+    """What can be done with the selected runs."""
     with st.container(border=True):
-        st.text(run.config.name)
+        st.text(runs[0].config.name if len(runs) == 1 else f"{len(runs)} runs")
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            if st.button("Open", type="primary", icon=":material/open_in_new:", key=session.key(PAGE, "open")):
-                session.open_run(run.id)
-                st.switch_page("views/train.py")
-            if st.button("Rename", icon=":material/edit:", key=session.key(PAGE, "rename")):
-                rename(run)
-            if st.button("Delete", icon=":material/delete:", key=session.key(PAGE, "delete")):
-                delete(run)
-            st.download_button(
-                "Download",
-                lambda: zipped(run),
-                file_name=f"{run.id}.zip",
-                mime="application/zip",
-                icon=":material/download:",
-                on_click="ignore",
-                help=wording.DOWNLOAD_HELP,
-                key=session.key(PAGE, "download"),
-            )
+            if len(runs) == 1:
+                act_on_one(runs[0])
+            if st.button(
+                "Compare" if len(runs) == 1 else "Compare these",
+                type="secondary" if len(runs) == 1 else "primary",
+                icon=":material/stacked_line_chart:",
+                key=session.key(PAGE, "compare"),
+            ):
+                session.compare_runs([run.id for run in runs])
+                st.switch_page("views/compare.py")
+            if st.button("Tag", icon=":material/sell:", key=session.key(PAGE, "tag")):
+                tag(runs)
+
+
+def act_on_one(run: Run) -> None:
+    if st.button("Open", type="primary", icon=":material/open_in_new:", key=session.key(PAGE, "open")):
+        session.open_run(run.id)
+        st.switch_page("views/train.py")
+    if st.button("Rename", icon=":material/edit:", key=session.key(PAGE, "rename")):
+        rename(run)
+    if st.button("Delete", icon=":material/delete:", key=session.key(PAGE, "delete")):
+        delete(run)
+    st.download_button(
+        "Download",
+        lambda: zipped(run),
+        file_name=f"{run.id}.zip",
+        mime="application/zip",
+        icon=":material/download:",
+        on_click="ignore",
+        help=wording.DOWNLOAD_HELP,
+        key=session.key(PAGE, "download"),
+    )
 
 
 def import_box() -> None:
@@ -178,6 +217,31 @@ def rename(run: Run) -> None:
             widgets.problem("It keeps its name", error)
             return
         session.leave_notice("Renamed.")
+        st.rerun()
+
+
+@st.dialog("Tags")
+def tag(runs: list[Run]) -> None:
+    """Tags of one run, or those that several have in common; what some of them have besides stays."""
+    common = set.intersection(*(set(run.config.tags) for run in runs))
+    known = {tag for summary in library.summaries() if summary.config for tag in summary.config.tags}
+    chosen = st.multiselect(
+        "Tags",
+        sorted(known),
+        sorted(common),
+        accept_new_options=True,
+        max_selections=MOST_TAGS,
+        placeholder="Type a new one, or choose",
+        key=session.key(PAGE, "tags"),
+    )
+    if st.button("Save", type="primary", key=session.key(PAGE, "tag now")):
+        try:
+            for run in runs:
+                library.tag(run, {*run.config.tags} - common | {*chosen})
+        except UserError as error:
+            widgets.problem("They keep their tags", error)
+            return
+        session.leave_notice("Tagged.")
         st.rerun()
 
 

@@ -16,7 +16,7 @@ A worker that dies leaves its lock free: that, and not a silent heartbeat, is wh
 """
 
 from rnn_core.runs.archive import import_run, zip_run
-from rnn_core.runs.changes import delete_run, lengthen_run, rename_run
+from rnn_core.runs.changes import delete_run, lengthen_run, rename_run, tag_run
 from rnn_core.runs.creation import create_run, create_task_run
 from rnn_core.runs.database import METRICS
 from rnn_core.runs.fork import CHANGEABLE, fork_run
@@ -56,6 +56,7 @@ __all__ = [
     "rename_run",
     "run_folder",
     "runs_root",
+    "tag_run",
     "worker_alive",
     "zip_run",
 ]

@@ -1,10 +1,12 @@
-"""Renaming, lengthening and deleting a run."""
+"""Renaming, tagging, lengthening and deleting a run."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from rnn_core.config import TrainingSettings, check_together
 from rnn_core.errors import RunError
@@ -12,16 +14,27 @@ from rnn_core.runs.lock import locked
 from rnn_core.runs.paths import OWN_FILES, is_run
 from rnn_core.runs.reading import disk_error
 from rnn_core.runs.run import Run
-from rnn_core.runs.run_config import clean_name, write_config
+from rnn_core.runs.run_config import clean_name, clean_tags, write_config
 
 
 def rename_run(folder: str | Path, name: str) -> None:
     """Give a run another name; its id, and links to it, stay."""
-    run = Run.open(folder)
+    _rewrite(Run.open(folder), name=clean_name(name))
+
+
+def tag_run(folder: str | Path, tags: Iterable[str]) -> None:
+    """Give a run these tags in the place of those that it had."""
+    _rewrite(Run.open(folder), tags=clean_tags(tags))
+
+
+def _rewrite(run: Run, **changed: Any) -> Run:
+    """The run with another config.json."""
+    config = dataclasses.replace(run.config, **changed)
     try:
-        write_config(run.folder, dataclasses.replace(run.config, name=clean_name(name)))
+        write_config(run.folder, config)
     except OSError as error:
         raise disk_error(error, run.folder) from error
+    return Run(run.folder, config)
 
 
 def lengthen_run(folder: str | Path, training: TrainingSettings) -> Run:
@@ -29,12 +42,7 @@ def lengthen_run(folder: str | Path, training: TrainingSettings) -> Run:
     run = Run.open(folder)
     check_together(run.config.model, training)
     with locked(run.folder):
-        longer = dataclasses.replace(run.config, training=training)
-        try:
-            write_config(run.folder, longer)
-        except OSError as error:
-            raise disk_error(error, run.folder) from error
-    return Run(run.folder, longer)
+        return _rewrite(run, training=training)
 
 
 def delete_run(folder: str | Path) -> None:

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -33,6 +34,16 @@ from rnn_core.runs.tensors import read_tensors
 from rnn_core.training import STEERABLE, ClippingChanged, CorpusSource, Source, TruncationChanged, check_change
 
 VOCABULARY_LIMIT_BYTES = 64 * 2**20
+
+_OUTLINED = ("step", "tokens", "loss_nats", "gradient_norm", "elapsed_seconds")
+# The largest of each as well: among numbers a text would count as 0 in a mean, without a word, but it is the largest.
+_OUTLINE_COLUMNS = (
+    *(f"MAX({name})" for name in _OUTLINED),
+    "SUM(tokens)",
+    "AVG(loss_nats)",
+    "AVG(gradient_norm)",
+)
+_OUTLINE = f"SELECT {', '.join(_OUTLINE_COLUMNS)} FROM metrics WHERE step > ? AND step <= ?"
 
 REQUESTS = ("pause", "resume", "step", "stop", *STEERABLE)
 
@@ -229,6 +240,26 @@ class Run:
             rows = history.execute(query, (after_step, stride, -1 if limit is None else limit)).fetchall()
             columns = zip(*rows, strict=True) if rows else [()] * len(METRICS)
             return {name: _metric_column(name, column) for name, column in zip(METRICS, columns, strict=True)}
+
+    def outline(self, points: int = 300) -> dict[str, NDArray[Any]]:
+        """The metrics in at most `points` rows, each of about equally many steps: arrays (rows,) under step, tokens,
+        loss_nats, gradient_norm, elapsed_seconds.
+
+        step and elapsed_seconds are those of a row's last step, tokens all that were trained on until then, loss and
+        norm means over the row. SQLite makes the rows: of 20,000 steps Python sees no more than these.
+        """
+        with database.reading(self.folder) as history:
+            (last,) = history.execute("SELECT MAX(step) FROM metrics").fetchone()
+            (last,) = _metric_column("step", [last or 0])
+            ends = np.linspace(0, int(last), min(points, int(last)) + 1).astype(np.int64).tolist()
+            found = (history.execute(_OUTLINE, span).fetchone() for span in pairwise(ends))
+            rows = [row for row in found if row[0] is not None]  # a damaged history may have gaps
+            columns = dict(zip(_OUTLINE_COLUMNS, zip(*rows, strict=True), strict=True)) if rows else {}
+            column = {name: _metric_column(name, columns.get(f"MAX({name})", ())) for name in _OUTLINED}
+            for name in ("loss_nats", "gradient_norm"):
+                column[name] = _metric_column(name, columns.get(f"AVG({name})", ()))
+            column["tokens"] = np.cumsum(_metric_column("tokens", columns.get("SUM(tokens)", ())))
+            return column
 
     def events(self, after_id: int = 0, kinds: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Events with an id above `after_id`, in order: dicts with id, step, time (unix seconds), kind, and the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ FILE = "config.json"
 LIMIT_BYTES = 2**20
 LONGEST_NAME = 1000
 MOST_TOKENS = 2**48
+MOST_TAGS, LONGEST_TAG = 10, 40
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class RunConfig:
     monitored: bool = False  # another program trains it: no words and no weights, only its history (`Monitor`)
     task: TaskSettings | None = None
     forked: ForkedFrom | None = None
+    tags: tuple[str, ...] = ()  # chosen by a user, as the name
 
     def plan(self, training: TrainingSettings | None = None) -> Plan:
         """How many steps there are, with these settings of the training or with its own."""
@@ -95,6 +97,7 @@ def write_config(folder: Path, config: RunConfig) -> None:
         "training": config.training.to_json(),
         "text": config.text.to_json(),
         "corpus": dataclasses.asdict(config.corpus),
+        "tags": list(config.tags),
     }
     if config.monitored:
         values["monitored"] = True
@@ -133,6 +136,7 @@ def read_config(folder: Path) -> RunConfig:
             _of_type(values.get("monitored", False), bool),
             task,
             _read_forked(values.get("forked")),
+            clean_tags([_of_type(tag, str) for tag in _of_type(values.get("tags", []), list)]),
         )
         if task is not None:
             check_fits(make_task(task), config.model)
@@ -180,5 +184,14 @@ def _check_facts(facts: CorpusFacts) -> None:
 
 def clean_name(name: str) -> str:
     """A name fit for one line: no control characters, at most 120 characters."""
-    name = "".join(character if character.isprintable() else " " for character in name)
-    return " ".join(name.split())[:120] or "unnamed"
+    return _one_line(name, 120) or "unnamed"
+
+
+def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Tags fit for one line each, without empty ones and doubles, in alphabetical order; at most MOST_TAGS."""
+    return tuple(sorted({clean for tag in tags if (clean := _one_line(tag, LONGEST_TAG))})[:MOST_TAGS])
+
+
+def _one_line(text: str, limit: int) -> str:
+    text = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(text.split())[:limit].strip()

@@ -81,7 +81,7 @@ def test_another_run_beside_this_one_is_forgotten_with_the_next_that_is_opened(o
     assert "before" not in again.query_params
 
 
-@pytest.mark.parametrize("page", ["train", "gradients", "generate", "runs"])
+@pytest.mark.parametrize("page", ["train", "gradients", "generate", "compare", "runs"])
 def test_a_page_without_a_run_says_what_it_would_show_and_offers_the_demo(page, open_page):
     app = open_page(page)
     assert wording.WOULD_SHOW[page] in [element.value for element in app.markdown]

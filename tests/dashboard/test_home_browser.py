@@ -111,7 +111,7 @@ def test_a_sentence_of_ones_own_is_text_and_nothing_else(visitor):
 
 def test_every_page_has_a_title_of_its_own_and_the_old_addresses_lead_where_they_did(visitor, server):
     titles = {}
-    for path in ("", "story", "by_hand", "corpus", "train", "generate", "gradients", "runs", "race"):
+    for path in ("", "story", "by_hand", "corpus", "train", "generate", "gradients", "compare", "runs", "race"):
         visitor.goto(f"{server.address}/{path}")
         expect(visitor.get_by_role("heading", level=1)).to_be_visible()
         expect(visitor).to_have_title(re.compile(".+ · .+"))

@@ -635,6 +635,7 @@ def test_what_changes_a_run_asks_whose_it_is(hosted, visiting, new_run) -> None:
         "go further": lambda: worker.go_further(1, run),
         "request": lambda: library.request(run, "pause"),
         "rename": lambda: library.rename(run, "mine now"),
+        "tag": lambda: library.tag(run, ["mine now"]),
         "delete": lambda: library.delete(run),
         "take home": lambda: library.write_zip(run, io.BytesIO()),
     }

@@ -6,7 +6,7 @@ import pytest
 
 from dashboard.text import general as wording
 
-PAGES = ["home", "story", "by_hand", "corpus", "train", "generate", "gradients", "units", "runs", "race"]
+PAGES = ["home", "story", "by_hand", "corpus", "train", "generate", "gradients", "units", "compare", "runs", "race"]
 
 
 @pytest.mark.parametrize("page", PAGES)

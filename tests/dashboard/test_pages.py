@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import hosting
-from dashboard.services import worker
+from dashboard.services import racing, worker
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core import runs
@@ -19,7 +19,7 @@ from rnn_core.runs import Run
 from rnn_core.runs.worker import Limits, work
 from tests.waiting import wait_for
 
-PAGES = ["corpus", "train", "gradients", "units", "generate", "runs"]
+PAGES = ["corpus", "train", "gradients", "units", "generate", "compare", "runs"]
 SENTENCES = "\n".join(
     f"The {animal} saw the {thing} again."
     for animal in ("cat", "dog", "owl")
@@ -595,6 +595,23 @@ def test_every_run_of_the_folder_is_listed_and_a_damaged_one_with_its_reason(ope
     app = open_page("runs")
     assert set(app.dataframe[0].value["name"]) == {trained_run.config.name, "second"}
     assert list(app.dataframe[1].value["folder"]) == [broken.id]
+
+
+def test_runs_are_found_by_any_word_that_the_table_has_of_them(open_page, trained_run, new_run):
+    tagged = new_run("second")
+    runs.tag_run(tagged.folder, ["for the paper"])
+    app = open_page("runs")
+    for words, found in {"paper second": {"second"}, "nowhere": set(), "FINISHED": {trained_run.config.name}}.items():
+        app.text_input(key=session.key("runs", "filter")).set_value(words).run()
+        assert set(app.dataframe[0].value["name"]) == found
+
+
+def test_runs_of_a_race_are_folded_away_until_they_are_asked_for(open_page, trained_run, runs_folder):
+    shutil.copytree(trained_run.folder, runs_folder / racing.lane_id(racing.new_race_id(), 1))
+    app = open_page("runs")
+    assert len(app.dataframe[0].value) == 1
+    app.toggle(key=session.key("runs", "everything")).set_value(True).run()
+    assert len(app.dataframe[0].value) == 2
 
 
 def test_deleting_asks_first(open_page, trained_run):

@@ -14,7 +14,7 @@ from tests.dashboard.conftest import HOSTILE
 
 PLAIN = {
     *("text", "code", "dataframe", "text_area", "text_input", "vega_lite_chart", "arrow_vega_lite_chart"),
-    *("selectbox", "file_uploader", "bidi_component"),
+    *("selectbox", "multiselect", "file_uploader", "bidi_component"),
 }
 """Elements whose text is shown as it is: measured in a browser, see test_browser.py. (Components are ours: they set
 textContent.)"""
@@ -49,7 +49,7 @@ def assert_only_plain_elements_show_it(app: AppTest) -> None:
         assert MARK not in getattr(element.proto, "help", "")
 
 
-@pytest.mark.parametrize("view", ["corpus", "train", "gradients", "units", "generate", "runs"])
+@pytest.mark.parametrize("view", ["corpus", "train", "gradients", "units", "generate", "compare", "runs"])
 def test_the_name_of_a_run_is_text_on_every_page(view, open_page, trained_run):
     app = open_page(view, trained_run.id)
     assert any(MARK in str(element.proto) for element in elements(app._tree))
