@@ -196,7 +196,8 @@ def test_a_batch_is_shared_where_that_pays(monkeypatch: pytest.MonkeyPatch) -> N
     assert processes("lstm", 65, 128, 50, 15) == 1
     assert processes("lstm", 65, 16, 10, 32) == 1
     assert processes("tanh", 8000, 100, 20, 32) == 1  # threads share the words
-    assert processes("lstm", 8000, 100, 20, 32) == 4
+    assert processes("lstm", 4000, 200, 20, 32) == 4
+    assert processes("lstm", 8000, 100, 20, 32) == 1
     monkeypatch.setenv("RNN_CORE_THREADS", "1")
     assert processes("lstm", 65, 128, 50, 32) == 1
 

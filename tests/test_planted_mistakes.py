@@ -270,11 +270,11 @@ MISTAKES = [
     ),
     Mistake(
         "Omega looks at dE/ds before the step's own loss has joined",
-        "_walk_back.walk",
+        "_walk_back",
         {
-            "$S[0] += $D[$T, $OWN]": "pass",
-            "if $X is not None:\n    $Y[$T, $OWN] = merge_gates($S)": (
-                "if $X is not None:\n    $Y[$T, $OWN] = merge_gates($S)\n$S[0] += $D[$T, $OWN]"
+            "$S[0] += $D[$T]": "pass",
+            "if $X is not None:\n    $Y[$T] = merge_gates($S)": (
+                "if $X is not None:\n    $Y[$T] = merge_gates($S)\n$S[0] += $D[$T]"
             ),
         },
         Witness(

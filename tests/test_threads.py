@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -16,8 +16,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from waiting import HANG_SECONDS
 
 from rnn_core import LanguageModel, ModelConfig
-from rnn_core.nn import bptt
-from rnn_core.nn import softmax as output
+from rnn_core.nn import softmax
 from rnn_core.nn.gradients import to_dense
 from rnn_core.optim.clipping import clip_by_global_norm
 from rnn_core.optim.optimizers import OPTIMIZERS, make_optimizer
@@ -39,8 +38,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(threads, "WORTH_A_THREAD", 0)
     monkeypatch.setattr(threads, "NUMBERS_WORTH_A_THREAD", 0)
     monkeypatch.setattr(threads, "CACHED_NUMBERS", 64)
-    monkeypatch.setattr(bptt, "WORTH_SHARING_A_STEP", 0)
-    monkeypatch.setattr(output, "MANY_WORDS", 0)
+    monkeypatch.setattr(softmax, "MANY_WORDS", 0)
     return monkeypatch
 
 
@@ -62,20 +60,6 @@ def assert_same_to_rounding(one: tuple[float, float, dict], other: tuple[float, 
         np.testing.assert_allclose(other[2][name], value, rtol=1e-8, atol=1e-9, err_msg=name)
 
 
-@pytest.mark.parametrize("cell", ["tanh", "lstm", "gru"])
-def test_threads_that_share_the_sequences_keep_each_ones_dropout_mask(eager: pytest.MonkeyPatch, cell: str) -> None:
-    config = ModelConfig(cell=cell, vocabulary_size=37, hidden_size=16, layers=2, dropout=0.4, variational=True)
-    model = LanguageModel(config, np.random.default_rng(0), np.float64)
-    found = []
-    for count in ("1", "2", "3"):
-        eager.setenv("RNN_CORE_THREADS", count)
-        _, gradients, _ = model.training_gradients(*small_batch(37, 9, 5), dropout_rng=np.random.default_rng(1))
-        found.append({name: to_dense(gradient) for name, gradient in gradients.items()})
-    for name, value in found[0].items():
-        for other in found[1:]:
-            np.testing.assert_allclose(other[name], value, rtol=1e-9, atol=1e-14, err_msg=name)
-
-
 @every_network
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_any_number_of_threads_gives_the_same_to_rounding(
@@ -94,7 +78,7 @@ def test_any_size_of_block_gives_the_same_to_rounding(eager: pytest.MonkeyPatch,
     for count in (1, 2):
         eager.setenv("RNN_CORE_THREADS", str(count))
         for size in (1, 3 * 37 * 8, 10 * 37 * 8):
-            eager.setattr(output, "BLOCK_BYTES", size)
+            eager.setattr(softmax, "BLOCK_BYTES", size)
             assert_same_to_rounding(whole, training_step(options))
 
 
@@ -102,7 +86,7 @@ def test_any_size_of_block_gives_the_same_to_rounding(eager: pytest.MonkeyPatch,
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_one_number_of_threads_gives_the_same_bits(eager: pytest.MonkeyPatch, options: dict, count: int) -> None:
     eager.setenv("RNN_CORE_THREADS", str(count))
-    eager.setattr(output, "BLOCK_BYTES", 10 * 37 * 8)
+    eager.setattr(softmax, "BLOCK_BYTES", 10 * 37 * 8)
     loss, norm, params = training_step(options)
     for _ in range(5):
         again = training_step(options)
@@ -200,16 +184,17 @@ def test_jobs_run_at_the_same_time_each_once() -> None:
 
 @pytest.mark.parametrize("failing", [0, 2])
 def test_an_error_in_any_thread_is_raised_and_leaves_no_thread_waiting(failing: int) -> None:
-    barrier = threading.Barrier(3)
+    arrived = [threading.Event() for _ in range(3)]
 
     def work(number: int) -> None:
         if number == failing:
             raise ZeroDivisionError("on purpose")
-        for _ in range(3):
-            barrier.wait()
+        arrived[number].set()
+        for event in arrived:
+            assert event.wait(HANG_SECONDS)
 
     with pytest.raises(ZeroDivisionError, match="on purpose"):
-        threads.run_parallel(work, 3, barrier)
+        threads.run_parallel(work, 3, arrived)
     # The pool is as good as new.
     test_jobs_run_at_the_same_time_each_once()
 
@@ -260,18 +245,18 @@ def test_several_trainings_in_one_process_do_not_disturb_each_other(eager: pytes
 
 def test_two_who_share_the_pool_never_wait_for_each_others_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two workers, two callers of three threads each. If each caller got one worker, both would wait for ever."""
-    submit = ThreadPoolExecutor.submit
+    tasks = threads._tasks(2)
 
-    def slow_submit(self, function, /, *arguments):
-        future = submit(self, function, *arguments)
-        time.sleep(0.02)  # time enough for the other caller to come in between
-        return future
+    class SlowQueue:
+        def put(self, task: Callable[[], None]) -> None:
+            tasks.put(task)
+            time.sleep(0.02)  # time enough for the other caller to come in between
 
-    monkeypatch.setattr(ThreadPoolExecutor, "submit", slow_submit)
+    monkeypatch.setattr(threads, "_tasks", lambda workers: SlowQueue())
 
     def call() -> None:
         barrier = threading.Barrier(3)
-        threads.run_parallel(lambda number: barrier.wait(), 3, barrier)
+        threads.run_parallel(lambda number: barrier.wait(), 3)
 
     callers = [threading.Thread(target=call, daemon=True) for _ in range(2)]
     for caller in callers:

@@ -27,12 +27,7 @@ import numpy as np
 
 from rnn_core.arrays import Array
 from rnn_core.nn.cells import ALL, Cell, Weights, merge_gates, split_gates
-from rnn_core.parallel.threads import CACHED_NUMBERS, even_slice, matmul, run_parallel, thread_count
-
-# Floating-point operations of one step's recurrent product above which two threads, each with half of the sequences,
-# gain more on the way back than they lose by waiting for each other at Python's lock. (Forward, with more and shorter
-# calls a step, they never do.)
-WORTH_SHARING_A_STEP = 4_500_000
+from rnn_core.parallel.threads import CACHED_NUMBERS, matmul
 
 
 @dataclass(eq=False)
@@ -70,12 +65,12 @@ class LayerTrace:
         """Partial derivatives of every step, (slope_blocks, T, B, H): see the cell."""
         return self.slopes_at(ALL)
 
-    def slopes_at(self, positions: slice, sequences: slice = ALL) -> Array:
-        """The same for some steps and sequences."""
-        cache, weights = self.cache[:, positions, sequences], self.weights.of_sequences(sequences)
-        before, after = self.blocks[:, :-1][:, positions, sequences], self.blocks[:, 1:][:, positions, sequences]
+    def slopes_at(self, positions: slice) -> Array:
+        """The same for some steps."""
+        cache = self.cache[:, positions]
+        before, after = self.blocks[:, :-1][:, positions], self.blocks[:, 1:][:, positions]
         slopes = np.empty((self.cell.slope_blocks, *cache.shape[1:]), cache.dtype)
-        self.cell.slopes(cache, before, after, weights, slopes)
+        self.cell.slopes(cache, before, after, self.weights, slopes)
         return slopes
 
     def weight_gradients(self, d_preactivation: Array, positions: slice = ALL) -> dict[str, Array]:
@@ -131,23 +126,15 @@ def _walk_back(layer: LayerTrace, d_hidden: Array, d_preactivation: Array, d_sta
     _, steps, batch, size = layer.cache.shape
     # The slopes of a few steps at a time: they are still in the processor's cache when the walk comes to them.
     stretch = max(1, CACHED_NUMBERS // max(1, batch * size * layer.cell.slope_blocks))
-    worth_it = 2 * batch * layer.weights.W.size >= WORTH_SHARING_A_STEP
-    threads = min(thread_count(), batch) if worth_it else 1
-
-    def walk(thread: int) -> None:
-        own = even_slice(batch, thread, threads)
-        weights = layer.weights.of_sequences(own)
-        d_state = np.zeros_like(layer.blocks[:, 0, own])
-        for end in range(steps, 0, -stretch):
-            start = max(0, end - stretch)
-            slopes = layer.slopes_at(slice(start, end), own)
-            for t in range(end - 1, start - 1, -1):
-                d_state[0] += d_hidden[t, own]
-                if d_states is not None:
-                    d_states[t, own] = merge_gates(d_state)
-                d_state = layer.cell.step_back(d_state, slopes[:, t - start], weights, d_preactivation[:, t, own])
-
-    run_parallel(walk, threads)
+    d_state = np.zeros_like(layer.blocks[:, 0])
+    for end in range(steps, 0, -stretch):
+        start = max(0, end - stretch)
+        slopes = layer.slopes_at(slice(start, end))
+        for t in range(end - 1, start - 1, -1):
+            d_state[0] += d_hidden[t]
+            if d_states is not None:
+                d_states[t] = merge_gates(d_state)
+            d_state = layer.cell.step_back(d_state, slopes[:, t - start], layer.weights, d_preactivation[:, t])
 
 
 @dataclass(eq=False)

@@ -3,15 +3,15 @@
 For R positions, H hidden units and N words the logits are R x N numbers; with N = 8000 they, not the network, are where
 time and memory go. So a block of a few hundred rows is computed, turned into its loss and its gradient in place, used
 for the two products that need it, and overwritten by the next. Threads share each block word by word: every thread has
-its own words, that is rows of V and of V's gradient, and waits for the others once a block, to add up the totals of the
-softmax.
+its own words, that is rows of V and of V's gradient, and once a block needs the others' totals of the softmax.
 
     o_t = V s_t + c;   p_t = softmax(o_t);   E_t = -log p_t[y_t];   dE_t/do_t = p_t - onehot(y_t)
 """
 
 from __future__ import annotations
 
-from threading import Barrier
+from itertools import chain
+from threading import Event
 from typing import NamedTuple
 
 import numpy as np
@@ -115,15 +115,29 @@ def _in_pieces(array: Array, rows: int) -> Array:
     return array.reshape(-1, rows, array.shape[-1])
 
 
-class _SharedBuffers(NamedTuple):
+class _SharedSoftmax(NamedTuple):
     """What P threads that share the words see in common; each writes to a part of its own.
 
-    target_logits (R,); totals (P, R): each thread's sum of exp(o) over its words; weighted_V (P, R, H): its sum of
-    exp(o_n) V_n; d_V (N, H), d_c (N,) or None: rows of its words.
+    Given: hidden (R, H), targets (R,), weights (R,), V (N, H), and shift (R,) or None. The bias is added to the logits,
+    `bias` (N,), or it multiplies their exponentials, `factor` (N,): exp(V s + c) = exp(V s) exp(c); what it is not is
+    None. `blocks` of rows.
+
+    Found: target_logits (R,); totals (P, R): each thread's sum of exp(o) over its words, complete for block k once
+    totals_ready[k][thread] is set; weighted_V (P, R, H): its sum of exp(o_n) V_n; d_V (N, H), d_c (N,) or None: rows of
+    its words.
     """
 
+    hidden: Array
+    targets: Array
+    weights: Array
+    V: Array
+    bias: Array | None
+    factor: Array | None
+    shift: Array | None
+    blocks: list[slice]
     target_logits: Array
     totals: Array
+    totals_ready: list[list[Event]]
     weighted_V: Array
     d_V: Array
     d_c: Array | None
@@ -135,86 +149,89 @@ def _softmax_gradients(
     """Each row's total, the sum of exp(o - shift) over the words, and the result. `shift` (R,); None: 0."""
     positions, words, dtype = len(hidden), len(V), hidden.dtype
     threads = min(words, threads_for(6 * positions * V.size)) if words >= MANY_WORDS else 1
-    buffers = _SharedBuffers(
+    bias, factor = c, None
+    if c is not None and shift is None and _bias_as_factor(c, hidden):
+        bias, factor = None, np.exp(c)
+    blocks = row_blocks(positions, words, V.itemsize)
+    ready = [[Event() for _ in range(threads)] for _ in blocks]
+    shared = _SharedSoftmax(
+        hidden,
+        targets,
+        weights,
+        V,
+        bias,
+        factor,
+        shift,
+        blocks,
         target_logits=np.empty(positions, dtype),
         totals=np.empty((threads, positions), dtype),
+        totals_ready=ready,
         weighted_V=np.empty((threads, *hidden.shape), dtype),
         d_V=np.empty_like(V),
         d_c=None if c is None else np.empty_like(c),
     )
-    barrier = Barrier(threads)
-
-    def work(thread: int) -> None:
-        _softmax_of_words(thread, buffers, hidden, targets, weights, V, c, shift, barrier)
-
-    run_parallel(work, threads, barrier)
-    total = buffers.totals.sum(axis=0)
-    d_hidden = buffers.weighted_V.sum(axis=0)
+    run_parallel(lambda thread: _softmax_of_words(thread, shared), threads, awaited=list(chain(*ready)))
+    total = shared.totals.sum(axis=0)
+    d_hidden = shared.weighted_V.sum(axis=0)
     d_hidden /= total[:, None]
     d_hidden -= V[targets]
     d_hidden *= weights[:, None]
-    return total, OutputGradients(np.log(total) - buffers.target_logits, d_hidden, buffers.d_V, buffers.d_c)
+    return total, OutputGradients(np.log(total) - shared.target_logits, d_hidden, shared.d_V, shared.d_c)
 
 
-def _softmax_of_words(
-    thread: int,
-    buffers: _SharedBuffers,
-    hidden: Array,
-    targets: Array,
-    weights: Array,
-    V: Array,
-    c: Array | None,
-    shift: Array | None,
-    barrier: Barrier,
-) -> None:
+def _softmax_of_words(thread: int, shared: _SharedSoftmax) -> None:
     """One thread's words: their part of the totals and of the gradient of the hidden states, and their rows of d_V and
     d_c.
 
     With e = exp(o), dE/do = (e - total * onehot) / total: the division is left to the small factors of its products.
-    So is the bias, where that is less to do: exp(V s + c) = exp(V s) exp(c).
+    So is the bias, where it is a factor.
+
+    Between two long operations the threads compete for Python's global lock, and one that sleeps is woken late: there
+    is little to do here for each block, and it waits for the others' totals only where it needs them.
     """
-    own = even_slice(len(V), thread, len(buffers.totals))
-    own_V, bias = V[own], None if c is None else c[own]
-    d_V, d_c = buffers.d_V[own], None
-    if buffers.d_c is not None:
-        d_c = buffers.d_c[own]
+    own = even_slice(len(shared.V), thread, len(shared.totals))
+    V, d_V, d_c = shared.V[own], shared.d_V[own], None
+    if shared.d_c is not None:
+        d_c = shared.d_c[own]
         d_c[...] = 0
-    factor, weighted_V = np.ones(len(own_V), V.dtype), own_V
-    if bias is not None and shift is None and _bias_as_factor(bias, hidden):
-        factor, bias = np.exp(bias), None
-        weighted_V = own_V * factor[:, None]
-    blocks = row_blocks(len(hidden), len(V), V.itemsize)
-    longest = max(block.stop - block.start for block in blocks)
-    logits_buffer = np.empty(len(own_V) * longest, V.dtype)
-    product = np.empty_like(own_V) if len(blocks) > 1 else None
-    for rows in blocks:
-        hidden_rows = hidden[rows]
+    if shared.factor is None:
+        factor, weighted_V = np.ones(len(V), V.dtype), V
+    else:
+        factor = shared.factor[own]
+        weighted_V = V * factor[:, None]
+    longest = max(rows.stop - rows.start for rows in shared.blocks)
+    logits_buffer = np.empty(len(V) * longest, V.dtype)
+    product = np.empty_like(V) if len(shared.blocks) > 1 else None
+    for rows, totals_ready in zip(shared.blocks, shared.totals_ready, strict=True):
+        hidden, targets = shared.hidden[rows], shared.targets[rows]
         # The positions whose target is among these words.
-        mine = np.flatnonzero((own.start <= targets[rows]) & (targets[rows] < own.stop))
-        target = targets[rows][mine] - own.start
+        mine = np.flatnonzero((own.start <= targets) & (targets < own.stop))
+        target = targets[mine] - own.start
         # Words down, positions across: the product reads V as it lies, and sums run along the memory.
-        block = logits_buffer[: len(own_V) * len(hidden_rows)].reshape(len(own_V), -1)
-        np.matmul(own_V, hidden_rows.T, out=block)
-        if bias is not None:
-            block += bias[:, None]
-        if shift is not None:
-            block -= shift[rows]
-        buffers.target_logits[rows][mine] = block[target, mine] + np.log(factor[target])
+        block = logits_buffer[: len(V) * len(hidden)].reshape(len(V), -1)
+        np.matmul(V, hidden.T, out=block)
+        if shared.bias is not None:
+            block += shared.bias[own, None]
+        if shared.shift is not None:
+            block -= shared.shift[rows]
+        shared.target_logits[rows][mine] = block[target, mine] + np.log(factor[target])
         np.exp(block, out=block)
-        np.matmul(factor, block, out=buffers.totals[thread, rows])
-        _positions_by_words(block, weighted_V, out=buffers.weighted_V[thread, rows])
-        barrier.wait()  # until every thread's part of these rows' totals is there
-        total = buffers.totals[:, rows].sum(axis=0)
+        np.matmul(factor, block, out=shared.totals[thread, rows])
+        totals_ready[thread].set()
+        _positions_by_words(block, weighted_V, out=shared.weighted_V[thread, rows])
+        for event in totals_ready:
+            event.wait()
+        total = shared.totals[:, rows].sum(axis=0)
         block[target, mine] -= total[mine] / factor[target]
-        scale = weights[rows] / total
-        scaled = hidden_rows * scale[:, None]
+        scale = shared.weights[rows] / total
+        scaled = hidden * scale[:, None]
         if rows.start == 0:
             _words_by_positions(block, scaled, out=d_V)
         else:
             d_V += np.matmul(block, scaled, out=product)
         if d_c is not None:
             d_c += block @ scale
-    if weighted_V is not own_V:
+    if shared.factor is not None:
         d_V *= factor[:, None]
         if d_c is not None:
             d_c *= factor

@@ -31,15 +31,18 @@ from rnn_core.parallel.worker import Shard, ShardResult, Worker, WorkerLost
 WORTH_A_PROCESS = 80_000_000
 # With fewer sequences a process's matrix products are thin.
 LEAST_SEQUENCES = 8
-# The recurrent products' part of all products from which processes gain more than threads: on two cores 1.5 times with
-# 512 words (LSTM, H = 128), 1.06 with 8,000 (LSTM, H = 100: 1/21), and 0.9 with 8,000 in a tanh network (1/81).
-LEAST_RECURRENT = 1 / 30
+# Threads share the output layer, but not the walks through time, whose time weighs the more the more cores there are.
+# Processes share both, but each reads the whole of V and writes its whole gradient. They gain where the number of cores
+# times the recurrent products' part of all products reaches this. On two cores processes did the work of an LSTM with
+# 4,000 words and H = 200 (a part of 1/7) 1.2 times as fast as threads; with 10,000 words and H = 400 (1/7, but more of
+# V), or with 8,000 and H = 100 (1/21), 0.95 times.
+LEAST_RECURRENT = 0.3
 
 
 def processes_for(config: ModelConfig, steps: int, sequences: int) -> int:
     """How many processes share a batch of T steps and B sequences: 1 where sharing gains nothing."""
     recurrent, output = _multiplications(config)
-    if recurrent < LEAST_RECURRENT * (recurrent + output):
+    if thread_count() * recurrent < LEAST_RECURRENT * (recurrent + output):
         return 1
     if 6 * steps * sequences * (recurrent + output) < WORTH_A_PROCESS:
         return 1

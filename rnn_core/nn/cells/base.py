@@ -60,10 +60,6 @@ class Weights(NamedTuple):
     def of(cls, W: Array, b_n: Array | None = None, mask: Array | None = None) -> Weights:
         return cls(W, np.ascontiguousarray(split_gates(W.T, W.shape[1])), b_n, mask)
 
-    def of_sequences(self, columns: slice) -> Weights:
-        """The same for some of the B sequences."""
-        return self if self.mask is None else self._replace(mask=self.mask[columns])
-
     @property
     def by_gate(self) -> Array:
         """(G, H, H): the rows of W that belong to each gate, a view."""
