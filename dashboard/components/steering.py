@@ -24,7 +24,7 @@ def standing(run: Run, history: History) -> dict[str, Any]:
     """What each dial stands at: what was asked for last, also where no training has heard it yet."""
     asked = run.asked_settings()  # first: a training makes the change before it takes the request away
     history.update()
-    return history.steered | asked
+    return history.steered() | asked
 
 
 def draw(run: Run, stand: dict[str, Any], page: str) -> None:

@@ -99,4 +99,4 @@ def particulars(run: Run, history: History) -> None:
                 }
             )
     with st.expander("Settings of this training"):
-        widgets.settings(run.config, {change.setting: history.steered[change.setting] for change in history.changes})
+        widgets.settings(run.config, {change.setting: history.steered()[change.setting] for change in history.changes})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -31,13 +32,14 @@ HORIZONS = 800
 
 
 class Change(NamedTuple):
-    """A setting that changed after `step` steps. text: "clipping 5 → off"; label: "clip off"; setting: "clip"."""
+    """A setting that became `new` after `step` steps. text: "clipping 5 → off"; label: "clip off"; setting: "clip"."""
 
     step: int
     text: str
     why: str
     label: str
     setting: str
+    new: Any
 
 
 @dataclass
@@ -69,8 +71,6 @@ class History:
     changes: list[Change] = field(default_factory=list)
     horizons: dict[int, HorizonMeasured] = field(default_factory=dict)
     latest: dict[str, float] = field(default_factory=dict)
-    _changed: dict[str, Any] = field(default_factory=dict)
-    _clip_changes: list[tuple[int, float | None]] = field(default_factory=list)
     _last_step: int = 0
     _last_event: int = 0
 
@@ -103,12 +103,12 @@ class History:
         does not clip by the norm.
         """
         training = self.run.config.training
-        return [(0, training.clip), *self._clip_changes] if training.clip_mode == "norm" else []
+        changed = [(change.step, change.new) for change in self.changes if change.setting == "clip"]
+        return [(0, training.clip), *changed] if training.clip_mode == "norm" else []
 
-    @property
-    def steered(self) -> dict[str, Any]:
-        """What each of `STEERABLE` was set to last, by the settings, by hand or by the schedule. (A cosine moves the
-        learning rate at every step, and says so of none.)
+    def steered(self, step: float = math.inf) -> dict[str, Any]:
+        """What each of `STEERABLE` was set to last, after so many steps: by the settings, by hand or by the schedule.
+        (A cosine moves the learning rate at every step, and says so of none.)
         """
         training = self.run.config.training
         begun = {
@@ -116,7 +116,7 @@ class History:
             "clip": training.clip,
             "truncate": training.truncate,
         }
-        return begun | self._changed
+        return begun | {change.setting: change.new for change in self.changes if change.step <= step}
 
     def recent_loss(self) -> float | None:
         """Mean training loss in nats over the last 2 % of what is kept, at least 10 steps; None before the first."""
@@ -143,7 +143,5 @@ class History:
         elif kind in CHANGES:
             setting, name, none, short = CHANGES[kind]
             old, new = (none if value is None else f"{value:.4g}" for value in (event["old"], event["new"]))
-            self.changes.append(Change(step, f"{name} {old} → {new}", str(event["why"]), f"{short} {new}", setting))
-            self._changed[setting] = event["new"]
-            if kind == ClippingChanged.kind:
-                self._clip_changes.append((step, event["new"]))
+            text, label = f"{name} {old} → {new}", f"{short} {new}"
+            self.changes.append(Change(step, text, str(event["why"]), label, setting, event["new"]))

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from dashboard import hosting
 from dashboard.hosting import Caps
@@ -89,6 +90,29 @@ def _begin(
                 with contextlib.suppress(UserError):
                     runs.delete_run(run.folder)
             raise
+
+
+def fork(run: Run, step: int, changes: Mapping[str, Any]) -> str:
+    """Make a run that goes on from a stored moment of this one with other settings, and start it -> its id. UserError
+    with the reason where that fails; no folder is left then.
+    """
+    library.check_mine(run)
+    root, run_id = library.root(), runs.new_run_id()
+    with _admission() as caps:
+        if caps is not None:
+            hosting.check_run_count(root, library.visitor(), caps)
+            hosting.check_room(root, library.visitor(), caps)
+        made = runs.fork_run(run.folder, root / run_id, step=step, changes=changes)
+        try:
+            if caps is not None:
+                hosting.check_training(made.corpus(), made.config.model, made.config.training, caps)
+                hosting.set_owner(made.folder, library.visitor())
+            start(made)
+        except UserError:
+            with contextlib.suppress(UserError):
+                runs.delete_run(made.folder)
+            raise
+    return run_id
 
 
 def go_further(more: int, *together: Run) -> None:

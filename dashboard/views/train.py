@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import arrival, demo, monitored, settings_form, steering, training_curves, widgets
+from dashboard.components import arrival, demo, fork_form, monitored, settings_form, steering, training_curves, widgets
 from dashboard.components.setting_fields import say_beside
 from dashboard.laboratory.verdict import divergence
 from dashboard.services import library, racing, references, worker
@@ -137,6 +137,7 @@ def state(run: Run) -> None:
         widgets.problem("This training cannot be read", error)
         return
     st.text(run.config.name)
+    fork_form.origin(run.config)
     if status.state == "diverged":
         divergence(run, status)
     controls(run, status)
@@ -307,9 +308,11 @@ def progress(status: RunStatus, history: History) -> None:
 def onwards(run: Run, status: RunStatus) -> None:
     """What can be done with it next: look into it, and once it is over, train it for longer."""
     if status.checkpoint_step is not None:
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
             st.page_link("views/gradients.py", label="See its gradients", icon=":material/gradient:")
             st.page_link("views/generate.py", label="Let it write", icon=":material/edit_note:")
+            if library.mine(run):
+                fork_form.draw(run, session.history(run), PAGE)
     if status.state == "finished" and library.mine(run):
         further(run)
 

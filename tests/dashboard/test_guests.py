@@ -166,6 +166,7 @@ def test_all_changes_of_a_run_are_known_here() -> None:
         "library.delete",
         "library.write_zip",
         "worker.start",
+        "worker.fork",
         "worker.go_further",
         "worker.leave_queue",
     }
@@ -178,7 +179,7 @@ def test_whoever_changes_a_run_or_takes_it_home_is_asked_whose_it_is(
     """With a run that a page would never have given to a guest."""
     archive = io.BytesIO()
     values = {"run": private_run, "together": private_run, "kind": "pause", "name": "x", "file": archive, "more": 1}
-    values |= {"setting": "clip", "value": 1.0}
+    values |= {"setting": "clip", "value": 1.0, "step": private_run.moments()[-1], "changes": {}}
     arguments = [values[parameter] for parameter in inspect.signature(CHANGES[name]).parameters]
     before = {path: path.read_bytes() for path in private_run.folder.glob("*.json")}
     monkeypatch.setattr(library, "_secret", lambda: GUEST)
@@ -191,7 +192,7 @@ def test_whoever_changes_a_run_or_takes_it_home_is_asked_whose_it_is(
 
 def test_pages_change_runs_through_the_services_alone() -> None:
     """The functions of `rnn_core.runs` that change a folder ask nobody."""
-    forbidden = {"create_run", "delete_run", "rename_run", "lengthen_run", "zip_run"}
+    forbidden = {"create_run", "delete_run", "rename_run", "lengthen_run", "zip_run", "fork_run"}
     guilty = []
     for package in ("views", "laboratory", "components", "state"):
         for path in (APP.parent / package).rglob("*.py"):

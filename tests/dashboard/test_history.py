@@ -104,5 +104,6 @@ def test_settings_that_were_changed_by_hand_are_told_and_the_limits_of_clipping_
         (2, "truncation none → 3", "K 3"),
         (2, "learning rate 0.002 → 0.5", "lr 0.5"),
     ]
-    assert seen.steered == {"learning_rate": 0.5, "clip": None, "truncate": 3}
+    assert seen.steered(1) == {"learning_rate": 0.002, "clip": 5.0, "truncate": None}
+    assert seen.steered() == {"learning_rate": 0.5, "clip": None, "truncate": 3}
     assert seen.clip_limits == [(0, 5.0), (2, None)]

@@ -633,6 +633,8 @@ def test_what_changes_a_run_asks_whose_it_is(hosted, visiting, new_run) -> None:
         "start": lambda: worker.start(run),
         "leave the queue": lambda: worker.leave_queue(run),
         "go further": lambda: worker.go_further(1, run),
+        "fork": lambda: worker.fork(run, 0, {}),
+        "steer": lambda: library.steer(run, "clip", 1.0),
         "request": lambda: library.request(run, "pause"),
         "rename": lambda: library.rename(run, "mine now"),
         "tag": lambda: library.tag(run, ["mine now"]),
@@ -789,6 +791,24 @@ def test_a_finished_training_that_may_not_go_on_stays_as_long_as_it_was(
     with pytest.raises(RunError, match="in the queue already"):
         worker.go_further(5, trained_run)
     assert Run.open(trained_run.folder).config == trained_run.config
+
+
+@pytest.mark.parametrize(
+    ("caps", "changes", "says"),
+    [
+        ("runs_per_visitor=1", {"epochs": 9}, "this server keeps 1 for one visitor"),
+        ("steps=40", {"epochs": 9}, "and this server allows 40"),
+    ],
+)
+def test_a_fork_is_bounded_like_any_training_and_leaves_nothing_where_it_is_refused(
+    caps: str, changes: dict[str, Any], says: str, hosted, visiting, trained_run, runs_folder
+) -> None:
+    hosted(caps)
+    visiting(ANNA)
+    hosting.set_owner(trained_run.folder, ANNA)
+    with pytest.raises(UserError, match=says):
+        worker.fork(trained_run, trained_run.moments()[-1], changes)
+    assert [folder.name for folder in runs_folder.iterdir() if folder.name != FOLDER] == [trained_run.id]
 
 
 def test_a_visitor_has_a_limited_number_of_runs(hosted, visiting, new_run, runs_folder) -> None:

@@ -38,8 +38,8 @@ def button(app: AppTest, label: str):
     return found
 
 
-def number(app: AppTest, label: str):
-    (found,) = [candidate for candidate in app.number_input if candidate.label == label]
+def number(app: AppTest, label: str, place: str = ""):
+    (found,) = [field for field in app.number_input if field.label == label and place in field.key]
     return found
 
 
@@ -217,11 +217,11 @@ def test_the_dials_of_a_training_steer_what_goes_on_and_say_so(open_page, new_ru
     work(run.folder, limits=Limits(steps=3))
     app = open_page("train", run.id)
     for label, value in {"Learning rate": 0.01, "Clip at": 0.5, "Truncation K": 2}.items():
-        number(app, label).set_value(value).run()
-        assert number(app, label).value == value
+        number(app, label, "steering").set_value(value).run()
+        assert number(app, label, "steering").value == value
     assert run.asked_settings() == {"learning_rate": 0.01, "clip": 0.5, "truncate": 2}
-    number(app, "Clip at").set_value(None).run()
-    number(app, "Clip at").set_value(0.25).run()
+    number(app, "Clip at", "steering").set_value(None).run()
+    number(app, "Clip at", "steering").set_value(0.25).run()
     work(run.folder)
     metrics = run.metrics()
     assert metrics["learning_rate"].tolist() == [0.002] * 3 + [0.01] * 5
@@ -251,19 +251,19 @@ def test_a_dial_that_is_turned_too_far_says_why_and_asks_for_nothing(label, valu
     run = new_run(steps=8, epochs=None)
     work(run.folder, limits=Limits(steps=2))
     app = open_page("train", run.id)
-    number(app, label).set_value(value).run()
+    number(app, label, "steering").set_value(value).run()
     assert reason in said_beside_fields(app)
     assert run.asked_settings() == {}
-    assert number(app, label).value == value
+    assert number(app, label, "steering").value == value
 
 
 def test_a_dial_follows_the_schedule_until_somebody_turns_it(open_page, new_run):
     run = new_run(steps=6, epochs=None)
     work(run.folder, limits=Limits(steps=2))
     app = open_page("train", run.id)
-    assert number(app, "Learning rate").value == 0.002
+    assert number(app, "Learning rate", "steering").value == 0.002
     run.request("learning_rate", learning_rate=0.001)  # another tab, or the schedule
-    assert number(app.run(), "Learning rate").value == 0.001
+    assert number(app.run(), "Learning rate", "steering").value == 0.001
 
 
 def test_of_a_training_that_diverged_the_cure_stands_first_and_resume_is_no_main_button(open_page, new_run):
@@ -275,6 +275,27 @@ def test_of_a_training_that_diverged_the_cure_stands_first_and_resume_is_no_main
     labels = [candidate.label for candidate in app.button]
     assert labels.index("Clip at 1") < labels.index("A tenth of the learning rate") < labels.index("Resume")
     assert [candidate.label for candidate in app.button if candidate.proto.type == "primary"] == ["Clip at 1"]
+
+
+@pytest.mark.process
+def test_a_training_is_forked_from_the_page_with_other_settings(open_page, new_run, runs_folder):
+    parent = new_run(epochs=None, steps=12, schedule="constant")
+    work(parent.folder, limits=Limits(steps=5))
+    work(parent.folder)
+    app = open_page("train", parent.id)
+    next(box for box in app.selectbox if box.label == "From").set_value(5).run()
+    number(app, "Learning rate", "fork").set_value(-1.0).run()
+    assert "a number above 0" in said_beside_fields(app)
+    assert button(app, "Fork and train").disabled
+    number(app, "Learning rate", "fork").set_value(0.01).run()
+    button(app, "Fork and train").click().run()
+    assert not app.error
+    (fork,) = [Run.open(folder) for folder in runs_folder.iterdir() if folder.name != parent.id]
+    wait_for_state(fork, "finished")
+    assert (fork.config.forked.run, fork.config.forked.step) == (parent.id, 5)
+    assert fork.metrics()["learning_rate"].tolist() == [0.002] * 5 + [0.01] * 7
+    app.run()
+    assert "forked at step 5" in texts(app)
 
 
 @pytest.mark.process
@@ -304,7 +325,7 @@ def test_a_finished_training_goes_on_for_as_long_as_one_likes(length, unit, end,
     run = new_run(schedule="constant", **length)
     work(run.folder)
     app = open_page("train", run.id)
-    app.number_input[0].set_value(2).run()
+    number(app, f"More {unit}s").set_value(2).run()
     assert wording.FURTHER_EXACT in texts(app)
     button(app, f"Train 2 more {unit}s").click().run()
     assert not app.error
