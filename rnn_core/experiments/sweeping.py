@@ -1,0 +1,261 @@
+"""Works through a sweep's points: on this machine's cores by joblib, or on a Dask cluster. No scheduler of our own.
+
+On one machine each point is trained by one of joblib's processes, in its own folder. On a cluster, whose machines need
+not share a disk, a point is trained in a temporary folder, comes back as a zip, and is unpacked here; what a worker
+needs (the corpus) is sent to each once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import joblib
+from joblib.externals.loky.process_executor import BrokenProcessPool
+
+from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
+from rnn_core.data import PreparedCorpus
+from rnn_core.errors import RunError, UserError
+from rnn_core.experiments.sweep import ENDED, Grid, Point, PointResult, Sweep
+from rnn_core.parallel.threads import limited_threads, usable_cores
+from rnn_core.runs import Run, delete_run, import_run, worker_alive, zip_run
+from rnn_core.runs.paths import is_run
+from rnn_core.runs.stop_signals import StopSignals
+from rnn_core.runs.worker import work
+
+WATCH_SECONDS = 1.0
+MOST_LOSSES = 3
+"""So often may processes be killed before a point has ended, and others start in their place: memory may be short."""
+
+Progress = Callable[[list[PointResult]], None]
+
+
+def sweep(
+    data: PreparedCorpus | TaskSettings,
+    folder: str | Path,
+    grid: Grid,
+    *,
+    seeds: int = 1,
+    model: ModelConfig | None = None,
+    training: TrainingSettings | None = None,
+    text: TextSettings | None = None,
+    jobs: int | None = None,
+    dask: str | None = None,
+    progress: Progress | None = None,
+) -> list[PointResult]:
+    """Train a network for every combination of the settings in `grid` and every seed 0 .. seeds - 1; what `folder` has
+    already is not done again -> how each point ended. A point that fails is reported there, and the others go on.
+
+    data, text   a corpus, with the settings that made it; or a task
+    grid         {name of a setting: values}, {"hidden_size": [50, 100]}
+    model, training  all other settings
+    jobs         processes, one thread each (default, and the most: as many as there are cores)
+    dask         the address of a Dask scheduler that is to do the work instead (needs `distributed`)
+    progress     hears about once a second how all points stand
+
+    SIGINT and SIGTERM stop it, with a checkpoint of every point at work; calling it again goes on. Raises SettingsError
+    and RunError before anything begins, RunError also where processes are killed again and again.
+    """
+    task = data if isinstance(data, TaskSettings) else None
+    corpus = None if isinstance(data, TaskSettings) else data
+    model = model or ModelConfig()
+    if corpus is not None:
+        model = dataclasses.replace(model, vocabulary_size=len(corpus.vocabulary))
+    digest = "" if corpus is None else _digest(corpus)
+    of_text = text or TextSettings()
+    plan = Sweep(grid, seeds, model, training or TrainingSettings(), task, of_text, digest)
+    plan.check(corpus)
+    place = Path(folder).absolute()
+    plan.write(place)
+    work_of = _OnCluster(dask) if dask is not None else _OnCores(jobs)
+    with StopSignals() as signals, _Watch(plan, place, signals, progress):
+        failures = work_of(plan, place, corpus, signals)
+    return [
+        dataclasses.replace(result, state="failed", message=failures[result.point.name])
+        if result.point.name in failures and result.state not in ENDED
+        else result
+        for result in plan.results(place)
+    ]
+
+
+def _unfinished(plan: Sweep, folder: Path) -> list[Point]:
+    """The points that are still to do, those first that have been begun."""
+    left = [result for result in plan.results(folder) if result.state not in ENDED]
+    return [result.point for result in sorted(left, key=lambda result: result.state == "waiting")]
+
+
+class _Watch:
+    """A thread that looks at the points about once a second: for whoever listens, and to pass on a signal to stop."""
+
+    def __init__(self, plan: Sweep, folder: Path, signals: StopSignals, progress: Progress | None) -> None:
+        self.plan, self.folder, self.signals, self.progress = plan, folder, signals, progress
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._watch, name="sweep", daemon=True)
+
+    def __enter__(self) -> None:
+        self.thread.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self.over.set()
+        self.thread.join()
+        self._look()
+
+    def _watch(self) -> None:
+        while not self.over.wait(WATCH_SECONDS):
+            self._look()
+            if self.signals.received is not None:
+                self._stop()
+
+    def _look(self) -> None:
+        if self.progress is not None:
+            self.progress(list(self.plan.results(self.folder)))
+
+    def _stop(self) -> None:
+        for point in self.plan.points:
+            place = self.folder / point.name
+            if is_run(place) and worker_alive(place):
+                try:
+                    Run.open(place).request("stop")
+                except UserError:
+                    continue  # It ended a moment ago.
+
+
+class _OnCores:
+    """Points side by side on this machine."""
+
+    def __init__(self, jobs: int | None) -> None:
+        if jobs is not None and jobs < 1:
+            raise RunError("a sweep needs at least 1 process; leave --jobs out for as many as there are cores.")
+        self.jobs = min(jobs or usable_cores(), usable_cores())
+
+    def __call__(
+        self, plan: Sweep, folder: Path, corpus: PreparedCorpus | None, signals: StopSignals
+    ) -> dict[str, str]:
+        """Work through all points -> why those that failed did, by their names."""
+        failures: dict[str, str] = {}
+        losses = 0
+        while left := [point for point in _unfinished(plan, folder) if point.name not in failures]:
+            # As many as there are processes are handed out at a time: what is handed out cannot be called back.
+            pool = joblib.Parallel(
+                self.jobs, backend="loky", return_as="generator_unordered", pre_dispatch=self.jobs, batch_size=1
+            )
+            calls = (
+                joblib.delayed(_train)(str(folder / point.name))
+                for point in left
+                if signals.received is None and _created(plan, folder, point, corpus, failures)
+            )
+            try:
+                for name, failure, signal in pool(calls):
+                    losses = 0
+                    # A single process is this one, where the training catches the signal.
+                    signals.received = signals.received or signal
+                    if failure:
+                        failures[name] = failure
+                return failures
+            except BrokenProcessPool:
+                losses += 1
+                if losses > MOST_LOSSES:
+                    raise RunError(
+                        "the processes of this sweep are killed again and again; perhaps memory is short: try fewer "
+                        "--jobs. What is done is kept, and the same command goes on."
+                    ) from None
+        return failures
+
+
+def _created(plan: Sweep, folder: Path, point: Point, corpus: PreparedCorpus | None, failures: dict[str, str]) -> bool:
+    """Whether the point's run is there, or could be made."""
+    try:
+        if not is_run(folder / point.name):
+            plan.create(folder / point.name, point, corpus)
+        return True
+    except UserError as error:
+        failures[point.name] = str(error)
+        return False
+
+
+def _train(folder: str) -> tuple[str, str, int | None]:
+    """Train a point's run, with one thread -> its name, why it failed or "", and the signal that stopped it."""
+    try:
+        with limited_threads(1):
+            return Path(folder).name, "", work(folder).signal
+    except Exception as error:  # Whatever it is, the other points have nothing to do with it.
+        return Path(folder).name, str(error) or type(error).__name__, None
+
+
+class _OnCluster:
+    """Points on the workers of a Dask cluster."""
+
+    def __init__(self, address: str) -> None:
+        try:
+            import distributed
+        except ImportError:
+            raise RunError("a sweep on Dask needs `distributed`: pip install 'see-bptt[dask]'.") from None
+        self.distributed, self.address = distributed, address
+
+    def __call__(
+        self, plan: Sweep, folder: Path, corpus: PreparedCorpus | None, signals: StopSignals
+    ) -> dict[str, str]:
+        """Work through all points -> why those that failed did, by their names."""
+        failures: dict[str, str] = {}
+        try:
+            client = self.distributed.Client(self.address, timeout="20s")
+        except (OSError, ValueError) as error:
+            raise RunError(f"no Dask scheduler answers at {self.address} ({error}); is it running?") from None
+        with client:
+            shared = None if corpus is None else client.scatter(corpus, broadcast=True)
+            points = {
+                # Not "pure": the same point of another sweep is another training.
+                client.submit(_train_elsewhere, plan, point, shared, pure=False): point
+                for point in _unfinished(plan, folder)
+            }
+            for future in self._as_they_end(client, list(points), signals):
+                point = points[future]
+                try:
+                    _take(future.result(), folder / point.name)
+                except Exception as error:  # Whatever it is, the other points have nothing to do with it.
+                    failures[point.name] = str(error) or type(error).__name__
+        return failures
+
+    def _as_they_end(self, client: Any, futures: list[Any], signals: StopSignals) -> Iterator[Any]:
+        left = set(futures)
+        while left:
+            try:
+                done = self.distributed.wait(left, timeout=WATCH_SECONDS, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                done = set()
+            left -= done
+            yield from done
+            if signals.received is not None:
+                client.cancel(list(left))
+                return
+
+
+def _train_elsewhere(plan: Sweep, point: Point, corpus: PreparedCorpus | None) -> bytes:
+    """Train a point from its start, with one thread, on whatever machine this is -> its run as a zip."""
+    with tempfile.TemporaryDirectory() as temporary, limited_threads(1):
+        run = plan.create(Path(temporary) / point.name, point, corpus)
+        work(run.folder)
+        packed = io.BytesIO()
+        zip_run(run.folder, packed)
+        return packed.getvalue()
+
+
+def _take(packed: bytes, folder: Path) -> None:
+    """Unpack a run that came back. One that was begun here before, on this machine's cores, gives way to it."""
+    if is_run(folder):
+        delete_run(folder)
+    import_run(io.BytesIO(packed), folder)
+
+
+def _digest(corpus: PreparedCorpus) -> str:
+    """SHA-256 of the words and sentences."""
+    found = hashlib.sha256("\n".join(corpus.vocabulary.words).encode("utf-8", "surrogatepass"))
+    for sentence in (*corpus.train, None, *corpus.valid):
+        found.update(b"|" if sentence is None else sentence.tobytes())
+    return found.hexdigest()
