@@ -14,8 +14,18 @@ from hypothesis import strategies as st
 
 from rnn_core.cli.main import main
 from rnn_core.config import ModelConfig
-from rnn_core.data import Copies, find_copies, ngrams
-from rnn_core.diagnostics import effective_context, loss_by_position, sentence_losses, word_surprise
+from rnn_core.data import Copies, batches, find_copies, ngrams
+from rnn_core.diagnostics import (
+    EffectiveContext,
+    Horizon,
+    Reach,
+    effective_context,
+    horizon,
+    loss_by_position,
+    reach,
+    sentence_losses,
+    word_surprise,
+)
 from rnn_core.diagnostics.effective_context import context_losses
 from rnn_core.errors import CorpusError
 from rnn_core.nn.language_model import LanguageModel
@@ -186,6 +196,52 @@ def test_a_few_targets_stand_for_all_and_are_spread_over_the_text() -> None:
     assert context_losses(model, [], np.zeros(0, int)).shape == (0,)
 
 
+def test_what_is_used_and_what_could_be_learnt_stand_on_one_scale() -> None:
+    model, sentences = network(cell="tanh"), some_sentences(30)
+    found = reach(model, sentences, carried=False, lengths=(1, 2, 4, 8))
+    used = effective_context(model, [ids[:-1] for ids in sentences], [ids[1:] for ids in sentences], (1, 2, 4, 8))
+    gain = used.dropped_nats[0] - used.full_nats
+    for share, nats in zip(found.context_share, used.dropped_nats, strict=True):
+        assert share == pytest.approx((nats - used.full_nats) / gain if gain > 0 else 0)
+    longest = sorted(sentences, key=lambda ids: -len(ids))[:8]
+    (probe,) = batches(longest, 8, None)
+    alone = horizon(model, probe.inputs, probe.targets, probe.mask, bounds=False)
+    np.testing.assert_allclose(found.gradient.median, alone.median, rtol=1e-12)
+    assert found.gradient_half == alone.half_life
+    with pytest.raises(CorpusError):
+        reach(model, [], carried=False)
+
+
+@pytest.mark.parametrize("carried", [False, True])
+def test_the_horizon_is_that_of_the_text_as_it_is_read(carried: bool) -> None:
+    model, sentences = network(cell="tanh"), some_sentences(100)
+    found = reach(model, sentences, carried, most_targets=50, lengths=(1, 2))
+    longest = max(map(len, sentences)) - 1
+    assert len(found.gradient.median) == (200 if carried else longest)
+
+
+@pytest.mark.parametrize(
+    ("rises", "gradient_half", "context_half", "larger"),
+    [
+        ([4.0, 3.0, 1.0, 0.0], 3.0, 3.0, None),
+        ([4.0, 3.0, 1.0, 0.0], 2.0, 3.0, "context"),
+        ([4.0, 0.0, 0.0, 0.0], 2.0, 1.5, "gradient"),
+        ([4.0, 3.0, 3.0, 3.0], 2.0, None, "context"),
+        ([4.0, 3.0, 3.0, 3.0], None, None, None),
+        ([-1.0, 0.0, 0.0, 0.0], None, 1.0, "gradient"),  # nothing is gained by more than the nearest word
+    ],
+)
+def test_the_halves_are_where_the_curves_cross_one_half(
+    rises: list[float], gradient_half: float | None, context_half: float | None, larger: str | None
+) -> None:
+    dropped = 2 + np.array(rises)
+    used = EffectiveContext(np.array([1, 2, 4, 8]), np.ones(4), dropped, dropped, 2.0, 10)
+    nothing = np.zeros(0)
+    found = Reach(used, Horizon(nothing, nothing, nothing, nothing, nothing, None, None, None, gradient_half))
+    assert found.context_half == (None if context_half is None else pytest.approx(context_half))
+    assert found.larger == larger
+
+
 # --- copies ---------------------------------------------------------------------------------------------------
 
 
@@ -277,6 +333,7 @@ def test_evaluate_says_where_how_far_back_and_how_much_is_copied(
     assert total == pytest.approx(plain["loss_nats"], rel=1e-6)
     assert values["context"]["full_nats"] == pytest.approx(plain["loss_nats"], rel=1e-5)
     assert values["context"]["rows"][-1]["affected"] == 0
+    assert values["context"]["larger"] in ("context", "gradient", None)
     sentences = values["copies"]["sentences"]
     assert len(sentences) == 100
     text = (trained / "train.txt").read_text()

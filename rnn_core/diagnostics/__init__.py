@@ -18,6 +18,7 @@ the cells' own `step_back`), carried out in float64. Nothing here draws.
 | held_out    | where in a sentence, and by which words, is it surprised?                                  |
 | html        | what a notebook shows of each result                                                     |
 | effective_context | how far back does it use what it has read?                                           |
+| reach       | does it use more than its gradient reaches, or less?                                       |
 | text_features | what can a unit follow in a text?                                                        |
 | text_walk   | what does every unit show along a whole text?                                              |
 | units       | which units follow what?                                                                   |
@@ -67,6 +68,7 @@ from rnn_core.diagnostics.jacobian import (
     step_norms,
 )
 from rnn_core.diagnostics.paths import TwoPaths, WhereLost, path_contributions, two_paths, where_lost
+from rnn_core.diagnostics.reach import Reach, reach
 from rnn_core.diagnostics.saturation import (
     HISTOGRAM_EDGES,
     ActivationCurve,
@@ -111,6 +113,7 @@ __all__ = [
     "Lyapunov",
     "ProductSpectrum",
     "Ranking",
+    "Reach",
     "RowDecay",
     "Signal",
     "SignalStatistics",
@@ -149,6 +152,7 @@ __all__ = [
     "predicted_changes",
     "product_singular_values",
     "rank_units",
+    "reach",
     "read_tokens",
     "recurrent_spectrum",
     "relative_decay",

@@ -1,5 +1,6 @@
 """Training on a text or a task, as a stream of events; evaluation; generation of text."""
 
+from rnn_core.training.copying import LEAST, WrittenCopies, written_copies
 from rnn_core.training.evaluation import (
     VALIDATION_SEQUENCES,
     Evaluation,
@@ -34,6 +35,9 @@ from rnn_core.training.state import STEERABLE, TrainingState, check_change, stat
 from rnn_core.training.task_network import network_config
 
 __all__ = [
+    "LEAST",
+    "WrittenCopies",
+    "written_copies",
     "PROBE_SENTENCES",
     "PROBE_STEPS",
     "STEERABLE",
