@@ -270,7 +270,7 @@ def test_units_are_ranked_by_what_they_follow(trained: Path, text: str, capsys: 
     assert "open" in told
 
 
-def test_gradients_gives_a_triangle_and_its_ledger(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_gradients_gives_a_triangle_and_its_lags(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run_main(capsys, "gradients", str(trained), "--text", "the king raised the old sword", "--json")
     assert code == 0
     values = last_json(out)

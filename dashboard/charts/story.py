@@ -1,4 +1,4 @@
-"""The pictures of the first story: the loss, the accuracy, the ledger, ten seeds."""
+"""The pictures of the first story: the loss, the accuracy, what each lag pays, ten seeds."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def _once() -> alt.Chart:
     return alt.Chart().transform_aggregate(rows="count()")
 
 
-def ledger_table(shares: npt.NDArray[np.floating]) -> pd.DataFrame:
+def lag_shares_table(shares: npt.NDArray[np.floating]) -> pd.DataFrame:
     """(lag, share, foot) of every lag that pays anything; bars stand on FADED."""
     lags = np.flatnonzero(shares > FADED)
     return pd.DataFrame({"lag": lags, "share": shares[lags], "foot": FADED})
 
 
-def ledger(table: pd.DataFrame, lags: int, gap: int) -> alt.LayerChart:
+def lag_shares(table: pd.DataFrame, lags: int, gap: int) -> alt.LayerChart:
     """What each distance pays into the gradient of W; the queen's distance is marked."""
     places = alt.Scale(domain=[-0.7, lags - 0.3], nice=False)
     share = logarithmic("share", "‖G(j)‖ / ‖∂E/∂W‖").scale(type="log", domain=[FADED, 2], nice=False, clamp=True)

@@ -131,7 +131,7 @@ def table_button(label: str, table: pd.DataFrame | Callable[[], pd.DataFrame], *
 
 
 def file_name(key: str, moment: str = "") -> str:
-    """ "gradients: lag ledger", "step 7" -> "gradients-lag-ledger-step-7"."""
+    """ "gradients: gradient by lag", "step 7" -> "gradients-gradient-by-lag-step-7"."""
     return re.sub(r"[^a-z0-9]+", "-", f"{key} {moment}".lower()).strip("-")
 
 

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from dashboard.services import library, network
 from rnn_core.arrays import Array
-from rnn_core.data import AGREEMENT, END, START
+from rnn_core.data import AGREEMENT, END, START, Vocabulary
 from rnn_core.diagnostics import gradient_flow
 from rnn_core.diagnostics.horizon import fixed_step_bound
+from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import Run
 from rnn_core.training import read_prompt
 
@@ -63,10 +64,15 @@ def _sentence_of(folder: str, text: str) -> Sentence:
 def arriving(folder: str, step: int, tokens: tuple[str, ...]) -> Arriving:
     """In the network as it was after `step` steps, one of the run's moments. RunError where those weights are gone."""
     loaded = network.at(folder, step)
-    ids = loaded.vocabulary.encode_sentence(tokens)
+    return in_network(loaded.model, loaded.vocabulary, tokens)
+
+
+def in_network(model: LanguageModel, vocabulary: Vocabulary, tokens: tuple[str, ...]) -> Arriving:
+    """A sentence, its words without <s> and </s>, in any network."""
+    ids = vocabulary.encode_sentence(tokens)
     return Arriving(
         words=(START, *tokens, END),
-        unknown=(False, *(token not in loaded.vocabulary for token in tokens), False),
-        norms=gradient_flow(loaded.model, ids[:-1], ids[1:]).delta_norms,
-        bound=fixed_step_bound(loaded.model),
+        unknown=(False, *(token not in vocabulary for token in tokens), False),
+        norms=gradient_flow(model, ids[:-1], ids[1:]).delta_norms,
+        bound=fixed_step_bound(model),
     )

@@ -15,12 +15,14 @@ from typing import NamedTuple
 import numpy as np
 
 from dashboard.services import racing
+from dashboard.services.arriving import Arriving, in_network
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus, agreement_items, agreement_sentences, batches, prepare_sentences
 from rnn_core.diagnostics import agreement_accuracy, gradient_by_lag, gradient_flow
 from rnn_core.runs import Run, RunConfig
 from rnn_core.runs.race import agreement_items_of
+from rnn_core.training import new_model
 
 TEXT = TextSettings()
 SENTENCES = 2000
@@ -147,7 +149,7 @@ def measured(setting: Setting) -> Measured | None:
 # --- numbers of a run -------------------------------------------------------------------------------------------------
 
 
-class Ledger(NamedTuple):
+class LagShares(NamedTuple):
     """shares (lags,): ||G_j|| / ||dE/dW|| that training uses, 0 beyond the truncation; of the weights after `step`."""
 
     step: int
@@ -155,14 +157,14 @@ class Ledger(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def ledger(folder: str, step: int) -> Ledger:
+def lag_shares(folder: str, step: int) -> LagShares:
     """What each lag pays into the gradient of W, on sentences kept aside. RunError where the weights are gone."""
     run = Run.open(folder)
     probe = batches(run.corpus().valid[:PROBE], PROBE, None)[0]
     flow = gradient_flow(run.load_model(step), probe.inputs, probe.targets, probe.mask)
-    books = gradient_by_lag(flow, run.config.training.truncate)
+    by_lag = gradient_by_lag(flow, run.config.training.truncate)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return Ledger(step, np.nan_to_num(np.where(books.used, books.norms / books.total_norm, 0.0)))
+        return LagShares(step, np.nan_to_num(np.where(by_lag.used, by_lag.norms / by_lag.total_norm, 0.0)))
 
 
 class Example(NamedTuple):
@@ -178,7 +180,20 @@ class Example(NamedTuple):
 @lru_cache(maxsize=8)
 def example(folder: str) -> Example:
     """The first sentence kept aside that is about a queen."""
-    items = agreement_items_of(Run.open(folder).corpus())
+    return _about_a_queen(Run.open(folder).corpus())
+
+
+@lru_cache(maxsize=8)
+def untrained(setting: Setting) -> tuple[Example, Arriving]:
+    """That sentence in the network as it is before its first step: what a training of this setting starts from."""
+    corpus = setting.corpus()
+    sentence = _about_a_queen(corpus)
+    model = new_model(setting.model(), setting.training())
+    return sentence, in_network(model, corpus.vocabulary, sentence.tokens)
+
+
+def _about_a_queen(corpus: PreparedCorpus) -> Example:
+    items = agreement_items_of(corpus)
     item = next(item for item in items if item.tokens[item.controller] == "queen")
     # Positions of an item count the tokens without <s>, and its target is the word to be said itself.
     return Example(item.tokens, item.controller + 1, item.target)

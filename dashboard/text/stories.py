@@ -208,13 +208,16 @@ STORY_NETWORKS = {
     "lstm remembers": "LSTM, forget bias 3",
     "lstm": "LSTM, forget bias 1",
 }
-STORY_WAITING = "The pictures begin with the first training."
+STORY_WAITING = (
+    "Before any training: so much of the gradient of “{target}” reaches “{controller}”, {lag} words back. "
+    "Is that enough to learn from?"
+)
 STORY_STARTING = "The network is being set up."
 STORY_PICTURES = {
     "sentence": "What arrives at each word",
     "loss": "Loss",
     "accuracy": "“her” or “his”?",
-    "ledger": "Gradient by lag",
+    "lags": "Gradient by lag",
     "seeds": "Ten seeds",
 }
 STORY_SENTENCE_CUT = (
@@ -230,10 +233,10 @@ STORY_VERDICTS = {
     "between": "better than a coin, but not learned",
     "learned": "learned",
 }
-STORY_LEDGER_CUT = (
+STORY_LAGS_CUT = (
     "Training adds {bars} bars into the gradient of $W$, and then nothing. The queen stands at lag {gap}: **no bar**."
 )
-STORY_LEDGER_FULL = (
+STORY_LAGS_FULL = (
     "At the queen's lag, {gap}, the bar has **{share}** of the length of the whole gradient of $W$; before the "
     "training it had {at_first}."
 )

@@ -25,6 +25,14 @@ PAGE = "story"
 CHAPTER = session.key(PAGE, "chapter")
 TURNED = session.key(PAGE, "chapter turned to")
 READ = "story chapter"
+UNROLLED = session.key(PAGE, "unrolled network")
+FIRST = {
+    "tutorial": Setting(),
+    "reach": Setting(),
+    "distance": Setting(truncate=None),
+    "cure": Setting(gap=20, truncate=None),
+}
+"""What each chapter shows before anything was trained: what its control stands at."""
 POLL_SECONDS = 0.8
 FULL = "full"
 
@@ -50,7 +58,7 @@ def page() -> None:
     if session.value(TURNED, None) == chapter:
         bring_into_view(chapter)
     if run is None or setting is None:
-        st.info(wording.STORY_WAITING, icon=":material/play_circle:")
+        before_training(FIRST[chapter])
     else:
         live = widgets.at_work(run)
         st.fragment(widgets.error_boundary(look), run_every=POLL_SECONDS if live else None)(run, setting, live)
@@ -232,7 +240,7 @@ def look(run: Run, setting: Setting, live: bool) -> None:
         return
     try:
         folder, first, newest = str(run.folder), steps[0], steps[-1]
-        books, first_books = story.ledger(folder, newest), story.ledger(folder, first)
+        shares, first_shares = story.lag_shares(folder, newest), story.lag_shares(folder, first)
         sentence = story.example(folder)
         arrives = arriving.arriving(folder, newest, sentence.tokens)
         at_first = arriving.arriving(folder, first, sentence.tokens) if first < newest else None
@@ -248,9 +256,23 @@ def look(run: Run, setting: Setting, live: bool) -> None:
         accuracy(history, status, fresh)
     left, right = st.columns(2, gap="large")
     with left:
-        the_ledger(setting, books, first_books)
+        by_lag(setting, shares, first_shares)
     with right:
         ten_seeds(setting, fresh)
+
+
+def before_training(setting: Setting) -> None:
+    """The sentence in the network that the first training will start from."""
+    sentence, arrives = story.untrained(setting)
+    words = arrives.words
+    st.markdown(
+        wording.STORY_WAITING.format(
+            target=words[sentence.target + 1],
+            controller=words[sentence.controller],
+            lag=sentence.target - sentence.controller,
+        )
+    )
+    unrolled(setting, sentence, arrives)
 
 
 def state(setting: Setting, status: RunStatus, history: LaneHistory) -> None:
@@ -282,8 +304,8 @@ def what_arrives(
     setting: Setting, sentence: story.Example, now: Arriving, at_first: Arriving | None, first: int
 ) -> None:
     """The sentence unrolled, and pale beside it what arrived before the training: that is where it vanishes."""
-    key = session.key(PAGE, "unrolled network")
-    pictures.heading(wording.STORY_PICTURES["sentence"], [unrolled_picture(now.words, now.norms, key=key)], level=2)
+    drawing = unrolled_picture(now.words, now.norms, key=UNROLLED)
+    pictures.heading(wording.STORY_PICTURES["sentence"], [drawing], level=2)
     lag = sentence.target - sentence.controller
     if setting.truncate is not None and setting.truncate < lag:
         last = now.words[sentence.target - setting.truncate]
@@ -298,16 +320,23 @@ def what_arrives(
                 lag=lag,
             )
         )
+    before_name = common_wording.BEFORE_STEP.format(step=first) if first else wording.STORY_BEFORE
+    unrolled(setting, sentence, now, at_first, before_name)
+
+
+def unrolled(
+    setting: Setting, sentence: story.Example, now: Arriving, at_first: Arriving | None = None, before_name: str = ""
+) -> None:
     unrolled_network(
         now.words,
         now.norms,
-        key=key,
+        key=UNROLLED,
         chosen=sentence.target,
         listener=sentence.controller,
         bound=now.bound,
         truncate=setting.truncate,
         before=None if at_first is None else at_first.norms,
-        before_name=common_wording.BEFORE_STEP.format(step=first) if first else wording.STORY_BEFORE,
+        before_name=before_name,
         unknown=now.unknown,
         size="compact",
     )
@@ -353,18 +382,18 @@ def verdict_of(accuracy: float) -> str:
     return "hardly" if accuracy < 0.6 else "between"
 
 
-def the_ledger(setting: Setting, books: story.Ledger, at_first: story.Ledger) -> None:
-    share, first = float(books.shares[setting.gap]), float(at_first.shares[setting.gap])
+def by_lag(setting: Setting, now: story.LagShares, at_first: story.LagShares) -> None:
+    share, first = float(now.shares[setting.gap]), float(at_first.shares[setting.gap])
     if setting.truncate is not None and setting.truncate < setting.gap:
-        reading = wording.STORY_LEDGER_CUT.format(bars=setting.truncate + 1, gap=setting.gap)
+        reading = wording.STORY_LAGS_CUT.format(bars=setting.truncate + 1, gap=setting.gap)
     else:
-        reading = wording.STORY_LEDGER_FULL.format(gap=setting.gap, share=percent(share), at_first=percent(first))
+        reading = wording.STORY_LAGS_FULL.format(gap=setting.gap, share=percent(share), at_first=percent(first))
     widgets.chart(
-        charts.ledger(charts.ledger_table(books.shares), len(books.shares), setting.gap),
-        title=wording.STORY_PICTURES["ledger"],
+        charts.lag_shares(charts.lag_shares_table(now.shares), len(now.shares), setting.gap),
+        title=wording.STORY_PICTURES["lags"],
         reading=reading,
         alt_text="What each distance pays into the gradient of W",
-        key="story ledger",
+        key="story lags",
     )
 
 

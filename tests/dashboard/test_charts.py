@@ -168,5 +168,5 @@ def test_every_chart_is_drawn_by_the_one_function_that_also_offers_it_to_be_take
 
 
 def test_a_file_is_called_after_its_picture_and_moment_in_letters_that_every_system_takes():
-    assert pictures.file_name("gradients: lag ledger", "step 7") == "gradients-lag-ledger-step-7"
+    assert pictures.file_name("gradients: gradient by lag", "step 7") == "gradients-gradient-by-lag-step-7"
     assert pictures.file_name("race loss chart") == "race-loss-chart"

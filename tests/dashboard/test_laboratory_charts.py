@@ -188,9 +188,9 @@ def test_the_dial_points_left_to_vanish_up_to_the_edge_and_right_to_explode():
     assert spectra.TEXT not in set(spectra.dial_table(-math.inf, 0.0)["series"])
 
 
-def test_the_ledgers_bars_are_marked_by_what_training_uses():
-    ledger = diagnostics.gradient_by_lag(flow_of(network("tanh", 1)), 2)
-    table = lags.gradient_by_lag_table(ledger)
+def test_the_bars_of_lags_are_marked_by_what_training_uses():
+    by_lag = diagnostics.gradient_by_lag(flow_of(network("tanh", 1)), 2)
+    table = lags.gradient_by_lag_table(by_lag)
     bars = table[table["series"] != lags.WHOLE]
     assert set(bars[bars["lag"] <= 2]["series"]) == {lags.USED}
     assert set(bars[bars["lag"] > 2]["series"]) == {lags.UNUSED}
@@ -200,9 +200,9 @@ def test_the_ledgers_bars_are_marked_by_what_training_uses():
 
 
 def test_the_meter_marks_the_trainings_own_truncation():
-    ledger = diagnostics.gradient_by_lag(flow_of(network("tanh", 1)), 2)
+    by_lag = diagnostics.gradient_by_lag(flow_of(network("tanh", 1)), 2)
     for truncate, marked in ((2, 2), (None, 7), (50, 7)):
-        table = lags.truncation_table(ledger, truncate)
+        table = lags.truncation_table(by_lag, truncate)
         assert list(table[table["chosen"]]["K"]) == [marked]
 
 
@@ -322,7 +322,7 @@ def test_every_reading_is_one_or_a_few_whole_sentences_for_every_cell_and_word(c
     exponents = diagnostics.lyapunov_exponents(flow.trace, 4)
     product = diagnostics.product_singular_values(flow.trace)
     found = diagnostics.which_words_mattered(model, flow, 5, asked, np.ones(20), np.random.default_rng(0))
-    ledger = diagnostics.gradient_by_lag(flow, 2)
+    by_lag = diagnostics.gradient_by_lag(flow, 2)
     blame = diagnostics.where_lost(flow, asked)
     probe = measured(0)
     texts = [
@@ -333,9 +333,9 @@ def test_every_reading_is_one_or_a_few_whole_sentences_for_every_cell_and_word(c
         captions.where_lost(SOURCES, TARGETS, asked, blame),
         captions.spectrum(spectrum, exponents, exponents),
         captions.product(product),
-        captions.gradient_by_lag(ledger, 2, "word"),
-        captions.truncation(ledger, 2),
-        captions.truncation(ledger, None),
+        captions.gradient_by_lag(by_lag, 2, "word"),
+        captions.truncation(by_lag, 2),
+        captions.truncation(by_lag, None),
         captions.which_words(SOURCES, TARGETS, asked, found),
         *(
             captions.saturation(name, signal, diagnostics.step_norms(flow.trace, 0)[:, 0])
@@ -360,8 +360,8 @@ def test_the_readings_name_the_numbers_on_the_screen():
         "The loss of “queen” sends 0.5 to its own step, where “the” is read, and 1.0 × 10⁻⁹ to “<s>”, 1 word back: "
         "it has vanished."
     )
-    ledger = diagnostics.gradient_by_lag(flow_of(network("tanh", 1)), 2)
-    assert f"‖∂E/∂W‖ = {captions.figure(ledger.total_norm)}" in captions.gradient_by_lag(ledger, 2, "word")
+    by_lag = diagnostics.gradient_by_lag(flow_of(network("tanh", 1)), 2)
+    assert f"‖∂E/∂W‖ = {captions.figure(by_lag.total_norm)}" in captions.gradient_by_lag(by_lag, 2, "word")
 
 
 def test_an_explosion_is_called_one():
