@@ -174,6 +174,20 @@ def _now(value: Any) -> str:
     return "none" if value is None else f"{value:g}"
 
 
+def report_button(run: Run, *, key: str, text: str | None = None) -> None:
+    """A button that brings the run as one HTML file, made when it is asked for; `text`: whose gradients are drawn."""
+    st.download_button(
+        "Report",
+        lambda: library.report(run, text),
+        file_name=f"{run.id}.html",
+        mime="text/html",
+        icon=":material/summarize:",
+        on_click="ignore",
+        help=wording.REPORT_HELP,
+        key=key,
+    )
+
+
 def number(label: str, value: float | None, form: str, help: str | None = None) -> None:
     """A number with its name; a dash where it is not known yet."""
     st.metric(label, "–" if value is None else form.format(value), help=help, width="content")

@@ -14,6 +14,7 @@ from dashboard import hosting
 from rnn_core import runs
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import RunError, UserError
+from rnn_core.report import report_html
 from rnn_core.runs import Run, RunSummary
 
 ROOT_VARIABLE = runs.ROOT_VARIABLE
@@ -158,6 +159,11 @@ def import_zip(file: IO[bytes]) -> Run:
             runs.delete_run(run.folder)
             raise
         return run
+
+
+def report(run: Run, text: str | None = None) -> str:
+    """The run as one HTML file, for whoever may look at it: none of the text that it learnt from is in it."""
+    return report_html(run, text)
 
 
 def write_zip(run: Run, file: IO[bytes]) -> None:

@@ -239,4 +239,8 @@ FILTER_PLACEHOLDER = "name, tag, corpus, network, …"
 SELECT_ROWS = "Select a row to open, rename, delete or download it, several to compare them."
 IMPORT_HELP = "A zip that *Download* made, here or on another machine. Every file in it is checked before it is taken."
 DOWNLOAD_HELP = "A zip of the run's folder: settings, words, weights and its whole history. No Python pickle is in it."
+REPORT_HELP = (
+    "One file that needs nothing else, no network either: settings, curves, the gradients of one sentence, what it "
+    "writes, and how to repeat it."
+)
 DELETE_WARNING = "Its weights and history will be gone. Download it first if you may want it back."

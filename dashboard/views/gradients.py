@@ -22,6 +22,7 @@ from dashboard.services.network import Loaded
 from dashboard.state import session
 from dashboard.text import general as wording_common
 from dashboard.text import laboratory as wording
+from rnn_core.data import detokenize
 from rnn_core.errors import RunError, UserError
 from rnn_core.runs import Run, RunStatus
 from rnn_core.training import read_prompt
@@ -70,6 +71,8 @@ def argument(run: Run, live: bool) -> None:
     st.markdown(f"## {wording.VERDICT}", anchors=False)
     numbers(view)
     verdict(view)
+    sentence = detokenize(view.analysis.words, view.analysis.loaded.vocabulary.unit)
+    widgets.report_button(run, key=figures.key("report"), text=sentence)
     refresh.spent(run, moments, time.thread_time() - started)
 
 

@@ -1,0 +1,55 @@
+"""What a training went through: its loss and the norm of its gradient, over the steps."""
+
+from __future__ import annotations
+
+import math
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from rnn_core.report.svg import Plot
+from rnn_core.runs import Run
+from rnn_core.training import Validated
+
+
+def loss(parent: Element, run: Run) -> None:
+    """Training and validation loss, beside what a guesser without memory loses."""
+    outline, facts = run.outline(), run.config.corpus
+    validated = run.events(kinds=[Validated.kind])
+    steps = np.array([event["step"] for event in validated], dtype=float)
+    losses = np.array([event["loss_nats"] for event in validated], dtype=float)
+    references = [] if run.config.task or run.config.monitored else [("uniform", facts.uniform_nats)]
+    if references and facts.unigram_nats != facts.uniform_nats:
+        references.append(("unigram", facts.unigram_nats))
+    values = np.concatenate([outline["loss_nats"], losses, [value for _, value in references]])
+    if not len(outline["step"]):
+        return  # a history that was lost
+    last = float(outline["step"][-1])
+    title = "loss" if run.config.task or run.config.monitored else "loss (nats per token)"
+    extent = (float(values.min()), float(values.max()))
+    plot = Plot(parent, "Loss over the steps of the training", (0.0, last), extent, titles=("step", title))
+    ends = []
+    for name, value in references:
+        plot.line(np.array([0.0, last]), np.array([value, value]), "other", dashed=True)
+        ends.append((value, name, "other"))
+    for name, x, y in (("training", outline["step"], outline["loss_nats"]), ("validation", steps, losses)):
+        if len(x):
+            plot.line(x, y, name)
+            ends.append((float(y[-1]), f"{name} {y[-1]:.3f}", name))
+    plot.names(ends)
+
+
+def gradient_norm(parent: Element, run: Run) -> None:
+    """The gradient's global norm before clipping, on a log axis."""
+    outline = run.outline()
+    shown = outline["gradient_norm"] > 0
+    steps, norms = outline["step"][shown], outline["gradient_norm"][shown]
+    if not len(norms):
+        return
+    # Whole powers of ten, so that there are at least two to read.
+    extent = (10.0 ** math.floor(math.log10(norms.min())), 10.0 ** math.ceil(math.log10(norms.max() * 1.001)))
+    titles = ("step", "gradient norm")
+    described = "Norm of the gradient over the steps of the training, before clipping"
+    plot = Plot(parent, described, (0.0, float(steps[-1])), extent, titles=titles, log=True, height=240)
+    plot.line(steps, norms, "training")
+    plot.names([(float(norms[-1]), "before clipping", "training")])

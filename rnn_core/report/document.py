@@ -1,0 +1,185 @@
+"""A run as one HTML file: nothing in it is fetched, nothing runs, and whatever a user wrote is text."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from xml.etree.ElementTree import Element, tostring
+
+import numpy as np
+
+from rnn_core.config import SamplingSettings
+from rnn_core.data import END, END_ID, START, START_ID, Vocabulary, detokenize
+from rnn_core.diagnostics import gradient_flow, verdict
+from rnn_core.errors import SettingsError, UserError
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.report import curves, gradients, repeat
+from rnn_core.report.svg import add
+from rnn_core.runs import Run, check_output_path, disk_error, files
+from rnn_core.training import SampledToken, generate, read_prompt
+
+STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
+# No script, no font, no address: a browser that keeps to this asks for nothing, whatever the words may look like.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+LONGEST = 40
+"""Words of the sentence whose gradients are drawn."""
+
+SENTENCES = 5
+WRITING = SamplingSettings(temperature=0.8, max_tokens=60)
+
+
+def write_report(run: Run, path: str | Path, text: str | None = None) -> Path:
+    """Write the report of a run into a file, whole or not at all. `text`: the sentence whose gradients are drawn.
+
+    Raises SettingsError where the file would be one of a run's own, or the text cannot be read; RunError where the run
+    is damaged or the disk says no.
+    """
+    target = check_output_path(path)
+    content = report_html(run, text).encode("utf-8")
+    try:
+        files.atomic_write(target, [content], mode=0o644)
+    except OSError as error:
+        raise disk_error(error, target) from None
+    return target
+
+
+def report_html(run: Run, text: str | None = None) -> str:
+    """The report as HTML. Without a `text` the gradients are those of a sentence that the network writes itself: none
+    of the text that it learnt from is quoted.
+    """
+    config = run.config
+    page = Element("html", lang="en")
+    head = add(page, "head")
+    add(head, "meta", charset="utf-8")
+    add(head, "meta", http_equiv="Content-Security-Policy", content=POLICY)
+    add(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
+    add(head, "title", f"{config.name} · see-bptt")
+    add(head, "style", STYLE)
+    body = add(add(page, "body"), "main")
+    add(body, "h1", config.name)
+    status = run.status()
+    facts = [config.model.cell, f"{config.model.hidden_size} units", f"step {status.step:,}", config.corpus.name]
+    made = time.strftime("%Y-%m-%d", time.gmtime(config.created))
+    add(body, "p", " · ".join([*facts, made, *config.tags]), class_="facts")
+    _network(body, run, text)
+    if status.step:
+        add(body, "h2", "Loss")
+        curves.loss(body, run)
+        add(body, "h2", "Gradient norm")
+        curves.gradient_norm(body, run)
+    _changes(body, run)
+    _settings(body, run)
+    _how_to_repeat(body, run)
+    return f"<!doctype html>\n{tostring(page, encoding='unicode', method='html')}\n"
+
+
+def _network(body: Element, run: Run, text: str | None) -> None:
+    """What the gradients of one sentence do, and what the network writes; or why that cannot be shown."""
+    try:
+        weights, vocabulary = run.load_weights(), run.vocabulary()
+        written = list(generate(weights.model, vocabulary, count=SENTENCES, settings=WRITING))
+    except UserError as error:
+        if text is not None:
+            raise
+        add(body, "p", str(error), class_="note")
+        return
+    if weights.note:
+        add(body, "p", weights.note, class_="note")
+    own = max(_sentences(written), key=len)
+    words = own if text is None else _words(vocabulary, text)
+    if len(words) > LONGEST:
+        add(body, "p", f"Of the sentence, the first {LONGEST} of {len(words)}.", class_="note")
+    _gradients(body, run, weights.model, vocabulary, words[:LONGEST])
+    add(body, "h2", "What it writes")
+    add(body, "p", f"At temperature {WRITING.temperature:g}, seed 0, by the weights of step {weights.step:,}.")
+    listed = add(body, "ol", class_="samples")
+    for sentence in _sentences(written):
+        add(listed, "li", detokenize(sentence, vocabulary.unit))
+
+
+def _sentences(tokens: list[SampledToken]) -> list[list[str]]:
+    return [[token.word for token in group] for _, group in groupby(tokens, lambda token: token.sentence)]
+
+
+def _words(vocabulary: Vocabulary, text: str) -> list[str]:
+    words = list(read_prompt(vocabulary, text).tokens)
+    if not words:
+        raise SettingsError("the sentence is empty; give one, or leave it out for one that the network writes.")
+    return words
+
+
+def _gradients(body: Element, run: Run, model: LanguageModel, vocabulary: Vocabulary, words: list[str]) -> None:
+    ids = np.array([START_ID, *vocabulary.encode(words), END_ID])
+    # The loss of the last word, not that of the sentence's end, is what one looks back from.
+    flow = gradient_flow(model, ids[:-2], ids[1:-1]) if len(words) > 1 else gradient_flow(model, ids[:-1], ids[1:])
+    read = [START, *words] if len(words) > 1 else [START, *words, END]
+    unit = "character" if vocabulary.unit == "char" else "word"
+    try:
+        add(body, "p", gradients.verdict_sentence(verdict(flow), unit), class_="verdict")
+    except ValueError as error:
+        add(body, "p", f"{error}.", class_="verdict")
+    gradients.unrolled(body, read, flow)
+    add(body, "p", f"The loss of the last {unit} on its way back: what arrives, of 1 at the loss itself.")
+    add(body, "h2", f"Every loss at every {unit} before it")
+    gradients.triangle(body, read, flow)
+    add(
+        body,
+        "p",
+        "Full colour: all of it arrives; none: less than a hundred-millionth; orange: it grew.",
+    )
+    add(body, "h2", "Gradient by lag")
+    gradients.by_lag(body, flow, run.config.training.truncate)
+
+
+def _changes(body: Element, run: Run) -> None:
+    """What was changed while it trained."""
+    kinds = ["learning_rate_changed", "clipping_changed", "truncation_changed"]
+    changes = run.events(kinds=kinds)
+    if not changes:
+        return
+    add(body, "h2", "Changed on the way")
+    rows = [
+        (f"{change['step']:,}", change["kind"].removesuffix("_changed").replace("_", " "), change["old"], change["new"])
+        for change in changes
+    ]
+    _table(body, ("after step", "setting", "from", "to"), rows)
+
+
+def _settings(body: Element, run: Run) -> None:
+    add(body, "h2", "Settings")
+    config = run.config
+    parts = {"network": config.model, "training": config.training, "text": config.text, "task": config.task}
+    rows = [
+        (part, name, value)
+        for part, settings in parts.items()
+        if settings is not None
+        for name, value in settings.to_json().items()
+    ]
+    _table(body, ("part", "setting", "value"), rows)
+
+
+def _table(body: Element, names: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> None:
+    table = add(add(body, "div", class_="wide"), "table")
+    line = add(table, "tr")
+    for name in names:
+        add(line, "th", name)
+    for row in rows:
+        line = add(table, "tr")
+        for value in row:
+            add(line, "td", "" if value is None else str(value))
+
+
+def _how_to_repeat(body: Element, run: Run) -> None:
+    if run.config.monitored:
+        return
+    add(body, "h2", "How to repeat it")
+    if run.config.task is None:
+        add(body, "p", f"CORPUS is a file with the text “{run.config.corpus.name}”.")
+    add(body, "pre", repeat.command(run))
+    python = repeat.python(run)
+    if python is not None:
+        add(body, "p", "Or in Python, with the words that the run's own folder holds, beside that folder:")
+        add(body, "pre", python)
