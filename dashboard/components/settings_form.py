@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from dashboard.components import settings_link
 from dashboard.components.setting_fields import SettingFields
 from dashboard.state import session
 from rnn_core.config import ModelConfig, TrainingSettings, in_vain, problems, settings_of
@@ -54,14 +55,30 @@ def usual_batch(sentences: int) -> int:
     return next((size for size in BATCH_SIZES if sentences >= STEPS_AN_EPOCH * size), BATCH_SIZES[-1])
 
 
+def fill_from_link(page: str) -> None:
+    """Take what the page's link says, also where there is no text yet to draw the form for."""
+    fields = _fields(page)
+    settings_link.fill(fields, _offered(fields))
+
+
+def leave_link(page: str) -> None:
+    """Take the settings out of the page's link: it is about to show a training."""
+    fields = _fields(page)
+    settings_link.forget(fields, _offered(fields))
+
+
 def draw(page: str, vocabulary_size: int, sentences: int, limits: Mapping[str, int]) -> Form:
-    """The form on `page` for a vocabulary of this size and so many sentences to train on.
+    """The form on `page` for a vocabulary of this size and so many sentences to train on; it is in the page's link.
 
     limits: the most that settings may be here, by their names, on a server with caps.
     """
-    fields = SettingFields(page, ModelConfig, TrainingSettings)
-    session.suggest(fields.key("batch_size"), float(usual_batch(sentences)))
+    fields = _fields(page)
+    batch = usual_batch(sentences)
+    session.suggest(fields.key("batch_size"), float(batch))
     form = _read(fields, vocabulary_size, limits)
+    settings_link.tell(fields)
+    values = form.model.to_json() | form.training.to_json()
+    settings_link.write(fields, _offered(fields), values, fields.defaults | {"batch_size": batch})
     _presets(fields, form)
     idle = in_vain(form.model, form.training)
 
@@ -88,6 +105,10 @@ def draw(page: str, vocabulary_size: int, sentences: int, limits: Mapping[str, i
                         for name in half:
                             field(name)
     return form
+
+
+def _fields(page: str) -> SettingFields:
+    return SettingFields(page, ModelConfig, TrainingSettings)
 
 
 def _read(fields: SettingFields, vocabulary_size: int, limits: Mapping[str, int]) -> Form:

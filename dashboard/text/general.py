@@ -140,6 +140,8 @@ NUMBER_HELP = {
 
 DIALS = {"learning_rate": "Learning rate", "clip": "Clip at", "truncate": "Truncation K"}
 
+LINK_REFUSED = "Part of this link was not taken"
+
 FORK_HELP = "Another training that goes on from a stored moment of this one, with other settings."
 FORK_EXACT = "With optimizer and random state as they were: with nothing changed it goes on bit for bit like this one."
 FORK_WEIGHTS = "Only the weights of this moment were kept: the optimizer's running averages begin anew."

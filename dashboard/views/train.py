@@ -55,6 +55,7 @@ def set_up() -> None:
         st.markdown(wording.TRAIN_INTRO)
     else:
         st.markdown(wording.hosted_training(caps.minutes, caps.steps, caps.unwatched_minutes))
+    settings_form.fill_from_link(PAGE)
     chosen = session.corpus()
     if chosen is None:
         demo.offer(PAGE)
@@ -95,7 +96,9 @@ def refused(chosen: session.ChosenCorpus, model: ModelConfig, training: Training
 def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training: TrainingSettings) -> None:
     """Make the run's folder, start its process and look at it."""
     try:
-        session.open_run(worker.begin(name, chosen.corpus, chosen.settings, model, training))
+        begun = worker.begin(name, chosen.corpus, chosen.settings, model, training)
+        settings_form.leave_link(PAGE)
+        session.open_run(begun)
     except UserError as error:
         widgets.problem("This training could not be started", error)
         return

@@ -527,6 +527,59 @@ def test_what_a_preset_changed_is_not_said_of_other_settings(open_page):
     assert not any(preset.about in caption.value for caption in app.caption)
 
 
+def form_opened_by(open_page, **link: str) -> AppTest:
+    """The form on the Train page, whose link was opened before there was a text."""
+    app = open_page("train")
+    for name, value in link.items():
+        app.query_params[name] = value
+    app.run().switch_page("views/corpus.py").run()
+    app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
+    train_on_this(app)
+    assert not app.exception
+    return app
+
+
+def linked_settings(app: AppTest) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else value[0] for name, value in app.query_params.items()}
+
+
+def fields_of(app: AppTest) -> dict[str, object]:
+    return {field.key: field.value for kind in ("number_input", "selectbox", "toggle") for field in app.get(kind)}
+
+
+def test_everything_that_is_set_on_the_form_is_in_its_link_which_fills_it_again(open_page):
+    app = form_opened_by(open_page)
+    assert linked_settings(app) == {}
+    button(app, PRESETS["tutorial"].label).click().run()
+    number(app, "Seed").set_value(7).run()
+    link = linked_settings(app)
+    assert (link["truncate"], link["clip"], link["bias"], link["seed"]) == ("4", "none", "false", "7")
+    again = form_opened_by(open_page, **link)
+    assert linked_settings(again) == link
+    assert fields_of(again) == fields_of(app)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("learning_rate", "-1", "Learning rate: the learning rate must be a number above 0."),
+        ("learning_rate", "inf", "Learning rate: the learning rate must be a number above 0."),
+        ("learning_rate", "1e999", "a number above 0"),
+        ("hidden_size", "2.5", "Hidden units: '2.5' is no value that it can have."),
+        ("hidden_size", "9" * 400, "Hidden units"),
+        ("cell", "<img src=x>", "cell '<img src=x>' is not known"),
+        ("bias", "maybe", "Biases: 'maybe' is no value that it can have."),
+        ("epochs", "", ""),
+    ],
+)
+def test_a_forged_value_in_a_link_is_refused_with_a_sentence(name, value, says, open_page):
+    app = form_opened_by(open_page, **{name: value, "seed": "5"})
+    assert says in texts(app)
+    assert bool(says) == (wording.LINK_REFUSED in texts(app))
+    assert linked_settings(app) == {"seed": "5"}
+    assert number(app, "Seed").value == 5
+
+
 def test_a_short_text_is_read_in_smaller_batches_unless_somebody_says_otherwise(open_page):
     def batch() -> int:
         return app.number_input(key=session.key("train", "batch_size")).value
