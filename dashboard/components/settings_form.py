@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from dashboard import hosting
 from dashboard.components import settings_link
 from dashboard.components.setting_fields import SettingFields
 from dashboard.state import session
@@ -125,7 +126,7 @@ def _read(fields: SettingFields, vocabulary_size: int, limits: Mapping[str, int]
     for name, most in limits.items():
         value = getattr(model, name, None) or getattr(training, name, None)
         if value is not None and value > most:
-            reasons.setdefault(name, f"this server allows {most:,}; choose less, or run the app on your own machine.")
+            reasons.setdefault(name, hosting.at_most(most))
     return Form(model, training, reasons)
 
 

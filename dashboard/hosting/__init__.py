@@ -17,7 +17,7 @@
 No Streamlit here. What is promised, and what is not: docs/promises.md.
 """
 
-from dashboard.hosting.caps import VARIABLE, Caps, check_corpus, check_training, check_upload, current_caps
+from dashboard.hosting.caps import VARIABLE, Caps, at_most, check_corpus, check_training, check_upload, current_caps
 from dashboard.hosting.connections import stay_offline
 from dashboard.hosting.owners import (
     COOKIE,
@@ -50,6 +50,7 @@ __all__ = [
     "Caps",
     "QueuePosition",
     "UploadGuard",
+    "at_most",
     "check_corpus",
     "check_room",
     "check_run_count",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from rnn_core.config import ModelConfig, TrainingSettings
+from rnn_core.config import ModelConfig, TrainingSettings, settings_of
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import CorpusError, SettingsError
 from rnn_core.parallel.threads import limited_threads, usable_cores
@@ -100,6 +100,11 @@ def _parse(value: str) -> Caps | None:
     return Caps(**changed)
 
 
+def at_most(most: int) -> str:
+    """What is said of a setting that is beyond its cap."""
+    return f"this server allows {most:,}. Choose less, or run the app on your own machine."
+
+
 def check_upload(size_bytes: int, caps: Caps) -> None:
     """Raises CorpusError for a text of more bytes than this server reads."""
     if size_bytes > caps.upload_megabytes * 2**20:
@@ -129,20 +134,12 @@ def check_training(
     """
     check_corpus(corpus, caps)
     tokens = sum(map(len, corpus.train)) - len(corpus.train)
-    sizes = (
-        ("a vocabulary of {:,} words", model.vocabulary_size, caps.vocabulary),
-        ("{:,} hidden units", model.hidden_size, caps.hidden),
-        ("word vectors of {:,} numbers", model.embedding_size or 0, caps.hidden),
-        ("{:,} layers", model.layers, caps.layers),
-        ("batches of {:,} sentences", training.batch_size, caps.batch),
-        ("{:,} training steps", Plan.of(training, len(corpus.train), tokens).total_steps, caps.steps),
-    )
-    for what, asked, most in sizes:
-        if asked > most:
-            raise SettingsError(
-                f"you ask for {what.format(asked)}, and this server allows {most:,}. "
-                "Choose less, or run the app on your own machine."
-            )
+    asked = model.to_json() | training.to_json()
+    asked["steps"] = Plan.of(training, len(corpus.train), tokens).total_steps  # whether asked for in epochs or steps
+    declared = {**settings_of(ModelConfig), **settings_of(TrainingSettings)}
+    for name, most in caps.of_settings().items():
+        if (asked[name] or 0) > most:
+            raise SettingsError(f"{declared[name].label}: you ask for {asked[name]:,}, and {at_most(most)}")
     with limited_threads(caps.threads_each):  # which says how many processes will share its batches
         estimate = memory.estimate_for(corpus, model, training)
     needed = estimate.total_bytes + (networks - 1) * (estimate.total_bytes - estimate.process_bytes)
