@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import ctypes
 import gc
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import cast
@@ -29,6 +30,11 @@ FORGET_SECONDS = 5.0
 
 GIVE_BACK_SECONDS = 10.0
 """Not more often than this is memory given back: nobody's page is drawn in the meantime."""
+
+SWITCH_SECONDS = 0.0005
+"""How long one page's work may keep Python from another's (usually ten times as long): a text that is being read makes
+every other page wait for that long, many times a rerun.
+"""
 
 SESSION_SECONDS = 15
 """How long after a lost connection a visit can be taken up where it was; then its memory is free for others."""
@@ -62,6 +68,7 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     if _caps() is None:
         yield
         return
+    sys.setswitchinterval(SWITCH_SECONDS)
     hosting.stay_offline()
     with contextlib.suppress(UserError):  # The page says what is wrong.
         worker.start_dispatcher()

@@ -132,6 +132,35 @@ def test_a_loss_weight_that_is_no_weight_is_refused(wrong: float) -> None:
         MODEL.loss_and_gradients(*ids(), loss_weights=np.ones((T, B + 1)))
 
 
+def test_loss_weights_too_large_to_be_added_are_refused() -> None:
+    with pytest.raises(ValueError, match="add up to a finite number"):
+        MODEL.loss_and_gradients(*ids(), loss_weights=np.full((T, B), 1e308))
+
+
+@pytest.mark.parametrize("wrong", [-1, 0.5, np.nan, np.inf, 2, "no", None])
+def test_a_mask_that_says_neither_yes_nor_no_is_refused(wrong: object) -> None:
+    mask = np.ones((T, B)).astype(type(wrong) if isinstance(wrong, (int, float)) else object)
+    mask[0, 0] = wrong
+    with pytest.raises(ValueError, match="mask must be True or 1"):
+        MODEL.loss_and_gradients(*ids(), mask)
+    with pytest.raises(ValueError, match="mask must be True or 1"):
+        last_step_weights(mask)
+
+
+def test_ones_and_zeros_are_a_mask_as_well_as_yes_and_no() -> None:
+    mask = np.ones((T, B), bool)
+    mask[-1, 0] = False
+    expected = MODEL.loss_and_gradients(*ids(), mask)[0]
+    for kind in (int, np.float32, np.uint8):
+        assert MODEL.loss_and_gradients(*ids(), mask.astype(kind))[0] == expected
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, "full", np.nan, (2,)])
+def test_a_truncation_that_is_no_number_of_steps_is_refused(wrong: object) -> None:
+    with pytest.raises(ValueError, match="truncate is a whole number of steps from 0 up, or None"):
+        MODEL.loss_and_gradients(*ids(), truncate=wrong)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.longdouble, np.int64, object])
 def test_a_network_of_other_numbers_than_float32_and_float64_is_refused(dtype: type) -> None:
     with pytest.raises(ValueError, match="float32 or float64"):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnn_core.arrays import Array
+from rnn_core.nn.checks import as_mask
 from rnn_core.nn.inputs import Inputs
 from rnn_core.nn.losses import Loss
 
@@ -43,8 +44,9 @@ class Batch(NamedTuple):
         """Padding must change nothing wherever it stands, so real tokens move to the front: then no step needs to know
         of it.
 
-        Raises ValueError where shapes do not fit, an input or a target that counts is none, or a weight is negative.
-        What stands in the inputs and targets of padding is never read, nor the target of a loss that does not count.
+        Raises ValueError where shapes do not fit, an input or a target that counts is none, a mask says neither yes
+        nor no, or a weight is negative. What stands in the inputs and targets of padding is never read, nor the target
+        of a loss that does not count.
         """
         inputs, targets = np.asarray(inputs), np.asarray(targets)
         inputs_of.check_shape(inputs)
@@ -57,7 +59,7 @@ class Batch(NamedTuple):
         if mask is None:
             mask = np.ones(shape, bool)
         else:
-            mask = np.asarray(mask).astype(bool)
+            mask = as_mask(mask)
             if mask.shape != shape:
                 raise ValueError(f"mask must have the shape of the inputs, {shape}, not {mask.shape}")
             inputs = inputs_of.without_padding(inputs, mask)
@@ -69,6 +71,10 @@ class Batch(NamedTuple):
                 raise ValueError(f"loss_weights must have the shape of the inputs, {shape}, not {loss_weights.shape}")
             if not (np.isfinite(loss_weights) & (loss_weights >= 0)).all():
                 raise ValueError("loss_weights must be finite numbers from 0 up")
+            with np.errstate(over="ignore"):
+                total = loss_weights.sum()
+            if not np.isfinite(total):
+                raise ValueError("loss_weights must add up to a finite number; divide them by their largest")
             loss_weights = np.where(mask, loss_weights, 0.0)
             counted = loss_weights > 0
         loss.check(targets if counted.all() else targets[counted])
@@ -105,7 +111,7 @@ def _in_order(array: Array, order: Array) -> Array:
 
 def last_step_weights(mask: Array) -> Array:
     """Loss weights (T, B) that count the last token of every sequence alone; mask (T, B) as in `loss_and_gradients`."""
-    mask = np.asarray(mask).astype(bool)
+    mask = as_mask(mask)
     weights = np.zeros(mask.shape)
     last = len(mask) - 1 - np.argmax(mask[::-1], axis=0)
     columns = np.flatnonzero(mask.any(axis=0))

@@ -24,6 +24,7 @@ from rnn_core.nn.allocation import keep_freed_memory
 from rnn_core.nn.batch import Batch
 from rnn_core.nn.bptt import LayerTrace
 from rnn_core.nn.cells import Cell, Weights, make_cell, merge_gates, split_gates
+from rnn_core.nn.checks import check_truncate
 from rnn_core.nn.gradients import Gradients, add, to_dense
 from rnn_core.nn.inputs import inputs_of
 from rnn_core.nn.losses import loss_of
@@ -295,8 +296,6 @@ class Network:
         `omega` is the strength of Pascanu's regulariser, whose immediate gradient joins that of W; the loss stays the
         data's. `dropout_rng` switches dropout on. Raises SettingsError where `omega` has no meaning.
         """
-        if truncate is not None and truncate < 0:
-            raise ValueError(f"truncate is a number of steps from 0 up, or None, not {truncate}")
         batch = self.batch(inputs, targets, mask, loss_weights)
         with arithmetic():
             trace = self.forward(batch.inputs, state, dropout_rng)
@@ -316,6 +315,7 @@ class Network:
 
         The other arguments as in `training_gradients`.
         """
+        check_truncate(truncate)
         loss, d_hidden, gradients = self.output_gradients(trace, targets, counted, loss_weights)
         if omega:
             check(self.config, TrainingSettings(omega=omega, truncate=truncate))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
+import streamlit as st
 
-from dashboard import hosting
+from dashboard import hosting, server
 from dashboard.hosting import Caps, UploadGuard, rates
 from dashboard.hosting.rates import RateLimit
+from dashboard.services import worker
 
 CAPS = Caps(messages_at_once=60, messages_per_second=2.0)
 ANNA, BERT = "a" * 64, "b" * 64
@@ -165,3 +168,21 @@ def test_a_limit_does_not_remember_everybody_for_ever(clock: Clock) -> None:
         clock.now += 0.01
     assert len(limit._left) <= 10_001
     clock.close()
+
+
+def test_no_pages_work_keeps_a_hosted_server_from_the_others_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads a long text makes every step of another's rerun wait for as long as Python lets one thread work."""
+    monkeypatch.setattr(hosting, "stay_offline", lambda: None)  # which would hold for the tests that follow
+    monkeypatch.setattr(worker, "start_dispatcher", lambda: None)
+    usual = sys.getswitchinterval()
+
+    async def interval(hosted: str) -> float:
+        monkeypatch.setenv(hosting.VARIABLE, hosted)
+        async with server.lifespan(st.App("unused.py")):
+            return sys.getswitchinterval()
+
+    try:
+        assert asyncio.run(interval("")) == usual
+        assert asyncio.run(interval("1")) <= 0.001
+    finally:
+        sys.setswitchinterval(usual)
