@@ -34,12 +34,13 @@ from dashboard import hosting  # noqa: E402
 from dashboard.services import library  # noqa: E402
 from rnn_core.cli.main import main as command  # noqa: E402
 from rnn_core.errors import UserError  # noqa: E402
-from rnn_core.runs import Run, delete_run, import_run, list_runs, rename_run, zip_run  # noqa: E402
+from rnn_core.runs import Run, delete_run, fork_run, import_run, list_runs, rename_run, tag_run, zip_run  # noqa: E402
 from rnn_core.runs.worker import Limits, work  # noqa: E402
 
 LONGEST_SECONDS = 5.0
 APP = Path(__file__).parents[1] / "dashboard" / "app.py"
-PAGES = ("train", "generate", "gradients", "runs")
+NO_RUN = {"home", "story", "by_hand", "corpus"}
+PAGES = sorted(view.stem for view in (APP.parent / "views").glob("[a-z]*.py") if view.stem not in NO_RUN)
 OWNER = "a" * 64
 STEPS = 9
 
@@ -145,15 +146,23 @@ class Fuzz:
         for method in (
             "vocabulary",
             "corpus",
+            "source",
+            "digest",
             "status",
             "events",
             "metrics",
+            "outline",
             "load_model",
+            "load_network",
             "moments",
+            "asked_settings",
             "watch",
             "queue",
         ):
             self.attempt(f"{name}: {method}", getattr(run, method))
+        self.attempt(f"{name}: training_at", lambda: run.training_at(STEPS))
+        self.attempt(f"{name}: tag", lambda: tag_run(folder, ["a tag"]))
+        self.attempt(f"{name}: fork", lambda: fork_run(folder, folder.with_name("forked-run")))
         for step in self.attempt(f"{name}: moments", run.moments) or []:
             self.attempt(f"{name}: weights of {step}", lambda step=step: run.load_weights(step))
         self.attempt(f"{name}: request", lambda: run.request("resume"))

@@ -230,6 +230,16 @@ def test_the_training_goes_on_without_a_worker_that_is(
     assert not parallel.workers  # it is not tried again
 
 
+def test_an_answer_is_waited_for_as_long_as_is_promised_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    limit = worker._limit_waits
+    monkeypatch.setattr(worker, "_limit_waits", lambda end, seconds: (waits.append(seconds), limit(end, seconds)))
+    with DataParallel(network(), processes=2) as parallel:
+        parallel.training_gradients(*batch_of(network()))
+    assert waits == [worker.START_SECONDS, worker.ANSWER_SECONDS]
+    assert worker.ANSWER_SECONDS <= 5  # docs/promises.md
+
+
 def wait_until_it_does_nothing(pid: int) -> None:
     wait_for(lambda: state_of_process(pid) in "TZ")
 
