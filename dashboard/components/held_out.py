@@ -5,11 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import hosting
+from dashboard.components import widgets
 from dashboard.services import held_out
 from dashboard.services.held_out import KeptAside, Text
 from dashboard.services.sources import Paste, Upload
 from dashboard.state import session
 from dashboard.text import judgement as wording
+from rnn_core.errors import UserError
 from rnn_core.runs import Run
 
 EXTENSIONS = ["txt", "text", "md", "csv", "tsv", "jsonl", "ndjson", "json"]
@@ -34,11 +36,11 @@ def choose_text(run: Run, page: str) -> Text | None:
     )
     session.link("text", kind if kind != kinds[0] else None)
     if kind == "own":
-        return KeptAside()
+        return _read(run, KeptAside())
     if kind == "paste":
         content = st.text_area("Your text", height=140, **session.kept(page, "pasted"))
         if content:
-            return Paste(content)
+            return _read(run, Paste(content))
     else:
         caps = hosting.current_caps()
         file = st.file_uploader(
@@ -49,9 +51,24 @@ def choose_text(run: Run, page: str) -> Text | None:
             label_visibility="collapsed",
         )
         if file is not None:
-            return Upload(file.name, file.getvalue())
+            return _read(run, Upload(file.name, file.getvalue()))
     st.info(wording.NO_TEXT, icon=":material/upload_file:")
     return None
+
+
+def _read(run: Run, text: Text) -> Text | None:
+    """The text, once it is read; None, after the reason, where it cannot be. Drawing the bar is where the reading ends
+    for a visitor who has left.
+    """
+    place = st.empty()
+    try:
+        held_out.read(run, text, lambda share, doing: place.progress(share, f"{doing.capitalize()} …"))
+    except UserError as error:
+        widgets.problem("This text cannot be read", error)
+        return None
+    finally:
+        place.empty()
+    return text
 
 
 def left_out(text: held_out.HeldOut, unit: str) -> None:

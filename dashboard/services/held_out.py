@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from dashboard import hosting
-from dashboard.services import library, measurements
+from dashboard.services import library, measurements, sources
 from dashboard.services.sources import Paste, Upload
 from rnn_core.arrays import Array
-from rnn_core.data import encode_documents, read_documents
+from rnn_core.data import Progress, encode_documents, read_documents
 from rnn_core.diagnostics import read_tokens
 from rnn_core.errors import CorpusError
 from rnn_core.runs import Run
 
 MOST_TOKENS = 100_000
+KEPT = 4
+"""Texts that stay read, over all visitors."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class KeptAside:
 
 
 Text = KeptAside | Upload | Paste
+
+_kept: dict[tuple[str, Text], HeldOut] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +45,25 @@ def texts_of(run: Run) -> bool:
     return library.mine(run) and bool(measurements.held_out_sentences(run))
 
 
-def read(run: Run, text: Text) -> HeldOut:
-    """Raises RunError for a guest who asks for the owner's text, CorpusError for one that cannot be read."""
+def read(run: Run, text: Text, progress: Progress | None = None) -> HeldOut:
+    """Raises RunError for a guest who asks for the owner's text, CorpusError for one that cannot be read.
+
+    One text is read at a time; `progress` hears how far it is, and what it raises ends the reading, or the wait for it.
+    """
     if isinstance(text, KeptAside):
         library.check_mine(run)
-    return _read(str(run.folder), text)
+    key = str(run.folder), text
+    found = _kept.get(key)
+    if found is None:
+        with sources.turn(progress):
+            found = _kept.get(key) or _read(*key, progress)  # by now somebody else may have read it
+            while len(_kept) >= KEPT:
+                del _kept[next(iter(_kept))]
+            _kept[key] = found
+    return found
 
 
-@lru_cache(maxsize=4)
-def _read(folder: str, text: Text) -> HeldOut:
+def _read(folder: str, text: Text, progress: Progress | None) -> HeldOut:
     run = Run.open(folder)
     vocabulary, settings = run.vocabulary(), run.config.text
     if isinstance(text, KeptAside):
@@ -64,7 +77,7 @@ def _read(folder: str, text: Text) -> HeldOut:
         settings = replace(settings, column=None, encoding=None)
         limit = None if caps is None else caps.reading_seconds
         documents = read_documents(data, name, settings)
-        sentences = encode_documents(documents, settings, vocabulary, limit_seconds=limit)
+        sentences = encode_documents(documents, settings, vocabulary, progress, limit)
     kept: list[Array] = []
     count = 0
     for ids in sentences:

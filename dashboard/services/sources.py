@@ -101,7 +101,7 @@ def prepare(source: Source, settings: TextSettings, progress: Progress | None = 
     key = (source, replace(settings, vocabulary_size=EVERY_WORD))
     whole = _of_kept(key)
     if whole is None:
-        with _turn(progress):
+        with turn(progress):
             whole = _of_kept(key)  # by now somebody else may have read it
             if whole is None:
                 whole = _read(*key, progress, None if caps is None else caps.reading_seconds)
@@ -127,7 +127,7 @@ def _keep(key: tuple[Source, TextSettings], whole: PreparedCorpus) -> None:
 
 
 @contextlib.contextmanager
-def _turn(progress: Progress | None) -> Iterator[None]:
+def turn(progress: Progress | None) -> Iterator[None]:
     """One text is read at a time: all threads of the server share one core's worth of Python, and the pages of those
     who read nothing need some of it too. `progress` can end the waiting as it can end the reading.
     """

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dashboard.services import sources
+from dashboard.services import held_out, sources
 from rnn_core.config import TextSettings
 from rnn_core.errors import CorpusError
+from rnn_core.runs import Run
 from tests.waiting import HANG_SECONDS, wait_for
 
 TEXT = "\n".join(
@@ -108,3 +109,28 @@ def test_who_waits_for_a_turn_can_leave() -> None:
     with sources._reading, pytest.raises(ScriptStopped):
         sources.prepare(sources.Paste(TEXT * 5), TextSettings(), leave)
     assert not sources._reading.locked()
+
+
+def test_a_text_to_judge_is_read_in_turn_too_stops_with_its_page_and_is_read_once(trained_run: Run) -> None:
+    def leave(share: float, doing: str) -> None:
+        raise ScriptStopped
+
+    text = sources.Paste(TEXT * 400)
+    with sources._reading, pytest.raises(ScriptStopped):
+        held_out.read(trained_run, text, leave)
+    with pytest.raises(ScriptStopped):
+        held_out.read(trained_run, text, leave)
+    assert not sources._reading.locked()
+    found = held_out.read(trained_run, text)
+    assert held_out.read(trained_run, text, leave) is found
+
+
+def test_a_text_to_judge_has_a_limit_in_time_and_few_stay_read(
+    trained_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(held_out.KEPT + 3):
+        held_out.read(trained_run, sources.Paste(TEXT + str(number)))
+    assert len(held_out._kept) == held_out.KEPT
+    monkeypatch.setenv("SEE_BPTT_HOSTED", "reading_seconds=0.001")
+    with pytest.raises(CorpusError, match="longer than the 0.001 seconds"):
+        held_out.read(trained_run, sources.Paste(TEXT * 50))
