@@ -66,8 +66,8 @@ def test_on_a_hosted_server_an_imported_run_is_the_visitors(trained_run, hosted)
     ("caps", "sentence"),
     [
         ("words=1000", "words"),
-        ("hidden=4", "hidden units"),
-        ("steps=3", "training steps"),
+        ("hidden=4", "Hidden units: you ask for 12, and this server allows 4"),
+        ("steps=3", "Steps: you ask for [0-9]+, and this server allows 3"),
         ("runs_per_visitor=1", "keeps 1 for one visitor"),
     ],
 )
