@@ -39,6 +39,7 @@ def draw() -> None:
             ],
             "Understand": [
                 st.Page("views/gradients.py", title="Gradients", icon=":material/gradient:"),
+                st.Page("views/evaluate.py", title="Evaluate", icon=":material/fact_check:"),
                 st.Page("views/units.py", title="Units", icon=":material/grain:"),
             ],
             "Compare": [

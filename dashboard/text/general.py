@@ -31,6 +31,7 @@ NEXT_STEPS = {
     "corpus": ("train", "Next: train a network on it"),
     "train": ("gradients", "Next: look into this network"),
     "gradients": ("race", "Next: let networks race"),
+    "evaluate": ("units", "Next: see what its units follow"),
     "units": ("generate", "Next: let it write"),
     "generate": ("gradients", "Next: see which words its gradients reach"),
     "compare": ("gradients", "Next: look into this network"),
@@ -52,6 +53,10 @@ WOULD_SHOW = {
     "gradients": (
         "Here you look into a network: how much of each word's gradient arrives at every word before it, where it is "
         "lost, and what that costs. The demo has a network to look into after a few seconds."
+    ),
+    "evaluate": (
+        "Here a network is judged on text that it has not seen: beside counting, word by word, how far back it uses "
+        "what it has read, and whether it copies. The demo has a network to judge after a few seconds."
     ),
     "units": (
         "Here you look at single units of a network along a text: which of them follow the line, a quotation or a "

@@ -37,3 +37,25 @@ ENDS = {
     "agreement": "at the word that must agree",
 }
 """By feature: the predictions for which a unit that follows it is good."""
+
+# --- evaluate ---------------------------------------------------------------------------------------------------------
+
+EVALUATING = "Reading the text …"
+DIVERGED = (
+    "The network's weights are so large that its loss is no number; it has diverged. Train it again with a lower "
+    "learning rate, or with clipping."
+)
+COLOURS = {"surprise": "Surprise", "trigram": "Against the trigram"}
+COLOUR_HELP = (
+    "How surprised the network was by each word, -ln p; or who predicted it better, the network or the Kneser–Ney "
+    "trigram that is counted in its training text."
+)
+MORE = {"context": "How far back does it use what it has read?", "copies": "Does it copy?"}
+MEASURING_CONTEXT = "Reading the text again and again, with less and less of it …"
+WRITING = "Letting it write …"
+LARGER = {
+    "context": "It uses words from further back than its gradient reaches.",
+    "gradient": "Its gradient reaches further back than the words that it uses.",
+    None: "It uses words from as far back as its gradient reaches.",
+}
+"""By `Reach.larger`."""

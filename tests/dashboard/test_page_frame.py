@@ -6,7 +6,20 @@ import pytest
 
 from dashboard.text import general as wording
 
-PAGES = ["home", "story", "by_hand", "corpus", "train", "generate", "gradients", "units", "compare", "runs", "race"]
+PAGES = [
+    "home",
+    "story",
+    "by_hand",
+    "corpus",
+    "train",
+    "generate",
+    "gradients",
+    "evaluate",
+    "units",
+    "compare",
+    "runs",
+    "race",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -19,7 +19,7 @@ from rnn_core.runs import Run
 from rnn_core.runs.worker import Limits, work
 from tests.waiting import wait_for
 
-PAGES = ["corpus", "train", "gradients", "units", "generate", "compare", "runs"]
+PAGES = ["corpus", "train", "gradients", "evaluate", "units", "generate", "compare", "runs"]
 SENTENCES = "\n".join(
     f"The {animal} saw the {thing} again."
     for animal in ("cat", "dog", "owl")

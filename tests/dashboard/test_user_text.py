@@ -49,7 +49,7 @@ def assert_only_plain_elements_show_it(app: AppTest) -> None:
         assert MARK not in getattr(element.proto, "help", "")
 
 
-@pytest.mark.parametrize("view", ["corpus", "train", "gradients", "units", "generate", "compare", "runs"])
+@pytest.mark.parametrize("view", ["corpus", "train", "gradients", "evaluate", "units", "generate", "compare", "runs"])
 def test_the_name_of_a_run_is_text_on_every_page(view, open_page, trained_run):
     app = open_page(view, trained_run.id)
     assert any(MARK in str(element.proto) for element in elements(app._tree))

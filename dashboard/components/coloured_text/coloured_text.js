@@ -20,7 +20,8 @@ function draw(place, { tokens, strengths, characters, marked }) {
         `color-mix(in srgb, var(${colour}) ${Math.abs(strength) * STRONGEST / 100}%, transparent)`
     }
     parts.push(span)
-    if (!characters) parts.push(" ")
+    if (token === ENDS) parts.push("\n")
+    else if (!characters) parts.push(" ")
   })
   place.replaceChildren(...parts)
   place.classList.toggle("characters", characters)

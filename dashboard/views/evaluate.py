@@ -1,0 +1,214 @@
+"""Evaluate: is it any good? Held-out text beside what counting achieves, word by word, and whether it copies."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts import judgement as charts
+from dashboard.charts.specification import Specification
+from dashboard.components import demo, held_out, widgets
+from dashboard.components.coloured_text import coloured_text
+from dashboard.components.pictures import Chart, picture
+from dashboard.services import library, network
+from dashboard.services.evaluation import TextEvaluation, evaluation
+from dashboard.state import session
+from dashboard.text import general as wording_common
+from dashboard.text import judgement as wording
+from rnn_core.data import END, detokenize
+from rnn_core.errors import UserError
+from rnn_core.training import LEAST
+
+PAGE = "evaluate"
+SHOWN = {"char": 1200, "word": 240}
+"""Predictions of the stretch that is looked at."""
+SHOWN_COPIES = 12
+
+
+def page() -> None:
+    st.title("Evaluate", anchor=False)
+    run = widgets.opened_run()
+    if run is None:
+        demo.offer(PAGE)
+        return
+    loaded = network.newest(run)
+    if loaded is None:
+        st.info(wording_common.NO_CHECKPOINT, icon=":material/hourglass_top:")
+        return
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    with row:
+        text = held_out.choose_text(run, PAGE)
+    if text is None:
+        return
+    try:
+        with st.spinner(wording.EVALUATING):
+            found = evaluation(run, loaded, text)
+            loss_nats = found.loss_nats
+    except UserError as error:
+        widgets.problem("This text cannot be evaluated", error)
+        return
+    if not math.isfinite(loss_nats):
+        st.error(wording.DIVERGED, icon=":material/trending_up:")
+        return
+    unit = widgets.unit(loaded.vocabulary.unit)
+    held_out.left_out(found.text, unit)
+    with row:
+        by_trigram = choose_colour(bool(found.train))
+    words(found, unit, by_trigram)
+    beside_counting(found)
+    draw("Where in the sentence", "position", charts.by_position(unit), charts.position_table(found.by_position))
+    if more("context"):
+        context(found, unit)
+    if library.mine(run) and found.train and more("copies"):
+        copies(found, unit)
+
+
+ALT = {
+    "perplexities": "Perplexity of the network beside those of counting",
+    "position": "Perplexity at each place in the sentence",
+    "reach": "What the network uses of its context, and how far back its gradient reaches",
+    "copies": "How much of what the network writes stands verbatim in its training text",
+}
+
+
+def draw(title: str, name: str, specification: Specification, table: pd.DataFrame, reading: str = "") -> None:
+    picture(title, Chart(specification, table, session.key(PAGE, name), ALT[name]), reading=reading)
+
+
+def more(name: str) -> bool:
+    """Whether the visitor wants this: it is computed only then. The link keeps it."""
+    widget = session.key(PAGE, f"more: {name}")
+    session.start_with(widget, session.linked(name) == "1")
+    on = bool(st.toggle(wording.MORE[name], key=widget, persist_state="session"))
+    session.link(name, "1" if on else None)
+    return on
+
+
+def choose_colour(counted: bool) -> bool:
+    """Whether the colour tells who predicted better, and not how surprised the network was."""
+    if not counted:
+        return False
+    widget = session.key(PAGE, "colour")
+    session.start_with(widget, "trigram" if session.linked("colour") == "trigram" else "surprise")
+    chosen = st.segmented_control(
+        "Colour",
+        list(wording.COLOURS),
+        required=True,
+        format_func=wording.COLOURS.__getitem__,
+        **session.kept(PAGE, "colour", {"colour": wording.COLOUR_HELP}),
+    )
+    session.link("colour", chosen if chosen == "trigram" else None)
+    return bool(chosen == "trigram")
+
+
+def words(found: TextEvaluation, unit: str, by_trigram: bool) -> None:
+    """Every word of a stretch, coloured by its surprise, or by who predicted it better."""
+    kind = found.loaded.vocabulary.unit
+    ids = np.concatenate([surprise.words for surprise in found.surprises])
+    own = np.concatenate([surprise.network_nats for surprise in found.surprises])
+    gain = np.concatenate([surprise.gain_nats for surprise in found.surprises])
+    if by_trigram:
+        better = float((gain > 0).mean())
+        st.markdown(
+            f"**The network predicts {better:.0%} of the {unit}s better than the trigram does**, and gains "
+            f"{gain.mean():+.3f} nats a {unit} over it."
+        )
+    else:
+        st.markdown(
+            f"**Perplexity {math.exp(found.loss_nats):,.1f}**: the network hesitates as among so many equally likely "
+            f"{unit}s. {len(own):,} predictions, {found.unknown_rate:.1%} of the {unit}s unknown to it."
+        )
+    place = st.container()
+    shown = min(SHOWN[kind], len(own))
+    at = 0
+    if len(own) > shown:
+        widget = session.key(PAGE, "at")
+        linked = session.linked("at")
+        wished = session.value(widget, int(linked) if linked.isdecimal() and len(linked) < 9 else 0)
+        session.put(widget, min(max(0, wished), len(own) - shown))
+        at = st.slider("Where in the text", 0, len(own) - shown, step=max(1, shown // 4), key=widget)
+        session.link("at", str(at) if at else None)
+    part = slice(at, at + shown)
+    notes = [f"{nats:.2f} nats, p = {math.exp(-nats):.3g}" for nats in own[part].tolist()]
+    if by_trigram:
+        notes = [
+            f"{note}; trigram {nats:.2f} nats" for note, nats in zip(notes, (own + gain)[part].tolist(), strict=True)
+        ]
+    far = np.log(len(found.loaded.vocabulary))
+    with place:
+        coloured_text(
+            found.loaded.vocabulary.decode(ids[part].tolist()),
+            gain[part] / (far / 2) if by_trigram else own[part] / far,
+            notes,
+            characters=kind == "char",
+            above="the network knew better" if by_trigram else "surprising",
+            below="the trigram knew better" if by_trigram else "",
+            key=session.key(PAGE, "text"),
+        )
+
+
+def beside_counting(found: TextEvaluation) -> None:
+    table = charts.perplexity_table(math.exp(found.loss_nats), found.counted)
+    if not found.counted:
+        return
+    trigram = found.counted["kneser_ney_trigram"]
+    own = math.exp(found.loss_nats)
+    better = own < trigram
+    reading = (
+        f"The network's perplexity is **{own:,.1f}**; counting triples of the training text comes to {trigram:,.1f}: "
+        + ("it has learnt more than that." if better else "counting still does better.")
+    )
+    draw("Beside counting", "perplexities", charts.perplexities(len(table)), table, reading)
+
+
+def context(found: TextEvaluation, unit: str) -> None:
+    """What it uses and what it could learn from, in one picture; the sentence says which is larger here."""
+    with st.spinner(wording.MEASURING_CONTEXT):
+        reach = found.reach
+    most = int(reach.context.lengths[-1])
+    uses = f"beyond {most} {unit}s" if reach.context_half is None else f"beyond {reach.context_half:.1f} {unit}s"
+    gets = (
+        f"more than {len(reach.gradient.median) - 1} {unit}s"
+        if reach.gradient_half is None
+        else f"{reach.gradient_half:.1f} {unit}s"
+    )
+    used = reach.context.used()
+    enough = f"more than {most}" if used is None else f"the nearest {used}"
+    reading = (
+        f"**{wording.LARGER[reach.larger]}** Half of what it draws from further back than the nearest {unit} lies "
+        f"{uses}; half of its gradient is gone after {gets}. For a perplexity within 1 % of its own it needs {enough} "
+        f"{unit}s."
+    )
+    draw("How far back", "reach", charts.reach(unit), charts.reach_table(reach), reading)
+
+
+def copies(found: TextEvaluation, unit: str) -> None:
+    """How much of what it writes stands verbatim in its training text."""
+    with st.spinner(wording.WRITING):
+        written = found.copies
+    kind = found.loaded.vocabulary.unit
+    lengths = LEAST[kind]
+    longest = written.of_network.longest[written.longest].length
+    own, people = (copies.share(lengths[0]) for copies in (written.of_network, written.of_people))
+    reading = (
+        f"The longest span that it copied has **{longest} {unit}s**. {own:.0%} of what it writes lies in spans of "
+        f"{lengths[0]} or more that stand in its training text; of the text above, {people:.0%}."
+    )
+    table = charts.copies_table(written.of_network, written.of_people, lengths, unit)
+    draw("Does it copy?", "copies", charts.copies(len(lengths)), table, reading)
+    order = np.argsort([-copy.length for copy in written.of_network.longest], kind="stable")[:SHOWN_COPIES].tolist()
+    widgets.table(
+        {
+            f"copied {unit}s": [written.of_network.longest[number].length for number in order],
+            "the longest copy in it": [detokenize(written.span(number), kind) for number in order],
+            "sentence": [
+                detokenize([word for word in written.sentences[number] if word != END], kind) for number in order
+            ],
+        }
+    )
+
+
+page()
