@@ -145,6 +145,8 @@ NUMBER_HELP = {
 
 DIALS = {"learning_rate": "Learning rate", "clip": "Clip at", "truncate": "Truncation K"}
 
+PYTHON = "The same in Python"
+
 LINK_REFUSED = "Part of this link was not taken"
 
 FORK_HELP = "Another training that goes on from a stored moment of this one, with other settings."

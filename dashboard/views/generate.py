@@ -7,9 +7,9 @@ from itertools import groupby
 import streamlit as st
 
 from dashboard.charts import generation as charts
-from dashboard.components import demo, widgets
+from dashboard.components import demo, python_popover, widgets
 from dashboard.components.setting_fields import SettingFields
-from dashboard.services import network
+from dashboard.services import library, network, python_snippets
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.config import SamplingSettings, problems
@@ -43,7 +43,11 @@ def page() -> None:
         return
     if explanation:
         st.text(explanation)
-    st.caption(f"weights of step {loaded.step:,}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"weights of step {loaded.step:,}", width="content")
+        if library.mine(run):
+            snippet = python_snippets.generation(run, loaded.step, prompt, count, settings, seed)
+            python_popover.draw(snippet, PAGE)
     for number, sentence in groupby(tokens, key=lambda token: token.sentence):
         show(number, list(sentence), loaded.vocabulary.unit)
 

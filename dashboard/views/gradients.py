@@ -10,13 +10,13 @@ import numpy as np
 import streamlit as st
 
 from dashboard.charts.common import numbered
-from dashboard.components import demo, widgets
+from dashboard.components import demo, python_popover, widgets
 from dashboard.components.linked import link_charts
 from dashboard.laboratory import allowed, arrives, cost, figures, lost, refresh, units, view_state
 from dashboard.laboratory.sentence_analysis import SentenceAnalysis, analyse
 from dashboard.laboratory.verdict import divergence, verdict
 from dashboard.laboratory.view_state import ViewState
-from dashboard.services import library, network
+from dashboard.services import library, network, python_snippets
 from dashboard.services.history import History
 from dashboard.services.network import Loaded
 from dashboard.state import session
@@ -66,7 +66,12 @@ def argument(run: Run, live: bool) -> None:
     if view is None:
         return
     for place, (name, draw) in enumerate(STEPS.items(), start=1):
-        st.markdown(f"## {place} {wording.STEPS[name]}", anchors=False)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"## {place} {wording.STEPS[name]}", anchors=False, width="content")
+            if place == 1 and library.mine(run):
+                st.space("stretch")
+                snippet = python_snippets.gradients(run, view.analysis.loaded.step, view.analysis.words, view.chosen)
+                python_popover.draw(snippet, "gradients")
         draw(view, history)
     st.markdown(f"## {wording.VERDICT}", anchors=False)
     numbers(view)

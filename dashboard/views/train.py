@@ -8,10 +8,20 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import arrival, demo, fork_form, monitored, settings_form, steering, training_curves, widgets
+from dashboard.components import (
+    arrival,
+    demo,
+    fork_form,
+    monitored,
+    python_popover,
+    settings_form,
+    steering,
+    training_curves,
+    widgets,
+)
 from dashboard.components.setting_fields import say_beside
 from dashboard.laboratory.verdict import divergence
-from dashboard.services import library, racing, references, worker
+from dashboard.services import library, python_snippets, racing, references, worker
 from dashboard.services.history import History
 from dashboard.state import session
 from dashboard.text import general as wording
@@ -316,6 +326,7 @@ def onwards(run: Run, status: RunStatus) -> None:
             st.page_link("views/generate.py", label="Let it write", icon=":material/edit_note:")
             if library.mine(run):
                 fork_form.draw(run, session.history(run), PAGE)
+                python_popover.draw(python_snippets.training(run), PAGE)
     if status.state == "finished" and library.mine(run):
         further(run)
 
