@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from rnn_core.parallel import usable_cores
+
 # Machines that run these tests are shared: how long one example takes says nothing about it.
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
@@ -46,6 +48,12 @@ def pytest_configure() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """`-n auto`: one more than there are cores, since the tests of processes and browsers wait half of their time."""
+    waiting = "not process" not in (config.option.markexpr or "")
+    return usable_cores() + waiting
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

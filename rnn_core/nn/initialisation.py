@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from rnn_core.arrays import Array
@@ -38,35 +40,33 @@ def with_spectral_radius(size: int, radius: float, rng: np.random.Generator) -> 
     return matrix * (radius / np.max(np.abs(np.linalg.eigvals(matrix))))
 
 
-def embedding(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Array:
-    """Word vectors (N, D). `kind` is a value of `ModelConfig.embedding_init`."""
-    if kind == "uniform":
-        # A word vector is read by one position at a time: what it is summed over is its own length.
-        return uniform(shape, shape[1], rng)
-    if kind == "normal":
-        return rng.standard_normal(shape)
-    raise ValueError(f"unknown initialisation {kind!r}")
-
-
-EMBEDDING_INITIALISATIONS.offer("uniform", Choice("uniform ±1/√D"))
-EMBEDDING_INITIALISATIONS.offer("normal", Choice("normal, N(0, 1)"))
-INITIALISATIONS.offer("uniform", Choice("uniform ±1/√H"))
-INITIALISATIONS.offer("glorot", Choice("Glorot"))
-INITIALISATIONS.offer("orthogonal", Choice("orthogonal", {"init_scale": "Gain"}))
-INITIALISATIONS.offer("identity", Choice("identity (IRNN)", {"init_scale": "Scale"}))
-INITIALISATIONS.offer("spectral", Choice("given spectral radius", {"init_scale": "Spectral radius"}))
+_RECURRENT: dict[str, tuple[Choice, Callable[[int, float, np.random.Generator], Array]]] = {
+    "uniform": (Choice("uniform ±1/√H"), lambda size, _, rng: uniform((size, size), size, rng)),
+    "glorot": (Choice("Glorot"), lambda size, _, rng: glorot(size, rng)),
+    "orthogonal": (Choice("orthogonal", {"init_scale": "Gain"}), orthogonal),
+    "identity": (Choice("identity (IRNN)", {"init_scale": "Scale"}), lambda size, scale, _: identity(size, scale)),
+    "spectral": (Choice("given spectral radius", {"init_scale": "Spectral radius"}), with_spectral_radius),
+}
+_EMBEDDING: dict[str, tuple[Choice, Callable[[tuple[int, int], np.random.Generator], Array]]] = {
+    # A word vector is read by one position at a time: what it is summed over is its own length.
+    "uniform": (Choice("uniform ±1/√D"), lambda shape, rng: uniform(shape, shape[1], rng)),
+    "normal": (Choice("normal, N(0, 1)"), lambda shape, rng: rng.standard_normal(shape)),
+}
+for _name, (_choice, _matrix) in _RECURRENT.items():
+    INITIALISATIONS.offer(_name, _choice)
+for _name, (_choice, _vectors) in _EMBEDDING.items():
+    EMBEDDING_INITIALISATIONS.offer(_name, _choice)
 
 
 def recurrent_block(kind: str, size: int, scale: float, rng: np.random.Generator) -> Array:
     """One (size, size) block of W. `kind` is a value of `ModelConfig.init`; `scale` is its gain, scale or radius."""
-    if kind == "uniform":
-        return uniform((size, size), size, rng)
-    if kind == "glorot":
-        return glorot(size, rng)
-    if kind == "orthogonal":
-        return orthogonal(size, scale, rng)
-    if kind == "identity":
-        return identity(size, scale)
-    if kind == "spectral":
-        return with_spectral_radius(size, scale, rng)
-    raise ValueError(f"unknown initialisation {kind!r}")
+    if kind not in _RECURRENT:
+        raise ValueError(f"unknown initialisation {kind!r}")
+    return _RECURRENT[kind][1](size, scale, rng)
+
+
+def embedding(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    """Word vectors (N, D). `kind` is a value of `ModelConfig.embedding_init`."""
+    if kind not in _EMBEDDING:
+        raise ValueError(f"unknown initialisation {kind!r}")
+    return _EMBEDDING[kind][1](shape, rng)

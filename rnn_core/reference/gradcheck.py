@@ -234,9 +234,12 @@ def check_gradients(
         loss_weights=loss_weights,
     )
 
+    moved = type(model)(model.config, params=model.params)
+
     def objective(params: dict[str, Array]) -> Any:
+        moved.params = params
         return mean_loss(
-            type(model)(model.config, params=params),
+            moved,
             inputs,
             targets,
             mask,

@@ -35,12 +35,17 @@ ALL = slice(None)
 
 def split_gates(array: Array, size: int) -> Array:
     """(..., K*H), H = `size` -> (K, ..., H), a view."""
-    return np.moveaxis(array.reshape(*array.shape[:-1], array.shape[-1] // size, size), -2, 0)
+    blocks = array.reshape(*array.shape[:-1], array.shape[-1] // size, size)
+    # np.moveaxis would say it shorter, in three times the time, which small networks feel.
+    *leading, gate, unit = range(blocks.ndim)
+    return blocks.transpose(gate, *leading, unit)
 
 
 def merge_gates(blocks: Array) -> Array:
     """(K, ..., H) -> (..., K*H): the reverse of `split_gates`."""
-    return np.moveaxis(blocks, 0, -2).reshape(*blocks.shape[1:-1], len(blocks) * blocks.shape[-1])
+    gate, *leading, unit = range(blocks.ndim)
+    merged = blocks.transpose(*leading, gate, unit)
+    return merged.reshape(*blocks.shape[1:-1], len(blocks) * blocks.shape[-1])
 
 
 class Weights(NamedTuple):
