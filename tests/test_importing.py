@@ -122,6 +122,13 @@ REFUSED: dict[str, tuple[Any, list[str], str | None, str]] = {
     "no recurrence": ({"fc.weight": np.zeros((11, 6), np.float32)}, WORDS, None, "no recurrent layer"),
     "both ways": (state_with(**{"rnn.weight_ih_l0_reverse": np.zeros((2, 2))}), WORDS, None, "there is no place for"),
     "attention": (state_with(**{"attn.weight": np.zeros((2, 2))}), WORDS, None, "there is no place for 'attn.weight'"),
+    "a layer that no network has": (
+        state_with(**{f"rnn.weight_hh_l{'9' * 5000}": np.zeros((2, 2), np.float32)}),
+        WORDS,
+        None,
+        "there is no place for",
+    ),
+    "too many layers": (state_with(**{"rnn.weight_hh_l7": np.zeros((2, 2), np.float32)}), WORDS, None, "1 to 3 layers"),
     "no layer 0": (state_with(**{"rnn.weight_hh_l0": None}), WORDS, None, "lacks weight_ih_l0 or weight_hh_l0"),
     "a shape that fits nothing": (
         state_with(**{"rnn.weight_hh_l0": np.zeros((13, 6), np.float32)}),

@@ -247,6 +247,12 @@ def hosted_runs(days: float, most: int) -> str:
 FILTER_PLACEHOLDER = "name, tag, corpus, network, …"
 SELECT_ROWS = "Select a row to open, rename, delete or download it, several to compare them."
 IMPORT_HELP = "A zip that *Download* made, here or on another machine. Every file in it is checked before it is taken."
+NETWORK_HELP = (
+    "A network that you trained in PyTorch (an embedding or one-hot words, nn.RNN, nn.LSTM or nn.GRU, a linear "
+    "decoder), saved by `safetensors.torch.save_file(model.state_dict(), …)`, and its words in the order of its rows: "
+    "a JSON list, or one in each line. Among them must be an entry for unknown words (`<unk>`), one for the start "
+    "(`<s>`) and one for the end (`</s>`) of a sentence."
+)
 DOWNLOAD_HELP = "A zip of the run's folder: settings, words, weights and its whole history. No Python pickle is in it."
 REPORT_HELP = (
     "One file that needs nothing else, no network either: settings, curves, the gradients of one sentence, what it "

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import demo, export, widgets
+from dashboard.components import demo, export, import_network, widgets
 from dashboard.services import comparing, library
 from dashboard.state import session
 from dashboard.text import general as wording
@@ -66,6 +66,7 @@ def page() -> None:
     if not summaries:
         demo.offer(PAGE)
         import_box()
+        import_network.box(PAGE)
         return
     chosen = choose(summaries)
     if chosen:
@@ -129,6 +130,7 @@ def choose(summaries: list[RunSummary]) -> list[Run]:
         st.caption(wording.SELECT_ROWS, width="content")
         with st.container(horizontal=True, width="content"):
             import_box()
+            import_network.box(PAGE)
             st.download_button(
                 "Table as CSV",
                 lambda: export.csv(table),

@@ -10,7 +10,7 @@ from rnn_core.cli.output import show, tell
 from rnn_core.cli.parser import Commands, add_setting
 from rnn_core.config import TextSettings, TrainingSettings, settings_of
 from rnn_core.config.choices import CELLS
-from rnn_core.data import CorpusReport, PreparedCorpus, Vocabulary
+from rnn_core.data import without_text
 from rnn_core.interop.importing import import_network
 from rnn_core.runs import create_run
 
@@ -45,7 +45,7 @@ def import_command(options: argparse.Namespace) -> int:
     if options.corpus is not None:
         corpus = prepare_file(options.corpus, text, quiet=False, words=network.words)
     else:
-        corpus = _without_text(network.words, text, Path(options.file).name)
+        corpus = without_text(network.words, text, Path(options.file).name)
     config = network.model.config
     name = options.name or Path(options.file).stem
     run = create_run(options.run, name, corpus, config, TrainingSettings(), text, network.model.params)
@@ -54,9 +54,3 @@ def import_command(options: argparse.Namespace) -> int:
     line = f"{run.folder}: {config.cell}, {config.hidden_size} units, {layers}, {len(network.words):,} words"
     show(options, values, [line])
     return 0
-
-
-def _without_text(words: tuple[str, ...], text: TextSettings, name: str) -> PreparedCorpus:
-    """A corpus of no sentence: the network's words are known, what it was trained on is not."""
-    vocabulary = Vocabulary(words, text.unit, text.lowercase, (), text.tokenizer)
-    return PreparedCorpus(vocabulary, [], [], name, CorpusReport(format="none", vocabulary_size=len(words)))

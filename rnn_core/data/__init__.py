@@ -14,7 +14,14 @@ from rnn_core.data.detokenizer import detokenize
 from rnn_core.data.documents import columns, read_documents
 from rnn_core.data.encodings import decode
 from rnn_core.data.nltk_corpora import nltk_corpus
-from rnn_core.data.preparation import MIN_TOKENS, encode_documents, prepare, prepare_documents, prepare_sentences
+from rnn_core.data.preparation import (
+    MIN_TOKENS,
+    encode_documents,
+    prepare,
+    prepare_documents,
+    prepare_sentences,
+    without_text,
+)
 from rnn_core.data.progress import Progress
 from rnn_core.data.sentences import cut_sentences, tokenize_sentences
 from rnn_core.data.tokenizer import tokenize
@@ -63,4 +70,5 @@ __all__ = [
     "tokenize_sentences",
     "truncate_vocabulary",
     "with_special_entries",
+    "without_text",
 ]

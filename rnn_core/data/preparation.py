@@ -185,6 +185,12 @@ def _check_enough(tokens: int, sentences: int, settings: TextSettings, dropped: 
         )
 
 
+def without_text(words: Sequence[str], settings: TextSettings, name: str) -> PreparedCorpus:
+    """A corpus of no sentence, for a network from elsewhere: its words are known, what it was trained on is not."""
+    vocabulary = Vocabulary(tuple(words), settings.unit, settings.lowercase, (), settings.tokenizer)
+    return PreparedCorpus(vocabulary, [], [], name, CorpusReport(format="none", vocabulary_size=len(words)))
+
+
 def _split(sentences: list[list[str]], settings: TextSettings) -> tuple[list[list[str]], list[list[str]]]:
     """(training, validation): the given share is held out, but at least one sentence is on each side; for none, both
     are the whole text.

@@ -101,7 +101,7 @@ class LagGradients(Mapping[str, Array]):
         return to_dense(model.inputs.gradients(model.params, read, None, by_position)["U"])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GradientFlow:
     """Where each loss's gradient goes.
 
@@ -165,6 +165,10 @@ class GradientFlow:
     def half_life(self) -> float | None:
         """Lag in words at which the median relative decay first falls to 1/2; None: not within this text."""
         return half_life(median_by_lag(self.relative_decay))
+
+    def __repr__(self) -> str:
+        steps, batch = self.losses_nats.shape
+        return f"GradientFlow({steps} steps, {batch} sequences, half_life={self.half_life})"
 
     def _repr_html_(self) -> str:
         (steps, batch), left = self.losses_nats.shape, median_by_lag(self.relative_decay)

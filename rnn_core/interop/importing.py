@@ -27,7 +27,7 @@ from rnn_core.nn.language_model import LanguageModel
 EMBEDDINGS = ("embedding", "embeddings", "embed", "emb", "encoder", "word_embedding", "word_embeddings")
 DECODERS = ("decoder", "linear", "fc", "out", "output", "head", "lm_head", "proj", "projection")
 
-_RECURRENT = re.compile(r"(?:(?P<module>.*)\.)?(?P<name>(?:weight|bias)_[ih]h_l(?P<layer>\d+))")
+_RECURRENT = re.compile(r"(?:(?P<module>.*)\.)?(?P<name>(?:weight|bias)_[ih]h_l(?P<layer>\d{1,4}))")
 
 
 @dataclass(frozen=True)

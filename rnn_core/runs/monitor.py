@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
-from rnn_core.data import CorpusReport, PreparedCorpus, Vocabulary
+from rnn_core.data import without_text
 from rnn_core.data.vocabulary import SPECIALS
 from rnn_core.errors import SettingsError, UserError
 from rnn_core.interop.torch_flow import network_of
@@ -237,6 +237,6 @@ def _new_run(rnn: Any, folder: Path, name: str) -> Run:
         bias=network.bias,
     )
     training, text = TrainingSettings(clip=None), TextSettings()
-    corpus = PreparedCorpus(Vocabulary(words), [], [], "–", CorpusReport(format="none"))
+    corpus = without_text(words, text, "–")
     usual = f"{rnn.mode.partition('_')[0]}, {rnn.hidden_size} units, monitored"
     return create_run(folder, name or usual, corpus, model, training, text, monitored=True)

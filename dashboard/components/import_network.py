@@ -1,0 +1,72 @@
+"""The way in for a network that somebody trained in PyTorch: its weights, its words, and a run like any other."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import hosting
+from dashboard.components import widgets
+from dashboard.services import library
+from dashboard.state import session
+from dashboard.text import general as wording
+from rnn_core.errors import UserError
+
+UNITS = {"word": "words", "char": "characters"}
+ACTIVATIONS = {"tanh": "tanh", "relu": "ReLU"}
+
+
+def box(page: str) -> None:
+    """Two files and what they leave open; the run is opened once both are read."""
+    caps = hosting.current_caps()
+    limit = None if caps is None else caps.uploads_megabytes
+    counter = session.key(page, "networks imported")
+    imported = st.session_state.setdefault(counter, 0)
+    with st.popover("PyTorch network", icon=":material/deployed_code:"):
+        st.markdown(wording.NETWORK_HELP)
+        weights = st.file_uploader(
+            "Weights (safetensors)",
+            "safetensors",
+            max_upload_size=limit,
+            key=session.key(page, f"weights {imported}"),
+        )
+        words = st.file_uploader(
+            "Its words (JSON or lines)",
+            ["json", "txt"],
+            max_upload_size=limit,
+            key=session.key(page, f"words {imported}"),
+        )
+        unit = st.segmented_control(
+            "An entry is one of its",
+            UNITS,
+            default="word",
+            format_func=UNITS.__getitem__,
+            key=session.key(page, "entry"),
+        )
+        activation = st.segmented_control(
+            "An nn.RNN computes with",
+            ACTIVATIONS,
+            default="tanh",
+            format_func=ACTIVATIONS.__getitem__,
+            help="The file does not say. An LSTM or a GRU has none of its own to choose.",
+            key=session.key(page, "activation"),
+        )
+        ready = weights is not None and words is not None
+        if not st.button("Open it", type="primary", disabled=not ready, key=session.key(page, "open network")):
+            return
+        assert weights is not None  # else the button does nothing
+        assert words is not None
+        try:
+            run = library.import_network(
+                weights.getvalue(),
+                words.getvalue(),
+                weights.name,
+                unit or "word",
+                "relu" if activation == "relu" else None,
+            )
+        except UserError as error:
+            widgets.problem("It was not opened", error)
+            return
+    st.session_state[counter] += 1  # Empty boxes take the place of those with the files.
+    session.open_run(run.id)
+    session.leave_notice("Opened: a run like any other, with the weights as they came.")
+    st.rerun()
