@@ -214,6 +214,14 @@ def compare_runs(identifiers: Sequence[str]) -> None:
     link(_RUNS, ",".join(identifiers) or None)
 
 
+def comparison(identifiers: Sequence[str]) -> dict[str, str]:
+    """What a link to a comparison says that begins with these and goes on with those compared before; {} for one alone:
+    then that page chooses.
+    """
+    together = list(dict.fromkeys([*identifiers, *st.session_state.get(_COMPARED, [])]))
+    return {_RUNS: ",".join(together)} if len(together) > 1 else {}
+
+
 def presenting() -> bool:
     """Whether the page is shown on a projector: large type, and nothing but its pictures and what they need."""
     if linked(_PRESENT) == "1":

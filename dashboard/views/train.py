@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any, NamedTuple
 
@@ -324,11 +325,28 @@ def onwards(run: Run, status: RunStatus) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.page_link("views/gradients.py", label="See its gradients", icon=":material/gradient:")
             st.page_link("views/generate.py", label="Let it write", icon=":material/edit_note:")
+            st.page_link(
+                "views/compare.py",
+                label="Compare with…",
+                icon=":material/stacked_line_chart:",
+                query_params=session.comparison(relatives(run)),
+            )
             if library.mine(run):
                 fork_form.draw(run, session.history(run), PAGE)
                 python_popover.draw(python_snippets.training(run), PAGE)
     if status.state == "finished" and library.mine(run):
         further(run)
+
+
+def relatives(run: Run) -> list[str]:
+    """The run, what it was forked from, and what it is the cure of, as far as they are still there."""
+    parent = None if run.config.forked is None else run.config.forked.run
+    related = [run.id]
+    for identifier in (parent, session.run_before()):
+        if identifier is not None:
+            with contextlib.suppress(UserError):
+                related.append(library.open_run(identifier).id)
+    return related
 
 
 def further(run: Run) -> None:
