@@ -1,0 +1,146 @@
+"""`reproduce`: an experiment of the literature, ours beside the published."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from rnn_core.cli.hosting import give_way
+from rnn_core.cli.output import finite, program, refresh_seconds, show, tell
+from rnn_core.cli.parser import Commands
+from rnn_core.errors import RunError, SettingsError
+from rnn_core.experiments.base import Experiment
+from rnn_core.experiments.catalogue import EXPERIMENTS
+from rnn_core.experiments.results import Result, shipped
+from rnn_core.experiments.running import run
+from rnn_core.runs import locked
+from rnn_core.runs.files import atomic_write
+
+VERDICTS = {True: "reproduced", False: "NOT reproduced", None: "nothing published to compare with"}
+PID = "pid"
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add("reproduce", reproduce_command, "repeat an experiment of the literature, with every seed")
+    parser.add_argument("name", metavar="NAME", help="an experiment; `list` names them")
+    parser.add_argument("--seeds", type=int, metavar="N", help="(as many as the experiment declares)")
+    parser.add_argument("--corpus", metavar="FILE", nargs="+", default=(), help="for an experiment that reads texts")
+    parser.add_argument("--dir", metavar="DIR", help="where the result is kept; what is there is not repeated")
+    parser.add_argument("--nice", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def reproduce_command(options: argparse.Namespace) -> int:
+    """Run it, or list them."""
+    if options.name == "list":
+        return _list(options)
+    experiment = EXPERIMENTS.get(options.name)
+    if experiment is None:
+        raise SettingsError(f"there is no experiment {options.name!r}; there are {', '.join(EXPERIMENTS)}.")
+    if options.seeds is not None and not 1 <= options.seeds <= 10_000:
+        raise SettingsError("an experiment is run with 1 to 10,000 seeds.")
+    if options.corpus and not experiment.reads:
+        raise SettingsError(f"the experiment {experiment.name} reads no texts; leave --corpus out.")
+    give_way(options)
+    texts = [Path(name) for name in options.corpus]
+    with _folder(options.dir) as folder, _Bar(options.quiet) as bar:
+        result = run(experiment, options.seeds, texts, folder, bar)
+    show(options, result_json(result), _lines(result))
+    return 0
+
+
+def result_json(result: Result) -> dict[str, Any]:
+    """What --json prints of a result."""
+    return {
+        "name": result.experiment.name,
+        "claim": result.experiment.claim,
+        "source": result.experiment.source,
+        "rows": [
+            {
+                "setting": row.setting,
+                "seeds": row.seeds,
+                "measured": finite(row.measured),
+                "published": row.published,
+            }
+            for row in result.rows
+        ],
+        "reproduced": result.reproduced,
+    }
+
+
+def _list(options: argparse.Namespace) -> int:
+    values, lines = [], []
+    for experiment in EXPERIMENTS.values():
+        result = shipped(experiment)
+        entry = {"name": experiment.name, "claim": experiment.claim, "source": experiment.source}
+        values.append(entry | {"minutes": None if result is None else round(result.minutes, 2)})
+        lines.append(f"{experiment.name:16s} {experiment.claim}")
+        last = "not run yet" if result is None else f"{VERDICTS[result.reproduced]}, {_facts(result)}"
+        lines.append(f"{'':16s} {experiment.source}; {last}")
+    lines += ["", f"`{program()} reproduce NAME` runs one."]
+    show(options, {"experiments": values}, lines)
+    return 0
+
+
+def _lines(result: Result) -> list[str]:
+    experiment: Experiment = result.experiment
+    width = max(len(row.setting) for row in result.rows)
+    lines = [experiment.claim, experiment.source, "", f"{experiment.measures}:"]
+    lines.append(f"{'':{width}s}  seeds    measured   published")
+    for row in result.rows:
+        ours = "beyond" if row.measured is None else f"{row.measured:.4g}"
+        theirs = "–" if row.published is None else f"{row.published:.5g}"
+        lines.append(f"{row.setting:{width}s}  {row.seeds:5d}  {ours:>10s}  {theirs:>10s}")
+    rule = f" ({experiment.rule})" if experiment.rule else ""
+    return [*lines, "", f"{VERDICTS[result.reproduced]}{rule}", _facts(result)]
+
+
+def _facts(result: Result) -> str:
+    on = f" on {result.machine}" if result.machine else ""
+    return f"{result.seeds} seeds, {result.minutes:.1f} minutes of computing{on}, {result.date}"
+
+
+@contextlib.contextmanager
+def _folder(name: str | None) -> Any:
+    """The folder of the result, held by this process alone, with its id in the file `pid`; None for none."""
+    if name is None:
+        yield None
+        return
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be made: {error.strerror or error}.") from error
+    with locked(folder):
+        atomic_write(folder / PID, [str(os.getpid()).encode()], 0o644)
+        yield folder
+
+
+class _Bar:
+    """Trials done and left."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.bar: Any = None
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def __call__(self, result: Result) -> None:
+        if self.quiet:
+            return
+        if self.bar is None:
+            if result.finished:
+                tell(f"{len(result.finished)} of {result.total} trials are there already.")
+            self.bar = tqdm(total=result.total, unit="trial", mininterval=refresh_seconds(), dynamic_ncols=True)
+        self.bar.update(len(result.finished) - self.bar.n)

@@ -1,0 +1,32 @@
+"""Experiments of the literature, each repeated by one command: ours beside the paper's, with every seed.
+
+`EXPERIMENTS` lists them by name; a new one is a file that declares an `Experiment`, and a line here.
+"""
+
+from rnn_core.experiments import (
+    adding,
+    cliff,
+    curse_of_memory,
+    forget_bias,
+    gradient_film,
+    learning_curve,
+    temporal_order,
+)
+from rnn_core.experiments.base import Experiment, Row, Trial
+from rnn_core.experiments.results import Finished, Result, load, shipped
+from rnn_core.experiments.running import run
+
+EXPERIMENTS: dict[str, Experiment] = {
+    module.EXPERIMENT.name: module.EXPERIMENT
+    for module in (
+        temporal_order,
+        learning_curve,
+        cliff,
+        forget_bias,
+        adding,
+        gradient_film,
+        curse_of_memory,
+    )
+}
+
+__all__ = ["EXPERIMENTS", "Experiment", "Finished", "Result", "Row", "Trial", "load", "run", "shipped"]

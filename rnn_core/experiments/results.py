@@ -1,0 +1,152 @@
+"""The result of an experiment as a file: every trial with what it took, the date, and the versions that made it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+from rnn_core.errors import RunError
+from rnn_core.experiments.base import Experiment, Row, Trial
+from rnn_core.runs.files import atomic_write
+
+FILE = "result.json"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One trial that has ended: in which setting, with which seed, after how many seconds of computing."""
+
+    setting: str
+    seed: int
+    seconds: float
+    trial: Trial
+
+
+@dataclass
+class Result:
+    """What there is of an experiment so far; `seeds`: how many it is to have."""
+
+    experiment: Experiment
+    seeds: int
+    text: str = ""
+    machine: str = ""
+    date: str = field(default_factory=lambda: time.strftime("%Y-%m-%d"))
+    versions: Mapping[str, str] = field(default_factory=lambda: _versions())
+    finished: list[Finished] = field(default_factory=list)
+
+    @property
+    def minutes(self) -> float:
+        """Of computing, over all trials."""
+        return sum(trial.seconds for trial in self.finished) / 60
+
+    @property
+    def total(self) -> int:
+        """How many trials it has when it is whole."""
+        return self.seeds * len(self.experiment.settings)
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is left to do."""
+        return len(self.finished) == self.total
+
+    @property
+    def rows(self) -> list[Row]:
+        """In the order of the declaration, whatever order the trials ended in."""
+        order = {name: place for place, name in enumerate(self.experiment.settings)}
+        ended = sorted(self.finished, key=lambda trial: (order[trial.setting], trial.seed))
+        return self.experiment.rows((trial.seed, trial.trial) for trial in ended)
+
+    @property
+    def reproduced(self) -> bool | None:
+        """The verdict, once the result is whole; None before, and where nothing is published."""
+        return self.experiment.verdict(self.rows) if self.whole else None
+
+    def trials_of(self, setting: str) -> list[Trial]:
+        """By seed."""
+        return [
+            ended.trial for ended in sorted(self.finished, key=lambda ended: ended.seed) if ended.setting == setting
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it."""
+        return {
+            "experiment": self.experiment.name,
+            "settings": self.experiment.settings,
+            "seeds": self.seeds,
+            "text": self.text,
+            "machine": self.machine,
+            "date": self.date,
+            "versions": dict(self.versions),
+            "minutes": round(self.minutes, 3),
+            "trials": [
+                {
+                    "setting": ended.setting,
+                    "seed": ended.seed,
+                    "seconds": round(ended.seconds, 3),
+                    "measured": dict(ended.trial.measured),
+                    "curves": {name: list(curve) for name, curve in ended.trial.curves.items()},
+                }
+                for ended in self.finished
+            ],
+        }
+
+    def save(self, folder: Path) -> None:
+        """Into the folder, whole or not at all. Raises OSError."""
+        atomic_write(folder / FILE, [json.dumps(self.to_json(), ensure_ascii=False).encode()], 0o644)
+
+
+def load(experiment: Experiment, path: Path) -> Result | None:
+    """The result in this file; None where there is none. Raises RunError where it is not of this experiment as it is
+    declared now.
+    """
+    try:
+        return _of_json(experiment, json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise RunError(
+            f"{path} is no result of this version's experiment {experiment.name}; choose another folder, or delete it."
+        ) from None
+
+
+def shipped(experiment: Experiment) -> Result | None:
+    """The last full result, which comes with the package; None where there is none."""
+    return load(experiment, Path(str(resources.files("rnn_core.experiments") / "results" / f"{experiment.name}.json")))
+
+
+def _of_json(experiment: Experiment, values: Any) -> Result:
+    """Raises ValueError, KeyError, TypeError or AttributeError."""
+    if values["experiment"] != experiment.name or values["settings"] != json.loads(json.dumps(experiment.settings)):
+        raise ValueError("of other settings")
+    finished = [
+        Finished(
+            entry["setting"], int(entry["seed"]), float(entry["seconds"]), Trial(entry["measured"], entry["curves"])
+        )
+        for entry in values["trials"]
+    ]
+    known = {(ended.setting, ended.seed) for ended in finished}
+    if len(known) < len(finished) or not {setting for setting, _ in known} <= set(experiment.settings):
+        raise ValueError("trials that are not of it")
+    return Result(
+        experiment,
+        int(values["seeds"]),
+        str(values["text"]),
+        str(values["machine"]),
+        str(values["date"]),
+        dict(values["versions"]),
+        finished,
+    )
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "numpy": metadata.version("numpy"),
+        "see-bptt": metadata.version("see-bptt"),
+    }
