@@ -32,6 +32,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--seeds", type=int, metavar="N", help="(as many as the experiment declares)")
     parser.add_argument("--corpus", metavar="FILE", nargs="+", default=(), help="for an experiment that reads texts")
     parser.add_argument("--dir", metavar="DIR", help="where the result is kept; what is there is not repeated")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--jobs", type=int, metavar="N", help="processes (1; at most as many as there are cores)")
+    place.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers are to do the work")
     parser.add_argument("--nice", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -50,7 +53,7 @@ def reproduce_command(options: argparse.Namespace) -> int:
     give_way(options)
     texts = [Path(name) for name in options.corpus]
     with _folder(options.dir) as folder, _Bar(options.quiet) as bar:
-        result = run(experiment, options.seeds, texts, folder, bar)
+        result = run(experiment, options.seeds, texts, folder, bar, options.jobs, options.dask)
     show(options, result_json(result), _lines(result))
     return 0
 

@@ -31,14 +31,14 @@ def closed_form(bias: float) -> float:
     return math.log(2) / math.log1p(math.exp(-bias))
 
 
-def cell_gradient(bias: float, scale: float, seed: int) -> Array:
+def cell_gradient(bias: float, scale: float, seed: int, steps: int = STEPS) -> Array:
     """||dE/dc_{T-j}|| for j = 1, 2, ... of the last loss, whose dE/dh_T is drawn at random; `WEIGHTS` says of scale."""
     config = ModelConfig(cell="lstm", vocabulary_size=WORDS, hidden_size=UNITS, forget_bias=float(bias))
     model = LanguageModel(config, rng=stream(seed, "init"), dtype=np.float64)
     for name in ("U", "W"):
         model.params[name] = scale * model.params[name]
-    trace = model.forward(stream(seed, "words").integers(0, WORDS, (STEPS, 1)))
-    d_hidden = np.zeros((STEPS, 1, UNITS))
+    trace = model.forward(stream(seed, "words").integers(0, WORDS, (steps, 1)))
+    d_hidden = np.zeros((steps, 1, UNITS))
     d_hidden[-1] = stream(seed, "error").standard_normal((1, UNITS))
     # At lag 0 the loss acts through h alone.
     norms = [np.linalg.norm(step.d_blocks[0][1, -1]) for step in lag_steps(trace.layers, d_hidden)]
@@ -48,7 +48,7 @@ def cell_gradient(bias: float, scale: float, seed: int) -> Array:
 def trial(settings: Settings, seed: int, texts: Sequence[Path] = ()) -> Trial:
     """The half-life of dE/dc; None where more than half is left after all steps."""
     norms = cell_gradient(settings["bias"], settings["scale"], seed)
-    return Trial({settings["row"]: half_life(norms / norms[0])}, {"left": (norms / norms[0]).tolist()})
+    return Trial({settings["row"]: half_life(norms / norms[0])})
 
 
 def row_name(bias: int, weights: str) -> str:

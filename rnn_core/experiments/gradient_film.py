@@ -11,13 +11,12 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig
 from rnn_core.diagnostics import gradient_flow
-from rnn_core.experiments.base import Experiment, Row, Settings, Trial, measured
+from rnn_core.experiments.base import Experiment, Settings, Trial
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.randomness import stream
 
 STEPS, UNITS, WORDS, DEVIATION = 128, 64, 64, 0.05
 LEFT = 0.01
-FACTOR = 5
 
 RNN, LSTM = "RNN", "LSTM"
 
@@ -56,10 +55,6 @@ def trial(settings: Settings, seed: int, texts: Sequence[Path] = ()) -> Trial:
     return Trial({settings["row"]: reach(norms)}, {"norms": norms.tolist()})
 
 
-def _reproduced(rows: Sequence[Row]) -> bool:
-    return measured(rows, LSTM) >= FACTOR * measured(rows, RNN)
-
-
 EXPERIMENT = Experiment(
     name="gradient-film",
     title="Gradient film",
@@ -67,9 +62,8 @@ EXPERIMENT = Experiment(
     "reaches much further in an LSTM.",
     source="a film shown in many courses; the reason is in Hochreiter & Schmidhuber 1997",
     measures="steps back until 1 % of the gradient is left",
-    rule="It reaches at least 5 times as far back in the LSTM.",
+    rule="",
     settings={RNN: {"row": RNN, "cell": "tanh"}, LSTM: {"row": LSTM, "cell": "lstm"}},
     seeds=5,
     trial=trial,
-    reproduced=_reproduced,
 )

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from rnn_core.errors import RunError, SettingsError
 from rnn_core.experiments.base import Experiment
 from rnn_core.experiments.results import FILE, Finished, Result, load
+from rnn_core.parallel.threads import limited_threads, usable_cores
 
 Progress = Callable[[Result], None]
 
@@ -18,16 +20,23 @@ def run(
     texts: Sequence[Path] = (),
     folder: Path | None = None,
     progress: Progress | None = None,
+    jobs: int | None = None,
+    dask: str | None = None,
 ) -> Result:
     """Every setting with the seeds 0, 1, … (default: as many as it declares) -> the result.
 
     texts     the files that the experiment reads, where it reads some
     folder    where the result is stored after each trial; trials that it holds already are not repeated
     progress  hears of the result before the first trial and after each
+    jobs      processes, one thread each (default 1; the most: as many as there are cores)
+    dask      the address of a Dask scheduler that is to do the work instead (needs `distributed`, and texts that its
+              workers can read)
 
-    Raises RunError for a folder with another experiment's result, and what a trial raises.
+    Raises SettingsError, RunError for a folder with another experiment's result, and what a trial raises.
     """
     wanted = experiment.seeds if seeds is None else seeds
+    if jobs is not None and jobs < 1:
+        raise SettingsError("an experiment needs at least 1 process; leave the number of jobs out for one.")
     result = Result(experiment, wanted, ", ".join(path.name for path in texts))
     if folder is not None:
         before = load(experiment, folder / FILE)
@@ -35,10 +44,15 @@ def run(
             result.finished = [ended for ended in before.finished if ended.seed < wanted]
     if progress is not None:
         progress(result)
-    for setting, seed in missing(result):
-        started = time.process_time()
-        trial = experiment.trial(experiment.settings[setting], seed, texts)
-        result.finished.append(Finished(setting, seed, time.process_time() - started, trial))
+    todo = missing(result)
+    if dask is not None:
+        ended = _on_cluster(experiment, todo, texts, dask)
+    elif jobs is not None and jobs > 1:
+        ended = _on_cores(experiment, todo, texts, min(jobs, usable_cores()))
+    else:
+        ended = (_trial(experiment, setting, seed, texts) for setting, seed in todo)
+    for trial in ended:
+        result.finished.append(trial)
         if folder is not None:
             result.save(folder)
         if progress is not None:
@@ -46,10 +60,42 @@ def run(
     return result
 
 
-def missing(result: Result) -> Iterator[tuple[str, int]]:
+def missing(result: Result) -> list[tuple[str, int]]:
     """The (setting, seed) that are still to do, seed by seed: so the first ones say something of all settings."""
     done = {(ended.setting, ended.seed) for ended in result.finished}
-    for seed in range(result.seeds):
-        for setting in result.experiment.settings:
-            if (setting, seed) not in done:
-                yield setting, seed
+    every = [(setting, seed) for seed in range(result.seeds) for setting in result.experiment.settings]
+    return [point for point in every if point not in done]
+
+
+def _trial(experiment: Experiment, setting: str, seed: int, texts: Sequence[Path]) -> Finished:
+    # The processor's time: a shared machine gives a process a part of the clock's.
+    started = time.process_time()
+    with limited_threads(1):
+        trial = experiment.trial(experiment.settings[setting], seed, texts)
+    return Finished(setting, seed, time.process_time() - started, trial)
+
+
+def _on_cores(
+    experiment: Experiment, todo: list[tuple[str, int]], texts: Sequence[Path], jobs: int
+) -> Iterator[Finished]:
+    import joblib  # takes a while, and most experiments need one process
+
+    pool = joblib.Parallel(jobs, backend="loky", return_as="generator_unordered", batch_size=1)
+    yield from pool(joblib.delayed(_trial)(experiment, setting, seed, texts) for setting, seed in todo)
+
+
+def _on_cluster(
+    experiment: Experiment, todo: list[tuple[str, int]], texts: Sequence[Path], address: str
+) -> Iterator[Finished]:
+    try:
+        import distributed
+    except ImportError:
+        raise RunError("an experiment on Dask needs `distributed`: pip install 'see-bptt[dask]'.") from None
+    try:
+        client = distributed.Client(address, timeout="20s")
+    except (OSError, ValueError) as error:
+        raise RunError(f"no Dask scheduler answers at {address} ({error}); is it running?") from None
+    with client:
+        futures = [client.submit(_trial, experiment, setting, seed, texts) for setting, seed in todo]
+        for future in distributed.as_completed(futures):
+            yield future.result()

@@ -1,0 +1,236 @@
+"""Experiments of the literature: each against a second statement of what it computes, and what is kept of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnn_core.cli.main import main
+from rnn_core.config import NetworkConfig
+from rnn_core.errors import CorpusError, RunError, SettingsError
+from rnn_core.experiments import adding, cliff, curse_of_memory, forget_bias, gradient_film, learning_curve
+from rnn_core.experiments.base import Experiment, Row, Settings, Trial
+from rnn_core.experiments.catalogue import EXPERIMENTS
+from rnn_core.experiments.results import FILE, shipped
+from rnn_core.experiments.running import run
+from rnn_core.nn.activations import sigmoid
+from rnn_core.nn.network import Network
+
+_calls: list[int] = []
+
+
+def _add(settings: Settings, seed: int, texts: Sequence[Path] = ()) -> Trial:
+    _calls.append(seed)
+    return Trial({settings["row"]: None if settings["row"] == "beyond" else seed + settings["add"]})
+
+
+TOY = Experiment(
+    name="toy",
+    title="Toy",
+    claim="",
+    source="",
+    measures="",
+    rule="",
+    settings={"one": {"row": "one", "add": 1}, "beyond": {"row": "beyond", "add": 0}},
+    seeds=3,
+    trial=_add,
+    published={"one": 2.0},
+    reproduced=lambda rows: rows[0].measured == rows[0].published,
+)
+
+
+# --- every experiment -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_shipped_result_is_whole_and_of_the_experiment_as_it_is_declared(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    result = shipped(experiment)  # refuses one of other settings
+    if result is not None:
+        assert result.whole
+        assert result.machine
+        assert result.minutes > 0
+        names = [row.setting for row in result.rows]
+        assert set(experiment.published) <= set(names)
+        assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_tells_its_claim_its_source_and_its_rule_beforehand(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    assert experiment.name == name
+    assert all((experiment.title, experiment.claim, experiment.source, experiment.measures))
+    assert bool(experiment.rule) == (experiment.reproduced is not None)
+
+
+# --- the cliff --------------------------------------------------------------------------------------------------------
+
+
+def test_the_cliffs_gradient_is_that_of_a_network_of_one_unit() -> None:
+    config = NetworkConfig(
+        cell="sigmoid", vocabulary_size=2, hidden_size=1, input_size=1, outputs=1, loss="squared_error"
+    )
+    T = cliff.STEPS
+    inputs, targets, last = np.zeros((T, 1, 1)), np.full((T, 1, 1), cliff.TARGET), np.zeros((T, 1))
+    last[-1] = 1
+    for w, b in ((4.5, -2.2), (5.0, -2.6), (6.0, -3.0)):
+        params = {"U": [[0]], "W": [[w]], "b": [b], "V": [[1]], "c": [0]}
+        network = Network(config, params={name: np.array(value, float) for name, value in params.items()})
+        start = [sigmoid(np.full((1, 1), cliff.FIRST_STATE))]
+        loss, gradients, _ = network.training_gradients(inputs, targets, state=start, loss_weights=last)
+        error, d_w, d_b = cliff.error_and_gradient(w, b)
+        scale = loss / float(error)  # a network may count half the square
+        assert scale in (pytest.approx(1), pytest.approx(0.5))
+        assert float(d_w) == pytest.approx(gradients["W"].item() / scale, rel=1e-9)
+        assert float(d_b) == pytest.approx(gradients["b"].item() / scale, rel=1e-9)
+
+
+def test_a_clipped_descent_never_steps_further_than_it_may_and_a_free_one_does() -> None:
+    steepest = cliff.surface(w := np.linspace(*cliff.W_RANGE, 60), b := np.linspace(*cliff.B_RANGE, 60))[1]
+    row, column = np.unravel_index(steepest.argmax(), steepest.shape)
+    free, clipped = (cliff.descend(w[column], b[row], clip, 50) for clip in (None, cliff.CLIP))
+    assert clipped.longest_step <= cliff.LEARNING_RATE * cliff.CLIP * (1 + 1e-9)
+    assert free.longest_step > 10 * clipped.longest_step
+
+
+# --- forget bias, curse of memory, film -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bias", [0, 1, 2, 3])
+def test_with_small_weights_the_cell_loses_the_forget_gate_a_step(bias: int) -> None:
+    norms = forget_bias.cell_gradient(bias, 0.001, seed=0, steps=20)
+    gate = 1 / (1 + np.exp(-bias))
+    assert norms[1:] / norms[:-1] == pytest.approx(np.full(18, gate), rel=2e-3)
+    assert pytest.approx(gate ** forget_bias.closed_form(bias)) == 0.5
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.9])
+def test_the_closed_forms_of_the_curse_are_the_sums_that_they_stand_for(decay: float) -> None:
+    k = np.arange(1, 2000)
+    assert curse_of_memory.state_power(decay) == pytest.approx(1 + np.sum(decay ** (2.0 * k)))
+    assert curse_of_memory.sensitivity(decay) == pytest.approx(np.sum((k * decay ** (k - 1.0)) ** 2))
+
+
+def test_the_simulated_sensitivity_is_the_difference_of_two_simulations() -> None:
+    noise = np.random.default_rng(0).standard_normal(30)
+
+    def last(decay: float) -> float:
+        h = 0.0
+        for x in noise:
+            h = decay * h + x
+        return h
+
+    h, d_h = 0.0, 0.0
+    for x in noise:
+        d_h = h + 0.7 * d_h
+        h = 0.7 * h + x
+    assert d_h == pytest.approx((last(0.7 + 1e-6) - last(0.7 - 1e-6)) / 2e-6, rel=1e-6)
+    power, sensitive = curse_of_memory.simulate(0.7, 0)
+    assert power == pytest.approx(curse_of_memory.state_power(0.7), rel=0.1)
+    assert sensitive == pytest.approx(curse_of_memory.sensitivity(0.7), rel=0.15)
+
+
+def test_the_films_reach_is_read_off_its_curve() -> None:
+    assert gradient_film.reach(0.5 ** np.arange(20.0)) == pytest.approx(np.log(100) / np.log(2))
+    assert gradient_film.reach(np.ones(10)) == 9
+
+
+# --- the learning curve -----------------------------------------------------------------------------------------------
+
+
+def test_the_learning_curve_takes_the_first_sentences_in_order_and_words_of_every_text(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("".join(f"Here is the word wordnumber{word}.\n\n" for word in range(120)))
+    (tmp_path / "b.txt").write_text("Elsewhere there are Zebras, many of them.")
+    corpus = learning_curve.first_sentences([tmp_path / "a.txt", tmp_path / "b.txt"])
+    assert len(corpus.train) == learning_curve.SENTENCES
+    assert corpus.valid is corpus.train
+    assert corpus.vocabulary.decode(corpus.train[7][1:-1]) == ["here", "is", "the", "word", "wordnumber7", "."]
+    assert "zebras" in corpus.vocabulary
+    with pytest.raises(CorpusError, match="100 are needed"):
+        learning_curve.first_sentences([tmp_path / "b.txt", tmp_path / "b.txt", tmp_path / "b.txt"])
+    with pytest.raises(CorpusError, match="cannot be read"):
+        learning_curve.first_sentences([tmp_path / "missing.txt"])
+
+
+# --- running one ------------------------------------------------------------------------------------------------------
+
+
+def test_rows_are_means_over_the_seeds_and_beyond_measuring_where_one_of_them_is() -> None:
+    result = run(TOY)
+    assert result.rows == [Row("one", 3, 2.0, 2.0), Row("beyond", 3, None, None)]
+    assert result.reproduced is True
+    assert run(TOY, seeds=1).reproduced is False
+    assert run(replace(TOY, reproduced=None)).reproduced is None
+
+
+def test_what_is_done_is_not_repeated_and_more_seeds_are_added(tmp_path: Path) -> None:
+    run(TOY, 2, folder=tmp_path)
+    _calls.clear()
+    whole = run(TOY, 3, folder=tmp_path)
+    assert _calls == [2, 2]
+    assert whole.rows == run(TOY, 3).rows
+    assert run(TOY, 1, folder=tmp_path).rows[0].measured == 1.0
+
+
+def test_a_run_that_breaks_in_the_middle_goes_on_from_there(tmp_path: Path) -> None:
+    def break_at(settings: Settings, seed: int, texts: Sequence[Path] = ()) -> Trial:
+        if seed == 1:
+            raise RunError("killed")
+        return _add(settings, seed)
+
+    with pytest.raises(RunError):
+        run(replace(TOY, trial=break_at), folder=tmp_path)
+    _calls.clear()
+    assert run(TOY, folder=tmp_path).rows == run(TOY).rows
+    assert _calls[:4] == [1, 1, 2, 2]
+
+
+def test_a_result_of_other_settings_is_refused_and_damage_is_explained(tmp_path: Path) -> None:
+    run(TOY, folder=tmp_path)
+    with pytest.raises(RunError, match="choose another folder"):
+        run(replace(TOY, settings={"one": {"row": "one", "add": 2}}), folder=tmp_path)
+    for damage in ("", "[]", '{"experiment": "toy"}', "{"):
+        (tmp_path / FILE).write_text(damage)
+        with pytest.raises(RunError, match="choose another folder"):
+            run(TOY, folder=tmp_path)
+    with pytest.raises(SettingsError):
+        run(TOY, jobs=0)
+
+
+@pytest.mark.process
+def test_with_several_processes_the_rows_are_the_same() -> None:
+    assert run(EXPERIMENTS["cliff"], 2, jobs=2).rows == run(EXPERIMENTS["cliff"], 2).rows
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_prints_one_object_with_its_keys(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["reproduce", "cliff", "--seeds", "3", "--dir", str(tmp_path / "new"), "--json", "--quiet"]) == 0
+    values = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert list(values) == ["name", "claim", "source", "rows", "reproduced"]
+    assert [list(row) for row in values["rows"]] == [["setting", "seeds", "measured", "published"]] * 2
+    assert values["reproduced"] in (True, False)
+    assert main(["reproduce", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in EXPERIMENTS)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["no such"], ["cliff", "--seeds", "0"], ["cliff", "--corpus", "a"], ["cliff", "--jobs", "0"]]
+)
+def test_a_senseless_command_is_explained_in_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", *arguments, "--quiet"]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_what_is_never_solved_has_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adding, "TRAINING", replace(adding.TRAINING, steps=2, validate_every=1))
+    trial = adding.trial({"row": "tanh", "cell": "tanh"}, 0)
+    assert trial.measured == {"tanh": None}
+    assert list(trial.curves["updates"]) == [0, 1, 2]
