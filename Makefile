@@ -12,10 +12,10 @@ app: ## open the dashboard
 	$(PYTHON) -m streamlit run dashboard/app.py
 
 test-fast: ## the tests to run often: no browser, no processes, under a minute
-	$(PYTHON) -m pytest -q -n auto -m "not browser and not process and not slow"
+	$(PYTHON) -m pytest -q -n auto --dist worksteal -m "not browser and not process and not slow"
 
 test: ## all tests
-	$(PYTHON) -m pytest -q -n auto
+	$(PYTHON) -m pytest -q -n auto --dist worksteal
 
 check: ## formatting, linting, types and import contracts, as CI has them
 	$(PYTHON) -m ruff format --check .
@@ -27,7 +27,7 @@ mutation: ## look for wrong edits that no test notices (slow; needs the extra "m
 	$(dir $(PYTHON))mutmut run
 
 coverage: ## the fast tests with branch coverage
-	$(PYTHON) -m pytest -q -n auto -m "not browser and not process and not slow" --cov --cov-report=term
+	$(PYTHON) -m pytest -q -n auto --dist worksteal -m "not browser and not process and not slow" --cov --cov-report=term
 
 docs: ## the API reference, from the docstrings, into build/api
 	$(PYTHON) -m pdoc -o build/api rnn_core dashboard.charts '!rnn_core.__main__'
