@@ -38,10 +38,12 @@ LOWEST = -40.0
 def triangle_table(sources: Sequence[str], targets: Sequence[str], norms: Floats, chosen: int) -> pd.DataFrame:
     """sources, targets: T words each; norms (T, T), row t, column k <= t: `diagnostics.triangle`, absolute or relative.
 
-    -> one row a pair (t, k <= t): labels, places, the norm, its log10, and whether t is the row of the loss at position
-    `chosen` (from 0).
+    -> one row a pair (t, k <= t) whose loss counts: labels, places, the norm, its log10, and whether t is the row of
+    the loss at position `chosen` (from 0).
     """
     rows, columns = np.tril_indices(len(norms))
+    counts = ~np.isnan(np.diagonal(norms))[rows]
+    rows, columns = rows[counts], columns[counts]
     values = norms[rows, columns]
     source_labels, target_labels = np.array(numbered(sources)), np.array(numbered(targets))
     return pd.DataFrame(

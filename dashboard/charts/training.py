@@ -65,10 +65,13 @@ def _part(series: str, line: str, steps: npt.ArrayLike, nats: npt.ArrayLike) -> 
 
 
 def loss_chart(table: pd.DataFrame, unit: str) -> alt.LayerChart:
-    """Loss in nats per `unit` over the step, beside what guessers without a memory of their own would lose."""
+    """Loss in nats per `unit` ("": it is a squared error) over the step, beside what guessers without a memory of their
+    own would lose.
+    """
+    measure = f"loss (nats per {unit})" if unit else "squared error"
     base = alt.Chart().encode(
         x=line_ends.room(counted("step"), LONGEST_NAME),
-        y=alt.Y("nats:Q", title=f"loss (nats per {unit})", scale=alt.Scale(zero=False, nice=True)),
+        y=alt.Y("nats:Q", title=measure, scale=alt.Scale(zero=False, nice=True)),
     )
     color = alt.Color("series:N", scale=alt.Scale(domain=[TRAINING, VALIDATION]), legend=None)
     curves = base.encode(color=color)

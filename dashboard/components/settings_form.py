@@ -17,7 +17,7 @@ from dashboard import hosting
 from dashboard.components import settings_link
 from dashboard.components.setting_fields import SettingFields
 from dashboard.state import session
-from rnn_core.config import ModelConfig, TrainingSettings, in_vain, problems, settings_of
+from rnn_core.config import TASK_DEFAULTS, ModelConfig, TrainingSettings, in_vain, problems, settings_of
 from rnn_core.config.fields import BATCHES, NETWORK, OPTIMIZER, REGULARIZATION, START, Setting
 from rnn_core.config.presets import PRESETS, Preset
 
@@ -68,19 +68,21 @@ def leave_link(page: str) -> None:
     settings_link.forget(fields, _offered(fields))
 
 
-def draw(page: str, vocabulary_size: int, sentences: int, limits: Mapping[str, int]) -> Form:
+def draw(page: str, vocabulary_size: int, sentences: int, limits: Mapping[str, int], of_task: bool = False) -> Form:
     """The form on `page` for a vocabulary of this size and so many sentences to train on; it is in the page's link.
 
-    limits: the most that settings may be here, by their names, on a server with caps.
+    limits: the most that settings may be here, by their names, on a server with caps. of_task: it is no text that is
+    to be learnt, for which the presets are made.
     """
-    fields = _fields(page)
+    fields = _fields(page, TASK_DEFAULTS if of_task else None)
     batch = usual_batch(sentences)
     session.suggest(fields.key("batch_size"), float(batch))
     form = _read(fields, vocabulary_size, limits)
     settings_link.tell(fields)
     values = form.model.to_json() | form.training.to_json()
     settings_link.write(fields, _offered(fields), values, fields.defaults | {"batch_size": batch})
-    _presets(fields, form)
+    if not of_task:
+        _presets(fields, form)
     idle = in_vain(form.model, form.training)
 
     def field(name: str) -> None:
@@ -108,8 +110,8 @@ def draw(page: str, vocabulary_size: int, sentences: int, limits: Mapping[str, i
     return form
 
 
-def _fields(page: str) -> SettingFields:
-    return SettingFields(page, ModelConfig, TrainingSettings)
+def _fields(page: str, defaults: Mapping[str, Any] | None = None) -> SettingFields:
+    return SettingFields(page, ModelConfig, TrainingSettings, defaults=defaults)
 
 
 def _read(fields: SettingFields, vocabulary_size: int, limits: Mapping[str, int]) -> Form:

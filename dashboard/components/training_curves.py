@@ -9,6 +9,8 @@ from dashboard.components import widgets
 from dashboard.services import references
 from dashboard.services.history import History
 from dashboard.text import general as wording
+from dashboard.text import tasks as task_wording
+from rnn_core.data.tasks import make_task
 from rnn_core.runs import Run
 from rnn_core.training import perplexity
 
@@ -20,23 +22,30 @@ def numbers(run: Run, history: History) -> None:
     with st.container(horizontal=True, gap="medium"):
         widgets.number("Training loss", history.recent_loss(), "{:.3f}", help=wording.NUMBER_HELP["training"])
         widgets.number("Validation loss", validation, "{:.3f}", help=wording.NUMBER_HELP["validation"])
-        widgets.number(
-            "Perplexity",
-            None if validation is None else perplexity(validation),
-            "{:,.1f}",
-            help=wording.NUMBER_HELP["perplexity"],
-        )
+        if run.config.task is not None:
+            task, error = make_task(run.config.task), history.metric
+            about = task_wording.ERROR_HELP.format(baseline=task.baseline)
+            name = task.metric_name.capitalize()
+            widgets.number(name, error[max(error)] if error else None, "{:.4g}", help=about)
+        else:
+            widgets.number(
+                "Perplexity",
+                None if validation is None else perplexity(validation),
+                "{:,.1f}",
+                help=wording.NUMBER_HELP["perplexity"],
+            )
         widgets.number("Gradient norm", latest.get("gradient_norm"), "{:.3g}", help=wording.NUMBER_HELP["gradient"])
-        widgets.number(
-            f"{widgets.unit(run.config.text.unit).capitalize()}s per second", latest.get("tokens_per_second"), "{:,.0f}"
-        )
+        counted = "Answers" if run.config.task is not None else f"{widgets.unit(run.config.text.unit).capitalize()}s"
+        widgets.number(f"{counted} per second", latest.get("tokens_per_second"), "{:,.0f}")
         widgets.number("Learning rate", latest.get("learning_rate"), "{:.3g}")
 
 
 def curves(run: Run, history: History) -> None:
     """Loss; beside it the gradient's norm, and how far the gradient reaches. Settings that changed stand in all."""
     wide, narrow = st.columns([3, 2], gap="large")
-    unit = widgets.unit(run.config.text.unit)
+    unit = lost = widgets.unit(run.config.text.unit)
+    if run.config.task is not None:
+        unit, lost = "step", "answer" if make_task(run.config.task).loss == "cross_entropy" else ""
     changes = [(change.step, change.label) for change in history.changes]
     with wide:
         known, _ = references.losses(run)
@@ -44,7 +53,7 @@ def curves(run: Run, history: History) -> None:
         widgets.live_chart(
             charts.loss_chart,
             charts.loss_table(history.loss.steps, history.loss.values, history.validation, named, changes),
-            unit,
+            lost,
             title="Loss",
             about=wording.REFERENCES_HELP,
             alt_text="Training and validation loss over the steps of the training",

@@ -23,6 +23,7 @@ from dashboard.components.pictures import Chart
 from dashboard.services import library, network, worker
 from dashboard.state import session
 from dashboard.text import general as wording
+from dashboard.text import tasks as task_wording
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunConfig
@@ -159,10 +160,11 @@ def settings(config: RunConfig, changed: Mapping[str, Any] = MappingProxyType({}
     parts = {
         "network": config.model.to_json(),
         "training": config.training.to_json(),
-        "text": config.text.to_json(),
+        **({"text": config.text.to_json()} if config.task is None else {"task": config.task.to_json()}),
     }
     rows = [(part, name, value) for part, values in parts.items() for name, value in values.items()]
-    rows = [("corpus", "name", config.corpus.name), *rows]
+    if config.task is None:
+        rows = [("corpus", "name", config.corpus.name), *rows]
     places, names, values = zip(*rows, strict=True)
     columns = {"part": places, "setting": names, "value": ["" if value is None else str(value) for value in values]}
     if changed:
@@ -253,6 +255,15 @@ def opened_run() -> Run | None:
         return None
     older_state(run)
     return run
+
+
+def no_words(run: Run) -> bool:
+    """Says so, in place of a page that is about words, of a run that learns a task -> whether it does."""
+    if run.config.task is None:
+        return False
+    st.info(task_wording.NO_WORDS, icon=":material/tag:")
+    st.page_link("views/gradients.py", label="See its gradients", icon=":material/gradient:")
+    return True
 
 
 def no_weights(run: Run) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rnn_core.config import ModelConfig, TrainingSettings, settings_of
 from rnn_core.data import PreparedCorpus
+from rnn_core.data.tasks import Task
 from rnn_core.errors import CorpusError, SettingsError
 from rnn_core.parallel.threads import limited_threads, usable_cores
 from rnn_core.runs import memory
@@ -126,22 +127,29 @@ def check_corpus(corpus: PreparedCorpus, caps: Caps) -> None:
 
 
 def check_training(
-    corpus: PreparedCorpus, model: ModelConfig, training: TrainingSettings, caps: Caps, networks: int = 1
+    data: PreparedCorpus | Task, model: ModelConfig, training: TrainingSettings, caps: Caps, networks: int = 1
 ) -> None:
     """Raises CorpusError or SettingsError, with the numbers, for what this server does not train.
 
     `networks`: so many, the largest of them like this one, that share one process.
     """
-    check_corpus(corpus, caps)
-    tokens = sum(map(len, corpus.train)) - len(corpus.train)
+    if isinstance(data, Task):
+        steps = Plan.for_task(training).total_steps
+    else:
+        check_corpus(data, caps)
+        steps = Plan.for_corpus(training, data).total_steps if data.train else 0
     asked = model.to_json() | training.to_json()
-    asked["steps"] = Plan.of(training, len(corpus.train), tokens).total_steps  # whether asked for in epochs or steps
+    asked["steps"] = steps  # whether asked for in epochs or steps
     declared = {**settings_of(ModelConfig), **settings_of(TrainingSettings)}
     for name, most in caps.of_settings().items():
         if (asked[name] or 0) > most:
             raise SettingsError(f"{declared[name].label}: you ask for {asked[name]:,}, and {at_most(most)}")
     with limited_threads(caps.threads_each):  # which says how many processes will share its batches
-        estimate = memory.estimate_for(corpus, model, training)
+        estimate = (
+            memory.estimate_for_task(data, model, training)
+            if isinstance(data, Task)
+            else memory.estimate_for(data, model, training)
+        )
     needed = estimate.total_bytes + (networks - 1) * (estimate.total_bytes - estimate.process_bytes)
     # What other processes need comes first: a training that is killed for its size helps nobody.
     most_bytes = min(caps.memory_megabytes * 10**6, memory.available_bytes())

@@ -57,7 +57,7 @@ def triangle(view: ViewState) -> None:
     ceiling = highest_decade(table["norm"], 0.0 if view.relative else 1.0)
     drawn = chart(
         "triangle",
-        arrives.triangle(len(norms), ceiling, view.relative),
+        arrives.triangle(len(analysis.asked), ceiling, view.relative),
         table,
         "Norm of the gradient of each word's loss with respect to each earlier step",
         on_select=view.choose_clicked_row,

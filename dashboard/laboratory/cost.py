@@ -61,18 +61,24 @@ def truncation(view: ViewState) -> None:
 
 
 def which_words_mattered(view: ViewState) -> None:
-    analysis, found = view.analysis, view.analysis.influence(view.chosen)
+    analysis = view.analysis
+    if not analysis.reads_words:
+        st.text(wording.NOTHING_TO_REPLACE)
+        return
+    found = analysis.influence(view.chosen)
     place = st.container()
-    replaced = st.segmented_control(
-        "Replaced by",
-        list(wording.REPLACEMENTS),
-        default="others",
-        required=True,
-        format_func=wording.REPLACEMENTS.__getitem__,
-        help=wording.HELP["replaced"],
-        key=figures.key("replaced"),
-        persist_state="session",
-    )
+    replaced = "others"
+    if view.run.config.task is None:  # A task has no unknown symbol.
+        replaced = st.segmented_control(
+            "Replaced by",
+            list(wording.REPLACEMENTS),
+            default="others",
+            required=True,
+            format_func=wording.REPLACEMENTS.__getitem__,
+            help=wording.HELP["replaced"],
+            key=figures.key("replaced"),
+            persist_state="session",
+        )
     by = influence.UNKNOWN if replaced == "unknown" else influence.OTHERS
     table = influence.influence_table(analysis.sources, found, by)
     words = tuple(numbered(analysis.sources)[: len(found.gradient)])

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from dashboard.services import library, measurements, network
 from dashboard.services.measurements import EXPONENTS
-from dashboard.services.network import Loaded
+from dashboard.services.network import Loaded, LoadedNetwork
 from rnn_core import diagnostics
 from rnn_core.arrays import Array
 from rnn_core.data import END, START, UNKNOWN_ID
@@ -37,11 +37,24 @@ class SentenceAnalysis:
 
     def __init__(self, run: Run, loaded: Loaded, words: tuple[str, ...]) -> None:
         """`words`: the sentence without <s> and </s>."""
-        self.run, self.loaded, self.words = run, loaded, words
-        self.model = loaded.model
+        self._begin(run, loaded)
+        self.words = words
         self.sources, self.targets = [START, *words], [*words, END]
         self.ids = loaded.vocabulary.encode_sentence(words)
+        self.asked = list(range(len(self.targets)))
+
+    def _begin(self, run: Run, loaded: LoadedNetwork) -> None:
+        self.run, self.loaded, self.model = run, loaded, loaded.model
         self._kept: dict[Hashable, Any] = {}
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether there are other words that one can put in the place of one."""
+        return True
+
+    def target(self, t: int) -> int:
+        """The id that is asked for at position t."""
+        return int(self.ids[t + 1])
 
     def _once(self, key: Hashable, make: Callable[[], T]) -> T:
         if key not in self._kept:
@@ -118,7 +131,7 @@ class SentenceAnalysis:
             lambda: diagnostics.which_words_mattered(
                 self.model,
                 self.flow,
-                int(self.ids[t + 1]),
+                self.target(t),
                 t,
                 measurements.unigram_counts(str(self.run.folder)),
                 # The same replacements whenever one comes back to this word.

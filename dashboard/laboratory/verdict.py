@@ -73,7 +73,10 @@ def train(run: Run, remedy: Cure) -> None:
     """Train the same text with the remedy, and come back here with this network drawn pale behind it."""
     try:
         name = f"{run.config.name}, {remedy.label}"
-        begun = worker.begin(name, run.corpus(), run.config.text, remedy.model, remedy.training)
+        if run.config.task is not None:
+            begun = worker.begin_task(name, run.config.task, remedy.model, remedy.training)
+        else:
+            begun = worker.begin(name, run.corpus(), run.config.text, remedy.model, remedy.training)
     except UserError as error:
         widgets.problem("This training could not be started", error)
         return

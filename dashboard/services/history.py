@@ -67,6 +67,7 @@ class History:
     norm_after: Series = field(default_factory=Series)
     clock: Series = field(default_factory=Series)
     validation: dict[int, float] = field(default_factory=dict)
+    metric: dict[int, float] = field(default_factory=dict)  # of a task, after each validation
     samples: list[tuple[int, str]] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     horizons: dict[int, HorizonMeasured] = field(default_factory=dict)
@@ -134,6 +135,8 @@ class History:
         kind, step = event["kind"], int(event["step"])
         if kind == "validated":
             self.validation[step] = float(event["loss_nats"])
+            if event.get("metric") is not None:
+                self.metric[step] = float(event["metric"])
         elif kind == "sampled":
             self.samples = [*self.samples[1 - SAMPLES :], (step, str(event["text"]))]
         elif kind == "horizon_measured":

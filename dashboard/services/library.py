@@ -157,7 +157,7 @@ def import_zip(file: IO[bytes]) -> Run:
         hosting.check_run_count(root(), visitor(), caps)
         run = runs.import_run(file, folder, UNPACKED * caps.uploads_megabytes * 2**20)
         try:
-            hosting.check_training(run.corpus(), run.config.model, run.config.training, caps)
+            hosting.check_training(run.data(), run.config.model, run.config.training, caps)
             hosting.set_owner(run.folder, visitor())
         except UserError:
             runs.delete_run(run.folder)

@@ -17,7 +17,10 @@ from rnn_core import diagnostics
 from rnn_core.arrays import Array
 from rnn_core.config import SamplingSettings
 from rnn_core.data import Batch, PreparedCorpus, detokenize
+from rnn_core.data.tasks import Task, TaskBatch, make_task
 from rnn_core.diagnostics import BlockSpectrum, GradientBySentence, Lyapunov
+from rnn_core.errors import RunError
+from rnn_core.randomness import stream
 from rnn_core.runs import Run
 from rnn_core.training import HorizonMeasured, batch_of_step, generate, probe_batch
 
@@ -49,7 +52,11 @@ def _corpus(folder: str) -> PreparedCorpus:
 
 @lru_cache(maxsize=4)
 def unigram_counts(folder: str) -> Array:
-    """How often each word stands in the training text, (N,)."""
+    """How often each word stands in the training text, (N,); of a task, each symbol in some of its sequences."""
+    if Run.open(folder).config.task is not None:
+        task, _ = task_sequence(folder, 0)
+        batch = task.draw(COUNTED_SENTENCES, stream(0, f"task {task.name} counted"))
+        return np.bincount(batch.inputs[batch.mask], minlength=task.symbols or 0)
     corpus = _corpus(folder)
     return np.bincount(np.concatenate(corpus.train), minlength=len(corpus.vocabulary))
 
@@ -72,28 +79,45 @@ def characters_per_token(folder: str) -> float:
 
 
 @lru_cache(maxsize=4)
-def _probe(folder: str) -> Batch:
-    """The sentences on which the training measures its horizon."""
-    return probe_batch(_corpus(folder))
+def _probe(folder: str) -> Batch | TaskBatch:
+    """The sentences, or sequences of a task, on which the training measures its horizon."""
+    run = Run.open(folder)
+    return probe_batch(_corpus(folder)) if run.config.task is None else run.source().probe()
+
+
+@lru_cache(maxsize=16)
+def task_sequence(folder: str, number: int) -> tuple[Task, TaskBatch]:
+    """The task of a run, and one of its sequences, of no training: made up, so that anybody may see it."""
+    settings = Run.open(folder).config.task
+    if settings is None:
+        raise RunError("this run learns a text and no task.")
+    task = make_task(settings)
+    return task, task.draw(1, stream(number, f"task {task.name} shown"))
 
 
 @lru_cache(maxsize=64)
 def probe_horizon(folder: str, step: int) -> HorizonMeasured:
     """The probe's horizon for weights of which the training has recorded none."""
-    batch = _probe(folder)
-    found = diagnostics.horizon(network.at(folder, step).model, batch.inputs, batch.targets, batch.mask, bounds=False)
+    batch, model = _probe(folder), network.of_any(folder, step).model
+    found = diagnostics.horizon(
+        model, batch.inputs, batch.targets, batch.mask, bounds=False, loss_weights=batch.loss_weights
+    )
     return HorizonMeasured(step, tuple(found.median), tuple(found.low), tuple(found.high), found.half_life)
 
 
 @lru_cache(maxsize=64)
 def spectrum(folder: str, step: int) -> list[BlockSpectrum]:
     """Of every block of W."""
-    return diagnostics.recurrent_spectrum(network.at(folder, step).model)
+    return diagnostics.recurrent_spectrum(network.of_any(folder, step).model)
 
 
 @lru_cache(maxsize=64)
 def text_lyapunov(folder: str, step: int) -> Lyapunov:
-    """The leading exponents over a stretch of the corpus, read without a break."""
+    """The leading exponents over a stretch of the corpus, read without a break; of a task, over one sequence."""
+    if Run.open(folder).config.task is not None:
+        _, batch = task_sequence(folder, 0)
+        of_task = diagnostics.text_trace(network.of_any(folder, step).model, batch.inputs[:, 0])
+        return diagnostics.lyapunov_exponents(of_task, EXPONENTS, skip=min(20, len(batch.inputs) // 4))
     corpus = _corpus(folder)
     sentences = (corpus.valid or corpus.train)[:STREAM_WORDS]
     ids = np.concatenate([sentence[:-1] for sentence in sentences])[:STREAM_WORDS]
@@ -105,8 +129,12 @@ def text_lyapunov(folder: str, step: int) -> Lyapunov:
 
 
 @lru_cache(maxsize=8)
-def _batch(folder: str, step: int) -> Batch:
+def _batch(folder: str, step: int) -> Batch | TaskBatch:
     """The batch that step number `step` (from 1) trained on: a function of the seed and the step alone."""
+    run = Run.open(folder)
+    if run.config.task is not None:
+        epoch, position = divmod(step - 1, run.config.plan().steps_per_epoch)
+        return run.source().batch(run.config.training, epoch, position)
     return batch_of_step(_corpus(folder), Run.open(folder).config.training, step)
 
 
@@ -114,23 +142,31 @@ def _batch(folder: str, step: int) -> Batch:
 def gradient_by_sentence(folder: str, step: int, weights_of: int) -> GradientBySentence:
     """The gradient of that step's batch taken apart by sentence, with the weights after `weights_of` steps."""
     batch, training = _batch(folder, step), Run.open(folder).training_at(step)
-    model = network.at(folder, weights_of).model
-    return diagnostics.gradient_by_sentence(model, batch.inputs, batch.targets, batch.mask, training.truncate)
+    model = network.of_any(folder, weights_of).model
+    return diagnostics.gradient_by_sentence(
+        model, batch.inputs, batch.targets, batch.mask, training.truncate, batch.loss_weights
+    )
 
 
 @lru_cache(maxsize=16)
 def lags_of_sentence(folder: str, step: int, weights_of: int, column: int) -> Array:
     """||G_j|| over the lag of one sentence of that batch."""
-    batch, model = _batch(folder, step), network.at(folder, weights_of).model
-    return diagnostics.sentence_lag_norms(model, batch.inputs, batch.targets, batch.mask, column)
+    batch, model = _batch(folder, step), network.of_any(folder, weights_of).model
+    return diagnostics.sentence_lag_norms(
+        model, batch.inputs, batch.targets, batch.mask, column, loss_weights=batch.loss_weights
+    )
 
 
 def sentences_of_step(run: Run, step: int) -> list[str] | None:
     """The sentences of that step's batch; None for a guest, who may not read the text that a run is trained on."""
     if not library.mine(run):
         return None
-    batch, vocabulary = _batch(str(run.folder), step), run.vocabulary()
+    batch = _batch(str(run.folder), step)
     columns = range(batch.inputs.shape[1])
+    if isinstance(batch, TaskBatch):
+        task, _ = task_sequence(str(run.folder), 0)
+        return [" ".join(task.input_names(batch, column)) for column in columns]
+    vocabulary = run.vocabulary()
     ids = [batch.targets[batch.mask[:, column], column] for column in columns]
     return [detokenize(vocabulary.decode(sentence), vocabulary.unit) for sentence in ids]
 

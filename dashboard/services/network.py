@@ -9,6 +9,7 @@ from functools import lru_cache
 from rnn_core.data import UNKNOWN_ID, Vocabulary, detokenize, tokenize
 from rnn_core.errors import UserError
 from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.network import Network
 from rnn_core.runs import Run, checkpoints
 
 WELL_KNOWN = 0.6
@@ -16,12 +17,19 @@ WELL_KNOWN = 0.6
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A network with its words, and the training step that its weights are of."""
+class LoadedNetwork:
+    """A network, and the training step that its weights are of."""
+
+    model: Network
+    step: int
+
+
+@dataclass(frozen=True)
+class Loaded(LoadedNetwork):
+    """A network with its words."""
 
     model: LanguageModel
     vocabulary: Vocabulary
-    step: int
 
 
 def newest(run: Run) -> Loaded | None:
@@ -37,7 +45,7 @@ def _load(folder: str, newest_step: int) -> Loaded:
     """Kept by folder and newest step, shared by all visitors: nobody may change what is returned."""
     run = Run.open(folder)
     weights = run.load_weights()
-    return Loaded(weights.model, run.vocabulary(), weights.step)
+    return Loaded(weights.model, weights.step, run.vocabulary())
 
 
 def damage(run: Run) -> str:
@@ -59,7 +67,7 @@ def damage(run: Run) -> str:
 def _damage(folder: str, files: tuple[tuple[str, int, int], ...]) -> str:
     """Kept for as long as these are the files."""
     try:
-        return Run.open(folder).load_weights().note
+        return Run.open(folder).load_network().note
     except UserError:
         return ""  # Nothing can be read: the page that tries to says why.
 
@@ -71,7 +79,17 @@ def at(folder: str, step: int) -> Loaded:
     Shared by all visitors: nobody may change what is returned.
     """
     run = Run.open(folder)
-    return Loaded(run.load_model(step), run.vocabulary(), step)
+    return Loaded(run.load_model(step), step, run.vocabulary())
+
+
+@lru_cache(maxsize=6)
+def _of_task(folder: str, step: int) -> LoadedNetwork:
+    return LoadedNetwork(Run.open(folder).load_network(step).model, step)
+
+
+def of_any(folder: str, step: int) -> LoadedNetwork:
+    """As `at`, also of a run on a task, which has no words."""
+    return at(folder, step) if Run.open(folder).config.task is None else _of_task(folder, step)
 
 
 @lru_cache(maxsize=16)

@@ -79,6 +79,26 @@ def gradients(run: Run, step: int, words: Sequence[str], chosen: int) -> str:
     )
 
 
+def gradients_of_task(run: Run, step: int, number: int, chosen: int) -> str:
+    """The same of a task's sequence `number`, from 0, in the place of a sentence."""
+    return _joined(
+        [
+            "from rnn_core import gradient_flow",
+            "from rnn_core.data.tasks import make_task",
+            "from rnn_core.randomness import stream",
+            "from rnn_core.runs import Run",
+            "",
+            *_opened(run),
+            f"model, task = run.load_network({step}).model, make_task(run.config.task)",
+            f'batch = task.draw(1, stream({number}, f"task {{task.name}} shown"))',
+            "flow = gradient_flow(model, batch.inputs, batch.targets, loss_weights=batch.loss_weights)",
+            "print(flow.half_life, flow.losses_nats.sum() / flow.mask.sum(), flow.full_gradient_norm)",
+            f"for name, norm in zip(task.input_names(batch, 0), flow.delta_norms[{chosen}, : {chosen + 1}]):",
+            "    print(name, norm)",
+        ]
+    )
+
+
 def generation(run: Run, step: int, prompt: str, count: int, settings: SamplingSettings, seed: int) -> str:
     """Generate page: the sentences that the weights of `step` write with this seed."""
     return _joined(

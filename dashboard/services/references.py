@@ -29,6 +29,8 @@ def losses(run: Run) -> tuple[Mapping[str, float], bool]:
     Numbers alone, for guests as well. A network that came without its text is compared with the uniform guesser only.
     """
     facts = run.config.corpus
+    if run.config.task is not None:
+        return {UNIFORM: facts.unigram_nats}, True
     if not facts.train_sentences:
         return {UNIFORM: facts.uniform_nats}, True
     known = {UNIFORM: facts.uniform_nats, UNIGRAM: facts.unigram_nats}

@@ -24,8 +24,9 @@ from dashboard.hosting import Caps
 from dashboard.hosting.folder import open_private
 from dashboard.services import library, racing
 from rnn_core import runs
-from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus
+from rnn_core.data.tasks import make_task
 from rnn_core.errors import RunError, UserError
 from rnn_core.runs import Run
 
@@ -54,6 +55,13 @@ def begin(name: str, corpus: PreparedCorpus, text: TextSettings, model: ModelCon
     return run_id
 
 
+def begin_task(name: str, task: TaskSettings, model: ModelConfig, training: TrainingSettings) -> str:
+    """As `begin`, on a task in the place of a text."""
+    run_id = runs.new_run_id()
+    _begin({run_id: (name, model)}, task, TextSettings(), training)
+    return run_id
+
+
 def begin_race(
     entrants: Mapping[str, ModelConfig], corpus: PreparedCorpus, text: TextSettings, training: TrainingSettings
 ) -> str:
@@ -66,7 +74,7 @@ def begin_race(
 
 def _begin(
     entrants: Mapping[str, tuple[str, ModelConfig]],
-    corpus: PreparedCorpus,
+    data: PreparedCorpus | TaskSettings,
     text: TextSettings,
     training: TrainingSettings,
 ) -> None:
@@ -75,13 +83,17 @@ def _begin(
     with _admission() as caps:
         if caps is not None:
             for _, model in entrants.values():
-                hosting.check_training(corpus, model, training, caps, len(entrants))
+                on = make_task(data) if isinstance(data, TaskSettings) else data
+                hosting.check_training(on, model, training, caps, len(entrants))
             hosting.check_run_count(root, library.visitor(), caps, len(entrants))
             hosting.check_room(root, library.visitor(), caps)
         made: list[Run] = []
         try:
             for run_id, (name, model) in entrants.items():
-                made.append(runs.create_run(root / run_id, name, corpus, model, training, text))
+                if isinstance(data, TaskSettings):
+                    made.append(runs.create_task_run(root / run_id, name, data, model, training))
+                else:
+                    made.append(runs.create_run(root / run_id, name, data, model, training, text))
                 if caps is not None:
                     hosting.set_owner(made[-1].folder, library.visitor())
             start(*made)
@@ -105,7 +117,7 @@ def fork(run: Run, step: int, changes: Mapping[str, Any]) -> str:
         made = runs.fork_run(run.folder, root / run_id, step=step, changes=changes)
         try:
             if caps is not None:
-                hosting.check_training(made.corpus(), made.config.model, made.config.training, caps)
+                hosting.check_training(made.data(), made.config.model, made.config.training, caps)
                 hosting.set_owner(made.folder, library.visitor())
             start(made)
         except UserError:
@@ -125,7 +137,7 @@ def go_further(more: int, *together: Run) -> None:
         if caps is not None:
             for run in together:
                 longer = longer_by(run.config.training, more)
-                hosting.check_training(run.corpus(), run.config.model, longer, caps, len(together))
+                hosting.check_training(run.data(), run.config.model, longer, caps, len(together))
             hosting.check_room(library.root(), library.visitor(), caps)
         lengthened: list[Run] = []
         try:

@@ -213,6 +213,10 @@ NO_GATES = (
     "and look here again."
 )
 NO_SPECTRA = "This training has not recorded the spectrum of W."
+NOTHING_TO_REPLACE = (
+    "This network reads numbers and no symbols: there is nothing to put in the place of one, to see what changes."
+)
+TOO_LONG = "A sequence of this task has {steps} steps, and the pictures are of up to {most}: train on a shorter one."
 NO_SPIKE = "Click a step in the chart, or choose one of the highest here."
 STREAM_NOTE = "A chunk of the stream is looked at from an empty state; what its training carried over is not kept."
 NOT_YOUR_SENTENCES = "What it says is for whoever made this training alone."

@@ -29,6 +29,8 @@ def page() -> None:
     if run is None:
         demo.offer(PAGE)
         return
+    if widgets.no_words(run):
+        return
     st.markdown(wording.GENERATE_INTRO)
     prompt, count, seed, settings = choose(run.config.text.unit)
     loaded = network.newest(run)

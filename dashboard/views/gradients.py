@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import streamlit as st
@@ -14,11 +15,12 @@ from dashboard.components import demo, python_popover, widgets
 from dashboard.components.linked import link_charts
 from dashboard.laboratory import allowed, arrives, cost, figures, lost, refresh, units, view_state
 from dashboard.laboratory.sentence_analysis import SentenceAnalysis, analyse
+from dashboard.laboratory.task_analysis import MOST_STEPS, TaskAnalysis, analyse_task
 from dashboard.laboratory.verdict import divergence, verdict
 from dashboard.laboratory.view_state import ViewState
-from dashboard.services import library, network, python_snippets
+from dashboard.services import library, measurements, network, python_snippets
 from dashboard.services.history import History
-from dashboard.services.network import Loaded
+from dashboard.services.network import Loaded, LoadedNetwork
 from dashboard.state import session
 from dashboard.text import general as wording_common
 from dashboard.text import laboratory as wording
@@ -28,6 +30,9 @@ from rnn_core.runs import Run, RunStatus
 from rnn_core.training import read_prompt
 
 MOST_WORDS = 60
+MOST_SEQUENCES = 1000
+
+AnyLoaded = TypeVar("AnyLoaded", bound=LoadedNetwork)
 
 
 def page() -> None:
@@ -56,7 +61,8 @@ def argument(run: Run, live: bool) -> None:
     started = time.thread_time()
     moments = run.moments()
     if not moments:
-        network.newest(run)  # Where there are weights that cannot be read, this says why.
+        if run.config.task is None:
+            network.newest(run)  # Where there are weights that cannot be read, this says why.
         widgets.no_weights(run)
         return
     history = session.history(run)
@@ -70,15 +76,22 @@ def argument(run: Run, live: bool) -> None:
             st.markdown(f"## {place} {wording.STEPS[name]}", anchors=False, width="content")
             if place == 1 and library.mine(run):
                 st.space("stretch")
-                snippet = python_snippets.gradients(run, view.analysis.loaded.step, view.analysis.words, view.chosen)
-                python_popover.draw(snippet, "gradients")
+                python_popover.draw(same_in_python(view), "gradients")
         draw(view, history)
     st.markdown(f"## {wording.VERDICT}", anchors=False)
     numbers(view)
     verdict(view)
-    sentence = detokenize(view.analysis.words, view.analysis.loaded.vocabulary.unit)
-    widgets.report_button(run, key=figures.key("report"), text=sentence)
+    if isinstance(view.analysis.loaded, Loaded):  # The report is of a sentence.
+        sentence = detokenize(view.analysis.words, view.analysis.loaded.vocabulary.unit)
+        widgets.report_button(run, key=figures.key("report"), text=sentence)
     refresh.spent(run, moments, time.thread_time() - started)
+
+
+def same_in_python(view: ViewState) -> str:
+    step, analysis = view.analysis.loaded.step, view.analysis
+    if isinstance(analysis, TaskAnalysis):
+        return python_snippets.gradients_of_task(view.run, step, analysis.number, view.chosen)
+    return python_snippets.gradients(view.run, step, analysis.words, view.chosen)
 
 
 STEPS: dict[str, Callable[[ViewState, History], None]] = {
@@ -92,6 +105,8 @@ STEPS: dict[str, Callable[[ViewState, History], None]] = {
 
 def choose(run: Run, moments: list[int], live: bool) -> ViewState | None:
     """One compact row: the sentence, the loss that is followed, the moment of the training, the layer."""
+    if run.config.task is not None:
+        return choose_sequence(run, moments, live)
     usual = network.example_sentence(str(run.folder), wording_common.EXAMPLE_SENTENCE)
     session.suggest(figures.key("sentence"), usual)
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
@@ -108,7 +123,7 @@ def choose(run: Run, moments: list[int], live: bool) -> ViewState | None:
     with row:
         step, following = choose_moment(run, moments, live)
     try:
-        loaded = weights(run, moments, step, following)
+        loaded = weights(network.at, run, moments, step, following)
     except UserError as error:
         widgets.problem("The weights of this moment cannot be read", error)
         return None
@@ -134,6 +149,51 @@ def choose(run: Run, moments: list[int], live: bool) -> ViewState | None:
     return ViewState(run, analysis, chosen, relative, unit, moments, layer, network_before(run, tokens))
 
 
+def choose_sequence(run: Run, moments: list[int], live: bool) -> ViewState | None:
+    """The same where a task is learnt: which of its sequences, in the place of a sentence."""
+    steps = len(measurements.task_sequence(str(run.folder), 0)[1].inputs)
+    if steps > MOST_STEPS:
+        st.info(wording.TOO_LONG.format(steps=steps, most=MOST_STEPS), icon=":material/straighten:")
+        return None
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    with row:
+        number = int(
+            st.number_input(
+                "Sequence", min_value=1, max_value=MOST_SEQUENCES, key=figures.key("sequence"), persist_state="session"
+            )
+        )
+    loss_place = row.container(width=170)
+    with row:
+        step, following = choose_moment(run, moments, live)
+    try:
+        loaded = weights(network.of_any, run, moments, step, following)
+        analysis = analyse_task(run, loaded.step, number - 1)
+    except UserError as error:
+        widgets.problem("The weights of this moment cannot be read", error)
+        return None
+    with loss_place:
+        chosen = choose_loss(analysis)
+    with row:
+        relative = st.toggle(
+            "Relative", help=wording.HELP["relative"], key=figures.key("relative"), persist_state="session"
+        )
+        layer = choose_layer(analysis)
+    return ViewState(run, analysis, chosen, relative, "step", moments, layer, sequence_before(run, number - 1))
+
+
+def sequence_before(run: Run, number: int) -> SentenceAnalysis | None:
+    """The same sequence in the newest weights of the run that this one is to cure, where both are still there."""
+    cured = session.run_before()
+    if cured is None:
+        return None
+    with contextlib.suppress(UserError):
+        before = library.open_run(cured)
+        moments = before.moments()
+        if moments and before.config.task == run.config.task:
+            return analyse_task(before, moments[-1], number)
+    return None
+
+
 def network_before(run: Run, tokens: list[str]) -> SentenceAnalysis | None:
     """The same sentence in the newest weights of the run that this one is to cure, where both are still there."""
     cured = session.run_before()
@@ -146,15 +206,17 @@ def network_before(run: Run, tokens: list[str]) -> SentenceAnalysis | None:
     return None
 
 
-def weights(run: Run, moments: list[int], step: int, following: bool) -> Loaded:
+def weights(
+    read: Callable[[str, int], AnyLoaded], run: Run, moments: list[int], step: int, following: bool
+) -> AnyLoaded:
     """The network of this moment; where the page follows the training, of the last before it that can be read."""
     earlier = [moment for moment in reversed(moments) if moment < step] if following else []
     try:
-        return network.at(str(run.folder), step)
+        return read(str(run.folder), step)
     except RunError:
         for moment in earlier:
             with contextlib.suppress(RunError):
-                return network.at(str(run.folder), moment)
+                return read(str(run.folder), moment)
         raise
 
 
@@ -190,15 +252,15 @@ def choose_moment(run: Run, moments: list[int], live: bool) -> tuple[int, bool]:
 
 def choose_loss(analysis: SentenceAnalysis) -> int:
     """The position of the word whose loss is followed back. In a new sentence its last word, not its end."""
-    count = len(analysis.targets)
+    task = analysis.run.config.task is not None
     if session.value(view_state.CHOSEN_OF, None) != analysis.words or session.value(view_state.CHOSEN, None) is None:
         session.put(view_state.CHOSEN_OF, analysis.words)
         words = [place for place, word in enumerate(analysis.words) if any(map(str.isalnum, word))]
-        session.put(view_state.CHOSEN, words[-1] if words else 0)
+        session.put(view_state.CHOSEN, analysis.asked[-1] if task else words[-1] if words else 0)
     labels = numbered(analysis.targets)
     chosen: int = st.selectbox(
-        "Loss at word",
-        range(count),
+        "Loss at answer" if task else "Loss at word",
+        analysis.asked,
         format_func=labels.__getitem__,
         help=wording.HELP["chosen"],
         key=view_state.CHOSEN,
@@ -217,6 +279,7 @@ def numbers(view: ViewState) -> None:
     """Figures of the whole sentence."""
     flow, unit = view.analysis.flow, view.unit
     reach = len(view.analysis.words)
+    losses = flow.losses_nats[flow.mask]
     with st.container(horizontal=True, gap="medium"):
         widgets.number(
             "Half-life",
@@ -224,8 +287,10 @@ def numbers(view: ViewState) -> None:
             f"> {{:.0f}} {unit}s" if flow.half_life is None else f"{{:.2f}} {unit}s",
             help="How far back the median gradient of this sentence has fallen to one half.",
         )
-        loss = float(np.mean(flow.losses_nats))
-        widgets.number("Loss of this sentence", loss, "{:.3f} nats" if loss < 1e4 else "{:.3g} nats")
+        loss = float(np.mean(losses))
+        nats = " nats" if view.analysis.model.loss_function.in_nats else ""
+        what = "sentence" if view.run.config.task is None else "sequence"
+        widgets.number(f"Loss of this {what}", loss, ("{:.3f}" if loss < 1e4 else "{:.3g}") + nats)
         name = flow.recurrent[0]
         about = f"Norm of dE/d{name} for this sentence."
         widgets.number(f"Gradient of {name}", flow.full_gradient_norm, "{:.3g}", help=about)

@@ -17,6 +17,7 @@ from dashboard.components import (
     python_popover,
     settings_form,
     steering,
+    task_form,
     training_curves,
     widgets,
 )
@@ -26,11 +27,12 @@ from dashboard.services import library, python_snippets, racing, references, wor
 from dashboard.services.history import History
 from dashboard.state import session
 from dashboard.text import general as wording
+from dashboard.text import tasks as task_wording
 from rnn_core.config import CELLS, OPTIMIZERS, ModelConfig, TrainingSettings
 from rnn_core.errors import UserError
 from rnn_core.nn.parameters import parameter_count
 from rnn_core.runs import Run, RunStatus, memory
-from rnn_core.training import Plan, goes_on_exactly
+from rnn_core.training import goes_on_exactly
 
 PAGE = "train"
 YOUNG_SECONDS = 20.0
@@ -66,6 +68,17 @@ def set_up() -> None:
         st.markdown(wording.TRAIN_INTRO)
     else:
         st.markdown(wording.hosted_training(caps.minutes, caps.steps, caps.unwatched_minutes))
+    learn = st.segmented_control(
+        "What to learn",
+        list(task_wording.LEARN),
+        required=True,
+        format_func=task_wording.LEARN.__getitem__,
+        help=task_wording.LEARN_HELP,
+        **session.in_link("learn", task_wording.LEARN, "text"),
+    )
+    if learn == "task":
+        task_form.set_up()
+        return
     settings_form.fill_from_link(PAGE)
     chosen = session.corpus()
     if chosen is None:
@@ -203,7 +216,8 @@ def course(run: Run, seconds: float | None) -> None:
     if seconds != looks_at_curves(run):
         st.rerun()
     history = session.history(run)
-    arrival.draw(run, PAGE)
+    if run.config.task is None:
+        arrival.draw(run, PAGE)
     training_curves.curves(run, history)
     training_curves.words(history)
     training_curves.particulars(run, history)
@@ -324,7 +338,8 @@ def onwards(run: Run, status: RunStatus) -> None:
     if status.checkpoint_step is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.page_link("views/gradients.py", label="See its gradients", icon=":material/gradient:")
-            st.page_link("views/generate.py", label="Let it write", icon=":material/edit_note:")
+            if run.config.task is None:
+                st.page_link("views/generate.py", label="Let it write", icon=":material/edit_note:")
             st.page_link(
                 "views/compare.py",
                 label="Compare with…",
@@ -351,7 +366,7 @@ def relatives(run: Run) -> list[str]:
 
 def further(run: Run) -> None:
     """A finished training goes on for as many epochs, or steps, as one likes."""
-    training, facts = run.config.training, run.config.corpus
+    training = run.config.training
     unit, usual = ("epoch", 10) if training.steps is None else ("step", training.steps)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -368,8 +383,7 @@ def further(run: Run) -> None:
                 go_further(run, int(more))
         if not possible:
             say_beside(f"from 1 to {MOST_FURTHER:,} {unit}s.")
-        plan = Plan.of(training, facts.train_sentences, facts.train_tokens)
-        exact = goes_on_exactly(training, plan)
+        exact = goes_on_exactly(training, run.config.plan())
         st.caption(wording.FURTHER_EXACT if exact else wording.FURTHER_OTHERWISE[training.schedule])
 
 

@@ -32,6 +32,8 @@ def page() -> None:
     if run is None:
         demo.offer(PAGE)
         return
+    if widgets.no_words(run):
+        return
     loaded = network.newest(run)
     if loaded is None:
         st.info(wording_common.NO_CHECKPOINT, icon=":material/hourglass_top:")

@@ -166,6 +166,7 @@ def _recall(state: TrainingState, parent: Run, step: int, plan: Plan) -> None:
         state.step = event["step"]
         if event["kind"] == Validated.kind:
             state.validated_step, state.valid_loss_nats = event["step"], event["loss_nats"]
+            state.valid_metric = event.get("metric")
             state.schedule.after_validation(event["loss_nats"])
         elif event["kind"] == EpochDone.kind:
             state.last_epoch_loss_nats = event["loss_nats"]

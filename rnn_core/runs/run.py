@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rnn_core.config import TrainingSettings
 from rnn_core.data import CorpusReport, PreparedCorpus, Vocabulary
-from rnn_core.data.tasks import make_task
+from rnn_core.data.tasks import Task, make_task
 from rnn_core.errors import RunError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.nn.network import Network
@@ -97,8 +97,12 @@ class Run:
         return cls(folder, run_config.read_config(folder))
 
     def source(self) -> Source:
-        """What it is trained on: its text, or its task."""
+        """Where its batches come from: its text, or its task."""
         return self.config.task_source() or CorpusSource(self.corpus())
+
+    def data(self) -> PreparedCorpus | Task:
+        """What it is trained on."""
+        return self.corpus() if self.config.task is None else make_task(self.config.task)
 
     def check_has_words(self) -> None:
         """Raises RunError for a run on a task: there are no words in it."""

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from rnn_core.data.tasks.base import Task, TaskBatch, asked_at_end, require
+from rnn_core.data.tasks.base import Array, Task, TaskBatch, asked_at_end, require
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,12 @@ class Adding(Task):
     @property
     def baseline(self) -> float:
         return 1 / 6 if self.markers == "halves" else 1 / 24
+
+    def input_name(self, value: Array) -> str:
+        return f"{value[0]:.2f}" + ("*" if value[1] else "")
+
+    def target_name(self, value: Array) -> str:
+        return f"{value[0]:.2f}"
 
     def draw(self, batch_size: int, rng: np.random.Generator) -> TaskBatch:
         T, half, columns = self.steps, self.steps // 2, np.arange(batch_size)

@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from rnn_core.data.tasks.base import Task, TaskBatch, require
+from rnn_core.data.tasks.base import Array, Task, TaskBatch, require
 from rnn_core.errors import CorpusError
 
 SINGULAR, PLURAL = 0, 1
@@ -76,6 +76,12 @@ class Agreement(Task):
     @property
     def baseline(self) -> float:
         return 1 / 2
+
+    def input_name(self, value: Array) -> str:
+        return _VOCABULARY[int(value)]
+
+    def target_name(self, value: Array) -> str:
+        return "plural" if value == PLURAL else "singular"
 
     def sentence(self, rng: np.random.Generator) -> NumberPrediction:
         """One sentence up to its verb."""

@@ -88,6 +88,25 @@ class Task(ABC):
             yield self.batch(batch_size, seed, step)
             step += 1
 
+    def input_names(self, batch: TaskBatch, column: int) -> list[str]:
+        """What one sequence reads at each of its steps, as people write it."""
+        real = batch.inputs[batch.mask[:, column], column]
+        return [self.input_name(value) for value in real]
+
+    def target_names(self, batch: TaskBatch, column: int) -> list[str]:
+        """What is asked of it at each of its steps; "" where nothing is."""
+        asked = batch.loss_weights[batch.mask[:, column], column] > 0
+        targets = batch.targets[batch.mask[:, column], column]
+        return [self.target_name(value) if counts else "" for value, counts in zip(targets, asked, strict=True)]
+
+    def input_name(self, value: Array) -> str:
+        """One id or vector that goes in."""
+        return str(int(value))
+
+    def target_name(self, value: Array) -> str:
+        """One class or number that should come out."""
+        return str(int(value))
+
     def metric(self, outputs: Array, batch: TaskBatch) -> float:
         """Outputs (T, B, O), logits or numbers -> the metric over the steps that count, as `baseline` has it."""
         return float(np.average(self.errors(outputs, batch), weights=batch.loss_weights))

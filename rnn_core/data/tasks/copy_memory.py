@@ -50,6 +50,12 @@ class CopyMemory(Task):
         """Cross-entropy of the same answer, in nats a step: length ln K / T."""
         return self.length * math.log(self.alphabet) / (self.delay + 2 * self.length)
 
+    def input_name(self, value: Array) -> str:
+        return {self.alphabet: "_", self.alphabet + 1: "?"}.get(int(value), str(int(value)))
+
+    def target_name(self, value: Array) -> str:
+        return self.input_name(value)
+
     def draw(self, batch_size: int, rng: np.random.Generator) -> TaskBatch:
         blank, delimiter = self.alphabet, self.alphabet + 1
         T = self.delay + 2 * self.length

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnn_core.data.tasks.base import Task, TaskBatch, asked_at_end, require
+from rnn_core.data.tasks.base import Array, Task, TaskBatch, asked_at_end, require
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,12 @@ class Latching(Task):
     @property
     def baseline(self) -> float:
         return 1 / 2
+
+    def input_name(self, value: Array) -> str:
+        return f"{value[0]:+.1f}"
+
+    def target_name(self, value: Array) -> str:
+        return "+1" if value else "-1"
 
     def draw(self, batch_size: int, rng: np.random.Generator) -> TaskBatch:
         classes = rng.integers(0, 2, batch_size, dtype=np.int32)

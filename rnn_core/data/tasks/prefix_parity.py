@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnn_core.data.tasks.base import Task, TaskBatch, require
+from rnn_core.data.tasks.base import Array, Task, TaskBatch, require
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class PrefixParity(Task):
     @property
     def baseline(self) -> float:
         return 1 / 2
+
+    def target_name(self, value: Array) -> str:
+        return "odd" if value else "even"
 
     def draw(self, batch_size: int, rng: np.random.Generator) -> TaskBatch:
         inputs = rng.integers(0, 2, (self.steps, batch_size), dtype=np.int32)

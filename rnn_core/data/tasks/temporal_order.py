@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnn_core.data.tasks.base import Task, TaskBatch, asked_at_end, require
+from rnn_core.data.tasks.base import Array, Task, TaskBatch, asked_at_end, require
 
 DISTRACTORS = 4
 A, B = DISTRACTORS, DISTRACTORS + 1
@@ -41,6 +41,12 @@ class TemporalOrder(Task):
     @property
     def baseline(self) -> float:
         return 3 / 4
+
+    def input_name(self, value: Array) -> str:
+        return "cdefAB"[int(value)]
+
+    def target_name(self, value: Array) -> str:
+        return ("AA", "AB", "BA", "BB")[int(value)]
 
     def draw(self, batch_size: int, rng: np.random.Generator) -> TaskBatch:
         T, columns = self.steps, np.arange(batch_size)

@@ -1,0 +1,99 @@
+"""A new training on a task: which one, its settings, and those of the network and its training."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import hosting
+from dashboard.components import settings_form, settings_link, widgets
+from dashboard.components.setting_fields import SettingFields
+from dashboard.services import worker
+from dashboard.state import session
+from dashboard.text import tasks as wording
+from rnn_core.config import CELLS, TASKS, ModelConfig, TaskSettings, TrainingSettings, in_vain, problems, settings_of
+from rnn_core.data.tasks import Task, make_task
+from rnn_core.errors import UserError
+from rnn_core.runs import memory
+from rnn_core.training import network_config
+
+PAGE, TASK = "train task", "task"
+"""Of the widgets of the network and its training, and of those of the task."""
+
+SENTENCES = 10**6
+"""A task's stream has no end; the form suggests the batch of a long text."""
+
+
+def set_up() -> None:
+    """Choose and start."""
+    settings_form.fill_from_link(PAGE)
+    settings, task = choose_task()
+    caps = hosting.current_caps()
+    limits = {} if caps is None else caps.of_settings()
+    form = settings_form.draw(PAGE, 2 if task is None else task.symbols or 2, SENTENCES, limits, of_task=True)
+    usual = f"{TASKS[settings.task].label}: {CELLS[form.model.cell].label}, {form.model.hidden_size} units"
+    name = st.text_input("Name of this training", placeholder=usual, max_chars=80, key=session.key(PAGE, "name"))
+    refusal = form.report() or (None if task is None else _refused(task, form.model, form.training))
+    if refusal:
+        widgets.problem("This cannot be trained", refusal)
+    if st.button(
+        "Start training",
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=task is None or bool(refusal),
+        key=session.key(PAGE, "start"),
+    ):
+        _begin(name or usual, settings, form.model, form.training)
+
+
+def choose_task() -> tuple[TaskSettings, Task | None]:
+    """The fields of the task -> what they hold, and the task; None where it makes no sense, which is said."""
+    fields = SettingFields(TASK, TaskSettings)
+    settings_link.fill(fields, fields.declared)
+    settings = fields.read(TaskSettings)
+    idle = in_vain(settings)
+    settings = TaskSettings(**{name: getattr(settings, name) for name in fields.declared if name not in idle})
+    reasons = problems(settings)
+    settings_link.write(fields, fields.declared, settings.to_json(), fields.defaults)
+    names = [name for name in fields.declared if name not in idle]
+    with st.container(border=True):
+        fields.draw("task", reasons.get("task"))
+        task = None if reasons else _made(settings)
+        if task is not None:
+            st.caption(f"{wording.ABOUT[settings.task]} {task.source}.")
+        for column, name in zip(st.columns(max(3, len(names) - 1)), names[1:], strict=False):
+            with column:
+                fields.draw(name, reasons.get(name))
+    return settings, task
+
+
+def _made(settings: TaskSettings) -> Task | None:
+    try:
+        return make_task(settings)
+    except UserError as reason:
+        widgets.problem("This task makes no sense", reason)
+        return None
+
+
+def _refused(task: Task, model: ModelConfig, training: TrainingSettings) -> UserError | None:
+    """Why this is more than the machine can hold, or a hosted server allows; None where it will do."""
+    try:
+        network = network_config(task, model)
+        memory.check(task, network, training)
+        caps = hosting.current_caps()
+        if caps is not None:
+            hosting.check_training(task, network, training, caps)
+    except UserError as reason:
+        return reason
+    return None
+
+
+def _begin(name: str, task: TaskSettings, model: ModelConfig, training: TrainingSettings) -> None:
+    try:
+        begun = worker.begin_task(name, task, model, training)
+        settings_form.leave_link(PAGE)
+        settings_link.forget(SettingFields(TASK, TaskSettings), settings_of(TaskSettings))
+        session.open_run(begun)
+    except UserError as error:
+        widgets.problem("This training could not be started", error)
+        return
+    st.rerun()
