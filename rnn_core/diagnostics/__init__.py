@@ -15,6 +15,7 @@ the cells' own `step_back`), carried out in float64. Nothing here draws.
 | by_sentence | which sentence made the gradient jump?                                                     |
 | attribution | which earlier word mattered, and does the gradient tell the truth about it?                |
 | agreement   | does the network know who the sentence is about?                                           |
+| carriers    | which unit carries the number of the subject, and what happens without it?                 |
 | held_out    | where in a sentence, and by which words, is it surprised?                                  |
 | html        | what a notebook shows of each result                                                     |
 | effective_context | how far back does it use what it has read?                                           |
@@ -36,6 +37,7 @@ from rnn_core.diagnostics.attribution import (
 )
 from rnn_core.diagnostics.by_lag import GradientByLag, gradient_by_lag
 from rnn_core.diagnostics.by_sentence import GradientBySentence, gradient_by_sentence, sentence_lag_norms
+from rnn_core.diagnostics.carriers import Carriers, Question, agreement_question, carriers, number_question
 from rnn_core.diagnostics.effective_context import EffectiveContext, effective_context
 from rnn_core.diagnostics.flow import (
     GradientFlow,
@@ -102,6 +104,7 @@ __all__ = [
     "Agreement",
     "WhereLost",
     "BlockSpectrum",
+    "Carriers",
     "GradientBySentence",
     "EffectiveContext",
     "Feature",
@@ -112,6 +115,7 @@ __all__ = [
     "LossByPosition",
     "Lyapunov",
     "ProductSpectrum",
+    "Question",
     "Ranking",
     "Reach",
     "RowDecay",
@@ -125,6 +129,8 @@ __all__ = [
     "ablation_cost",
     "activation_curve",
     "agreement_accuracy",
+    "agreement_question",
+    "carriers",
     "effective_context",
     "loss_by_position",
     "sentence_losses",
@@ -148,6 +154,7 @@ __all__ = [
     "gradient_by_lag",
     "lyapunov_exponents",
     "median_by_lag",
+    "number_question",
     "path_contributions",
     "predicted_changes",
     "product_singular_values",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,24 +15,20 @@ from rnn_core.arrays import Array
 from rnn_core.diagnostics.text_walk import Unit, text_losses, unit_series
 from rnn_core.nn.cells import Cell, Weights
 from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.network import Network
+
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
 
-def without_unit(model: LanguageModel, layer: int, number: int, value: float) -> LanguageModel:
+def without_unit(model: AnyNetwork, layer: int, number: int, value: float) -> AnyNetwork:
     """The same network, with h of this unit set to `value` after every step, before anybody reads it.
 
     Whatever signal of a unit is looked at, this is its ablation: c and the gates of an LSTM's unit act on others
     through its h alone. Nothing is copied; the parameters are shared with `model`.
     """
-    return _Ablated(model, layer, number, value)
-
-
-class _Ablated(LanguageModel):
-    def __init__(self, model: LanguageModel, layer: int, number: int, value: float) -> None:
-        super().__init__(model.config, params=model.params)
-        self._layer, self._clamped = layer, _clamped(model.cell, number, value)
-
-    def cell_of(self, depth: int) -> Cell:
-        return self._clamped if depth == self._layer else self.cell
+    twin, clamped = copy.copy(model), _clamped(model.cell, number, value)
+    twin.cell_of = lambda depth: clamped if depth == layer else model.cell  # type: ignore[method-assign]
+    return twin
 
 
 def _clamped(cell: Cell, number: int, value: float) -> Cell:

@@ -13,7 +13,7 @@ from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.errors import CorpusError
 from rnn_core.nn.bptt import LayerTrace
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.nn.network import Trace, last_states
+from rnn_core.nn.network import Network, Trace, last_states
 
 _BATCH_SIZE = 64
 _TOKENS_OF_A_COLUMN = 1000
@@ -66,13 +66,13 @@ def text_parts(model: LanguageModel, sentences: Sequence[Array], carried: bool) 
         yield TextPart(batch.inputs[batch.mask], batch.mask, targets[batch.inputs], trace)
 
 
-def signal_names(model: LanguageModel) -> tuple[str, ...]:
+def signal_names(model: Network) -> tuple[str, ...]:
     """What can be looked at of every unit: the cell's states, and what the gates of a gated one let through."""
     cell = model.cell
     return (*cell.states, *cell.gates) if cell.gated else cell.states
 
 
-def units_of(model: LanguageModel) -> list[Unit]:
+def units_of(model: Network) -> list[Unit]:
     """Every unit with every signal, in the order of the columns of `unit_values`."""
     size = model.config.hidden_size
     return [
@@ -83,9 +83,9 @@ def units_of(model: LanguageModel) -> list[Unit]:
     ]
 
 
-def unit_values(part: TextPart) -> Array:
-    """(R, units) what every unit shows after each token of this part."""
-    return np.concatenate([values[part.mask] for layer in part.trace.layers for values in _signals(layer)], axis=1)
+def unit_values(trace: Trace, where: Array | tuple[Array, Array]) -> Array:
+    """(R, units) what every unit shows after each of R tokens: where they stand in the trace, as an index of (T, B)."""
+    return np.concatenate([values[where] for layer in trace.layers for values in _signals(layer)], axis=1)
 
 
 def _signals(layer: LayerTrace) -> list[Array]:

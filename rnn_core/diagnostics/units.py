@@ -94,7 +94,7 @@ def rank_units(
     held_out = _Sums(len(units), len(features))
     done = 0
     for part in text_parts(model, sentences, carried):
-        values, early = unit_values(part), part.places < half
+        values, early = unit_values(part.trace, part.mask), part.places < half
         at = (part.places[early, None] - offsets) % half
         sums.add(values[early], np.concatenate([found[at] for found in first.values()], axis=1, dtype=dtype))
         late = part.places[~early] - half
@@ -104,7 +104,7 @@ def rank_units(
             progress(done / count)
     by_feature = np.split(sums.correlations(), len(features), axis=1)
     checked = held_out.correlations().T
-    return {name: _ranking(units, *found) for name, *found in zip(features, by_feature, checked, strict=True)}
+    return {name: ranking_of(units, *found) for name, *found in zip(features, by_feature, checked, strict=True)}
 
 
 def _offsets(count: int, shifts: int, rng: np.random.Generator) -> Array:
@@ -146,8 +146,8 @@ class _Sums:
         return np.where(moves, (self.products / self.count).T / deviation, 0.0).T
 
 
-def _ranking(units: list[Unit], correlations: Array, held_out: Array) -> Ranking:
-    """correlations (U, 1 + K), the true one first; held_out (U,)."""
+def ranking_of(units: Sequence[Unit], correlations: Array, held_out: Array) -> Ranking:
+    """correlations (U, 1 + K), the true one first and then one for each permutation; held_out (U,)."""
     true, chance = correlations[:, 0], np.abs(correlations[:, 1:]).max(axis=0)
     order = np.argsort(-np.abs(true), kind="stable")
     ordered = np.sort(chance)

@@ -95,6 +95,11 @@ class Agreement(Task):
             words += (_pick(_PREPOSITIONS, rng), "the", _noun(1 - number if opposite else number, rng))
         return NumberPrediction(tuple(words), number, attractors)
 
+    def subjects(self, inputs: np.ndarray) -> np.ndarray:
+        """inputs (T, B) of a batch -> (B,) the step at which each subject is read: the first noun."""
+        nouns = [place for place, word in enumerate(_VOCABULARY) if word.removesuffix("s") in _NOUNS]
+        return np.isin(inputs, nouns).argmax(axis=0)
+
     def draw(self, batch_size: int, rng: np.random.Generator) -> TaskBatch:
         ids = {word: place for place, word in enumerate(_VOCABULARY)}
         return number_prediction_batch([self.sentence(rng) for _ in range(batch_size)], ids)
