@@ -6,6 +6,7 @@ own values under keys made by `key`, so that no two of them meet.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -192,6 +193,24 @@ def in_link(parameter: str, choices: Collection[str], usual: str) -> dict[str, A
         "persist_state": "session",
         "on_change": lambda: link(parameter, st.session_state[widget]),
     }
+
+
+def start_from_link(widget: str, parameter: str, read: Callable[[str], Any]) -> None:
+    """Put what the link says into the field with this key, unless it holds something already; what cannot be read
+    counts as nothing.
+    """
+    said = linked(parameter)
+    if said and widget not in st.session_state:
+        with contextlib.suppress(ValueError):
+            st.session_state[widget] = read(said)
+
+
+def number(text: str) -> float:
+    """A number of a link. Raises ValueError for what no field can hold."""
+    found = float(text)
+    if not abs(found) <= 2**53:
+        raise ValueError("the field of a browser holds no such number")
+    return found
 
 
 _COMPARED, _RUNS = "compared runs", "runs"

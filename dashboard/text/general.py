@@ -205,6 +205,12 @@ SAMPLING_HELP = {
     "count": "How many sentences to write.",
 }
 
+WRITTEN_LEGEND = (
+    "the stronger a word's background, the surer the network was; dotted: given. Point at a word for what else it "
+    "considered, choose one to go on from there."
+)
+NO_OTHER_RUN = "There is no other run yet."
+
 # --- gradients (the rest is in wording_laboratory) --------------------------------------------------------------------
 
 EXAMPLE_SENTENCE = "The man who wore a wig on his head went inside"

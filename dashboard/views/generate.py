@@ -1,7 +1,8 @@
-"""Generate: let the network write, and see how sure it was of each word."""
+"""Generate: let the network write, see how sure it was of each word, and go on from another one."""
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import groupby
 
 import streamlit as st
@@ -9,18 +10,22 @@ import streamlit as st
 from dashboard.charts import generation as charts
 from dashboard.components import demo, python_popover, widgets
 from dashboard.components.setting_fields import SettingFields
-from dashboard.services import library, network, python_snippets
+from dashboard.components.written import written
+from dashboard.services import comparing, library, network, python_snippets
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.config import SamplingSettings, problems
-from rnn_core.data import detokenize
 from rnn_core.errors import UserError
+from rnn_core.runs import Run
 from rnn_core.training import SampledToken, generate, read_prompt
 
 PAGE = "generate"
 MOST_SENTENCES = 20
 LONGEST = {"word": 60, "char": 400}
 """Tokens of a sentence, until somebody chooses another number: some lines of text in either unit."""
+
+PROMPT = session.key(PAGE, "prompt")
+BESIDE = {"nothing": "nothing", "temperature": "another temperature", "run": "another run"}
 
 
 def page() -> None:
@@ -33,6 +38,90 @@ def page() -> None:
         return
     st.markdown(wording.GENERATE_INTRO)
     prompt, count, seed, settings = choose(run.config.text.unit)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        other = beside(run, settings)
+        charted = st.toggle("Charts", **session.kept(PAGE, "charts"))
+    texts = [(run, settings), *([other] if other else [])]
+    for number, (column, (of, drawn)) in enumerate(zip(st.columns(len(texts), gap="large"), texts, strict=True)):
+        with column:
+            write(number, of, prompt, count, seed, drawn, charted, named=other is not None)
+
+
+def choose(unit: str) -> tuple[str, int, int, SamplingSettings]:
+    """What to begin with, how many sentences, which draw, and how freely."""
+    with st.container(border=True):
+        session.start_from_link(PROMPT, "prompt", str)
+        prompt = st.text_input(
+            "Begin with",
+            max_chars=1000,
+            placeholder="nothing: the network begins by itself",
+            **session.kept(PAGE, "prompt", wording.SAMPLING_HELP),
+        )
+        session.link("prompt", prompt or None)
+        fields = SettingFields(PAGE, SamplingSettings, defaults={"temperature": 0.8})
+        for name in ("temperature", "top_k", "top_p", "max_tokens"):
+            session.start_from_link(fields.key(name), name, session.number)
+        session.suggest(fields.key("max_tokens"), float(LONGEST[unit]))
+        settings = fields.read(SamplingSettings)
+        reasons = problems(settings)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            with st.container(width=170):
+                fields.draw("temperature", reasons.get("temperature"))
+            count = st.slider(
+                "Sentences", 1, MOST_SENTENCES, 5, width=170, **session.kept(PAGE, "count", wording.SAMPLING_HELP)
+            )
+            with st.popover("More settings", icon=":material/tune:"):
+                for name in ("top_k", "top_p"):
+                    fields.draw(name, reasons.get(name))
+                fields.draw("max_tokens", reasons.get("max_tokens"), f"Longest sentence, in {widgets.unit(unit)}s")
+                fields.draw("allow_unknown")
+            draw = session.value(session.key(PAGE, "draw"), 0)
+            st.button(
+                "Write again",
+                type="primary",
+                icon=":material/casino:",
+                on_click=session.put,
+                args=(session.key(PAGE, "draw"), draw + 1),
+                key=session.key(PAGE, "again"),
+            )
+        usual = {"temperature": 0.8, "top_k": None, "top_p": None, "max_tokens": LONGEST[unit]}
+        for name, value in usual.items():
+            held = fields.value(name)
+            session.link(name, None if held == value else f"{held:g}")
+    return prompt or "", int(count), draw, settings
+
+
+def beside(run: Run, settings: SamplingSettings) -> tuple[Run, SamplingSettings] | None:
+    """What stands beside it, on the same draw: the same network at another temperature, or another network."""
+    options = session.in_link("beside", BESIDE, "nothing")
+    kind = st.selectbox("Beside it", list(BESIDE), format_func=BESIDE.__getitem__, width=220, **options)
+    if kind == "temperature":
+        second = session.key(PAGE, "second temperature")
+        session.start_from_link(second, "temperature2", session.number)
+        session.start_with(second, 1.2)
+        temperature = st.number_input("Its temperature", step=0.05, width=160, key=second, persist_state="session")
+        session.link("temperature2", f"{temperature:g}")
+        return run, dataclasses.replace(settings, temperature=temperature)
+    if kind == "run":
+        mine = [Run(summary.folder, summary.config) for summary in library.summaries() if summary.config is not None]
+        others = [other for other in mine if other.id != run.id and comparing.has_text(other)]
+        if not others:
+            st.caption(wording.NO_OTHER_RUN)
+            return None
+        by_id = {other.id: other for other in others}
+        names = dict(zip(by_id, comparing.labels(others), strict=True))
+        options = session.in_link("run2", by_id, others[0].id)
+        chosen = st.selectbox("The other run", list(by_id), format_func=names.__getitem__, width=320, **options)
+        return by_id[chosen], settings
+    return None
+
+
+def write(
+    number: int, run: Run, prompt: str, count: int, seed: int, settings: SamplingSettings, charted: bool, named: bool
+) -> None:
+    """What one network writes in one way."""
+    if named:
+        st.text(f"{run.config.name}, temperature {settings.temperature:g}")
     loaded = network.newest(run)
     if loaded is None:
         widgets.no_weights(run)
@@ -45,58 +134,26 @@ def page() -> None:
         return
     if explanation:
         st.text(explanation)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"weights of step {loaded.step:,}", width="content")
-        if library.mine(run):
-            snippet = python_snippets.generation(run, loaded.step, prompt, count, settings, seed)
-            python_popover.draw(snippet, PAGE)
-    for number, sentence in groupby(tokens, key=lambda token: token.sentence):
-        show(number, list(sentence), loaded.vocabulary.unit)
-
-
-def choose(unit: str) -> tuple[str, int, int, SamplingSettings]:
-    """What to begin with, how many sentences, which draw, and how freely."""
-    with st.container(border=True):
-        prompt = st.text_input(
-            "Begin with",
-            max_chars=500,
-            placeholder="nothing: the network begins by itself",
-            **session.kept(PAGE, "prompt", wording.SAMPLING_HELP),
-        )
-        first, second, third, fourth = st.columns(4)
-        fields = SettingFields(PAGE, SamplingSettings, defaults={"temperature": 0.8})
-        session.suggest(fields.key("max_tokens"), float(LONGEST[unit]))
-        settings = fields.read(SamplingSettings)
-        reasons = problems(settings)
-        for place, name in ((first, "temperature"), (second, "top_k"), (third, "top_p")):
-            with place:
-                fields.draw(name, reasons.get(name))
-        count = fourth.slider("Sentences", 1, MOST_SENTENCES, 5, **session.kept(PAGE, "count", wording.SAMPLING_HELP))
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            draw = session.value(session.key(PAGE, "draw"), 0)
-            st.button(
-                "Write again",
-                type="primary",
-                icon=":material/casino:",
-                on_click=session.put,
-                args=(session.key(PAGE, "draw"), draw + 1),
-                key=session.key(PAGE, "again"),
-            )
-            fields.draw("allow_unknown")
-            fields.draw("max_tokens", reasons.get("max_tokens"), f"Longest sentence, in {widgets.unit(unit)}s")
-    return (
-        prompt or "",
-        int(count),
-        draw,
-        settings,
+    written(
+        tokens,
+        loaded.vocabulary.unit,
+        key=session.key(PAGE, f"written {number}"),
+        label="What the network wrote",
+        on_choose=lambda text: session.put(PROMPT, text),
     )
+    st.caption(f"weights of step {loaded.step:,} · {wording.WRITTEN_LEGEND}")
+    if library.mine(run):
+        snippet = python_snippets.generation(run, loaded.step, prompt, count, settings, seed)
+        python_popover.draw(snippet, f"{PAGE} {number}")
+    if charted:
+        for sentence, group in groupby(tokens, key=lambda token: token.sentence):
+            show(f"{number} {sentence}", list(group))
 
 
-def show(number: int, tokens: list[SampledToken], unit: str) -> None:
-    """One sentence as it reads, and under it the probability of each of its words."""
+def show(name: str, tokens: list[SampledToken]) -> None:
+    """The probability of each word of one sentence, and what else was considered."""
     words = [token.word for token in tokens]
     with st.container(border=True):
-        st.text(detokenize(words, unit))
         widgets.chart(
             charts.probabilities(
                 words,
@@ -106,7 +163,7 @@ def show(number: int, tokens: list[SampledToken], unit: str) -> None:
             ),
             title="How sure it was",
             alt_text="The network's probability of each word of this sentence",
-            key=f"probabilities {number}",
+            key=f"probabilities {name}",
         )
         with st.expander("What else it considered"):
             widgets.table(

@@ -10,7 +10,7 @@ from rnn_core.data.batching import Batch, batches, stream_batches
 from rnn_core.data.built_in import BUILT_IN, BuiltIn, python_reference
 from rnn_core.data.copies import Copies, Copy, find_copies
 from rnn_core.data.corpus import CorpusReport, PreparedCorpus, truncate_vocabulary
-from rnn_core.data.detokenizer import detokenize
+from rnn_core.data.detokenizer import detokenize, written_pieces
 from rnn_core.data.documents import columns, read_documents
 from rnn_core.data.encodings import decode
 from rnn_core.data.nltk_corpora import nltk_corpus
@@ -71,4 +71,5 @@ __all__ = [
     "truncate_vocabulary",
     "with_special_entries",
     "without_text",
+    "written_pieces",
 ]

@@ -31,8 +31,13 @@ _MARKDOWN = re.compile(r"[*_~]+")
 def detokenize(tokens: Sequence[str], unit: str = "word") -> str:
     """Tokens as a person would write them: "do", "n't", "," -> "don't,". The inverse of `tokenize` but for
     white space, and for quotes, of which only the kind survives."""
+    return "".join(written_pieces(tokens, unit))
+
+
+def written_pieces(tokens: Sequence[str], unit: str = "word") -> list[str]:
+    """The part of the text that each token makes, with the space before it, if there is one."""
     if unit == "char":
-        return "".join(tokens)
+        return list(tokens)
     pieces: list[str] = []
     glue = True  # whether the next token joins the one before without a space
     open_marks: dict[str, bool] = {}
@@ -65,9 +70,8 @@ def detokenize(tokens: Sequence[str], unit: str = "word") -> str:
             joins_right = True
         elif token.startswith("//") and before == ":":
             joins_left = True
-        if pieces and not glue and not joins_left:
-            pieces.append(" ")
-        pieces.append('"' if token in ("``", "''") else token)
+        space = " " if pieces and not glue and not joins_left else ""
+        pieces.append(space + ('"' if token in ("``", "''") else token))
         glue = joins_right
         before = token
-    return "".join(pieces)
+    return pieces

@@ -120,8 +120,7 @@ def test_from_a_text_to_sentences(visitor, runs_folder, tmp_path):
     prompt = visitor.get_by_label("Begin with", exact=True)
     prompt.fill("the queen")
     prompt.press("Enter")
-    expect(visitor.get_by_text(re.compile(r"^the queen .+\.$"))).to_have_count(5)
-    drawn(visitor, 5)
+    expect(visitor.locator(".sentence").filter(has_text=re.compile(r"^the queen .+\.$"))).to_have_count(5)
 
     go_to(visitor, "Runs")
     expect(visitor.get_by_role("button", name="Open", exact=True)).to_be_visible()

@@ -632,26 +632,6 @@ def test_no_sentence_breaks_the_gradient_page(sentence, open_page, trained_run):
     assert not app.exception
 
 
-def test_sentences_begin_with_the_prompt_and_are_as_many_as_asked_for(open_page, trained_run):
-    app = open_page("generate", trained_run.id)
-    app.text_input[0].set_value("the queen")
-    app.slider(key=session.key("generate", "count")).set_value(3)
-    app.run()
-    written = [element.value for element in app.main.text]
-    assert len(written) == 3
-    assert all(sentence.startswith("the queen") for sentence in written)
-
-
-def test_writing_again_draws_others_and_the_same_draw_comes_back_after_a_rerun(open_page, trained_run):
-    app = open_page("generate", trained_run.id)
-    first = [element.value for element in app.main.text]
-    assert [element.value for element in app.run().main.text] == first
-    button(app, "Write again").click().run()
-    second = [element.value for element in app.main.text]
-    assert second != first
-    assert [element.value for element in app.run().main.text] == second
-
-
 def test_a_run_without_weights_says_so_on_the_pages_that_need_them(open_page, new_run):
     run = new_run()
     for page in ("gradients", "generate"):
