@@ -67,6 +67,7 @@ def out_of_bounds(setting: Setting) -> list[Any]:
     found: list[Any] = [setting.low - step] if setting.low is not None else []
     found += [setting.high + step] if setting.high is not None else []
     found += [bound for bound in (setting.above, setting.below) if bound is not None]
+    found += [10**400] if setting.kind in (int, float) else []  # which no float can be
     return found + ([math.nan, math.inf, -math.inf] if setting.kind is float else [])
 
 

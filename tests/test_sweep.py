@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -100,6 +101,8 @@ def test_a_grid_that_makes_no_sense_is_refused(texts: list[str], why: str) -> No
         ({"hidden_size": []}, 1, "which values"),
         ({"hidden_size": [4, 4]}, 1, "twice"),
         ({"hidden_size": ["four"]}, 1, "cannot be"),
+        ({"learning_rate": [0.1, math.nan]}, 1, "learning_rate cannot be nan"),
+        ({"clip": [None, math.inf]}, 1, "clip cannot be inf"),
         ({"hidden_size": [4]}, 0, "at least 1 seed"),
         ({"hidden_size": list(range(1, 5002))}, 2, "10,002 points"),
     ],

@@ -119,12 +119,20 @@ class Setting:
         if self.kind in (bool, str):
             return True
         return (
-            math.isfinite(value)
+            is_finite(value)
             and (self.low is None or value >= self.low)
             and (self.high is None or value <= self.high)
             and (self.above is None or value > self.above)
             and (self.below is None or value < self.below)
         )
+
+
+def is_finite(number: float) -> bool:
+    """Whether this is neither nan nor infinite, nor a whole number beyond every float."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 _KINDS: dict[str, type[str] | type[int] | type[float] | type[bool]] = {

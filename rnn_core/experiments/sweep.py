@@ -27,7 +27,7 @@ from rnn_core.config import (
     check_together,
     settings_of,
 )
-from rnn_core.config.fields import Setting
+from rnn_core.config.fields import Setting, is_finite
 from rnn_core.data import PreparedCorpus
 from rnn_core.data.tasks import make_task
 from rnn_core.errors import RunError, SettingsError
@@ -119,7 +119,7 @@ class Sweep:
             if len(set(map(repr, values))) < len(values):
                 raise SettingsError(f"a value of {name} stands there twice; name each once.")
             for value in values:
-                if not setting.fits(value):
+                if not setting.fits(value) or (isinstance(value, float) and not is_finite(value)):
                     raise SettingsError(f"{name} cannot be {value!r}.")
         # 1, 1.0 and NumPy's 1.0 are one value, and one point.
         kinds = {name: find_setting(name, self.task is not None).kind for name in self.grid}
