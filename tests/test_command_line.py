@@ -339,6 +339,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "no folder": (["train", "TEXT"], "--run"),
     "no such file": (["train", "nowhere.txt", "--run", "NEW"], "nowhere.txt cannot be read"),
     "a folder as corpus": (["train", "TMP", "--run", "NEW"], "cannot be read"),
+    "a corpus without an end": (["train", "/dev/zero", "--run", "NEW"], "it is a device"),
     "a number in words": (["train", "TEXT", "--run", "NEW", "--hidden", "many"], "--hidden"),
     "a cell nobody built": (["train", "TEXT", "--run", "NEW", "--cell", "transformer"], "--cell"),
     "no hidden unit": (["train", "TEXT", "--run", "NEW", "--hidden", "0"], "hidden unit"),

@@ -73,7 +73,10 @@ def sentences_of_file(path: str, settings: TextSettings, vocabulary: Vocabulary)
 
 
 def _bytes_of(path: str) -> bytes:
+    """All of a file, or of a pipe; of a device there may be no end."""
     try:
+        if Path(path).is_char_device() or Path(path).is_block_device():
+            raise CorpusError(f"{path} cannot be read: it is a device. Give the name of a file.")
         return Path(path).read_bytes()
     except OSError as error:
         raise CorpusError(f"{path} cannot be read: {error.strerror or error}.") from None
