@@ -126,6 +126,7 @@ def test_no_page_sends_a_guest_a_sentence_of_the_training_text(view: Path, priva
     assert found_in(sent, private_run) == set()
 
 
+@pytest.mark.slow
 def test_what_its_owner_is_sent_is_found_by_the_same_search(private_run: Run, sent: list[bytes]) -> None:
     for app in visit(APP.parent / "views" / "gradients.py", private_run, OWNER):
         assert not app.exception

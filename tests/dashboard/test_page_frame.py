@@ -23,6 +23,7 @@ PAGES = [
 
 
 @pytest.mark.parametrize("page", PAGES)
+@pytest.mark.slow
 def test_a_page_can_be_presented_and_the_link_keeps_it(page, open_page):
     app = open_page(page)
     (present,) = [button for button in app.sidebar.button if button.label == wording.PRESENT]
