@@ -30,7 +30,7 @@ class Progress:
             self.bar.close()
 
     def __call__(self, event: Event) -> None:
-        """Hear of an event."""
+        """Show an event of the training."""
         if self.quiet:
             return
         if isinstance(event, Started):
@@ -77,7 +77,7 @@ class RaceProgress:
         self.bar.close()
 
     def __call__(self, place: int, event: Event) -> None:
-        """Hear of an event of the run in this place."""
+        """Show an event of the run in this place."""
         if isinstance(event, Started):
             self.bar.total = event.total_steps
         elif isinstance(event, HistoryHeld):

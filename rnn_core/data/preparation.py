@@ -33,10 +33,10 @@ def prepare(
 ) -> PreparedCorpus:
     """Bytes of a file -> what a network sees.
 
-    `progress` hears several times a second how far the reading is; what it raises ends the reading. `limit_seconds` is
-    the processor time that the reading may take. `words`: the vocabulary, <unk>, <s> and </s> first, in the place of
-    the text's most frequent words. `validation`: a file of the same kind, in the place of sentences kept aside. Raises
-    CorpusError (EncodingError to be asked) and SettingsError.
+    `progress` is called several times a second with how far the reading is; what it raises ends the reading.
+    `limit_seconds` is the processor time that the reading may take. `words`: the vocabulary, <unk>, <s> and </s> first,
+    in the place of the text's most frequent words. `validation`: a file of the same kind, in the place of sentences
+    kept aside. Raises CorpusError (EncodingError to be asked) and SettingsError.
     """
     settings.validate()
     report = ReadingProgress(progress, limit_seconds)

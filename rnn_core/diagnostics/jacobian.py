@@ -29,7 +29,7 @@ class Recurrence:
     def __init__(self, trace: Trace, layer: int | None = None) -> None:
         """`layer` counts from 0 at the bottom; None: all layers jointly, [state of layer 0 | state of layer 1 | ...].
 
-        The joint Jacobian is block-triangular, since no layer hears from above: its eigenvalues and its Lyapunov
+        The joint Jacobian is block-triangular, since no layer reads the one above it: its eigenvalues and its Lyapunov
         exponents are those of the single layers together. Its singular values are not.
         """
         self.layers: list[LayerTrace] = trace.layers if layer is None else [trace.layers[layer]]

@@ -1,4 +1,4 @@
-"""The door through which a batch enters: what cannot be right is refused here, with the reason."""
+"""A batch: checked before anything is computed from it, and with its padding moved to the end."""
 
 from __future__ import annotations
 

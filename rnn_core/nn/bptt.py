@@ -172,10 +172,10 @@ def lag_steps(stack: list[LayerTrace], d_hidden: Array, last: int | None = None)
             before[depth] = layer.cell.step_back(d_state, layer.slopes[:, here], layer.weights, d_preactivation)
             d_preactivations[depth] = d_preactivation
             if depth:
-                # The layer below hears of the same loss at the same moment, within the same lag step.
+                # From a layer to the one below it no time passes: that belongs to the same lag step.
                 d_blocks[depth - 1][0] += layer.input_gradient(d_preactivation, here)
         yield LagStep(lag, d_preactivations, d_blocks)
-        # Position k hands its gradient to position k - 1; the first position has nobody before it.
+        # Position k passes its gradient to position k - 1; nothing stands before the first.
         d_blocks = [gradient[:, 1:] for gradient in before]
 
 

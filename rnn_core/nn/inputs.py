@@ -1,4 +1,4 @@
-"""What a network reads, and how the first layer hears it: the input projection x_t U, and its reverse.
+"""What a network reads, and what the first layer makes of it: the input projection x_t U, with its reverse.
 
 one-hot    x_t U = U[w_t]        ids; the rows of U are only looked up
 embedding  x_t = E[w_t]          ids, with a learnt vector for each

@@ -384,7 +384,7 @@ class Network:
 
 @contextmanager
 def arithmetic() -> Iterator[None]:
-    """How a network computes: on its own threads, not BLAS's. Overflow shows in the loss; nobody is warned twice."""
+    """How a network computes: on its own threads, not BLAS's. NumPy does not warn of overflow: it shows in the loss."""
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
         yield
 

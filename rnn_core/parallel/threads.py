@@ -113,8 +113,8 @@ def one_blas_thread() -> AbstractContextManager[object]:
     return _blas_limit
 
 
-# Not a `concurrent.futures` pool: to hand over work and hear of its end takes 0.06 ms instead of 0.09, where a training
-# step takes from 1 to 50.
+# Not a `concurrent.futures` pool: to hand over work and learn of its end takes 0.06 ms instead of 0.09, where a
+# training step takes from 1 to 50.
 @cache
 def _tasks(workers: int) -> SimpleQueue[Callable[[], None]]:
     """The queue from which so many threads take their work."""

@@ -33,8 +33,8 @@ from rnn_core.parallel.threads import limited_threads, one_blas_thread
 START_SECONDS = 60
 ANSWER_SECONDS = 5
 
-# How long whoever waits for a message looks for it before falling asleep. To be woken takes a tenth of a millisecond,
-# and more where the core has fallen asleep too: 4 to 7 % of a training step of characters.
+# How long to poll for a message before sleeping until it comes. To be woken takes a tenth of a millisecond, and more
+# where the core is asleep too: 4 to 7 % of a training step of characters.
 AWAKE_SECONDS = 0.001
 
 

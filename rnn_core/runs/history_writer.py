@@ -23,7 +23,7 @@ from rnn_core.runs.status import State
 from rnn_core.runs.strict_json import parse_json
 from rnn_core.training import Event, Started, StepDone, Validating
 
-PATIENCE_MILLISECONDS = 1000  # Readers and requests hold the database for a few; whoever needs more is waited for.
+PATIENCE_MILLISECONDS = 1000  # How long to wait for readers and requests, which hold the database for a few.
 PENDING_LIMIT_BYTES = 64 * 1024  # A checkpoint's header has room for them, with the quotes escaped twice.
 METRICS_ROW_BYTES = 25 * len(METRICS)  # as JSON, at most
 
@@ -158,8 +158,8 @@ class HistoryWriter:
         return [(number, kind, decode_request(payload)) for number, kind, payload in rows if number not in answered]
 
     def seconds_unwatched(self) -> float:
-        """Seconds since somebody last called `Run.watch`. Counted by a clock that nobody sets; while another program
-        holds the database nobody can say that they watch, and none pass.
+        """Seconds since somebody last called `Run.watch`. By a monotonic clock, and 0 while another program
+        holds the database: then nobody can call it.
         """
         try:
             with explained(self.folder), self._unless_held():

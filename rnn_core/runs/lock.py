@@ -43,7 +43,7 @@ def locked(folder: Path) -> Iterator[None]:
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
-            # Whoever asks `worker_alive` holds it for microseconds; a worker, for as long as it lives.
+            # A call of `worker_alive` holds the lock for microseconds, a worker for as long as it lives.
             time.sleep(0.005 * (attempt > 0))
         else:
             raise RunError("a training is at work on this run already; watch it, or stop it first.")

@@ -305,7 +305,7 @@ class Worker:
         raise AssertionError("a training ends with Finished or Diverged")
 
     def record(self, event: Event) -> None:
-        """Record an event of the training, and tell whoever listens."""
+        """Record an event of the training, and pass it to `on_event`."""
         self.history.record(event)
         if self.on_event is not None:
             self.on_event(event)

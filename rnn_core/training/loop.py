@@ -6,9 +6,9 @@
         ...
 
 The loop reads and changes a `TrainingState`. Between any two events the state holds everything that the future depends
-on: whoever stores the weights and the state at that moment can go on later, bit for bit, as if nothing had happened. A
-validation that was due is then still due, half an epoch is half an epoch. Samples and horizons come by the clock and
-change nothing; they are left out of that promise.
+on: a training that goes on from the weights and the state of that moment is the same, bit for bit, as one that was
+never interrupted. A validation that was due is then still due, half an epoch is half an epoch. Samples and horizons
+come by the clock and change nothing; they are left out of that promise.
 """
 
 from __future__ import annotations
@@ -293,7 +293,7 @@ def _clipped(
     clipping.
 
     weight: what the gradients are to be multiplied by before they are clipped, 1 or more: the number of tokens, where
-    the gradient is that of the summed loss. It goes into the factor, so that nobody walks through them for it.
+    the gradient is that of the summed loss. It goes into the factor, which saves a pass over them.
     """
     if limit is not None and mode == "norm":
         norm, factor = clip_by_global_norm(gradients, limit / weight)
