@@ -24,7 +24,7 @@ from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSet
 from rnn_core.config.fields import Setting, settings_of
 from rnn_core.runs import Run, RunConfig
 from rnn_core.runs.database import FILE
-from rnn_core.training import HorizonMeasured, Validated
+from rnn_core.training import BY_HAND, HorizonMeasured, Validated
 
 Floats = npt.NDArray[np.float64]
 Quantity = Literal["validation", "training", "gradient", "half-life"]
@@ -199,10 +199,6 @@ def _read_half_lives(folder: str, _: tuple[int, ...]) -> Mapping[int, tuple[floa
         half_life, reach = event["half_life"], len(event["median"]) - 1
         found[event["step"]] = (float(reach), True) if half_life is None else (float(half_life), False)
     return _few(found)
-
-
-BY_HAND = "set by hand"
-"""What a worker notes as the reason of a change that somebody asked for."""
 
 
 def _few(found: dict[int, Any]) -> dict[int, Any]:

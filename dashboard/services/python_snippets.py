@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dashboard import hosting
 from rnn_core.config import SamplingSettings, Settings, settings_of
 from rnn_core.runs import Run
-from rnn_core.training import ClippingChanged, LearningRateChanged, TruncationChanged
+from rnn_core.training import BY_HAND, ClippingChanged, LearningRateChanged, TruncationChanged
 
 STEERED = {LearningRateChanged.kind: "learning_rate", ClippingChanged.kind: "clip", TruncationChanged.kind: "truncate"}
-BY_HAND = "set by hand"
 
 
 def training(run: Run) -> str:

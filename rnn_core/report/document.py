@@ -18,7 +18,15 @@ from rnn_core.nn.language_model import LanguageModel
 from rnn_core.report import curves, gradients, repeat
 from rnn_core.report.svg import add
 from rnn_core.runs import Run, check_output_path, disk_error, files
-from rnn_core.training import SampledToken, generate, read_prompt
+from rnn_core.training import (
+    BY_HAND,
+    ClippingChanged,
+    LearningRateChanged,
+    SampledToken,
+    TruncationChanged,
+    generate,
+    read_prompt,
+)
 
 STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
 # No script, no font, no address: a browser that keeps to this asks for nothing, whatever the words may look like.
@@ -136,16 +144,23 @@ def _gradients(body: Element, run: Run, model: LanguageModel, vocabulary: Vocabu
 
 def _changes(body: Element, run: Run) -> None:
     """What was changed while it trained."""
-    kinds = ["learning_rate_changed", "clipping_changed", "truncation_changed"]
-    changes = run.events(kinds=kinds)
+    changes = run.events(kinds=[LearningRateChanged.kind, ClippingChanged.kind, TruncationChanged.kind])
     if not changes:
         return
     add(body, "h2", "Changed on the way")
+    if any(change["why"] == BY_HAND for change in changes):
+        add(body, "p", "What was set by hand is no part of the settings below, nor of the lines that repeat them.")
     rows = [
-        (f"{change['step']:,}", change["kind"].removesuffix("_changed").replace("_", " "), change["old"], change["new"])
+        (
+            f"{change['step']:,}",
+            change["kind"].removesuffix("_changed").replace("_", " "),
+            change["old"],
+            change["new"],
+            change["why"],
+        )
         for change in changes
     ]
-    _table(body, ("after step", "setting", "from", "to"), rows)
+    _table(body, ("after step", "setting", "from", "to", "why"), rows)
 
 
 def _settings(body: Element, run: Run) -> None:
@@ -176,6 +191,14 @@ def _how_to_repeat(body: Element, run: Run) -> None:
     if run.config.monitored:
         return
     add(body, "h2", "How to repeat it")
+    forked = run.config.forked
+    if forked is not None:
+        add(
+            body,
+            "p",
+            f"Fork the run {forked.run} at step {forked.step:,}, with the settings above: it goes on from there.",
+        )
+        return
     if run.config.task is None:
         add(body, "p", f"CORPUS is a file with the text “{run.config.corpus.name}”.")
     add(body, "pre", repeat.command(run))

@@ -40,6 +40,7 @@ from rnn_core.runs.run_config import write_config
 from rnn_core.runs.status import State
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.training import (
+    BY_HAND,
     STEERABLE,
     Diverged,
     Event,
@@ -384,7 +385,7 @@ class Worker:
         for setting, value in wanted.items():
             with contextlib.suppress(SettingsError):
                 check_change(self.run.config.model, self.run.config.training, setting, value)
-                change = self.state.change(setting, value, "set by hand")
+                change = self.state.change(setting, value, BY_HAND)
                 if change is not None:
                     self.record(change)
                     changed = True

@@ -11,6 +11,7 @@ from rnn_core.training.evaluation import (
     perplexity,
 )
 from rnn_core.training.events import (
+    BY_HAND,
     ClippingChanged,
     Diverged,
     EpochDone,
@@ -35,6 +36,7 @@ from rnn_core.training.state import STEERABLE, TrainingState, check_change, stat
 from rnn_core.training.task_network import network_config
 
 __all__ = [
+    "BY_HAND",
     "LEAST",
     "WrittenCopies",
     "written_copies",

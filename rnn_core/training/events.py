@@ -114,6 +114,10 @@ class EpochDone(Event):
     elapsed_seconds: float
 
 
+BY_HAND = "set by hand"
+"""Why a setting was changed, where somebody asked for it; a schedule gives reasons of its own."""
+
+
 @dataclass(frozen=True)
 class LearningRateChanged(Event):
     """By the schedule, or by a person."""

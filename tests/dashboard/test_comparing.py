@@ -23,6 +23,7 @@ from rnn_core import runs
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import detokenize, prepare_sentences
 from rnn_core.runs import Run
+from rnn_core.training import BY_HAND
 from tests.tiny_runs import tiny_corpus
 
 LOSSES = {0: [3.0, 2.0, 1.0], 1: [3.5, 2.5, 0.5], 2: [4.0, 1.0, 0.7]}
@@ -90,7 +91,7 @@ def test_runs_that_differ_in_the_seed_alone_become_their_median_between_their_ex
 def test_a_run_that_was_steered_is_no_seed_of_the_others(make) -> None:
     steered, left = make("a", LOSSES[0], seed=0), make("b", LOSSES[1], seed=1)
     with closing(sqlite3.connect(steered.folder / "events.sqlite")) as history:
-        note(history, 5, "learning_rate_changed", old=0.1, new=0.2, why=comparing.BY_HAND)
+        note(history, 5, "learning_rate_changed", old=0.1, new=0.2, why=BY_HAND)
         history.commit()
     assert len(lines_of([steered, left])) == 2
     assert comparing.differing([steered, left])["changed on the way"] == ["learning rate 0.2 after step 5", "–"]
