@@ -265,6 +265,9 @@ def test_units_are_ranked_by_what_they_follow(trained: Path, text: str, capsys: 
     words = set(Path(text).read_text().split()) | {"<s>"}
     assert closer["places"]
     assert all(set(place["text"].replace(".", " .").split()) <= words for place in closer["places"])
+    gap = last_json(run_main(capsys, "units", str(trained), text, "--follow", "agreement", "--json")[1])["carriers"]
+    assert len(gap["over_gap"]) == 3 + 1  # the subject, and the three words between it and the word that agrees
+    assert len(gap["without"]) == 8
     told = run_main(capsys, "units", str(trained), text)[1]
     assert "inside of quotation marks: the same all over this text" in told
     assert "open" in told

@@ -16,22 +16,38 @@ if TYPE_CHECKING:
         two_paths,
         where_lost,
     )
+    from dashboard.charts.notebook_judgement import (
+        ablation,
+        coloured_text,
+        copies,
+        loss_by_position,
+        over_gap,
+        reach,
+        without_units,
+    )
 
 __all__ = [
+    "ablation",
+    "coloured_text",
+    "copies",
     "gradient_by_lag",
     "jacobian_product",
+    "loss_by_position",
     "lyapunov_dial",
+    "over_gap",
+    "reach",
     "triangle",
     "truncation",
     "two_paths",
     "where_lost",
+    "without_units",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """The functions for notebooks, when one is asked for: the first page must not wait for Altair and pandas."""
     if name in __all__:
-        from dashboard.charts import notebook
+        from dashboard.charts import notebook, notebook_judgement
 
-        return getattr(notebook, name)
+        return getattr(notebook if hasattr(notebook, name) else notebook_judgement, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,20 +26,20 @@ def triangle(flow: GradientFlow, words: Sequence[str] | None = None, *, relative
     names, norms = _names(flow, words), diagnostics.triangle(flow, relative)
     table = arrives.triangle_table(names, _targets(names), norms, chosen=-1)
     ceiling = highest_decade(table["norm"], 0.0 if relative else 1.0)
-    return _chart(arrives.triangle(len(norms), ceiling, relative), table)
+    return standing_alone(arrives.triangle(len(norms), ceiling, relative), table)
 
 
 def gradient_by_lag(flow: GradientFlow, *, truncate: int | None = None, unit: str = "step") -> alt.LayerChart:
     """||G_j||: what losses j steps later add to the gradient of the recurrent weights; beyond `truncate` as cut off."""
     found = diagnostics.gradient_by_lag(flow, truncate)
-    return _chart(lags.gradient_by_lag(unit, not bool(found.used.all())), lags.gradient_by_lag_table(found))
+    return standing_alone(lags.gradient_by_lag(unit, not bool(found.used.all())), lags.gradient_by_lag_table(found))
 
 
 def truncation(flow: GradientFlow, *, unit: str = "step") -> alt.VConcatChart:
     """Cosine and relative error of a gradient that looks back at most K steps, over K."""
     found = diagnostics.gradient_by_lag(flow)
     table = lags.truncation_table(found, None)
-    return alt.vconcat(*(_chart(lags.truncation(which, unit), table) for which in (lags.COSINE, lags.ERROR)))
+    return alt.vconcat(*(standing_alone(lags.truncation(which, unit), table) for which in (lags.COSINE, lags.ERROR)))
 
 
 def where_lost(flow: GradientFlow, words: Sequence[str] | None = None, *, t: int | None = None) -> alt.LayerChart:
@@ -50,7 +50,7 @@ def where_lost(flow: GradientFlow, words: Sequence[str] | None = None, *, t: int
     t = len(names) - 1 if t is None else t
     found = diagnostics.where_lost(flow, t)
     specification = lost.where_lost(tuple(numbered(names)[:t]), found.quantity == "state", tuple(found.parts))
-    return _chart(specification, lost.where_lost_table(names, found))
+    return standing_alone(specification, lost.where_lost_table(names, found))
 
 
 def two_paths(flow: GradientFlow, words: Sequence[str] | None = None, *, t: int | None = None) -> alt.LayerChart:
@@ -59,18 +59,18 @@ def two_paths(flow: GradientFlow, words: Sequence[str] | None = None, *, t: int 
     found = diagnostics.two_paths(flow)
     state = flow.trace.layers[0].cell.carry
     table = lost.paths_table(names, found, len(names) - 1 if t is None else t)
-    return _chart(lost.paths(tuple(numbered(names)), str(state)), table)
+    return standing_alone(lost.paths(tuple(numbered(names)), str(state)), table)
 
 
 def jacobian_product(flow: GradientFlow, *, unit: str = "step") -> alt.LayerChart:
     """Singular values of the product of the Jacobians over the last j steps: the most and the least."""
-    return _chart(spectra.product(unit), spectra.product_table(diagnostics.product_singular_values(flow.trace)))
+    return standing_alone(spectra.product(unit), spectra.product_table(diagnostics.product_singular_values(flow.trace)))
 
 
 def lyapunov_dial(flow: GradientFlow) -> alt.LayerChart:
     """The largest Lyapunov exponent over this text, between vanishing and exploding."""
     exponent = float(diagnostics.lyapunov_exponents(flow.trace, 1).exponents[0])
-    return _chart(spectra.dial(), spectra.dial_table(exponent, exponent))
+    return standing_alone(spectra.dial(), spectra.dial_table(exponent, exponent))
 
 
 def _names(flow: GradientFlow, words: Sequence[str] | None) -> list[str]:
@@ -85,7 +85,8 @@ def _targets(names: list[str]) -> list[str]:
     return [*names[1:], "the end"]
 
 
-def _chart(specification: Specification, table: pd.DataFrame) -> alt.LayerChart:
+def standing_alone(specification: Specification, table: pd.DataFrame) -> alt.LayerChart:
+    """A page's chart with its table inside."""
     # The schema's address and the configuration belong to a whole chart; parts of one must not have them.
     bare = {name: value for name, value in specification.items() if name not in ("$schema", "config")}
     chart: alt.LayerChart = alt.LayerChart.from_dict(bare | {"data": {"values": table.to_dict("records")}})

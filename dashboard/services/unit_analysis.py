@@ -13,7 +13,9 @@ from dashboard.services.held_out import HeldOut, KeptAside, Text
 from dashboard.services.network import Loaded
 from rnn_core import diagnostics
 from rnn_core.arrays import Array
-from rnn_core.diagnostics import AblationCost, Ranking, Unit
+from rnn_core.data.tasks import Agreement, make_task
+from rnn_core.diagnostics import AblationCost, Carriers, Ranking, Unit
+from rnn_core.errors import CorpusError
 from rnn_core.runs import Run
 
 Progress = Callable[[float], object]
@@ -22,6 +24,7 @@ _measuring = threading.Lock()
 """One text is gone through at a time: the server's cores are for trainings too."""
 
 KEPT_SERIES = 12
+TASK_SENTENCES = 400
 
 
 class UnitAnalysis:
@@ -79,6 +82,15 @@ class UnitAnalysis:
                 self._costs[key] = found
             return self._costs[key]
 
+    @cached_property
+    def carriers(self) -> Carriers | None:
+        """Who carries the subject over the gap, where the text has sentences of the agreement corpus."""
+        try:
+            question = diagnostics.agreement_question(self.loaded.vocabulary, self.text.sentences)
+            return diagnostics.carriers(self.loaded.model, question)
+        except CorpusError:
+            return None
+
     def places(self, unit: Unit, sense: float, count: int = 8) -> list[int]:
         """Where in the text the unit is largest; smallest where sense is below 0."""
         found: list[int] = diagnostics.strongest_places(np.copysign(1, sense) * self.series(unit), count).tolist()
@@ -95,3 +107,22 @@ def analysis(run: Run, loaded: Loaded, text: Text) -> UnitAnalysis:
 @lru_cache(maxsize=4)
 def _analysis(folder: str, step: int, text: Text) -> UnitAnalysis:
     return UnitAnalysis(network.at(folder, step), held_out.read(Run.open(folder), text))
+
+
+def task_carriers(run: Run) -> Carriers | None:
+    """Who carries the subject's number in a run on number prediction; None for any other run, or before its first
+    checkpoint.
+    """
+    steps = [] if run.config.task is None else run.checkpoint_steps()
+    return _task_carriers(str(run.folder), steps[-1]) if steps else None
+
+
+@lru_cache(maxsize=4)
+def _task_carriers(folder: str, newest_step: int) -> Carriers | None:
+    """Kept by folder and newest step."""
+    run = Run.open(folder)
+    task = None if run.config.task is None else make_task(run.config.task)
+    if not isinstance(task, Agreement):
+        return None
+    question = diagnostics.number_question(task, task.batch(TASK_SENTENCES, 0, 0))
+    return diagnostics.carriers(run.load_network().model, question)

@@ -16,7 +16,6 @@ from dashboard.components.pictures import Chart, picture
 from dashboard.services import library, network
 from dashboard.services.evaluation import TextEvaluation, evaluation
 from dashboard.state import session
-from dashboard.text import general as wording_common
 from dashboard.text import judgement as wording
 from rnn_core.data import END, detokenize
 from rnn_core.errors import UserError
@@ -34,9 +33,11 @@ def page() -> None:
     if run is None:
         demo.offer(PAGE)
         return
+    if widgets.no_words(run):
+        return
     loaded = network.newest(run)
     if loaded is None:
-        st.info(wording_common.NO_CHECKPOINT, icon=":material/hourglass_top:")
+        widgets.no_weights(run)
         return
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with row:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.charts import units as charts
-from dashboard.components import demo, held_out, widgets
+from dashboard.components import carriers, demo, held_out, widgets
 from dashboard.components.coloured_text import coloured_text
 from dashboard.components.pictures import Chart, picture
 from dashboard.services import network
-from dashboard.services.unit_analysis import UnitAnalysis, analysis
+from dashboard.services.unit_analysis import UnitAnalysis, analysis, task_carriers
 from dashboard.state import session
-from dashboard.text import general as wording_common
 from dashboard.text import judgement as wording
 from rnn_core.data import detokenize
 from rnn_core.diagnostics import FEATURES, Ranking, Unit
@@ -32,11 +31,15 @@ def page() -> None:
     if run is None:
         demo.offer(PAGE)
         return
+    found_in_task = task_carriers(run)
+    if found_in_task is not None:
+        carriers.draw(found_in_task, run.config.model.layers, PAGE)
+        return
     if widgets.no_words(run):
         return
     loaded = network.newest(run)
     if loaded is None:
-        st.info(wording_common.NO_CHECKPOINT, icon=":material/hourglass_top:")
+        widgets.no_weights(run)
         return
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with row:
@@ -55,6 +58,8 @@ def page() -> None:
     held_out.left_out(found.text, widgets.unit(loaded.vocabulary.unit))
     with row:
         feature = choose_feature(list(rankings))
+    if feature == "agreement" and found.carriers is not None:
+        carriers.draw(found.carriers, loaded.model.config.layers, PAGE)
     if not verdict(found, feature):
         return
     unit = choose_unit(found, feature)

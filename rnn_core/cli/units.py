@@ -12,15 +12,18 @@ from tqdm import tqdm
 
 from rnn_core.arrays import Array
 from rnn_core.cli.corpus import sentences_of_file
-from rnn_core.cli.output import finite, one_line, refresh_seconds, show
+from rnn_core.cli.output import finite, one_line, refresh_seconds, show, tell
 from rnn_core.cli.parser import Commands, add_setting
 from rnn_core.cli.weights import load_weights, weights_json
 from rnn_core.config import TextSettings, settings_of
 from rnn_core.data import Vocabulary, detokenize
 from rnn_core.diagnostics import (
     FEATURES,
+    Carriers,
     Ranking,
     ablation_cost,
+    agreement_question,
+    carriers,
     ends,
     features_of,
     rank_units,
@@ -88,6 +91,13 @@ def units_command(options: argparse.Namespace) -> int:
         found, said = _closer(weights.model, vocabulary, sentences, carried, tokens, features, options.follow, rankings)
         values |= found
         lines += said
+    if options.follow == "agreement":
+        try:
+            found, said = _over_the_gap(carriers(weights.model, agreement_question(vocabulary, sentences)))
+            values |= found
+            lines += said
+        except CorpusError as problem:
+            tell(f"note: {problem}")
     values |= weights_json(weights)
     show(options, values, lines)
     return 0
@@ -148,3 +158,26 @@ def _closer(
         places.append({"place": place, "value": float(series[place]), "text": context})
         lines.append(f"{series[place]:9.3f}  … {one_line(context)}")
     return {"ablation": ablations, "places": places, "ends": int(ending.sum())}, lines
+
+
+def _over_the_gap(found: Carriers) -> tuple[dict[str, Any], list[str]]:
+    """Who carries the subject to the word that must agree, and the right answers without each unit."""
+    best = found.ranking.units[0]
+    missed = sorted(found.without.items(), key=lambda item: item[1])
+    over_gap = ", ".join(f"{correlation:.2f}" for correlation in found.over_gap)
+    lines = [
+        "",
+        f"{best.signal} of unit {best.number} tells the kind of the subject apart, word by word after it: r {over_gap}",
+        f"right answers: {found.accuracy:.1%}; without the units that are missed most:",
+        *(f"{layer:7d} {number:5d} {accuracy:8.1%}" for (layer, number), accuracy in missed[:ABLATED]),
+    ]
+    without = [{"layer": layer, "number": number, "accuracy": accuracy} for (layer, number), accuracy in missed]
+    values = {
+        **best._asdict(),
+        "held_out": float(found.ranking.held_out[0]),
+        "p_value": float(found.ranking.p_value[0]),
+        "over_gap": found.over_gap.tolist(),
+        "accuracy": found.accuracy,
+        "without": without,
+    }
+    return {"carriers": values}, lines

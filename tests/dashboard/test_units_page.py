@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,15 +16,23 @@ from dashboard.services.held_out import KeptAside
 from dashboard.services.sources import Paste
 from dashboard.state import session
 from dashboard.text import judgement as wording
+from dashboard.text.tasks import NO_WORDS
+from rnn_core import runs
+from rnn_core.config import ModelConfig, TaskSettings, TrainingSettings
 from rnn_core.diagnostics import FEATURES, Unit, units
 from rnn_core.errors import CorpusError, RunError
 from rnn_core.runs import Run
+from rnn_core.runs.worker import work
 from tests.dashboard.conftest import HOSTILE
 from tests.dashboard.test_user_text import assert_only_plain_elements_show_it
 
 OpenPage = Callable[..., AppTest]
 # Lines of many lengths, so that the test's shifts break what joins a unit and the line.
-TALE = "\n".join(f"the queen {' '.join(['often'] * (number * 7 % 11))} lost her crown ." for number in range(120))
+TALE = "\n".join(
+    f"the {who} {' '.join(['often'] * (number * 7 % 11))} lost {whose} crown ."
+    for number in range(60)
+    for who, whose in (("queen", "her"), ("king", "his"))
+)
 
 
 def paste(app: AppTest, text: str) -> AppTest:
@@ -38,8 +47,10 @@ def said(app: AppTest) -> str:
 
 
 def test_the_page_says_which_unit_follows_what_with_the_analysis_own_numbers(
-    open_page: OpenPage, trained_run: Run
+    open_page: OpenPage, trained_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(units, "LEAST_CORRELATION", -1.0)  # what a network of 12 units does is all that there is
+    monkeypatch.setattr(units, "SIGNIFICANT", 1.0)
     app = paste(open_page("units", trained_run.id), TALE)
     app.selectbox(key=session.key("units", "follow")).set_value("agreement").run()
     loaded = network.newest(trained_run)
@@ -53,6 +64,9 @@ def test_the_page_says_which_unit_follows_what_with_the_analysis_own_numbers(
     assert app.dataframe[0].value["held out"].tolist() == pytest.approx(
         [float(ranking.held_out[place]) for place in ranking.top(10)]
     )
+    carriers = found.carriers
+    assert carriers is not None
+    assert f"The whole network answers {carriers.accuracy:.0%} right." in said(app)
     cost = found.cost(best, "agreement")
     assert f"{cost.at_ends:+.4f} nats" in said(app)
     assert found.cost(best, "agreement") is cost  # each number is computed once
@@ -126,3 +140,18 @@ def test_colours_tell_how_far_a_unit_is_from_its_mean() -> None:
     assert charts.strengths([5.0, 5.0]).tolist() == [0, 0]
     assert charts.name_of(Unit(0, "c", 33)) == "unit 33 (c)"
     assert charts.name_of(Unit(1, "c", 33), layers=2, signals=False) == "unit 33 of layer 1"
+
+
+def test_a_run_on_number_prediction_is_asked_who_carries_the_number(
+    open_page: OpenPage, runs_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit_analysis, "TASK_SENTENCES", 40)
+    training = TrainingSettings(steps=2, epochs=None, batch_size=4)
+    for name, says in (("agreement", "The whole network answers"), ("adding", NO_WORDS)):
+        model = ModelConfig(cell="gru", hidden_size=4)
+        settings = TaskSettings(task=name, validation_sequences=20)
+        run = runs.create_task_run(runs_folder / runs.new_run_id(), "", settings, model, training)
+        work(run.folder)
+        app = open_page("units", run.id)
+        assert not app.error
+        assert says in said(app) + "\n".join(info.value for info in app.info)
