@@ -32,9 +32,8 @@ def batches(
 ) -> list[Batch]:
     """Every sentence exactly once, beside others of similar length; inputs ids[:-1], targets ids[1:].
 
-    With a generator, which sentences of a length meet and the order of the batches are drawn from it; without,
-    the order is by length, then by index, so that it is always the same. `in_order`: as they come, whatever their
-    length.
+    A generator draws which sentences of one length share a batch, and the order of the batches; without one the
+    order is by length, then by index, so that it is always the same. `in_order`: as they come, whatever their length.
     """
     _check_batch_size(batch_size)
     lengths = np.array([len(sentence) - 1 for sentence in sentences], dtype=np.int64)
@@ -69,7 +68,7 @@ def stream_batches(
 
     The stream is every sentence's inputs ids[:-1] one after the other (so <s> follows the last word of the
     sentence before), its targets every sentence's ids[1:]: the same predictions as in `batches`, each exactly
-    once. The sentences' order is drawn from `rng`, or theirs. B is batch_size, less where there are fewer
+    once. `rng` draws the order of the sentences; None: as they come. B is batch_size, less where there are fewer
     tokens.
     """
     _check_batch_size(batch_size)
