@@ -7,6 +7,7 @@ plain dict of numbers, for the checkpoint. `rate` may be set from outside, when 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from rnn_core.config import SCHEDULES, Choice
 from rnn_core.errors import SettingsError
@@ -80,17 +81,17 @@ class CosineWithWarmup(Schedule):
         return self.rate * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
 
-SCHEDULES.offer("constant", Choice("constant"))
-SCHEDULES.offer("halve", Choice("halve when validation gets worse"))
-SCHEDULES.offer("cosine", Choice("cosine", {"warmup_steps": ""}))
+_SCHEDULES: dict[str, tuple[Choice, Callable[[float, int, int], Schedule]]] = {
+    "constant": (Choice("constant"), lambda rate, total_steps, warmup_steps: Schedule(rate)),
+    "halve": (Choice("halve when validation gets worse"), lambda rate, total_steps, warmup_steps: HalveOnPlateau(rate)),
+    "cosine": (Choice("cosine", {"warmup_steps": ""}), CosineWithWarmup),
+}
+for _name, (_choice, _make) in _SCHEDULES.items():
+    SCHEDULES.offer(_name, _choice)
 
 
 def make_schedule(name: str, rate: float, total_steps: int, warmup_steps: int = 0) -> Schedule:
     """The schedule called `name`; the last two matter to the cosine only."""
-    if name == "constant":
-        return Schedule(rate)
-    if name == "halve":
-        return HalveOnPlateau(rate)
-    if name == "cosine":
-        return CosineWithWarmup(rate, total_steps, warmup_steps)
-    raise SettingsError(f"schedule {name!r} is not known; choose one of {', '.join(SCHEDULES)}.")
+    if name not in _SCHEDULES:
+        raise SettingsError(f"schedule {name!r} is not known; choose one of {', '.join(SCHEDULES)}.")
+    return _SCHEDULES[name][1](rate, total_steps, warmup_steps)
