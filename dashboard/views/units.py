@@ -94,6 +94,8 @@ def choose_feature(names: list[str]) -> str:
         width=280,
         **session.kept(PAGE, "follow", {"follow": wording.FOLLOW_HELP}),
     )
+    if linked not in ("", chosen):
+        session.link("unit", None)  # it was the one for what was followed before
     session.link("follow", chosen)
     return chosen
 
