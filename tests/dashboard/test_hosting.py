@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import logging
 import os
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -447,6 +449,30 @@ def test_what_hosted_mode_keeps_is_for_nobody_elses_eyes(queued_run, slots, runs
         assert path.stat().st_mode & 0o777 == 0o600, path
 
 
+def test_a_queue_that_cannot_be_written_is_explained(queued_run, runs_folder, monkeypatch) -> None:
+    run = queued_run()
+    monkeypatch.setattr(queue.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    with pytest.raises(RunError, match="the disk is full"):
+        hosting.leave(runs_folder, run.id)
+
+
+def test_a_training_that_stood_still_for_long_is_asked_to_stop_where_others_wait(
+    queued_run, slots, runs_folder, monkeypatch
+) -> None:
+    paused, waiting = queued_run(ANNA), queued_run(BERT)
+    hosting.dispatch(runs_folder, CAPS, slots.start)
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(Run, "request", lambda run, kind: asked.append((run.id, kind)))
+    monkeypatch.setattr(Run, "status", lambda run: SimpleNamespace(state="paused" if run.id == paused.id else "queued"))
+    hosting.dispatch(runs_folder, CAPS, slots.start)  # which finds that it is paused
+    now = queue._clock()
+    for late, expected in ((0, []), (queue.PAUSED_SECONDS + 1, [(paused.id, "stop")])):
+        monkeypatch.setattr(queue, "_clock", lambda late=late: now + late)
+        queue.refresh(runs_folder, waiting.id)
+        hosting.dispatch(runs_folder, CAPS, slots.start)
+        assert asked == expected
+
+
 def test_a_folder_in_which_no_queue_can_be_kept_is_explained(tmp_path) -> None:
     (tmp_path / FOLDER).write_text("a file where the folder should be")
     with pytest.raises(RunError):
@@ -811,6 +837,15 @@ def test_a_fork_is_bounded_like_any_training_and_leaves_nothing_where_it_is_refu
     assert [folder.name for folder in runs_folder.iterdir() if folder.name != FOLDER] == [trained_run.id]
 
 
+def test_a_fork_belongs_to_who_made_it(hosted, visiting, trained_run, runs_folder, monkeypatch) -> None:
+    hosted()
+    visiting(ANNA)
+    hosting.set_owner(trained_run.folder, ANNA)
+    monkeypatch.setattr(worker, "start", lambda *runs: None)
+    made = worker.fork(trained_run, trained_run.moments()[-1], {"epochs": 9})
+    assert hosting.owner_of(runs_folder / made) == ANNA
+
+
 def test_a_visitor_has_a_limited_number_of_runs(hosted, visiting, new_run, runs_folder) -> None:
     hosted("runs_per_visitor=2")
     visiting(ANNA)
@@ -909,6 +944,26 @@ def test_a_look_puts_the_sweeping_off(given, runs_folder, hosted) -> None:
     run = given(days=8)
     hosting.record_visit(run)
     assert hosting.sweep(runs_folder, CAPS) == []
+
+
+@pytest.mark.parametrize("state", ["running", "paused"])
+def test_a_visit_keeps_a_training_at_work_also_while_it_is_paused(state: str, given, monkeypatch) -> None:
+    watched: list[Run] = []
+    monkeypatch.setattr(Run, "watch", lambda run: watched.append(run))
+    monkeypatch.setattr(Run, "status", lambda run: SimpleNamespace(state=state))
+    run = given()
+    hosting.record_visit(run)
+    assert watched == [run]
+
+
+def test_a_visit_touches_nothing_that_a_link_leads_to(given, tmp_path) -> None:
+    run, elsewhere = given(), tmp_path / "elsewhere"
+    elsewhere.touch()
+    os.utime(elsewhere, (1000, 1000))
+    (run.folder / hosting.OWNER_FILE).unlink()
+    (run.folder / hosting.OWNER_FILE).symlink_to(elsewhere)
+    hosting.record_visit(run)
+    assert elsewhere.stat().st_mtime == 1000
 
 
 def test_reading_a_list_of_runs_is_no_visit_and_opening_one_is(given, runs_folder, hosted, visiting) -> None:

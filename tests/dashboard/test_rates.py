@@ -120,6 +120,7 @@ def test_what_is_too_much_waits_its_turn_and_nothing_of_it_is_lost(clock: Clock)
         ([ANNA] * 10, EVERYBODYS, 1),  # ten tabs of one browser
         ([f"{number:064x}" for number in range(300)], NOBODYS, 20),  # a new cookie for each connection
         ([None] * 300, NOBODYS, 20),  # none at all
+        ([None] * 3, EVERYBODYS, 3),  # three who come for the first time, behind a proxy
         ([f"{number:064x}" for number in range(30)], EVERYBODYS, 30),  # thirty people behind a proxy
     ],
 )
