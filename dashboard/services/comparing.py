@@ -22,6 +22,7 @@ from dashboard.services import measurements, racing, story
 from dashboard.services.history import CHANGES
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
 from rnn_core.config.fields import Setting, settings_of
+from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunConfig
 from rnn_core.runs.database import FILE
 from rnn_core.training import BY_HAND, HorizonMeasured, Validated
@@ -64,6 +65,20 @@ def kind(run_id: str, config: RunConfig) -> str:
     if racing.race_of(run_id) is not None:
         return "race"
     return "" if story.recognise(config) is None else "story"
+
+
+def readable(runs: Sequence[Run]) -> tuple[list[Run], list[UserError]]:
+    """Those whose history can be read, and why that of others cannot: one that is damaged hides no other."""
+    found, problems = [], []
+    for run in runs:
+        try:
+            for read in (_outline, _validations, _half_lives):
+                read(run)
+        except UserError as error:
+            problems.append(error)
+        else:
+            found.append(run)
+    return found, problems
 
 
 # --- curves -----------------------------------------------------------------------------------------------------------
@@ -174,7 +189,10 @@ def _half_lives(run: Run) -> Mapping[int, tuple[float, bool]]:
 
 
 def _steered(run: Run) -> tuple[tuple[int, str, Any], ...]:
-    return _read_validations(str(run.folder), _stamp(run))[1]
+    """Nothing is known of a damaged history, whose run still has a name."""
+    with contextlib.suppress(UserError):
+        return _read_validations(str(run.folder), _stamp(run))[1]
+    return ()
 
 
 @lru_cache(maxsize=4 * MOST)

@@ -116,6 +116,9 @@ def tags(known: dict[str, Run]) -> None:
 def draw(runs: list[Run], quantity: Quantity, axis: Axis, unit: str, together: bool, seeds: bool) -> None:
     """The picture, the sentence that it comes to, and what differs."""
     bits = unit == "bits"
+    runs, problems = comparing.readable(runs)
+    if problems:
+        widgets.problem(f"{widgets.count(len(problems), 'run')} cannot be compared", problems[0])
     lines = comparing.lines(runs, quantity, axis, bits=bits, seeds=seeds)
     if lines:
         token = widgets.unit(runs[0].config.text.unit) if together else "token"

@@ -128,6 +128,28 @@ def test_what_grows_in_a_history_is_read_again(make) -> None:
     assert lines_of([run])[0].last == 0.25
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE metrics SET loss_nats = x'ff'",
+        "INSERT INTO events (step, time, kind, payload) VALUES (1, 1, 'validated', '[1]')",
+        "INSERT INTO events (step, time, kind, payload) VALUES (1, 1, 'horizon_measured', '{')",
+    ],
+)
+def test_a_run_with_a_damaged_history_hides_no_other(damage: str, make, open_page) -> None:
+    whole, damaged = make("whole", LOSSES[0]), make("damaged", LOSSES[1], cell="lstm")
+    with closing(sqlite3.connect(damaged.folder / "events.sqlite")) as history:
+        history.execute("PRAGMA ignore_check_constraints = ON")
+        history.execute(damage)
+        history.commit()
+    app = open_page("compare", runs=f"{whole.id},{damaged.id}")
+    assert not app.exception
+    assert [error.value for error in app.error] == ["1 run cannot be compared"]
+    said = " ".join(text.value for text in app.text)
+    assert "events.sqlite is damaged" in said
+    assert "“whole” ends at" in said
+
+
 def test_only_settings_that_differ_are_listed_and_every_name_is_told_from_the_others(make) -> None:
     made = [make("same", [1.0], learning_rate=rate) for rate in (0.1, 0.2)] + [make("same", [1.0], learning_rate=0.2)]
     assert comparing.differing(made) == {"Learning rate": ["0.1", "0.2", "0.2"]}
