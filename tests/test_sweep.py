@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -21,8 +22,8 @@ from waiting import HANG_SECONDS, wait_for
 from rnn_core.cli.main import main
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
 from rnn_core.errors import RunError, SettingsError
-from rnn_core.experiments.sweep import Point, PointResult, Sweep, bands, find_setting, parse_grid
-from rnn_core.experiments.sweeping import sweep
+from rnn_core.experiments.sweep import Point, PointResult, Sweep, ask_to_stop, bands, find_setting, parse_grid
+from rnn_core.experiments.sweeping import corpus_digest, go_on, sweep
 from rnn_core.runs import Run, worker_alive
 from rnn_core.runs.worker import work
 
@@ -272,6 +273,32 @@ def test_a_signal_stops_a_sweep_with_a_checkpoint_of_every_point(tmp_path: Path,
     states = [point["metrics"]["state"] for point in json.loads(output.splitlines()[-1])["points"]]
     assert states[0] == "stopped"
     assert states[jobs:] == ["waiting"] * (3 - jobs)
+
+
+@pytest.mark.process
+def test_a_sweep_is_asked_to_stop_by_a_file_and_goes_on_from_its_folder_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus, folder = tiny_corpus(), tmp_path / "a-sweep"
+    model = dataclasses.replace(MODEL, vocabulary_size=len(corpus.vocabulary))
+    plan = Sweep({"cell": ["tanh", "gru"]}, 1, model, training(steps=40), corpus=corpus_digest(corpus), beside=True)
+    plan.write(folder)
+    with pytest.raises(RunError, match="no point"):
+        go_on(folder)
+    plan.create(plan.place(folder, plan.points[0]), plan.points[0], corpus)
+    assert plan.place(folder, plan.points[0]).parent == tmp_path
+
+    process = subprocess.Popen([sys.executable, "-m", "rnn_core", "sweep", "--dir", str(folder), "--quiet"])
+    wait_for(lambda: worker_alive(folder), "the sweep at work")
+    with pytest.raises(RunError, match="at work"):
+        go_on(folder)
+    ask_to_stop(folder)
+    process.wait(HANG_SECONDS)
+
+    assert main(["sweep", "--dir", str(folder), "--json", "--jobs", "1", "--quiet"]) == 0
+    points = json.loads(capsys.readouterr().out)["points"]
+    assert [point["metrics"]["state"] for point in points] == ["finished", "finished"]
+    assert main(["sweep", "--dir", str(folder), "--dask", "here"]) == 2
 
 
 def test_the_command_refuses_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from rnn_core.cli.corpus import prepare_file
+from rnn_core.cli.hosting import give_way
 from rnn_core.cli.output import finite, refresh_seconds, show
 from rnn_core.cli.parser import Commands, add_settings, read_settings
 from rnn_core.cli.train import check_one_of_both
 from rnn_core.config import TASK_DEFAULTS, ModelConfig, TaskSettings, TextSettings, TrainingSettings, check
 from rnn_core.data import PreparedCorpus
 from rnn_core.data.tasks import make_task
-from rnn_core.experiments.sweep import ENDED, Band, PointResult, bands, parse_grid
-from rnn_core.experiments.sweeping import sweep
+from rnn_core.errors import SettingsError
+from rnn_core.experiments.sweep import ENDED, Band, PointResult, Sweep, bands, parse_grid
+from rnn_core.experiments.sweeping import go_on, sweep
 
 MOST_LINES = 40
 BAR = "{percentage:3.0f}%|{bar}| {n:.1f} of {total} points [{elapsed} gone, {remaining} left{postfix}]"
@@ -27,7 +30,7 @@ def add(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add("sweep", sweep_command, "train a network for every combination of some settings, with seeds")
     parser.add_argument("corpus", metavar="CORPUS", nargs="?", help="a .txt, .csv or .jsonl file; or give a --task")
-    parser.add_argument("--dir", metavar="DIR", required=True, help="the folder of the sweep, new or to go on with")
+    parser.add_argument("--dir", metavar="DIR", required=True, help="the folder of the sweep; alone, it goes on")
     parser.add_argument(
         "--grid",
         metavar="NAME=V1,V2,…",
@@ -41,11 +44,15 @@ def add(commands: Commands) -> None:
     place.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers are to do the work")
     for settings_class in (TextSettings, TaskSettings, ModelConfig, TrainingSettings):
         add_settings(parser, settings_class)
+    parser.add_argument("--nice", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def sweep_command(options: argparse.Namespace) -> int:
     """A sweep, from its start or where it stood."""
+    if not (hasattr(options, "task") or options.corpus is not None or options.grid):
+        return _go_on(options)
+    give_way(options)
     check_one_of_both(options)
     of_task = hasattr(options, "task")
     text = read_settings(TextSettings, options)
@@ -71,8 +78,22 @@ def sweep_command(options: argparse.Namespace) -> int:
             dask=options.dask,
             progress=progress,
         )
+    return _tell(options, results, data if isinstance(data, TaskSettings) else None)
+
+
+def _go_on(options: argparse.Namespace) -> int:
+    """The rest of the sweep that is in the folder."""
+    if options.dask is not None:
+        raise SettingsError("to go on with a sweep on Dask, repeat the command that it was begun by.")
+    give_way(options)
+    with SweepProgress(options.quiet) as progress:
+        results = go_on(options.dir, options.jobs, progress)
+    return _tell(options, results, Sweep.read(Path(options.dir)).task)
+
+
+def _tell(options: argparse.Namespace, results: list[PointResult], task: TaskSettings | None) -> int:
     values = {"dir": str(options.dir), "points": [_values(result) for result in results]}
-    measure = make_task(data).metric_name if isinstance(data, TaskSettings) else "validation loss in nats"
+    measure = "validation loss in nats" if task is None else make_task(task).metric_name
     show(options, values, _table(results, measure))
     return 0 if all(result.state in ENDED for result in results) else 2
 

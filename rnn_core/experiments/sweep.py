@@ -2,6 +2,7 @@
 
     DIR/sweep.json         what is swept over, and on what
     DIR/point-<digest>/    a run's folder for each point
+    DIR/stop               somebody asks the sweep to stop
 
 What has ended is not done again, and what was killed goes on from its checkpoint, because every point is a run and its
 folder's name follows from its settings. So a sweep can also be enlarged by more values or seeds.
@@ -38,7 +39,7 @@ from rnn_core.runs.reading import read_json
 from rnn_core.runs.strict_json import json_bytes
 from rnn_core.training import network_config
 
-FILE = "sweep.json"
+FILE, STOP = "sweep.json", "stop"
 LIMIT_BYTES = 2**20
 MOST_POINTS = 10_000
 ENDED = ("finished", "diverged")
@@ -108,6 +109,7 @@ class Sweep:
     task: TaskSettings | None = None
     text: TextSettings = field(default_factory=TextSettings)
     corpus: str = ""  # a digest of the words and sentences
+    beside: bool = False  # the runs stand beside the sweep's folder, where an app that lists runs finds them
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
@@ -162,13 +164,17 @@ class Sweep:
         if len(reasons) == len(self.points):
             raise reasons[0]
 
-    def create(self, folder: Path, point: Point, data: PreparedCorpus | None) -> Run:
+    def place(self, folder: Path, point: Point) -> Path:
+        """Where the run of a point is, of a sweep in this folder."""
+        return folder.parent / f"{folder.name}-{point.name}" if self.beside else folder / point.name
+
+    def create(self, place: Path, point: Point, data: PreparedCorpus | None) -> Run:
         """Make the run's folder of a point. Raises SettingsError and RunError."""
         task, model, training = self.settings(point)
         if task is not None:
-            return create_task_run(folder, point.label, task, model, training)
+            return create_task_run(place, point.label, task, model, training)
         assert data is not None
-        return create_run(folder, point.label, data, model, training, self.text)
+        return create_run(place, point.label, data, model, training, self.text)
 
     # -- As a folder --------------------------------------------------------------------------------------------------
 
@@ -194,6 +200,7 @@ class Sweep:
             "task": None if self.task is None else self.task.to_json(),
             "text": self.text.to_json(),
             "corpus": self.corpus,
+            "beside": self.beside,
         }
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -216,6 +223,7 @@ class Sweep:
                 None if values["task"] is None else TaskSettings.from_json(values["task"]),
                 TextSettings.from_json(values["text"]),
                 str(values["corpus"]),
+                bool(values["beside"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, SettingsError) as error:
             raise RunError(f"{FILE} is damaged: {error}.") from None
@@ -227,7 +235,7 @@ class Sweep:
 
     def result(self, folder: Path, point: Point) -> PointResult:
         """How one point stands."""
-        place = folder / point.name
+        place = self.place(folder, point)
         try:
             if not is_run(place):
                 self.settings(point)
@@ -248,6 +256,11 @@ class Sweep:
             metric,
             status.message,
         )
+
+
+def ask_to_stop(folder: Path) -> None:
+    """Ask the process that works on this sweep to stop, with a checkpoint of every point at work."""
+    (folder / STOP).touch(mode=0o600)
 
 
 @dataclass(frozen=True)

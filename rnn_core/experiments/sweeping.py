@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -22,9 +23,9 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import RunError, UserError
-from rnn_core.experiments.sweep import ENDED, Grid, Point, PointResult, Sweep
+from rnn_core.experiments.sweep import ENDED, STOP, Grid, Point, PointResult, Sweep
 from rnn_core.parallel.threads import limited_threads, usable_cores
-from rnn_core.runs import Run, delete_run, import_run, worker_alive, zip_run
+from rnn_core.runs import Run, delete_run, import_run, locked, worker_alive, zip_run
 from rnn_core.runs.paths import is_run
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import work
@@ -67,15 +68,36 @@ def sweep(
     model = model or ModelConfig()
     if corpus is not None:
         model = dataclasses.replace(model, vocabulary_size=len(corpus.vocabulary))
-    digest = "" if corpus is None else _digest(corpus)
+    digest = "" if corpus is None else corpus_digest(corpus)
     of_text = text or TextSettings()
     plan = Sweep(grid, seeds, model, training or TrainingSettings(), task, of_text, digest)
     plan.check(corpus)
+    work_of = _OnCluster(dask) if dask is not None else _OnCores(jobs)
     place = Path(folder).absolute()
     plan.write(place)
-    work_of = _OnCluster(dask) if dask is not None else _OnCores(jobs)
-    with StopSignals() as signals, _Watch(plan, place, signals, progress):
-        failures = work_of(plan, place, corpus, signals)
+    return _work_through(plan, place, corpus, work_of, progress)
+
+
+def go_on(folder: str | Path, jobs: int | None = None, progress: Progress | None = None) -> list[PointResult]:
+    """Go on with the sweep in this folder, on this machine; as `sweep`. A corpus is taken from its runs."""
+    place = Path(folder).absolute()
+    plan = Sweep.read(place)
+    corpus = None
+    if plan.task is None:
+        begun = [plan.place(place, point) for point in plan.points if is_run(plan.place(place, point))]
+        if not begun:
+            raise RunError(f"no point of the sweep in {folder} was begun; repeat the command that it was begun by.")
+        corpus = Run.open(begun[0]).corpus()
+    return _work_through(plan, place, corpus, _OnCores(jobs), progress)
+
+
+def _work_through(
+    plan: Sweep, place: Path, corpus: PreparedCorpus | None, work_of: _OnCores | _OnCluster, progress: Progress | None
+) -> list[PointResult]:
+    with locked(place), StopSignals() as signals:
+        (place / STOP).unlink(missing_ok=True)
+        with _Watch(plan, place, signals, progress):
+            failures = work_of(plan, place, corpus, signals)
     return [
         dataclasses.replace(result, state="failed", message=failures[result.point.name])
         if result.point.name in failures and result.state not in ENDED
@@ -109,6 +131,8 @@ class _Watch:
     def _watch(self) -> None:
         while not self.over.wait(WATCH_SECONDS):
             self._look()
+            if (self.folder / STOP).exists():
+                self.signals.received = self.signals.received or signal.SIGTERM
             if self.signals.received is not None:
                 self._stop()
 
@@ -118,7 +142,7 @@ class _Watch:
 
     def _stop(self) -> None:
         for point in self.plan.points:
-            place = self.folder / point.name
+            place = self.plan.place(self.folder, point)
             if is_run(place) and worker_alive(place):
                 try:
                     Run.open(place).request("stop")
@@ -146,15 +170,15 @@ class _OnCores:
                 self.jobs, backend="loky", return_as="generator_unordered", pre_dispatch=self.jobs, batch_size=1
             )
             calls = (
-                joblib.delayed(_train)(str(folder / point.name))
+                joblib.delayed(_train)(point.name, str(plan.place(folder, point)))
                 for point in left
                 if signals.received is None and _created(plan, folder, point, corpus, failures)
             )
             try:
-                for name, failure, signal in pool(calls):
+                for name, failure, received in pool(calls):
                     losses = 0
                     # A single process is this one, where the training catches the signal.
-                    signals.received = signals.received or signal
+                    signals.received = signals.received or received
                     if failure:
                         failures[name] = failure
                 return failures
@@ -171,21 +195,22 @@ class _OnCores:
 def _created(plan: Sweep, folder: Path, point: Point, corpus: PreparedCorpus | None, failures: dict[str, str]) -> bool:
     """Whether the point's run is there, or could be made."""
     try:
-        if not is_run(folder / point.name):
-            plan.create(folder / point.name, point, corpus)
+        place = plan.place(folder, point)
+        if not is_run(place):
+            plan.create(place, point, corpus)
         return True
     except UserError as error:
         failures[point.name] = str(error)
         return False
 
 
-def _train(folder: str) -> tuple[str, str, int | None]:
+def _train(name: str, folder: str) -> tuple[str, str, int | None]:
     """Train a point's run, with one thread -> its name, why it failed or "", and the signal that stopped it."""
     try:
         with limited_threads(1):
-            return Path(folder).name, "", work(folder).signal
+            return name, "", work(folder).signal
     except Exception as error:  # Whatever it is, the other points have nothing to do with it.
-        return Path(folder).name, str(error) or type(error).__name__, None
+        return name, str(error) or type(error).__name__, None
 
 
 class _OnCluster:
@@ -217,7 +242,7 @@ class _OnCluster:
             for future in self._as_they_end(client, list(points), signals):
                 point = points[future]
                 try:
-                    _take(future.result(), folder / point.name)
+                    _take(future.result(), plan.place(folder, point))
                 except Exception as error:  # Whatever it is, the other points have nothing to do with it.
                     failures[point.name] = str(error) or type(error).__name__
         return failures
@@ -253,7 +278,7 @@ def _take(packed: bytes, folder: Path) -> None:
     import_run(io.BytesIO(packed), folder)
 
 
-def _digest(corpus: PreparedCorpus) -> str:
+def corpus_digest(corpus: PreparedCorpus) -> str:
     """SHA-256 of the words and sentences."""
     found = hashlib.sha256("\n".join(corpus.vocabulary.words).encode("utf-8", "surrogatepass"))
     for sentence in (*corpus.train, None, *corpus.valid):
