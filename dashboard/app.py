@@ -45,6 +45,7 @@ def draw() -> None:
             "Compare": [
                 st.Page("views/compare.py", title="Compare", icon=":material/stacked_line_chart:"),
                 st.Page("views/runs.py", title="Runs", icon=":material/folder_open:"),
+                st.Page("views/sweep.py", title="Sweep", icon=":material/tune:"),
                 st.Page("views/race.py", title="Race", icon=":material/flag:"),
             ],
         },

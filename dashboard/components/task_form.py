@@ -45,6 +45,24 @@ def set_up() -> None:
         _begin(name or usual, settings, form.model, form.training)
 
 
+def leave_link() -> None:
+    """Take the task's settings out of the page's link: it is about to show a training."""
+    settings_link.forget(SettingFields(TASK, TaskSettings), settings_of(TaskSettings))
+
+
+def choose_kind() -> str:
+    """Whether a "text" is to be learnt or a "task": in the link."""
+    kind: str = st.segmented_control(
+        "What to learn",
+        list(wording.LEARN),
+        required=True,
+        format_func=wording.LEARN.__getitem__,
+        help=wording.LEARN_HELP,
+        **session.in_link("learn", wording.LEARN, "text"),
+    )
+    return kind
+
+
 def choose_task() -> tuple[TaskSettings, Task | None]:
     """The fields of the task -> what they hold, and the task; None where it makes no sense, which is said."""
     fields = SettingFields(TASK, TaskSettings)
@@ -91,7 +109,7 @@ def _begin(name: str, task: TaskSettings, model: ModelConfig, training: Training
     try:
         begun = worker.begin_task(name, task, model, training)
         settings_form.leave_link(PAGE)
-        settings_link.forget(SettingFields(TASK, TaskSettings), settings_of(TaskSettings))
+        leave_link()
         session.open_run(begun)
     except UserError as error:
         widgets.problem("This training could not be started", error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -110,6 +111,7 @@ class _Opened:
 
 _opened_run = _Opened("run", "opened run", RUN_ID.fullmatch)
 _run_before = _Opened("before", "run before its cure", RUN_ID.fullmatch)
+_opened_sweep = _Opened("sweep", "opened sweep", RUN_ID.fullmatch)
 _opened_race = _Opened("race", "opened race", racing.is_race_id)
 
 
@@ -136,6 +138,27 @@ def close_run() -> None:
     """Look at no run."""
     _opened_run.close()
     _run_before.close()
+
+
+def sweep_id() -> str | None:
+    """The sweep this visitor looks at."""
+    return _opened_sweep.get()
+
+
+def open_sweep(identifier: str) -> None:
+    """Look at this sweep from now on."""
+    _opened_sweep.open(identifier)
+
+
+def close_sweep() -> None:
+    """Look at no sweep."""
+    _opened_sweep.close()
+
+
+def first_seen(name: str, value: float) -> tuple[float, float]:
+    """When this visitor first saw a number under this name (monotonic seconds), and what it was then."""
+    seen: tuple[float, float] = st.session_state.setdefault(f"first seen: {name}", (time.monotonic(), value))
+    return seen
 
 
 def race_id() -> str | None:

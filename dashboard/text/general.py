@@ -27,6 +27,7 @@ PRESENT_HELP = "For a projector: large type, and nothing but the pictures. The a
 LEAVE_PRESENTATION = "End"
 
 NEXT_STEPS = {
+    "sweep": ("compare", "Next: compare some of them in one picture"),
     "by_hand": ("story", "Next: a word that never received a gradient"),
     "corpus": ("train", "Next: train a network on it"),
     "train": ("gradients", "Next: look into this network"),

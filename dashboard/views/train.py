@@ -27,7 +27,6 @@ from dashboard.services import library, python_snippets, racing, references, wor
 from dashboard.services.history import History
 from dashboard.state import session
 from dashboard.text import general as wording
-from dashboard.text import tasks as task_wording
 from rnn_core.config import CELLS, OPTIMIZERS, ModelConfig, TrainingSettings
 from rnn_core.errors import UserError
 from rnn_core.nn.parameters import parameter_count
@@ -68,15 +67,7 @@ def set_up() -> None:
         st.markdown(wording.TRAIN_INTRO)
     else:
         st.markdown(wording.hosted_training(caps.minutes, caps.steps, caps.unwatched_minutes))
-    learn = st.segmented_control(
-        "What to learn",
-        list(task_wording.LEARN),
-        required=True,
-        format_func=task_wording.LEARN.__getitem__,
-        help=task_wording.LEARN_HELP,
-        **session.in_link("learn", task_wording.LEARN, "text"),
-    )
-    if learn == "task":
+    if task_form.choose_kind() == "task":
         task_form.set_up()
         return
     settings_form.fill_from_link(PAGE)

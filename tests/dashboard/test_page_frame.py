@@ -19,6 +19,7 @@ PAGES = [
     "compare",
     "runs",
     "race",
+    "sweep",
 ]
 
 

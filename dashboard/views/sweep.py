@@ -1,0 +1,276 @@
+"""Sweep: one training for every combination of some settings, and for several seeds."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from dashboard import hosting
+from dashboard.charts import sweep as charts
+from dashboard.components import demo, settings_form, task_form, widgets
+from dashboard.services import library, sweeps
+from dashboard.state import session
+from dashboard.text import sweep as wording
+from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings, settings_of
+from rnn_core.data import PreparedCorpus
+from rnn_core.data.tasks import make_task
+from rnn_core.errors import UserError
+from rnn_core.experiments.sweep import ENDED, Grid, PointResult, Sweep, bands, parse_grid
+from rnn_core.experiments.sweeping import corpus_digest
+
+PAGE = "sweep"
+POLL_SECONDS = 2.0
+NOT_OFFERED = ("vocabulary_size", "seed", "task", "validation_sequences")
+USUAL = ("hidden_size",)
+
+
+def page() -> None:
+    st.title("Sweep", anchor=False)
+    sweep_id = session.sweep_id()
+    if sweep_id is not None:
+        try:
+            sweeps.opened(sweep_id)
+        except UserError as error:
+            session.close_sweep()
+            widgets.problem("This sweep cannot be opened", error)
+        else:
+            watch(sweep_id)
+            return
+    set_up()
+
+
+# --- a new sweep ------------------------------------------------------------------------------------------------------
+
+
+def set_up() -> None:
+    caps = hosting.current_caps()
+    st.markdown(wording.INTRO)
+    if caps is not None:
+        st.markdown(wording.HOSTED.format(most=caps.trainings_per_visitor))
+    settings_form.fill_from_link(PAGE)
+    learn = task_form.choose_kind()
+    task: TaskSettings | None = None
+    corpus: PreparedCorpus | None = None
+    text = TextSettings()
+    if learn == "task":
+        task, made = task_form.choose_task()
+        size, sentences, possible = (made.symbols or 2) if made else 2, task_form.SENTENCES, made is not None
+    else:
+        chosen = session.corpus()
+        if chosen is None:
+            demo.offer("train")
+            return
+        corpus, text = chosen.corpus, chosen.settings
+        widgets.corpus_line(corpus)
+        size, sentences, possible = len(corpus.vocabulary), len(corpus.train), True
+    grid, seeds = choose_grid(task)
+    limits = {} if caps is None else caps.of_settings()
+    with st.expander("All other settings", icon=":material/tune:"):
+        form = settings_form.draw(PAGE, size, sentences, limits, of_task=task is not None)
+    plan = made_plan(grid, seeds, form.model, form.training, task, text, corpus) if possible and grid else None
+    refusal = form.report()
+    if refusal:
+        widgets.problem("This cannot be trained", refusal)
+    elif plan is not None:
+        st.caption(f"{widgets.count(len(plan.points), 'training')}")
+    if st.button(
+        "Start the sweep", type="primary", icon=":material/play_arrow:", disabled=plan is None or bool(refusal)
+    ):
+        assert plan is not None
+        try:
+            begun = sweeps.begin(plan, corpus)
+            settings_form.leave_link(PAGE)
+            task_form.leave_link()
+            session.open_sweep(begun)
+        except UserError as error:
+            widgets.problem("This sweep could not be started", error)
+            return
+        st.rerun()
+
+
+def choose_grid(task: TaskSettings | None) -> tuple[Grid | None, int]:
+    """What is swept over; None, after saying why, where that makes no sense."""
+    classes = (ModelConfig, TrainingSettings, *(() if task is None else (TaskSettings,)))
+    declared = {name: setting for part in classes for name, setting in settings_of(part).items()}
+    offered = [name for name in declared if name not in NOT_OFFERED]
+    with st.container(border=True):
+        names = st.multiselect(
+            "Settings that differ",
+            offered,
+            default=None if session.value(session.key(PAGE, "names"), None) else list(USUAL),
+            format_func=lambda name: declared[name].label,
+            **session.kept(PAGE, "names", {"names": wording.GRID_HELP}),
+        )
+        texts = []
+        for name in names:
+            setting = declared[name]
+            choices = ", ".join(setting.choices) if setting.choices is not None else ""
+            session.start_with(session.key(PAGE, f"values of {name}"), choices or _usual_values(setting.default))
+            values = st.text_input(
+                setting.label,
+                **session.kept(PAGE, f"values of {name}", {f"values of {name}": f"{wording.VALUES_HELP} {choices}"}),
+            )
+            texts.append(f"{name}={values}")
+        seeds = st.number_input(
+            "Seeds",
+            min_value=1,
+            max_value=20,
+            value=3,
+            width=160,
+            **session.kept(PAGE, "seeds", {"seeds": wording.SEEDS_HELP}),
+        )
+    try:
+        return (parse_grid(texts, task is not None) if names else None), int(seeds)
+    except UserError as error:
+        widgets.problem("These values make no sense", error)
+        return None, int(seeds)
+
+
+def _usual_values(default: object) -> str:
+    """Something to begin with: the default, its half and its double."""
+    if isinstance(default, bool):
+        return "yes, no"
+    if isinstance(default, int):
+        return ", ".join(str(max(1, value)) for value in dict.fromkeys((default // 2, default, 2 * default)))
+    return f"{default:g}" if isinstance(default, float) else ""
+
+
+def made_plan(
+    grid: Grid,
+    seeds: int,
+    model: ModelConfig,
+    training: TrainingSettings,
+    task: TaskSettings | None,
+    text: TextSettings,
+    corpus: PreparedCorpus | None,
+) -> Sweep | None:
+    try:
+        digest = "" if corpus is None else corpus_digest(corpus)
+        return Sweep(grid, seeds, model, training, task, text, digest, beside=True)
+    except UserError as error:
+        widgets.problem("This sweep makes no sense", error)
+        return None
+
+
+# --- a sweep that is under way, or over -------------------------------------------------------------------------------
+
+
+def watch(sweep_id: str) -> None:
+    _, results = sweeps.opened(sweep_id)
+    moving = sweeps.at_work(sweep_id, results)
+    st.fragment(widgets.error_boundary(state), run_every=POLL_SECONDS if moving else None)(sweep_id, moving)
+
+
+def state(sweep_id: str, moving: bool) -> None:
+    """How all points stand; drawn again and again while they move."""
+    plan, results = sweeps.opened(sweep_id)
+    if sweeps.at_work(sweep_id, results) != moving:
+        st.rerun()
+    controls(sweep_id, results, moving)
+    progress(sweep_id, results, moving)
+    if hosting.current_caps() is not None and moving:
+        for result in results:
+            if result.state in ("queued", "running"):
+                library.open_run(sweeps.run_id(sweep_id, plan, result)).watch()
+    measure = "validation loss (nats)" if plan.task is None else make_task(plan.task).metric_name
+    best(sweep_id, plan, results, measure)
+    tables(results, measure)
+
+
+def controls(sweep_id: str, results: list[PointResult], moving: bool) -> None:
+    left = any(result.state not in (*ENDED, "failed") for result in results)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if (
+            sweeps.mine(sweep_id)
+            and moving
+            and st.button("Stop", icon=":material/stop:", key=session.key(PAGE, "stop"))
+        ):
+            act(sweeps.stop, sweep_id)
+        if (
+            sweeps.mine(sweep_id)
+            and left
+            and not moving
+            and st.button("Go on", type="primary", icon=":material/play_arrow:", key=session.key(PAGE, "go on"))
+        ):
+            act(sweeps.start, sweep_id)
+        if st.button("New sweep", icon=":material/add:", key=session.key(PAGE, "new")):
+            session.close_sweep()
+            st.rerun()
+
+
+def act(what: object, sweep_id: str) -> None:
+    assert callable(what)
+    try:
+        what(sweep_id)
+    except UserError as error:
+        widgets.problem("That was not possible", error)
+        return
+    st.rerun()
+
+
+def progress(sweep_id: str, results: list[PointResult], moving: bool) -> None:
+    share = sum(result.fraction for result in results) / len(results)
+    ended = sum(result.state in ENDED for result in results)
+    said = f"{ended:,} of {widgets.count(len(results), 'training')} done"
+    if moving:
+        since, first = session.first_seen(f"sweep {sweep_id}", share)
+        gone = time.monotonic() - since
+        if share > first and gone > 2 * POLL_SECONDS:
+            said += f" · {widgets.duration((1 - share) * gone / (share - first))} left"
+    st.progress(min(1.0, share), text=said)
+
+
+def best(sweep_id: str, plan: Sweep, results: list[PointResult], measure: str) -> None:
+    found = bands(results)
+    if not found:
+        st.text(wording.NOTHING_YET)
+        return
+    settings = ", ".join(f"{name} {'none' if value is None else value}" for name, value in found[0].settings.items())
+    seeds = widgets.count(found[0].seeds, "seed")
+    st.text(wording.READING.format(settings=settings, measure=measure, mean=f"{found[0].mean:.4g}", seeds=seeds))
+    points = [(dict(result.point.settings), result.measured) for result in results if result.measured is not None]
+    known = [(values, measured) for values, measured in points if measured is not None]
+    widgets.live_chart(
+        charts.parallel,
+        charts.parallel_table(known, measure),
+        *plan.grid,
+        measure,
+        title="All trainings",
+        about=wording.PARALLEL_HELP,
+        alt_text="A line for each training through the values of its settings to what it reached",
+        key="sweep chart",
+    )
+    winner = min((r for r in results if r.measured is not None), key=lambda result: result.measured or 0.0)
+    if st.button("Open the best training", icon=":material/emoji_events:", key=session.key(PAGE, "best")):
+        session.open_run(sweeps.run_id(sweep_id, plan, winner))
+        st.switch_page("views/train.py")
+
+
+def tables(results: list[PointResult], measure: str) -> None:
+    found = bands(results)
+    if found:
+        columns: dict[str, list[object]] = {
+            name: ["none" if band.settings[name] is None else str(band.settings[name]) for band in found]
+            for name in found[0].settings
+        }
+        columns |= {
+            measure: [float(f"{band.mean:.4g}") for band in found],
+            "lowest": [float(f"{band.low:.4g}") for band in found],
+            "highest": [float(f"{band.high:.4g}") for band in found],
+            "seeds": [band.seeds for band in found],
+        }
+        widgets.table(columns)
+    wrong = [result for result in results if result.state in ("failed", "diverged", "dead")]
+    if wrong:
+        with st.expander(f"What went wrong ({len(wrong)})"):
+            widgets.table(
+                {
+                    "training": [result.point.label for result in wrong],
+                    "state": [result.state for result in wrong],
+                    "why": [result.message for result in wrong],
+                }
+            )
+
+
+page()
