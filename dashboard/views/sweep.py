@@ -229,8 +229,8 @@ def best(sweep_id: str, plan: Sweep, results: list[PointResult], measure: str) -
     settings = ", ".join(f"{name} {'none' if value is None else value}" for name, value in found[0].settings.items())
     seeds = widgets.count(found[0].seeds, "seed")
     st.text(wording.READING.format(settings=settings, measure=measure, mean=f"{found[0].mean:.4g}", seeds=seeds))
-    points = [(dict(result.point.settings), result.measured) for result in results if result.measured is not None]
-    known = [(values, measured) for values, measured in points if measured is not None]
+    ended = sorted(results, key=lambda result: result.rank)
+    known = [(result.point.settings, result.measured) for result in ended if result.measured is not None]
     widgets.live_chart(
         charts.parallel,
         charts.parallel_table(known, measure),
@@ -241,9 +241,8 @@ def best(sweep_id: str, plan: Sweep, results: list[PointResult], measure: str) -
         alt_text="A line for each training through the values of its settings to what it reached",
         key="sweep chart",
     )
-    winner = min((r for r in results if r.measured is not None), key=lambda result: result.measured or 0.0)
     if st.button("Open the best training", icon=":material/emoji_events:", key=session.key(PAGE, "best")):
-        session.open_run(sweeps.run_id(sweep_id, plan, winner))
+        session.open_run(sweeps.run_id(sweep_id, plan, ended[0]))
         st.switch_page("views/train.py")
 
 

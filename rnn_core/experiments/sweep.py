@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +90,12 @@ class PointResult:
     def measured(self) -> float | None:
         """What the points are compared by, the smaller the better: a task's metric, else the validation loss."""
         return None if self.state != "finished" else self.valid_loss_nats if self.metric is None else self.metric
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Smaller is better: by what is measured, and where that is the same (no error at all) by the loss."""
+        measured, loss = self.measured, self.valid_loss_nats
+        return math.inf if measured is None else measured, math.inf if loss is None else loss
 
     @property
     def fraction(self) -> float:
@@ -276,16 +283,19 @@ class Band:
 
 
 def bands(results: Sequence[PointResult]) -> list[Band]:
-    """The best first, by the mean over the seeds; combinations of which no seed has finished are left out."""
-    found = []
+    """The best first, by the mean over the seeds, and of equals by the least loss; combinations of which no seed has
+    finished are left out.
+    """
+    found: list[tuple[float, float, Band]] = []
     for _, group in itertools.groupby(sorted(results, key=_combination), key=_combination):
         points = list(group)
         values = [result.measured for result in points if result.measured is not None]
         failed = sum(result.state in ("failed", "diverged") for result in points)
         if values:
             mean = sum(values) / len(values)
-            found.append(Band(points[0].point.settings, len(values), mean, min(values), max(values), failed))
-    return sorted(found, key=lambda band: band.mean)
+            band = Band(points[0].point.settings, len(values), mean, min(values), max(values), failed)
+            found.append((mean, min(result.rank for result in points)[1], band))
+    return [band for _, _, band in sorted(found, key=lambda one: one[:2])]
 
 
 def find_setting(name: str, of_task: bool) -> Setting:
