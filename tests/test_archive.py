@@ -151,6 +151,17 @@ def test_a_link_in_an_archive_is_refused(run: Run, tmp_path: Path) -> None:
     refused(buffer, tmp_path, "holds a link")
 
 
+def test_what_is_packed_unpacks_as_files_for_nobody_else_to_read(run: Run) -> None:
+    packed = io.BytesIO()
+    zip_run(run.folder, packed)
+    with zipfile.ZipFile(packed) as archive:
+        assert {entry.external_attr >> 16 for entry in archive.infolist()} == {stat.S_IFREG | 0o600}
+        size = sum(entry.file_size for entry in archive.infolist())
+    import_run(packed, run.folder.with_name("just-small-enough"), limit_bytes=size)
+    with pytest.raises(RunError, match="are allowed here"):
+        import_run(packed, run.folder.with_name("too-large"), limit_bytes=size - 1)
+
+
 def test_a_bomb_is_refused_before_it_is_unpacked(run: Run, tmp_path: Path) -> None:
     bomb = repacked(run, lambda files: files.update({f"{run.id}/model-1.safetensors": bytes(30_000_000)}))
     assert len(bomb.getvalue()) < 200_000

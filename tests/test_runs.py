@@ -47,6 +47,7 @@ from rnn_core.runs import (
     rename_run,
     run_config,
     run_folder,
+    worker_alive,
     zip_run,
 )
 from rnn_core.runs import worker as worker_module
@@ -769,6 +770,32 @@ def test_checkpoints_come_less_often_where_writing_one_takes_long(
             worker.checkpoint()
             assert worker.next_checkpoint == pytest.approx(now + pause)
         steps.close()
+
+
+def test_unwatched_minutes_have_60_seconds_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = long_run(tmp_path / "run")
+    with locked(run.folder):
+        worker = Worker(run, StopSignals(), Limits(unwatched_minutes=2))
+        steps = worker.steps()
+        next(steps)
+        monkeypatch.setattr(worker.history, "seconds_unwatched", lambda: 119.0)
+        worker.check_limits()
+        monkeypatch.setattr(worker.history, "seconds_unwatched", lambda: 120.0)
+        for _ in steps:
+            pass
+    assert run.status().message == "nobody had watched it for 2 minutes"
+
+
+def test_a_link_or_a_pipe_in_the_place_of_a_lock_is_no_worker(tmp_path: Path) -> None:
+    run, other = tiny_run(tmp_path / "run"), tiny_run(tmp_path / "other")
+    (run.folder / "lock").unlink()
+    (run.folder / "lock").symlink_to(other.folder / "lock")
+    with locked(other.folder):
+        assert worker_alive(other.folder)
+        assert not worker_alive(run.folder)
+    (run.folder / "lock").unlink()
+    os.mkfifo(run.folder / "lock")
+    assert not worker_alive(run.folder)
 
 
 def test_a_limit_of_minutes_is_one_of_60_seconds_each(tmp_path: Path) -> None:

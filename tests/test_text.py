@@ -35,6 +35,7 @@ from rnn_core.data import (
     truncate_vocabulary,
     with_special_entries,
 )
+from rnn_core.data import progress as data_progress
 from rnn_core.data.punkt import SentenceSplitter
 from rnn_core.data.tokenizer import CONTRACTIONS
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
@@ -418,6 +419,17 @@ def test_reading_has_a_limit_in_processor_time() -> None:
     ):
         with pytest.raises(CorpusError, match=r"takes longer than the 0 seconds .* Choose a shorter text\.$"):
             reading()
+
+
+def test_the_limit_is_in_seconds_of_the_reading_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    spent = 100.0
+    monkeypatch.setattr(data_progress.time, "thread_time", lambda: spent)
+    report = data_progress.ReadingProgress(limit_seconds=3.0)
+    spent += 2.9
+    report(0.5, "reading")
+    spent += 0.2
+    with pytest.raises(CorpusError, match="longer than the 3 seconds"):
+        report(0.6, "reading")
 
 
 ONE_OF_EVERYTHING = "w{0}. q{0}., {0} x{0}q "
