@@ -24,7 +24,7 @@ def over_gap_table(found: Carriers) -> pd.DataFrame:
 def over_gap() -> alt.LayerChart:
     """How well the best unit tells the two kinds of sentence apart, word by word after the subject."""
     x = alt.X("words:Q", title="words after the subject", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
-    y = alt.Y("correlation:Q", title="|correlation| with the subject's kind", scale=alt.Scale(domain=[0, 1]))
+    y = alt.Y("correlation:Q", title="|correlation|", scale=alt.Scale(domain=[0, 1]))
     tooltip = [alt.Tooltip("words:Q"), alt.Tooltip("correlation:Q", format=".2f")]
     base = alt.Chart().encode(x=x, y=y, tooltip=tooltip)
     return stacked(base.mark_line(strokeWidth=2.2, point=alt.OverlayMarkDef(size=40)), height=240)
