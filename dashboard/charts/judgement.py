@@ -11,16 +11,11 @@ import pandas as pd
 from dashboard.charts import line_ends
 from dashboard.charts.common import FAINT
 from dashboard.charts.specification import in_order, series, specification, stacked
+from dashboard.text.general import REFERENCES
 from rnn_core.data import Copies
 from rnn_core.diagnostics import LossByPosition, Reach
 
 NETWORK, COUNTED = "the network", "counting"
-NAMES = {
-    "uniform": "knowing nothing",
-    "unigram": "frequencies alone",
-    "bigram": "bigram",
-    "kneser_ney_trigram": "Kneser–Ney trigram",
-}
 CONTEXT, GRADIENT = "what it uses", "what it could learn from"
 WRITTEN, PEOPLE = "written by the network", "the text above"
 LEAST_PREDICTIONS = 20
@@ -31,7 +26,7 @@ _REACH_HEIGHT = 300
 
 def perplexity_table(network: float, counted: Mapping[str, float]) -> pd.DataFrame:
     """One row a predictor, the best first: (name, who, perplexity)."""
-    rows = [(NETWORK, NETWORK, network)] + [(NAMES[name], COUNTED, value) for name, value in counted.items()]
+    rows = [(NETWORK, NETWORK, network)] + [(REFERENCES[name], COUNTED, value) for name, value in counted.items()]
     rows = sorted((row for row in rows if np.isfinite(row[2])), key=lambda row: row[2])
     return pd.DataFrame(rows, columns=["name", "who", "perplexity"])
 
@@ -43,13 +38,15 @@ def perplexities(bars: int) -> alt.LayerChart:
     x = alt.X("perplexity:Q", title="perplexity", scale=scale, axis=alt.Axis(tickCount=5, format="~s"))
     y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=180, labelOverlap=False))
     tooltip = [alt.Tooltip("name:N"), alt.Tooltip("perplexity:Q", format=",.2f")]
-    color = alt.Color("who:N", scale=in_order(NETWORK, COUNTED), legend=None)
     base = alt.Chart().encode(x=x, y=y, tooltip=tooltip)
-    marks = base.mark_bar(cornerRadiusEnd=2, height=16).encode(x2=alt.datum(1), color=color)
+    # Grey, as the same references are beside a training's loss.
+    bar = base.encode(x2=alt.datum(1))
+    own = bar.mark_bar(cornerRadiusEnd=2, height=16).transform_filter(f"datum.who == '{NETWORK}'")
+    counted = bar.mark_bar(cornerRadiusEnd=2, height=16, color=FAINT).transform_filter(f"datum.who == '{COUNTED}'")
     numbers = base.mark_text(align="left", dx=5, fontSize=12, color=FAINT).encode(
         text=alt.Text("perplexity:Q", format=",.1f")
     )
-    return stacked(marks, numbers, height=60 + 30 * bars)
+    return stacked(own, counted, numbers, height=60 + 30 * bars)
 
 
 def position_table(found: LossByPosition) -> pd.DataFrame:
@@ -72,7 +69,8 @@ def position_table(found: LossByPosition) -> pd.DataFrame:
 @specification
 def by_position(unit: str) -> alt.LayerChart:
     """Perplexity at each place in the sentence, with its standard error."""
-    x = alt.X("place:Q", title=f"{unit} of the sentence", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
+    axis = alt.Axis(tickMinStep=1, format="d", grid=False)
+    x = alt.X("place:Q", title=f"{unit} of the sentence", scale=alt.Scale(zero=False, nice=False), axis=axis)
     scale = alt.Scale(type="log", nice=False)
     y = alt.Y("perplexity:Q", title="perplexity", scale=scale, axis=alt.Axis(tickCount=5, format="~g"))
     tooltip = [
