@@ -73,6 +73,14 @@ def gradient_by_lag(
     C_K is, to rounding, what `loss_and_gradients(truncate=K)` returns. `truncate` only marks the bars that such a
     training uses. `names` default to the recurrent matrices of all layers (`flow.recurrent`); every parameter inside
     the recurrence (U, W, b, b_n) may be named.
+
+    >>> from rnn_core import LanguageModel, ModelConfig, gradient_flow
+    >>> model = LanguageModel(ModelConfig(vocabulary_size=6, hidden_size=4))
+    >>> found = gradient_by_lag(gradient_flow(model, np.array([1, 3, 4, 5]), np.array([3, 4, 5, 2])))
+    >>> found.smallest_truncation(relative_error=0.0)  # lag 3 leads to the first step, whose state before is zero
+    2
+    >>> found.smallest_truncation(relative_error=1.0)
+    0
     """
     names = tuple(flow.recurrent if names is None else names)
     lags = len(flow.lag_steps)

@@ -191,6 +191,15 @@ def gradient_flow(
     The walk is `per_loss_bptt` in float64: delta_{t,k-1} from delta_{t,k} for all t at once (Werbos 1990; Pascanu,
     Mikolov & Bengio 2013, eq. 3-5). The mask may only cut off the end of each sequence (padding behind the text).
     Raises ValueError otherwise, and for a batch that cannot be.
+
+    >>> from rnn_core import LanguageModel, ModelConfig, gradient_flow
+    >>> model = LanguageModel(ModelConfig(vocabulary_size=6, hidden_size=4))
+    >>> ids = np.array([1, 3, 4, 5, 2])
+    >>> flow = gradient_flow(model, ids[:-1], ids[1:])
+    >>> flow.delta_norms.shape  # a row for each loss, a column for each step that it is sent back to
+    (4, 4)
+    >>> np.allclose(flow.lag_gradients["W"].sum(axis=0), flow.gradients["W"])
+    True
     """
     batch = as_columns(model, inputs, targets, mask, loss_weights)
     model = in_double(model)

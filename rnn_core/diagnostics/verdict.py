@@ -57,6 +57,12 @@ def verdict(flow: GradientFlow, t: int | None = None) -> Verdict:
 
     Raises ValueError where the text has one position only, so that there is no way back, and where no loss sends any
     gradient, as those of a network whose predictions are certain.
+
+    >>> from rnn_core import LanguageModel, ModelConfig, gradient_flow
+    >>> config = ModelConfig(vocabulary_size=9, hidden_size=8, init="orthogonal", init_scale=0.3)
+    >>> ids = np.arange(9)
+    >>> verdict(gradient_flow(LanguageModel(config), ids[:-1], ids[1:])).fate
+    'vanishes'
     """
     steps = len(flow.losses_nats)
     if steps < 2:

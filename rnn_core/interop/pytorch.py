@@ -56,6 +56,14 @@ def to_torch_state_dict(
     Our one bias becomes PyTorch's `bias_ih`, and its `bias_hh` zero, so that the sum is right. With `gradients=True`
     both get the gradient of the sum, as autograd gives it. Raises SettingsError for a network that PyTorch does not
     have.
+
+    >>> from rnn_core import LanguageModel, ModelConfig
+    >>> model = LanguageModel(ModelConfig(cell="gru", vocabulary_size=6, hidden_size=4, bias=False))
+    >>> for name, array in to_torch_state_dict(model.config, model.params).items():
+    ...     print(name, array.shape)
+    rnn.weight_ih_l0 (12, 6)
+    rnn.weight_hh_l0 (12, 4)
+    decoder.weight (6, 4)
     """
     cell, order = _layout(config)
     state: dict[str, Array] = {}

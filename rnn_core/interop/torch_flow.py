@@ -40,6 +40,12 @@ def torch_gradient_flow(rnn: Any, inputs: Any, loss: Callable[[Any], Any], state
     Lag gradients and gradients are of the mean of all losses, in our layout of the parameters
     (`to_torch_state_dict` gives PyTorch's). The walks run in float64. Raises SettingsError, with the reason, for a
     module that is not understood, inputs that do not fit it, or a loss that mixes steps.
+
+    >>> import torch
+    >>> rnn = torch.nn.GRU(input_size=3, hidden_size=4)
+    >>> flow = torch_gradient_flow(rnn, torch.randn(5, 2, 3), lambda outputs: outputs.pow(2).sum(-1))
+    >>> flow.delta_norms.shape  # (T, T, B)
+    (5, 5, 2)
     """
     torch = _torch()
     model = network_of(rnn)

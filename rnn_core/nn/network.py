@@ -275,6 +275,13 @@ class Network:
         says how much the loss of each position counts, sum_tb w E / sum_tb w; where it is 0 the inputs are read all the
         same. `truncate=K` lets each loss reach back at most K steps (the tutorial's rule); None is full BPTT.
         Raises ValueError for a batch that cannot be (`Batch.of`, `forward`).
+
+        >>> from rnn_core import Network, NetworkConfig
+        >>> config = NetworkConfig(cell="lstm", hidden_size=4, input_size=2, outputs=1, loss="squared_error")
+        >>> inputs, targets = np.ones((5, 3, 2)), np.zeros((5, 3, 1))  # T = 5, B = 3
+        >>> loss, gradients = Network(config).loss_and_gradients(inputs, targets)
+        >>> gradients["W"].shape  # four gates of four units
+        (16, 4)
         """
         loss, gradients, _ = self.training_gradients(inputs, targets, mask, truncate, loss_weights=loss_weights)
         return loss, dense(gradients)
