@@ -178,6 +178,7 @@ def test_dropout_that_is_switched_off_is_none() -> None:
         (lambda outputs: outputs.detach().sum(-1), "does not depend"),
         (lambda outputs: outputs.cumsum(0).pow(2).sum(-1), "mixes time steps"),
         (lambda outputs: (outputs - outputs.mean(0)).pow(2).sum(-1), "mixes time steps"),
+        (lambda outputs: outputs.sum(-1).sqrt() - 10 * torch.inf, "not finite"),
         (lambda outputs: torch.roll(outputs, 1, dims=1).pow(2).sum(-1), "mixes time steps"),
     ],
 )
@@ -193,8 +194,8 @@ def test_a_loss_that_is_not_one_for_each_step_is_refused(loss: Any, reason: str)
         np.zeros((T, B, D)),
         torch.zeros(T, D),
         torch.zeros(T, B, D + 1),
-        torch.zeros(0, B, D),
-        torch.full((T, B, D), torch.nan),
+        torch.zeros(0, B, D, dtype=torch.float64),
+        torch.full((T, B, D), torch.nan, dtype=torch.float64),
     ],
     ids=["array", "two axes", "too wide", "empty", "nan"],
 )
@@ -204,3 +205,27 @@ def test_inputs_that_do_not_fit_are_refused(inputs: Any) -> None:
         torch_gradient_flow(rnn, inputs, loss_for(rnn))
     with pytest.raises(SettingsError, match="the state must be"):
         torch_gradient_flow(rnn, inputs_for(rnn), loss_for(rnn), torch.zeros(1, B + 1, H))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_inputs_and_states_of_another_precision_are_refused(dtype: Any) -> None:
+    rnn = module("GRU")
+    with pytest.raises(SettingsError, match=r"use inputs.to\(torch.float64\)"):
+        torch_gradient_flow(rnn, inputs_for(rnn).to(dtype), loss_for(rnn))
+    with pytest.raises(SettingsError, match="the state must be"):
+        torch_gradient_flow(rnn, inputs_for(rnn), loss_for(rnn), torch.zeros(1, B, H, dtype=dtype))
+    with pytest.raises(SettingsError, match="the state must be"):
+        torch_gradient_flow(rnn, inputs_for(rnn), loss_for(rnn), np.zeros((1, B, H)))
+
+
+def test_a_loss_in_half_precision_is_refused() -> None:
+    rnn = module("GRU", dtype=torch.float32)
+    with pytest.raises(SettingsError, match="in float32"):
+        torch_gradient_flow(rnn, inputs_for(rnn), lambda outputs: outputs.to(torch.bfloat16).pow(2).sum(-1))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_a_scripted_module_is_no_plain_one() -> None:
+    scripted = torch.jit.script(module("LSTM"))
+    with pytest.raises(SettingsError, match="neither compiled"):
+        torch_gradient_flow(scripted, torch.zeros(T, B, D), lambda outputs: outputs.sum(-1))

@@ -273,8 +273,8 @@ def delta_norms_of(trace: Trace, step: LagStep) -> Array:
         layer.cell.input_part(d_preactivation)
         for layer, d_preactivation in zip(trace.layers, step.d_preactivations, strict=True)
     ]
-    by_gate = [vector_norm(gate) for delta in deltas for gate in delta]
-    return by_gate[0] if len(by_gate) == 1 else vector_norm(np.stack(by_gate, axis=-1))
+    by_gate = np.concatenate([vector_norm(delta) for delta in deltas])
+    return by_gate[0] if len(by_gate) == 1 else vector_norm(np.moveaxis(by_gate, 0, -1))
 
 
 @arithmetic()

@@ -27,6 +27,8 @@ from rnn_core.nn.network import Network
 # as much as it mixes.
 _SAME = 1e-3
 
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
 
 def torch_gradient_flow(rnn: Any, inputs: Any, loss: Callable[[Any], Any], state: Any = None) -> GradientFlow:
     """Where each loss's gradient goes in a torch.nn.RNN, LSTM or GRU: the same `GradientFlow` as `gradient_flow` gives.
@@ -51,7 +53,7 @@ def torch_gradient_flow(rnn: Any, inputs: Any, loss: Callable[[Any], Any], state
     model = network_of(rnn)
     if rnn.dropout and rnn.training:
         raise SettingsError("the module would drop units at random; call rnn.eval() first.")
-    if any(getattr(rnn, hooks) for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")):
+    if any(getattr(rnn, hooks) for hooks in _HOOKS):
         raise SettingsError("the module has hooks, which may change what it computes; remove them first.")
     given = _checked_inputs(torch, rnn, inputs)
     with arithmetic():
@@ -128,6 +130,10 @@ def _checked_inputs(torch: Any, rnn: Any, inputs: Any) -> Array:
         raise SettingsError(f"inputs must be a tensor {order} with D = {rnn.input_size}, and this is {what}.")
     if inputs.device.type != "cpu":
         raise SettingsError(f"the inputs are on {inputs.device}; move them with inputs.cpu().")
+    if inputs.dtype != (dtype := next(rnn.parameters()).dtype):
+        raise SettingsError(
+            f"the inputs are {inputs.dtype} and the module computes with {dtype}; use inputs.to({dtype})."
+        )
     array = inputs.detach().numpy().astype(np.float64)
     if 0 in array.shape or not np.isfinite(array).all():
         raise SettingsError("inputs must be at least one step of one sequence, of finite numbers.")
@@ -139,12 +145,16 @@ def _state(rnn: Any, state: Any, batch: int) -> list[Array] | None:
     if state is None:
         return None
     parts = state if isinstance(state, tuple) else (state,)
-    arrays = [part.detach().numpy().astype(np.float64) for part in parts]
-    needed = (rnn.num_layers, batch, rnn.hidden_size)
-    if any(array.shape != needed for array in arrays) or len(arrays) != 1 + (rnn.mode == "LSTM"):
+    needed, dtype = (rnn.num_layers, batch, rnn.hidden_size), next(rnn.parameters()).dtype
+    fits = all(
+        getattr(part, "shape", None) == needed and part.dtype == dtype and part.device.type == "cpu" for part in parts
+    )
+    if not fits or len(parts) != 1 + (rnn.mode == "LSTM"):
         raise SettingsError(
-            f"the state must be what the module takes, of shape {needed}, and for an LSTM a pair of them."
+            f"the state must be what the module takes, {dtype} of shape {needed} on the CPU, and for an LSTM a pair of "
+            "them."
         )
+    arrays = [part.detach().numpy().astype(np.float64) for part in parts]
     return [np.concatenate(layer, axis=-1) for layer in zip(*arrays, strict=True)]
 
 
@@ -161,12 +171,16 @@ def _losses(torch: Any, rnn: Any, hidden: Array, loss: Callable[[Any], Any]) -> 
                 f"the loss must give one number for each step and sequence, of shape {shape}, not {got}; PyTorch's "
                 'losses do so with reduction="none".'
             )
+        if losses.dtype not in (torch.float32, torch.float64):
+            raise SettingsError(f"the loss is computed with {losses.dtype}; compute it in float32, without autocast.")
         if not losses.requires_grad:
             raise SettingsError("the loss does not depend on the module's output.")
         (own,) = torch.autograd.grad(losses.sum(), outputs, retain_graph=True)
         # If E_t depends on h_t alone, weights of the losses are factors of the gradient.
         factors = torch.rand(shape, dtype=dtype, generator=torch.Generator().manual_seed(0)) + 0.5
         (weighted,) = torch.autograd.grad((factors * losses).sum(), outputs)
+    if not (torch.isfinite(losses).all() and torch.isfinite(own).all()):
+        raise SettingsError("the loss, or its gradient by the module's output, is not finite; look at the loss first.")
     difference = (weighted - factors[..., None] * own).abs().max()
     if not difference <= _SAME * own.abs().max():
         raise SettingsError(
