@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import socket
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from dashboard.services import library, sources, worker
@@ -26,6 +28,15 @@ from tests.waiting import HANG_SECONDS, wait_for
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 HOSTILE = "![x](http://127.0.0.1:9/leak.png) <img src=x> **bold** [a](b) :red[c] $d$"
 """What a visitor might write to make a page of ours fetch, or look like, something of theirs."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _packages_are_searched_once() -> Iterator[None]:
+    """A new AppTest searches every installed package for components, which takes most of its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        search = functools.cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", search)
+        yield
 
 
 @pytest.fixture(autouse=True)
