@@ -25,7 +25,7 @@ LONGEST_NAME = ("uniform, unigram",)
 """Room for what a curve beside the loss may be called."""
 
 # One table carries every line: `series` says whose it is, `line` how it is drawn.
-RAW, MEAN, DOTS, REFERENCE = "raw", "mean", "dots", "reference"
+RAW, MEAN, DOTS, REFERENCE, NAME = "raw", "mean", "dots", "reference", "name"
 
 Changes = Sequence[tuple[int, str]]
 """(step, label) of settings that changed on the way."""
@@ -53,6 +53,9 @@ def loss_table(
         kept = thin(nats, 80)
         parts.append(_part(VALIDATION, DOTS, known[kept], nats[kept]))
     last = max([1.0, *steps[-1:], *validation])
+    if validation:
+        # Its name stands beside the others, and not over the curve that has gone on since.
+        parts.append(_part(VALIDATION, NAME, [last], nats[-1:]))
     parts += [_part(series, REFERENCE, [0, last], [nats, nats]) for series, nats in references.items()]
     table = line_ends.with_names(pd.concat(parts, ignore_index=True), "step", "nats", "series", height=LOSS_HEIGHT)
     return pd.concat([table, setting_changes.marks(changes)], ignore_index=True)

@@ -61,7 +61,7 @@ def test_a_training_is_steered_forked_compared_written_reported_and_taken_back_i
     page.get_by_role("button", name="Train a network on this").click()
 
     page.get_by_role("button", name=PRESETS["tutorial"].label).click()
-    expect(page.get_by_text(PRESETS["tutorial"].about)).to_be_visible()
+    expect(page.get_by_text(PRESETS["tutorial"].about).first).to_be_visible()
     assert "truncate=4" in page.url
     page.get_by_role("button", name="Start training").click()
     main(page).get_by_role("button", name="Pause").click()
@@ -87,7 +87,7 @@ def test_a_training_is_steered_forked_compared_written_reported_and_taken_back_i
     page.get_by_role("button", name="Fork", exact=True).click()
     set_number(page.get_by_label("Clip at", exact=True), "1")
     page.get_by_role("button", name="Fork and train").click()
-    expect(page.get_by_text("forked at step")).to_be_visible()
+    expect(page.get_by_text("forked at step").first).to_be_visible()
     main(page).get_by_role("button", name="Stop").click()
     expect(page.get_by_text("stopped").first).to_be_visible()
     fork = opened_run(page, runs_folder)
