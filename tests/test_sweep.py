@@ -133,6 +133,7 @@ def test_bands_are_over_the_seeds_and_the_best_is_first() -> None:
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_each_point_is_the_run_that_it_would_be_alone_and_a_failed_one_stops_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +253,7 @@ def test_a_sweep_that_was_killed_and_resumed_has_the_bits_of_one_that_was_left_a
 
 @pytest.mark.process
 @pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.slow
 def test_a_signal_stops_a_sweep_with_a_checkpoint_of_every_point(tmp_path: Path, jobs: int) -> None:
     options = f"--task latching --hidden 4 --grid cell=tanh,gru,relu --jobs {jobs} --quiet --json --steps 1000000"
     process = subprocess.Popen(
@@ -276,6 +278,7 @@ def test_a_signal_stops_a_sweep_with_a_checkpoint_of_every_point(tmp_path: Path,
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_a_sweep_is_asked_to_stop_by_a_file_and_goes_on_from_its_folder_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,7 +34,15 @@ NETWORKS = {
     "mingru": {"cell": "mingru", "layers": 2},
 }
 TITLES = [
-    *("Triangle", "Horizon", "Horizon over the training", "One row, on its way back", "W against φ′", "Saturation"),
+    *(
+        "Unrolled network",
+        "Triangle",
+        "Horizon",
+        "Horizon over the training",
+        "One row, on its way back",
+        "W against φ′",
+        "Saturation",
+    ),
     *("Spectrum", "All steps together", "Gradient by lag", "Truncation", "Which words mattered", "Clipping"),
 ]
 OF_GATES = ["Two paths", "Which path", "A gate, unit by unit"]

@@ -36,6 +36,7 @@ def is_over(sweep_id: str) -> bool:
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_a_sweep_is_made_on_the_page_and_its_best_training_can_be_opened(
     open_page: OpenPage, runs_folder: Path
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_link_to_no_sweep_opens_none(open_page: OpenPage, link: str) -> None:
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_a_sweep_is_stopped_and_goes_on(open_page: OpenPage, runs_folder: Path) -> None:
     sweep_id = sweeps.begin(plan(steps=1_000_000), None)
     wait_for(lambda: any(result.step > 0 for result in sweeps.opened(sweep_id)[1]), "a training at work")
@@ -92,6 +94,7 @@ def hosted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_on_a_hosted_server_each_training_waits_its_turn_and_the_caps_hold(hosted: None, runs_folder: Path) -> None:
     for too_much in (plan(hidden_size=[2, 3, 4]), plan(steps=101)):
         with pytest.raises(UserError, match="are the most here|server allows"):

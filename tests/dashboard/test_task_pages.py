@@ -34,6 +34,7 @@ def task_run(root: Path, task: TaskSettings, **model: object) -> Run:
 
 
 @pytest.mark.parametrize("name", TASKS)
+@pytest.mark.slow
 def test_every_picture_of_the_gradient_is_drawn_of_a_sequence_of_every_task(
     name: str, open_page: OpenPage, runs_folder: Path
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_sequence_that_is_too_long_to_draw_is_said_to_be(open_page: OpenPage, 
 
 
 @pytest.mark.parametrize("view", ["train", "compare", "runs", "generate", "units", "home", "corpus"])
+@pytest.mark.slow
 def test_every_other_page_shows_it_or_says_why_not(view: str, open_page: OpenPage, runs_folder: Path) -> None:
     run = task_run(runs_folder, TaskSettings(task="adding", task_steps=6, validation_sequences=20))
     app = open_page(view, run.id)
@@ -83,6 +85,7 @@ def test_every_other_page_shows_it_or_says_why_not(view: str, open_page: OpenPag
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_a_task_is_chosen_set_up_and_trained_on_the_train_page(open_page: OpenPage, runs_folder: Path) -> None:
     app = open_page("train", learn="task")
     assert not app.error
