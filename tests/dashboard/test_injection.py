@@ -167,6 +167,7 @@ def tampered_run(root: Path, trap: Trap, identifier: str) -> Run:
                 (time.time(), kind, json.dumps(payload)),
             )
         database.execute("UPDATE status SET state = 'failed', message = ?", (trap.bait("message"),))
+    runs.tag_run(run.folder, [f"![a]({trap.address}/t.png)"])  # a tag is short
     return run
 
 
@@ -198,7 +199,7 @@ def test_no_page_fetches_what_is_written_in_a_run_or_in_any_text_field(visitor, 
     assert fields >= 2
     # The dialogs of the Runs page, with the name in them.
     visitor.goto(f"{server.address}/runs?run={run.id}")
-    for action in ("Rename", "Delete"):
+    for action in ("Rename", "Delete", "Tag"):
         visitor.get_by_role("button", name=action, exact=True).click()
         expect(visitor.get_by_role("dialog")).to_be_visible()
         visitor.wait_for_timeout(250)
