@@ -47,6 +47,7 @@ def draw() -> None:
                 st.Page("views/runs.py", title="Runs", icon=":material/folder_open:"),
                 st.Page("views/sweep.py", title="Sweep", icon=":material/tune:"),
                 st.Page("views/race.py", title="Race", icon=":material/flag:"),
+                st.Page("views/experiments.py", title="Experiments", icon=":material/science:"),
             ],
         },
         expanded=True,

@@ -228,6 +228,14 @@ def _free_slot(root: Path, caps: Caps) -> int | None:
     return None
 
 
+def free_slot(root: Path, caps: Caps) -> int | None:
+    """The right to compute beside the trainings, as an open file that the process is to inherit; None where all slots
+    are taken, or a training waits for one. Raises RunError.
+    """
+    with _changing(root) as tickets:
+        return None if _order(tickets) else _free_slot(root, caps)
+
+
 # --- the file ---------------------------------------------------------------------------------------------------------
 
 

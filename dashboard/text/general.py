@@ -38,6 +38,7 @@ NEXT_STEPS = {
     "compare": ("gradients", "Next: look into this network"),
     "runs": ("compare", "Next: see them in one picture"),
     "race": ("gradients", "Next: look into the winner"),
+    "experiments": ("race", "Next: let networks race"),
 }
 """By the page's address: the page that goes on with the story, and what is said of it. (Home and the story end with
 ways on of their own.)"""

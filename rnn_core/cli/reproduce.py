@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,12 @@ from rnn_core.cli.parser import Commands
 from rnn_core.errors import RunError, SettingsError
 from rnn_core.experiments.base import Experiment
 from rnn_core.experiments.catalogue import EXPERIMENTS
-from rnn_core.experiments.results import Result, shipped
+from rnn_core.experiments.results import PID, Result, shipped
 from rnn_core.experiments.running import run
 from rnn_core.runs import locked
 from rnn_core.runs.files import atomic_write
 
 VERDICTS = {True: "reproduced", False: "NOT reproduced", None: "nothing published to compare with"}
-PID = "pid"
 
 
 def add(commands: Commands) -> None:
@@ -35,6 +35,7 @@ def add(commands: Commands) -> None:
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--jobs", type=int, metavar="N", help="processes (1; at most as many as there are cores)")
     place.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers are to do the work")
+    parser.add_argument("--max-minutes", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--nice", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -51,6 +52,9 @@ def reproduce_command(options: argparse.Namespace) -> int:
     if options.corpus and not experiment.reads:
         raise SettingsError(f"the experiment {experiment.name} reads no texts; leave --corpus out.")
     give_way(options)
+    if options.max_minutes is not None:
+        # The signal's own action ends the process: what has been done by then is stored.
+        signal.setitimer(signal.ITIMER_REAL, 60 * options.max_minutes)
     texts = [Path(name) for name in options.corpus]
     with _folder(options.dir) as folder, _Bar(options.quiet) as bar:
         result = run(experiment, options.seeds, texts, folder, bar, options.jobs, options.dask)

@@ -20,7 +20,7 @@ class Trial:
     """
 
     measured: Mapping[str, float | None]
-    curves: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from rnn_core.experiments.base import Experiment, Row, Trial
 from rnn_core.runs.files import atomic_write
 
 FILE = "result.json"
+PID = "pid"
 
 
 @dataclass(frozen=True)
