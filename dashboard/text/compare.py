@@ -28,6 +28,7 @@ SEEDS_HELP = (
     "Runs that differ in the seed alone: the line is their median, the band reaches from the lowest to the highest."
 )
 MIXED = "These runs learn from different texts, vocabularies or tasks: their losses do not compare."
+OTHER_TEXTS = "These runs read different texts: one may be easier to predict than the other, in any unit."
 NOTHING_YET = "None of these trainings has measured this yet."
 ONE_IS_ENOUGH = "These trainings have the same settings."
 
@@ -57,8 +58,8 @@ def verdict(quantity: str, unit: str, outcomes: Sequence[Outcome]) -> str:
     if len(outcomes) == 1:
         return f"“{low.label}” ends at {_told(low)} {unit}."
     if quantity == "gradient":
-        ratio = f", {figure(high.value / low.value)} times that of “{low.label}” ({_told(low)})"
-        return f"“{high.label}” ends with the largest gradient: {_told(high)}{ratio}."
+        ratio = f"{figure(high.value / low.value)} times that of “{low.label}” with {_told(low)}"
+        return f"“{high.label}” ends with the largest gradient: {_told(high)}, {ratio}."
     if quantity == "half-life":
         return (
             f"The gradient of “{high.label}” reaches farthest: half of it is left {_told(high)} {unit} back, "

@@ -126,8 +126,10 @@ def draw(runs: list[Run], quantity: Quantity, axis: Axis, unit: str, together: b
         usual = wording.UNITS["bits"] if bits else f"nats per {token}"
         # A task's loss may be a squared error, and another program's is whatever it says.
         measured = units.get(quantity, usual if all(map(comparing.has_text, runs)) else "")
-        if not bits and not together and quantity in ("validation", "training"):
-            st.caption(wording.MIXED)
+        if quantity in ("validation", "training") and not together:
+            several = len({run.config.corpus.name for run in runs}) > 1
+            if several or not bits:
+                st.caption(wording.OTHER_TEXTS if bits else wording.MIXED)
         with st.container(key="verdict of the comparison"):
             st.text(wording.verdict(quantity, measured, [outcome(line, axis) for line in lines]))
         picture(lines, quantity, axis, measured)

@@ -214,6 +214,15 @@ def test_the_link_says_which_runs_over_what_and_of_what(make, open_page) -> None
     assert "“two” ends lowest, at 0.5 nats per word; next is “three” with 0.7." in drawn(app)
 
 
+def test_what_does_not_compare_is_called_so(make, open_page) -> None:
+    listed = ",".join(run.id for run in (make("words", LOSSES[0]), make("characters", LOSSES[1], unit="char")))
+    app = open_page("compare", runs=listed)
+    assert app.selectbox(key="link: unit").value == "bits"
+    assert wording.MIXED not in [caption.value for caption in app.caption]
+    app.selectbox(key="link: unit").set_value("nats").run()
+    assert wording.MIXED in [caption.value for caption in app.caption]
+
+
 def test_a_link_to_nothing_and_to_nonsense_is_explained(make, open_page) -> None:
     run = make("one", LOSSES[0])
     app = open_page("compare", runs=f"{run.id},20200101-00000000000000000000,../../etc", axis="<b>", quantity="x")
