@@ -191,7 +191,7 @@ def ranking_table(found: UnitAnalysis, feature: str) -> None:
     ranking, layers = found.rankings()[feature], found.loaded.model.config.layers
     top = ranking.top(RANKED)
     st.markdown(
-        "### Ranking",
+        "## Ranking",
         anchors=False,
         help=wording.EXPLAINED.format(units=len(ranking.units), significant=SIGNIFICANT, least=LEAST_CORRELATION),
     )
@@ -226,7 +226,7 @@ def ranking_table(found: UnitAnalysis, feature: str) -> None:
 def places(found: UnitAnalysis, feature: str, unit: Unit) -> None:
     """Where the unit is strongest; a click goes there."""
     layers = found.loaded.model.config.layers
-    st.markdown(f"### {wording.PLACES} of {charts.name_of(unit, layers)}", anchors=False)
+    st.markdown(f"## {wording.PLACES} of {charts.name_of(unit, layers)}", anchors=False)
     kind = found.loaded.vocabulary.unit
     series, tokens = found.series(unit), found.text.tokens
     strongest = found.places(unit, sense_of(found, feature, unit))

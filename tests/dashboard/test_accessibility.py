@@ -14,7 +14,20 @@ from tests.dashboard.conftest import Server
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 PATIENCE = 30_000  # milliseconds, on a machine that does other things too
-PAGES = ["", "story", "by_hand", "corpus", "train", "generate", "gradients", "compare", "runs", "race"]
+PAGES = [
+    "",
+    "story",
+    "by_hand",
+    "corpus",
+    "train",
+    "generate",
+    "gradients",
+    "evaluate",
+    "units",
+    "compare",
+    "runs",
+    "race",
+]
 NOT_OURS = {
     # Streamlit's own navigation: its groups lie directly in its list.
     "list",
