@@ -20,5 +20,5 @@ PICTURES = {
     "cliff": "The error of one unit, and two descents from the same start",
     "forget-bias": "Half-life of the cell's gradient",
     "gradient-film": "What is left of the error of step 128 on its way back",
-    "curse-of-memory": "The state and its sensitivity",
+    "curse-of-memory": "The state and its sensitivity: points measured, lines the closed forms",
 }

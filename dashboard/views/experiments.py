@@ -204,8 +204,8 @@ def curse(result: Result) -> None:
     )
     times = np.geomspace(1, 100, 60)
     forms = {
-        "h², closed form": np.array([curse_of_memory.state_power(1 - 1 / time) for time in times]),
-        "(dh/dλ)², closed form": np.array([curse_of_memory.sensitivity(1 - 1 / time) for time in times]),
+        "h²": np.array([curse_of_memory.state_power(1 - 1 / time) for time in times]),
+        "(dh/dλ)²": np.array([curse_of_memory.sensitivity(1 - 1 / time) for time in times]),
     }
     picture("curse-of-memory", charts.sensitivity_chart(points, times, forms))
 

@@ -19,9 +19,9 @@ from rnn_core.experiments.running import run
 EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
     for module in (
+        cliff,
         temporal_order,
         learning_curve,
-        cliff,
         forget_bias,
         adding,
         gradient_film,
