@@ -151,7 +151,7 @@ def test_a_guests_run_has_no_text_and_no_way_to_change_it(private_run: Run, monk
     assert library.open_run(private_run.id).corpus().train
 
 
-READING = {"mine", "check_mine", "working", "last_words"}
+READING = {"mine", "check_mine", "working", "last_words", "report"}
 """What a guest may ask of a run. Everything else in these two modules changes one, or hands it out whole."""
 
 CHANGES = {
@@ -186,7 +186,7 @@ def test_whoever_changes_a_run_or_takes_it_home_is_asked_whose_it_is(
     """With a run that a page would never have given to a guest."""
     archive = io.BytesIO()
     values = {"run": private_run, "together": private_run, "kind": "pause", "name": "x", "file": archive, "more": 1}
-    values |= {"setting": "clip", "value": 1.0, "step": private_run.moments()[-1], "changes": {}}
+    values |= {"setting": "clip", "value": 1.0, "step": private_run.moments()[-1], "changes": {}, "tags": ["x"]}
     arguments = [values[parameter] for parameter in inspect.signature(CHANGES[name]).parameters]
     before = {path: path.read_bytes() for path in private_run.folder.glob("*.json")}
     monkeypatch.setattr(library, "_secret", lambda: GUEST)
