@@ -51,7 +51,12 @@ def box(page: str) -> None:
             key=session.key(page, "activation"),
         )
         ready = weights is not None and words is not None
-        if not st.button("Open it", type="primary", disabled=not ready, key=session.key(page, "open network")):
+        if not st.button(
+            "Open it",
+            type="primary" if ready else "secondary",
+            disabled=not ready,
+            key=session.key(page, "open network"),
+        ):
             return
         assert weights is not None  # else the button does nothing
         assert words is not None

@@ -56,7 +56,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence(runs_folder, open_page) -> N
 
 
 @pytest.mark.parametrize(
-    ("hidden", "reason"), [(6, None), (500, "500 hidden units")], ids=["within the caps", "beyond them"]
+    ("hidden", "reason"), [(6, None), (500, "Hidden units: you ask for 500")], ids=["within the caps", "beyond them"]
 )
 def test_on_a_hosted_server_it_is_the_visitors_and_within_the_caps(hidden, reason, runs_folder, monkeypatch) -> None:
     monkeypatch.setattr(library, "_secret", lambda: "a" * 64)

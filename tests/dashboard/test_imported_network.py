@@ -25,7 +25,7 @@ def imported(tmp_path, runs_folder) -> Run:
     return Run.open(folder)
 
 
-@pytest.mark.parametrize("page", ["train", "generate", "runs", "race"])
+@pytest.mark.parametrize("page", ["train", "generate", "runs", "race", "evaluate", "units", "compare"])
 def test_every_page_opens_it(page, imported, open_page):
     assert not open_page(page, imported.id).error
 

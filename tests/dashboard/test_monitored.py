@@ -41,7 +41,7 @@ def monitored(runs_folder) -> Run:
     return run
 
 
-@pytest.mark.parametrize("page", ["home", "corpus", "gradients", "generate", "runs", "race", "story", "by_hand"])
+@pytest.mark.parametrize("page", ["gradients", "generate", "runs", "race", "evaluate", "units", "compare", "sweep"])
 def test_every_page_opens_it(page, monitored, open_page):
     app = open_page(page, monitored.id)
     assert not app.error
