@@ -33,7 +33,7 @@ def test_each_command_of_the_readme_makes_its_own_environment():
 def test_the_files_that_the_readme_shows_are_there():
     readme = (ROOT / "README.md").read_text()
     for target in re.findall(r"\]\(([^)#:]+)\)", readme):
-        assert (ROOT / target).is_file(), target
+        assert (ROOT / target).exists(), target
 
 
 def test_streamlit_knows_every_setting_of_the_configuration_file():
