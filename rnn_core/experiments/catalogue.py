@@ -5,6 +5,7 @@
 
 from rnn_core.experiments import (
     adding,
+    agreement,
     cliff,
     curse_of_memory,
     forget_bias,
@@ -21,6 +22,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     for module in (
         cliff,
         temporal_order,
+        agreement,
         learning_curve,
         forget_bias,
         adding,
