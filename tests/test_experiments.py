@@ -12,8 +12,9 @@ import pytest
 
 from rnn_core.cli.main import main
 from rnn_core.config import NetworkConfig
+from rnn_core.data.tasks import Agreement, NumberPrediction
 from rnn_core.errors import CorpusError, RunError, SettingsError
-from rnn_core.experiments import adding, cliff, curse_of_memory, forget_bias, gradient_film, learning_curve
+from rnn_core.experiments import adding, agreement, cliff, curse_of_memory, forget_bias, gradient_film, learning_curve
 from rnn_core.experiments.base import Experiment, Row, Settings, Trial
 from rnn_core.experiments.catalogue import EXPERIMENTS
 from rnn_core.experiments.results import FILE, shipped
@@ -138,6 +139,62 @@ def test_the_simulated_sensitivity_is_the_difference_of_two_simulations() -> Non
 def test_the_films_reach_is_read_off_its_curve() -> None:
     assert gradient_film.reach(0.5 ** np.arange(20.0)) == pytest.approx(np.log(100) / np.log(2))
     assert gradient_film.reach(np.ones(10)) == 9
+
+
+# --- agreement --------------------------------------------------------------------------------------------------------
+
+
+def test_errors_by_attractors_are_those_of_one_sentence_at_a_time_and_no_trained_sentence_is_tested(
+    tmp_path: Path,
+) -> None:
+    def write(name: str, sentences: Sequence[NumberPrediction]) -> Path:
+        lines = [f"{('VBZ', 'VBP')[sentence.number]}\t{' '.join(sentence.words)}\n" for sentence in sentences]
+        (tmp_path / name).write_text("".join(lines))
+        return tmp_path / name
+
+    rng = np.random.default_rng(0)
+    drawn = [Agreement(attractor_probability=0.7).sentence(rng) for _ in range(300)]
+    tests = {count: [sentence for sentence in drawn[200:] if sentence.attractors == count] for count in (1, 2)}
+    tests[2].append(NumberPrediction(("unheard", "keys", "near", "the", "author"), 1, 2))
+    texts = [write("numpred.val", drawn[:200])]
+    # One test sentence is trained on, and must not count.
+    texts += [write(f"numpred.test.{count}", [*sentences, drawn[0]]) for count, sentences in tests.items()]
+
+    found = agreement.read_sentences(texts)
+    trained = {sentence.words for sentence in drawn[:180]}
+    assert {sentence.words for sentence in found.train} == trained
+    source = agreement.SentenceSource(found)
+    network = Network(source.config("lstm"), rng=np.random.default_rng(1))
+    for count, sentences in tests.items():
+        wrong = []
+        for words, number, _ in sentences:
+            if words not in trained:
+                ids = np.array([[source.ids.get(word, agreement.UNKNOWN)] for word in words])
+                outputs, _ = network.outputs_and_losses(ids, np.full_like(ids, number))
+                wrong.append(outputs[-1, 0].argmax() != number)
+        assert 0 < sum(wrong) < len(wrong)
+        assert source.error_rate(network, found.by_attractors[count]) == pytest.approx(100 * np.mean(wrong))
+    with pytest.raises(CorpusError, match="nothing to train on"):
+        agreement.read_sentences(texts[1:])
+
+
+def test_an_epoch_of_sentences_reads_each_once_beside_others_of_its_length() -> None:
+    drawn = [Agreement().sentence(np.random.default_rng(seed)) for seed in range(40)]
+    source = agreement.SentenceSource(agreement.Sentences(drawn, drawn[:9], {}))
+    training = replace(agreement.TRAINING, batch_size=7)
+    steps = source.plan(training).steps_per_epoch
+    read = []
+    for batch in (source.batch(training, 1, position) for position in range(steps)):
+        names = {place: word for word, place in source.ids.items()}
+        for column, length in enumerate(batch.mask.sum(axis=0)):
+            words = tuple(names[place] for place in batch.inputs[:length, column].tolist())
+            read.append((words, int(batch.targets[length - 1, column])))
+    assert sorted(read) == sorted((sentence.words, sentence.number) for sentence in drawn)
+    network = Network(source.config("tanh"), rng=np.random.default_rng(0))
+    *_, whole = source.validation(network)
+    assert whole.fraction == 1
+    assert whole.metric is not None
+    assert 100 * whole.metric == source.error_rate(network, source.sentences.held_out)
 
 
 # --- the learning curve -----------------------------------------------------------------------------------------------

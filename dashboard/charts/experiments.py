@@ -55,6 +55,28 @@ def learning_curve_chart(ours: Sequence[float], published: Sequence[float]) -> a
     return _named_lines(table, (OURS, THEIRS), "epochs", alt.Y("y:Q", title="loss (nats per word)", scale=_NOT_FROM_0))
 
 
+def attractor_chart(errors: pd.DataFrame) -> alt.LayerChart:
+    """errors: (x attractors, y wrong answers in per cent, series the network, seed) -> the mean as a line, points."""
+    means = errors.groupby(["series", "x"], sort=False)["y"].mean().reset_index()
+    series = tuple(means["series"].unique())
+    table = line_ends.with_names(means, "x", "y", "series", height=HEIGHT, domain=(0, 100))
+    points = errors.assign(kind="seed")
+    x = alt.X("x:Q", title="attractors", scale=_NOT_FROM_0, axis=alt.Axis(grid=False, tickMinStep=1, format="d"))
+    y = alt.Y("y:Q", title="wrong answers (%)", scale=alt.Scale(domain=[0, 100]))
+    colour = alt.Color("series:N", scale=alt.Scale(domain=list(series)), legend=None)
+    base = alt.Chart().encode(x=line_ends.room(x, series), y=y, color=colour)
+    mean = base.transform_filter("datum.kind == 'mean'")
+    seeds = base.transform_filter("datum.kind == 'seed'").mark_point(filled=True, size=34, opacity=0.55)
+    tooltip = ["series:N", "seed:Q", alt.Tooltip("x:Q", title="attractors"), alt.Tooltip("y:Q", format=".3g")]
+    return layered(
+        pd.concat([table.assign(kind="mean"), points], ignore_index=True),
+        mean.mark_line(strokeWidth=2.2),
+        seeds.encode(tooltip=tooltip),
+        line_ends.names(mean, "series"),
+        height=HEIGHT,
+    )
+
+
 def film_chart(norms: Mapping[str, Floats]) -> alt.LayerChart:
     """By network: (lags,) the gradient's norm -> its fall over the steps back, log axis."""
     table = _lines_table({name: values / values[0] for name, values in norms.items()})

@@ -16,7 +16,7 @@ from dashboard.services import experimenting
 from dashboard.state import session
 from dashboard.text import experiments as wording
 from rnn_core.errors import UserError
-from rnn_core.experiments import cliff, curse_of_memory, forget_bias, learning_curve
+from rnn_core.experiments import agreement, cliff, curse_of_memory, forget_bias, learning_curve
 from rnn_core.experiments.base import Experiment
 from rnn_core.experiments.catalogue import EXPERIMENTS
 from rnn_core.experiments.results import Result
@@ -154,6 +154,22 @@ def tutorial_curve(result: Result) -> None:
     picture(result.experiment.name, charts.learning_curve_chart(ours, learning_curve.PUBLISHED))
 
 
+def attractors(result: Result) -> None:
+    parts = [
+        pd.DataFrame(
+            {
+                "series": name,
+                "seed": seed,
+                "x": agreement.ATTRACTORS,
+                "y": [trial.measured.get(agreement.row_name(name, count)) for count in agreement.ATTRACTORS],
+            }
+        )
+        for name in agreement.CELLS
+        for seed, trial in enumerate(result.trials_of(name))
+    ]
+    picture(result.experiment.name, charts.attractor_chart(pd.concat(parts).dropna()))
+
+
 def the_cliff(result: Result) -> None:
     left, right = st.columns(2)
     with left:
@@ -212,6 +228,7 @@ def curse(result: Result) -> None:
 
 DRAWINGS: dict[str, Callable[[Result], None]] = {
     "temporal-order": courses,
+    "agreement": attractors,
     "adding": courses,
     "learning-curve": tutorial_curve,
     "cliff": the_cliff,
