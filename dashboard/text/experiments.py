@@ -11,11 +11,12 @@ STOP = "Stop"
 FROM_PACKAGE = "came with the program"
 FROM_HERE = "computed here"
 WORKING = "{done} of {total} trials"
+READS = "It reads {what}."
 NOT_YET = "No full result has come with the program yet: run it here."
 
 PICTURES = {
     "temporal-order": "Wrong answers over the updates, a line for each seed",
-    "agreement": "Wrong answers by the nouns that attract the verb to the wrong number, a point for each seed",
+    "agreement": "Wrong answers by number of attractors, a point for each seed",
     "adding": "Squared error over the updates, a line for each seed",
     "learning-curve": "Loss of the hundred sentences by epoch",
     "cliff": "The error of one unit, and two descents from the same start",

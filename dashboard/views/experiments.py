@@ -62,7 +62,10 @@ def draw(experiment: Experiment, busy: bool) -> None:
     elif not busy:
         st.info(wording.NOT_YET, icon=":material/science:")
     controls(experiment, busy)
-    st.code(f"see-bptt reproduce {experiment.name}", language="sh")
+    texts = f" --corpus {result.text.replace(', ', ' ')}" if result is not None and result.text else ""
+    st.code(f"see-bptt reproduce {experiment.name}{texts}", language="sh")
+    if experiment.reads:
+        st.caption(wording.READS.format(what=experiment.reads))
 
 
 def verdict(experiment: Experiment, result: Result | None) -> None:

@@ -30,6 +30,7 @@ def test_a_link_opens_an_experiment_with_its_claim_and_last_result(
     result = shipped(EXPERIMENTS[name])
     if result is not None:
         assert len(app.dataframe[0].value) == len(result.rows)
+        assert all(text in app.code[0].value for text in result.text.split(", "))
     assert [button.label for button in app.button if "ere" in button.label or "gain" in button.label]
 
 
