@@ -1,7 +1,7 @@
 """The web server around the pages: what happens once, before anybody has come, and what stands before every request.
 
 `streamlit run dashboard/app.py` finds the `st.App` in `app.py` and serves it with what is here. Only hosted mode needs
-any of it.
+more than the start page.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import gc
 import sys
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import cast
 
 import streamlit as st
@@ -23,6 +24,7 @@ from dashboard import hosting
 from dashboard.hosting import Caps, UploadGuard
 from dashboard.hosting.uploads import Application, UploadStore
 from dashboard.services import worker
+from dashboard.start_page import StartPage
 from rnn_core.errors import UserError
 
 FORGET_SECONDS = 5.0
@@ -39,19 +41,23 @@ every other page wait for that long, many times a rerun.
 SESSION_SECONDS = 15
 """How long after a lost connection a visit can be taken up where it was; then its memory is free for others."""
 
+PAGES = [view.stem for view in (Path(__file__).parent / "views").glob("[a-z]*.py")]
+"""The pages' names in links: those of their files."""
+
 _guards: list[UploadGuard] = []
 
 
 def middleware() -> list[Middleware]:
-    """What stands before every request: on a hosted server, the guard of its uploads."""
+    """What stands before every request: where the server is, and on a hosted one, the guard of its uploads."""
+    start_page = Middleware(StartPage, pages=PAGES)
     caps = _caps()
     if caps is None:
-        return []
+        return [start_page]
     # These bounds are Streamlit's own; it holds them while a file or message still arrives.
     config.set_option("server.maxUploadSize", caps.uploads_megabytes)
     config.set_option("server.maxWidgetStateSize", caps.upload_megabytes + 3)
     config.set_option("server.disconnectedSessionTTL", SESSION_SECONDS)
-    return [Middleware(_guard, caps=caps)]
+    return [start_page, Middleware(_guard, caps=caps)]
 
 
 def _guard(app: Application, caps: Caps) -> UploadGuard:

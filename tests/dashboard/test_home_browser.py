@@ -128,3 +128,13 @@ def test_the_picture_is_whole_on_a_phone(visitor):
     expect(word(visitor, "went")).to_be_in_viewport()
     wide = visitor.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
     assert wide <= 0
+
+
+def test_a_link_to_a_page_begins_without_a_request_that_fails(page, server):
+    failed: list[str] = []
+    page.on("response", lambda answer: answer.status >= 400 and failed.append(answer.url))
+    page.goto(f"{server.address}/story")
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("link", name="Race").first.click()
+    expect(page.get_by_role("heading", name="Race", level=1)).to_be_visible(timeout=PATIENCE)
+    assert not failed

@@ -1,0 +1,66 @@
+"""The HTML that a browser gets first says where the server is.
+
+Streamlit's own looks for the server below its own address, as /train/_stcore/health, and above it only when that has
+failed: two errors in the browser's console, and a round trip, for every link to a page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+# Whatever stands before a page's name belongs to a proxy, and is the server's place for this browser.
+SCRIPT = (
+    "<script>window.__streamlit = "
+    r'{{BACKEND_BASE_URL: location.origin + location.pathname.replace(/\/({pages})\/?$/, "/")}}</script>'
+)
+
+
+class StartPage:
+    """ASGI middleware around Streamlit's app. pages: their names in links, letters, digits and _ alone."""
+
+    def __init__(self, app: Application, pages: Collection[str]) -> None:
+        assert all(re.fullmatch(r"\w+", page, re.ASCII) for page in pages)
+        self.app = app
+        self.script = SCRIPT.format(pages="|".join(sorted(pages))).encode()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer as the app does; into a whole HTML page the script is put."""
+        if scope["type"] != "http" or scope["method"] != "GET" or not _asks_for_page(scope):
+            await self.app(scope, receive, send)
+            return
+        start: Message | None = None
+        body = b""
+
+        async def send_told(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start" and _is_page(message):
+                start = message
+            elif start is not None and message["type"] == "http.response.body":
+                body += message.get("body", b"")
+                if not message.get("more_body", False):
+                    page = body.replace(b"<head>", b"<head>" + self.script, 1)
+                    headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
+                    await send({**start, "headers": [*headers, (b"content-length", str(len(page)).encode())]})
+                    await send({"type": "http.response.body", "body": page})
+            else:
+                await send(message)
+
+        # The app is to send the few kilobytes themselves: not compressed, nor a file name for the server to read.
+        headers = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+        await self.app({**scope, "headers": headers, "extensions": {}}, receive, send_told)
+
+
+def _asks_for_page(request: Message) -> bool:
+    return any(name == b"accept" and b"text/html" in value for name, value in request["headers"])
+
+
+def _is_page(start: Message) -> bool:
+    headers = dict(start["headers"])
+    return start["status"] == 200 and headers.get(b"content-type", b"").startswith(b"text/html")
