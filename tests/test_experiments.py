@@ -12,6 +12,7 @@ import pytest
 
 from rnn_core.cli.main import main
 from rnn_core.config import NetworkConfig
+from rnn_core.data import END_ID, START_ID, UNKNOWN_ID
 from rnn_core.data.tasks import Agreement, NumberPrediction
 from rnn_core.errors import CorpusError, RunError, SettingsError
 from rnn_core.experiments import adding, agreement, cliff, curse_of_memory, forget_bias, gradient_film, learning_curve
@@ -212,6 +213,19 @@ def test_the_learning_curve_takes_the_first_sentences_in_order_and_words_of_ever
         learning_curve.first_sentences([tmp_path / "b.txt", tmp_path / "b.txt", tmp_path / "b.txt"])
     with pytest.raises(CorpusError, match="cannot be read"):
         learning_curve.first_sentences([tmp_path / "missing.txt"])
+
+
+def test_the_first_weights_are_the_tutorials_word_for_word() -> None:
+    uniform = np.random.RandomState(10).uniform  # what `numpy.random.seed(10)` and `numpy.random.uniform` are
+    theirs = {  # N = 8000, H = 100, in the order of the tutorial's RNNNumpy
+        name: uniform(-np.sqrt(1.0 / inputs), np.sqrt(1.0 / inputs), shape)
+        for name, inputs, shape in (("U", 8000, (100, 8000)), ("V", 100, (8000, 100)), ("W", 100, (100, 100)))
+    }
+    ours = learning_curve.first_weights(learning_curve.FIRST_SEED)
+    np.testing.assert_array_equal(ours["W"], theirs["W"])
+    for ours_id, theirs_id in ((UNKNOWN_ID, 7999), (START_ID, 0), (END_ID, 1), (3, 2), (7999, 7998)):
+        np.testing.assert_array_equal(ours["U"][ours_id], theirs["U"][:, theirs_id])
+        np.testing.assert_array_equal(ours["V"][ours_id], theirs["V"][theirs_id])
 
 
 # --- running one ------------------------------------------------------------------------------------------------------

@@ -49,10 +49,14 @@ def course_chart(
     return layered(table, lines, points, height=HEIGHT)
 
 
-def learning_curve_chart(ours: Sequence[float], published: Sequence[float]) -> alt.LayerChart:
-    """Losses by epoch, from 0, in nats."""
+def learning_curve_chart(
+    ours: Sequence[float], published: Sequence[float], others: Sequence[Sequence[float]]
+) -> alt.LayerChart:
+    """Losses by epoch, from 0, in nats; others: from other first weights, faint."""
+    behind = _lines_table({f"first weights {number}": losses for number, losses in enumerate(others, start=2)})
     table = _lines_table({OURS: ours, THEIRS: published})
-    return _named_lines(table, (OURS, THEIRS), "epochs", alt.Y("y:Q", title="loss (nats per word)", scale=_NOT_FROM_0))
+    y = alt.Y("y:Q", title="loss (nats per word)", scale=_NOT_FROM_0)
+    return _named_lines(table, (OURS, THEIRS), "epochs", y, behind=behind)
 
 
 def attractor_chart(errors: pd.DataFrame) -> alt.LayerChart:
@@ -172,17 +176,26 @@ def _lines_table(lines: Mapping[str, Sequence[float] | Floats]) -> pd.DataFrame:
 
 
 def _named_lines(
-    table: pd.DataFrame, series: tuple[str, ...], title: str, y: alt.Y, log: bool = False
+    table: pd.DataFrame,
+    series: tuple[str, ...],
+    title: str,
+    y: alt.Y,
+    log: bool = False,
+    behind: pd.DataFrame | None = None,
 ) -> alt.LayerChart:
-    """A line for each series, its name at its end."""
-    table = line_ends.with_names(table, "x", "y", "series", height=HEIGHT, log=log)
+    """A line for each series, its name at its end; behind them faint ones without a name."""
+    parts = [table.assign(behind=False)] + ([] if behind is None else [behind.assign(behind=True)])
+    table = pd.concat(parts, ignore_index=True)
+    table = line_ends.with_names(table, "x", "y", "series", height=HEIGHT, log=log, among=series)
     x = line_ends.room(alt.X("x:Q", title=title, axis=alt.Axis(grid=False, tickMinStep=1, format="d")), series)
     colour = alt.Color("series:N", scale=alt.Scale(domain=list(series)), legend=None)
-    base = alt.Chart().encode(x=x, y=y, color=colour)
+    base = alt.Chart().encode(x=x, y=y, color=colour).transform_filter("!datum.behind")
+    others = alt.Chart().encode(x=x, y=y, detail="series:N").transform_filter("datum.behind")
     lines = base.mark_line(strokeWidth=2.2)
     tooltip = ["series:N", alt.Tooltip("x:Q", title=title), alt.Tooltip("y:Q", format=".4g")]
     points = base.mark_point(filled=True, size=26, opacity=0).encode(tooltip=tooltip)
-    return layered(table, lines, points, line_ends.names(base, "series"), height=HEIGHT)
+    faint = others.mark_line(strokeWidth=1, color=FAINT)
+    return layered(table, faint, lines, points, line_ends.names(base, "series"), height=HEIGHT)
 
 
 def _points_on_lines(table: pd.DataFrame, x: alt.X | str, y: alt.Y) -> alt.LayerChart:

@@ -153,8 +153,10 @@ def courses(result: Result) -> None:
 
 
 def tutorial_curve(result: Result) -> None:
-    ours = [row.measured for row in result.rows if row.measured is not None]
-    picture(result.experiment.name, charts.learning_curve_chart(ours, learning_curve.PUBLISHED))
+    ours, *others = [
+        trial.curves["losses"] for setting in result.experiment.settings for trial in result.trials_of(setting)
+    ]
+    picture(result.experiment.name, charts.learning_curve_chart(ours, learning_curve.PUBLISHED, others))
 
 
 def attractors(result: Result) -> None:

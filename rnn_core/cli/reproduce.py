@@ -110,7 +110,8 @@ def _lines(result: Result) -> list[str]:
 
 def _facts(result: Result) -> str:
     on = f" on {result.machine}" if result.machine else ""
-    return f"{result.seeds} seeds, {result.minutes:.1f} minutes of computing{on}, {result.date}"
+    seeds = "1 seed" if result.seeds == 1 else f"{result.seeds} seeds"
+    return f"{seeds}, {result.minutes:.1f} minutes of computing{on}, {result.date}"
 
 
 @contextlib.contextmanager
