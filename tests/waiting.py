@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 HANG_SECONDS = 150.0
 """No machine is so busy that what a test waits for takes so long."""
+
+
+def run_async(
+    coroutine: Coroutine[Any, Any, Any], new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> Any:
+    """What a coroutine returns. In a thread of its own: a browser's tests leave a loop running in this one."""
+
+    def run() -> Any:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            return runner.run(coroutine)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(run).result()
 
 
 def wait_for(condition: Callable[[], Any], what: str = "it") -> Any:

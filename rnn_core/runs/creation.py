@@ -20,7 +20,7 @@ from rnn_core.data.tasks import make_task
 from rnn_core.errors import CorpusError, RunError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import checkpoints, files, layout, tensors
-from rnn_core.runs.database import open_to_write
+from rnn_core.runs.database import explained, open_to_write
 from rnn_core.runs.reading import disk_error
 from rnn_core.runs.run import Run
 from rnn_core.runs.run_config import SCHEMA, CorpusFacts, RunConfig, clean_name, write_config
@@ -140,7 +140,8 @@ def _fill(folder: Path, config: RunConfig) -> None:
     """Write what every new run has into a folder that is nobody else's to read (`mkdtemp` has seen to that)."""
     write_config(folder, config)
     (folder / "lock").touch(mode=0o600)
-    open_to_write(folder).close()
+    with explained(folder):
+        open_to_write(folder).close()
 
 
 def _fill_text(

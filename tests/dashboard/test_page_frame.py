@@ -4,23 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from dashboard.server import PAGES
 from dashboard.text import general as wording
-
-PAGES = [
-    "home",
-    "story",
-    "by_hand",
-    "corpus",
-    "train",
-    "generate",
-    "gradients",
-    "evaluate",
-    "units",
-    "compare",
-    "runs",
-    "race",
-    "sweep",
-]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,8 +1,7 @@
 """The first HTML says where the server is: no link to a page begins with requests that fail."""
 
-import asyncio
-
 import pytest
+from waiting import run_async
 
 from dashboard.server import PAGES
 from dashboard.start_page import StartPage
@@ -25,7 +24,7 @@ def answer(headers: list[tuple[bytes, bytes]], kind: bytes = b"text/html; charse
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "headers": headers}
-    asyncio.run(StartPage(app, ["train", "by_hand"])(scope, None, send))
+    run_async(StartPage(app, ["train", "by_hand"])(scope, None, send))
     return dict(sent[0]["headers"]), b"".join(message.get("body", b"") for message in sent[1:])
 
 

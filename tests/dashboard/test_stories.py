@@ -282,6 +282,7 @@ def test_a_finished_race_shows_three_pictures_and_what_was_measured(open_page, r
     assert race_verdict.of_agreement(measured, over=True) in said(again)
     assert "A coin is right in half" in said(again)
     app.switch_page("views/runs.py").run()
+    app.toggle[0].set_value(True).run()
     assert {"Race: GRU", "Race: tanh, uniform"} <= set(app.dataframe[0].value["name"])
     click(again, "Train 300 more steps")
     assert not again.error

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from waiting import run_async
 from websockets.sync.client import connect
 
 from dashboard import hosting
@@ -90,14 +91,14 @@ class Guarded:
 def test_strangers_are_shown_no_statistics() -> None:
     served = Guarded()
     for path in ("/_stcore/metrics", "/base/_stcore/metrics", "/_stcore/metrics/"):
-        assert asyncio.run(served.ask(path, method="GET")) == 404
-    assert asyncio.run(served.ask("/_stcore/health", method="GET")) == 204
+        assert run_async(served.ask(path, method="GET")) == 404
+    assert run_async(served.ask("/_stcore/health", method="GET")) == 204
 
 
 def test_one_visitors_uploads_are_bounded_and_the_newest_stays(unhurried: None) -> None:
     served = Guarded()
     for number in range(20):
-        assert asyncio.run(served.upload("tab", f"file{number}")) == 204
+        assert run_async(served.upload("tab", f"file{number}")) == 204
         assert served.store.megabytes("tab") <= CAPS.uploads_megabytes
     assert list(served.store.file_storage["tab"]) == ["file18", "file19"]
 
@@ -105,8 +106,8 @@ def test_one_visitors_uploads_are_bounded_and_the_newest_stays(unhurried: None) 
 def test_all_tabs_of_a_browser_are_one_visitor() -> None:
     served = Guarded()
     for tab in ("one", "two", "three", "four"):
-        asyncio.run(served.upload(tab, "file", ANNA))
-    asyncio.run(served.upload("bert's", "file", BERT))
+        run_async(served.upload(tab, "file", ANNA))
+    run_async(served.upload("bert's", "file", BERT))
     assert served.store.megabytes("one", "two", "three", "four") <= CAPS.uploads_megabytes
     assert served.store.megabytes("four") == served.store.megabytes("bert's") == 4
 
@@ -114,7 +115,7 @@ def test_all_tabs_of_a_browser_are_one_visitor() -> None:
 def test_the_uploads_of_all_visitors_are_bounded_too() -> None:
     served = Guarded()
     for number in range(40):
-        asyncio.run(served.upload(f"tab{number}", "file"))
+        run_async(served.upload(f"tab{number}", "file"))
     assert served.store.megabytes(*served.store.file_storage) <= CAPS.all_uploads_megabytes
     assert served.store.megabytes("tab39") == 4
 
@@ -137,7 +138,7 @@ def test_a_visitor_sends_one_file_at_a_time_and_no_crowd_sends_them_all_at_once(
         end.set()
         return [again, await first, *[await task for task in others]]
 
-    assert asyncio.run(crowd()) == [429, 204, *[204] * (uploads.MOST_AT_ONCE - 1), 429]
+    assert run_async(crowd()) == [429, 204, *[204] * (uploads.MOST_AT_ONCE - 1), 429]
 
 
 @pytest.mark.parametrize(("address", "limited"), [("8.8.8.8", True), ("127.0.0.1", False), ("10.0.0.7", False)])
@@ -153,21 +154,21 @@ def test_an_address_that_speaks_for_many_is_not_taken_for_one_visitor(address: s
             scope = {"type": "websocket", "path": "/_stcore/stream", "headers": [], "client": (address, 1)}
             await served.guard(scope, lambda: asyncio.sleep(0), send)
 
-    asyncio.run(storm())
+    run_async(storm())
     assert bool(closed) == limited
 
 
 def test_who_sends_a_byte_now_and_then_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "UPLOAD_SECONDS", 0.01)
     served = Guarded(lambda: asyncio.sleep(3600))
-    assert asyncio.run(served.upload("tab", "file")) == 408
+    assert run_async(served.upload("tab", "file")) == 408
     assert not served.guard.on_their_way
 
 
 def test_the_files_of_those_who_left_are_forgotten() -> None:
     served = Guarded()
     for tab in ("gone", "here"):
-        asyncio.run(served.upload(tab, "file"))
+        run_async(served.upload(tab, "file"))
     assert served.guard.forget(lambda session: session == "here") == 4 * MEGABYTE
     assert list(served.store.file_storage) == ["here"]
     assert list(served.guard.visitor_of) == ["here"]

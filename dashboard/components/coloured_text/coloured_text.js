@@ -1,6 +1,6 @@
 // Text with colour under its words. A user's words enter by textContent alone.
 
-const STRONGEST = 70 // percent of the colour: the ink on it can still be read
+const STRONGEST = 48 // percent of the colour: the ink on it can still be read
 const BEGINS = new Set(["\n", "<s>"])
 const ENDS = "</s>"
 
