@@ -18,6 +18,7 @@ PICTURES = {
     "temporal-order": "Wrong answers over the updates, a line for each seed",
     "agreement": "Wrong answers by number of attractors, a point for each seed",
     "adding": "Squared error over the updates, a line for each seed",
+    "copy": "Wrong answers over the updates, a line for each seed",
     "learning-curve": "Loss of the hundred sentences by epoch; faint, from other first weights",
     "cliff": "The error of one unit, and two descents from the same start",
     "forget-bias": "Half-life of the cell's gradient",

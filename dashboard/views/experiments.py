@@ -148,7 +148,7 @@ def courses(result: Result) -> None:
         setting: [(trial.curves["updates"], trial.curves["errors"]) for trial in result.trials_of(setting)]
         for setting in result.experiment.settings
     }
-    metric = "share of wrong answers" if result.experiment.name == "temporal-order" else "mean squared error"
+    metric = "mean squared error" if result.experiment.name == "adding" else "share of wrong answers"
     picture(result.experiment.name, charts.course_chart(found, metric))
 
 
@@ -235,6 +235,7 @@ DRAWINGS: dict[str, Callable[[Result], None]] = {
     "temporal-order": courses,
     "agreement": attractors,
     "adding": courses,
+    "copy": courses,
     "learning-curve": tutorial_curve,
     "cliff": the_cliff,
     "forget-bias": half_lives,

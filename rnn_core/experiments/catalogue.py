@@ -7,6 +7,7 @@ from rnn_core.experiments import (
     adding,
     agreement,
     cliff,
+    copy_memory,
     curse_of_memory,
     forget_bias,
     gradient_film,
@@ -26,6 +27,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         learning_curve,
         forget_bias,
         adding,
+        copy_memory,
         gradient_film,
         curse_of_memory,
     )
