@@ -15,7 +15,16 @@ from rnn_core.config import NetworkConfig
 from rnn_core.data import END_ID, START_ID, UNKNOWN_ID
 from rnn_core.data.tasks import Agreement, NumberPrediction
 from rnn_core.errors import CorpusError, RunError, SettingsError
-from rnn_core.experiments import adding, agreement, cliff, curse_of_memory, forget_bias, gradient_film, learning_curve
+from rnn_core.experiments import (
+    adding,
+    agreement,
+    cliff,
+    copy_memory,
+    curse_of_memory,
+    forget_bias,
+    gradient_film,
+    learning_curve,
+)
 from rnn_core.experiments.base import Experiment, Row, Settings, Trial
 from rnn_core.experiments.catalogue import EXPERIMENTS
 from rnn_core.experiments.results import FILE, shipped
@@ -298,6 +307,13 @@ def test_the_command_prints_one_object_with_its_keys(capsys: pytest.CaptureFixtu
 def test_a_senseless_command_is_explained_in_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", *arguments, "--quiet"]) == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_the_wrong_answers_of_copy_are_counted_by_symbol(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copy_memory, "TRAINING", replace(copy_memory.TRAINING, steps=150, validate_every=150))
+    trial = copy_memory.trial({"row": "chrono", "chrono": copy_memory.LONGEST}, 0)
+    # By then it says blanks at every step, and that is wrong for each symbol.
+    assert trial.measured == {"chrono": pytest.approx(100, abs=15)}
 
 
 def test_what_is_never_solved_has_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
