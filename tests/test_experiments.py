@@ -31,6 +31,7 @@ from rnn_core.experiments.results import FILE, shipped
 from rnn_core.experiments.running import run
 from rnn_core.nn.activations import sigmoid
 from rnn_core.nn.network import Network
+from rnn_core.parallel.threads import limited_threads
 
 _calls: list[int] = []
 
@@ -311,7 +312,8 @@ def test_a_senseless_command_is_explained_in_one_line(arguments: list[str], caps
 
 def test_the_wrong_answers_of_copy_are_counted_by_symbol(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copy_memory, "TRAINING", replace(copy_memory.TRAINING, steps=150, validate_every=150))
-    trial = copy_memory.trial({"row": "chrono", "chrono": copy_memory.LONGEST}, 0)
+    with limited_threads(1):
+        trial = copy_memory.trial({"row": "chrono", "chrono": copy_memory.LONGEST}, 0)
     # By then it says blanks at every step, and that is wrong for each symbol.
     assert trial.measured == {"chrono": pytest.approx(100, abs=15)}
 
