@@ -33,17 +33,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import machine
+from browsers import HOSTILE, Browser, Log, hostile, onlooker, trainer
+
+from dashboard import hosting
+from dashboard.hosting import queue
+from rnn_core.parallel.threads import usable_cores
+from rnn_core.runs import Run, list_runs, worker_alive
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # or dashboard.py, beside this file, hides the package of that name
-
-from browsers import HOSTILE, Browser, Log, hostile, onlooker, trainer  # noqa: E402
-
-from dashboard import hosting  # noqa: E402
-from dashboard.hosting import queue  # noqa: E402
-from rnn_core.parallel.threads import usable_cores  # noqa: E402
-from rnn_core.runs import Run, list_runs, worker_alive  # noqa: E402
-
 UNWATCHED_MINUTES = 0.25
 DRAIN_SECONDS = 60.0  # for processes to end, on a busy machine
 STARTING_SECONDS = 5.0  # a process may take to begin, on a busy machine

@@ -1,14 +1,15 @@
 """What the app costs the training, and what the training costs the app.
 
     pip install -e '.[test]'                        # Playwright; Chromium from the system
-    python benchmarks/dashboard.py [--seconds 15] [--rounds 5] [--clicks 60]
+    python benchmarks/training_page.py [--seconds 15] [--rounds 5] [--clicks 60]
 
 1. Words per second of the same training started from the command line: alone, and with its Train or its Gradients page
    open in a browser. They take turns; a ratio is the median over the rounds of the ratio within a round. Measured once
    a training is older than the twenty seconds in which the Train page looks at it every second.
 2. From a click on that page to the change it asked for, while a training goes on that the page would have started: the
    same, but it gives way to the page.
-3. From `streamlit run` to the first paint of the first page.
+
+What the first page takes, `home.py` measures.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(runs: Path) -> Iterator[tuple[str, float]]:
+def server(runs: Path, **environment: str) -> Iterator[tuple[str, float]]:
     """A running app -> its address, and the moment at which its process was started."""
     port = free_port()
     started = time.perf_counter()
@@ -66,7 +67,7 @@ def server(runs: Path) -> Iterator[tuple[str, float]]:
             "--server.headless=true",
         ],
         cwd=ROOT,
-        env=os.environ | {"SEE_BPTT_RUNS": str(runs)},
+        env=os.environ | {"SEE_BPTT_RUNS": str(runs)} | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -190,19 +191,6 @@ def click_to_change(runs: Path, corpus: Path, browser: Browser, clicks: int) -> 
     print(goal, flush=True)
 
 
-def first_paint(runs: Path, browser: Browser, rounds: int) -> None:
-    """Until the first page's heading can be read, in a browser that is already open."""
-    seconds = []
-    for _ in range(rounds):
-        with server(runs) as (address, started), opened(browser) as page:
-            page.goto(address)
-            page.locator("h1").first.wait_for()
-            seconds.append(time.perf_counter() - started)
-    print("\n| `streamlit run` to first paint: median | slowest | starts |\n|---|---|---|")
-    print(f"| {np.median(seconds):.2f} s | {max(seconds):.2f} s | {rounds} |\n")
-    print(machine.goal("seconds to the first paint, median,", 3.0, float(np.median(seconds)), False), flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="What the app costs the training, and the training the app.")
     parser.add_argument("--seconds", type=float, default=15, help="of one measurement of speed")
@@ -216,7 +204,6 @@ def main() -> None:
         runs.mkdir()
         corpus.write_text("\n\n".join(python_reference()), encoding="utf-8")
         browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM))
-        first_paint(runs, browser, arguments.rounds)
         click_to_change(runs, corpus, browser, arguments.clicks)
         speed_with_and_without_page(runs, corpus, browser, arguments.seconds, arguments.rounds)
         browser.close()
