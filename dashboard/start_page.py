@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from pathlib import Path
 from typing import Any
 
 Message = MutableMapping[str, Any]
@@ -22,13 +23,33 @@ SCRIPT = (
 )
 
 
-class StartPage:
-    """ASGI middleware around Streamlit's app. pages: their names in links, letters, digits and _ alone."""
+def widget_files(widgets: Collection[str], folder: Path) -> list[str]:
+    """The script files of Streamlit's widgets, and all that those import: names in `folder`, each once.
 
-    def __init__(self, app: Application, pages: Collection[str]) -> None:
+    A widget is fetched only when it is first drawn, and what it imports only then. None of a widget that is not there
+    under its name any more.
+    """
+    found: list[str] = []
+    ahead = [path.name for widget in widgets for path in folder.glob(f"{widget}.*.js")]
+    while ahead:
+        name = ahead.pop(0)
+        if name not in found and (folder / name).is_file():
+            found.append(name)
+            ahead += re.findall(r'(?:from|import)"\./([\w.-]+\.js)"', (folder / name).read_text(encoding="utf-8"))
+    return found
+
+
+class StartPage:
+    """ASGI middleware around Streamlit's app. pages: their names in links, letters, digits and _ alone; early: script
+    files that the browser is to fetch with the first ones.
+    """
+
+    def __init__(self, app: Application, pages: Collection[str], early: Collection[str] = ()) -> None:
         assert all(re.fullmatch(r"\w+", page, re.ASCII) for page in pages)
         self.app = app
-        self.script = SCRIPT.format(pages="|".join(sorted(pages))).encode()
+        script = SCRIPT.format(pages="|".join(sorted(pages)))
+        links = "".join(f'<link rel="modulepreload" fetchpriority="low" href="./static/js/{name}">' for name in early)
+        self.head, self.end = f"<head>{script}".encode(), f"{links}</head>".encode()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer as the app does; into a whole HTML page the script is put."""
@@ -45,7 +66,7 @@ class StartPage:
             elif start is not None and message["type"] == "http.response.body":
                 body += message.get("body", b"")
                 if not message.get("more_body", False):
-                    page = body.replace(b"<head>", b"<head>" + self.script, 1)
+                    page = body.replace(b"<head>", self.head, 1).replace(b"</head>", self.end, 1)
                     headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
                     await send({**start, "headers": [*headers, (b"content-length", str(len(page)).encode())]})
                     await send({"type": "http.response.body", "body": page})

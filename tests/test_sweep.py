@@ -190,7 +190,7 @@ def test_a_sweep_of_which_no_point_makes_sense_leaves_no_folder(tmp_path: Path) 
 
 
 ARGUMENTS = """
-    sweep --task latching --task-steps 6 --validation-sequences 20 --hidden 4 --batch 4 --steps 150
+    sweep --task latching --task-steps 6 --validation-sequences 20 --hidden 4 --batch 4 --steps 400
     --grid cell=tanh,gru --grid learning-rate=0.01,0.02 --horizon-every-seconds never
     --checkpoint-every-seconds 0 --quiet --json --jobs 2
 """
@@ -240,10 +240,10 @@ def test_a_sweep_that_was_killed_and_resumed_has_the_bits_of_one_that_was_left_a
     for point in values["points"]:
         assert point.keys() == {"settings", "seed", "run", "metrics"}
         assert point["metrics"]["state"] == "finished"
-        assert Run.open(tmp_path / "alone" / point["run"]).status().step == 150
+        assert Run.open(tmp_path / "alone" / point["run"]).status().step == 400
 
     killed = tmp_path / "killed"
-    killed_when(killed, lambda points: any(0 < point.step < 150 for point in points))
+    killed_when(killed, lambda points: any(0 < point.step < 400 for point in points))
     killed_when(killed, lambda points: any(point.state == "finished" for point in points))
     with command(killed) as process:
         process.communicate(timeout=HANG_SECONDS)
