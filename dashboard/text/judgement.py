@@ -54,8 +54,8 @@ MORE = {"context": "How far back does it use what it has read?", "copies": "Does
 MEASURING_CONTEXT = "Reading the text again and again, with less and less of it …"
 WRITING = "Letting it write …"
 LARGER = {
-    "context": "It uses words from further back than its gradient reaches.",
-    "gradient": "Its gradient reaches further back than the words that it uses.",
-    None: "It uses words from as far back as its gradient reaches.",
+    "context": "It uses {unit}s from further back than its gradient reaches.",
+    "gradient": "Its gradient reaches further back than the {unit}s that it uses.",
+    None: "It uses {unit}s from as far back as its gradient reaches.",
 }
 """By `Reach.larger`."""

@@ -179,9 +179,9 @@ def context(found: TextEvaluation, unit: str) -> None:
     used = reach.context.used()
     enough = f"more than {most}" if used is None else f"the nearest {used}"
     reading = (
-        f"**{wording.LARGER[reach.larger]}** Half of what it draws from further back than the nearest {unit} lies "
-        f"{uses}; half of its gradient is gone after {gets}. For a perplexity within 1 % of its own it needs {enough} "
-        f"{unit}s."
+        f"**{wording.LARGER[reach.larger].format(unit=unit)}** Half of what it draws from further back than the "
+        f"nearest {unit} lies {uses}; half of its gradient is gone after {gets}. For a perplexity within 1 % of "
+        f"its own it needs {enough} {unit}s."
     )
     draw("How far back", "reach", charts.reach(unit), charts.reach_table(reach), reading)
 

@@ -46,7 +46,7 @@ def test_the_numbers_are_those_of_evaluate_and_of_counting(open_page: OpenPage, 
     assert math.exp(trigram) == pytest.approx(counted["kneser_ney_trigram"])
     app = open_page("evaluate", trained_run.id, context="1", copies="1", colour="trigram")
     assert f"perplexity is **{math.exp(found.loss_nats):,.1f}**" in said(app)
-    assert wording.LARGER[found.reach.larger] in said(app)
+    assert wording.LARGER[found.reach.larger].format(unit="word") in said(app)
     assert "The longest span that it copied" in said(app)
     gain = np.concatenate([surprise.gain_nats for surprise in found.surprises])
     assert f"{(gain > 0).mean():.0%} of the words better than the trigram" in said(app)
