@@ -224,7 +224,7 @@ def start_from_link(widget: str, parameter: str, read: Callable[[str], Any]) -> 
     """
     said = linked(parameter)
     if said and widget not in st.session_state:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, KeyError):
             st.session_state[widget] = read(said)
 
 
@@ -234,6 +234,21 @@ def number(text: str) -> float:
     if not abs(found) <= 2**53:
         raise ValueError("the field of a browser holds no such number")
     return found
+
+
+YES = {"1": True}.__getitem__
+"""A toggle of a link: "1" where it is on."""
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """A whole number of a link between these two; ValueError for any other."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= (found := int(text[:20])) <= most:
+            raise ValueError(f"a whole number from {least} to {most} is wanted")
+        return found
+
+    return read
 
 
 _COMPARED, _RUNS = "compared runs", "runs"

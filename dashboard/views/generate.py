@@ -20,7 +20,8 @@ from rnn_core.runs import Run
 from rnn_core.training import SampledToken, generate, read_prompt
 
 PAGE = "generate"
-MOST_SENTENCES = 20
+MOST_SENTENCES, USUAL_SENTENCES = 20, 5
+MOST_DRAWS = 10**9
 LONGEST = {"word": 60, "char": 400}
 """Tokens of a sentence, until somebody chooses another number: some lines of text in either unit."""
 
@@ -40,7 +41,9 @@ def page() -> None:
     prompt, count, seed, settings = choose(run.config.text.unit)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         other = beside(run, settings)
+        session.start_from_link(session.key(PAGE, "charts"), "charts", session.YES)
         charted = st.toggle("Charts", **session.kept(PAGE, "charts"))
+        session.link("charts", "1" if charted else None)
     texts = [(run, settings), *([other] if other else [])]
     for number, (column, (of, drawn)) in enumerate(zip(st.columns(len(texts), gap="large"), texts, strict=True)):
         with column:
@@ -61,6 +64,9 @@ def choose(unit: str) -> tuple[str, int, int, SamplingSettings]:
         fields = SettingFields(PAGE, SamplingSettings, defaults={"temperature": 0.8})
         for name in ("temperature", "top_k", "top_p", "max_tokens"):
             session.start_from_link(fields.key(name), name, session.number)
+        session.start_from_link(fields.key("allow_unknown"), "allow_unknown", session.YES)
+        session.start_from_link(session.key(PAGE, "count"), "count", session.whole(1, MOST_SENTENCES))
+        session.start_from_link(session.key(PAGE, "draw"), "draw", session.whole(0, MOST_DRAWS))
         session.suggest(fields.key("max_tokens"), float(LONGEST[unit]))
         settings = fields.read(SamplingSettings)
         reasons = problems(settings)
@@ -68,7 +74,12 @@ def choose(unit: str) -> tuple[str, int, int, SamplingSettings]:
             with st.container(width=170):
                 fields.draw("temperature", reasons.get("temperature"))
             count = st.slider(
-                "Sentences", 1, MOST_SENTENCES, 5, width=170, **session.kept(PAGE, "count", wording.SAMPLING_HELP)
+                "Sentences",
+                1,
+                MOST_SENTENCES,
+                USUAL_SENTENCES,
+                width=170,
+                **session.kept(PAGE, "count", wording.SAMPLING_HELP),
             )
             with st.popover("More settings", icon=":material/tune:"):
                 for name in ("top_k", "top_p"):
@@ -88,6 +99,9 @@ def choose(unit: str) -> tuple[str, int, int, SamplingSettings]:
         for name, value in usual.items():
             held = fields.value(name)
             session.link(name, None if held == value else f"{held:g}")
+        session.link("allow_unknown", "1" if settings.allow_unknown else None)
+        session.link("count", None if count == USUAL_SENTENCES else str(count))
+        session.link("draw", str(draw) if draw else None)
     return prompt or "", int(count), draw, settings
 
 

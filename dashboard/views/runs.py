@@ -86,12 +86,16 @@ def narrowed(summaries: list[RunSummary]) -> list[tuple[Run, RunStatus]]:
     ]
     folded = {run.id for run, _ in known if comparing.kind(run.id, run.config)} - {session.run_id()}
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        session.start_from_link(session.key(PAGE, "filter"), "filter", str)
         words = st.text_input(
             "Filter", placeholder=wording.FILTER_PLACEHOLDER, width=320, **session.kept(PAGE, "filter")
         )
+        session.link("filter", words or None)
+        session.start_from_link(session.key(PAGE, "everything"), "all", session.YES)
         everything = not folded or st.toggle(
             f"With {len(folded)} of Story and Race", **session.kept(PAGE, "everything")
         )
+        session.link("all", "1" if folded and everything else None)
     wanted = (words or "").lower().split()
     return [
         (run, status)

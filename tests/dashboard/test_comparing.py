@@ -251,3 +251,12 @@ def test_a_run_that_was_deleted_meanwhile_leaves_the_others(make, open_page) -> 
     app.run()
     assert not app.exception
     assert drawn(app) == ["“two” ends at 0.5 nats per word."]
+
+
+def test_the_filter_of_the_runs_is_in_the_link(open_page, trained_run, new_run):
+    new_run("something else")
+    app = open_page("runs", filter="something")
+    assert list(app.dataframe[0].value["name"]) == ["something else"]
+    app.text_input[0].set_value("").run()
+    assert "filter" not in app.query_params
+    assert len(app.dataframe[0].value) == 2

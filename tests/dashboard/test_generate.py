@@ -51,7 +51,8 @@ def test_writing_again_draws_others_and_the_same_draw_comes_back_after_a_rerun(o
 
 
 def test_two_temperatures_stand_side_by_side_on_the_same_draw(open_page, trained_run):
-    link = {"beside": "temperature", "temperature": "0", "temperature2": "3", "prompt": "the king"}
+    link = {"beside": "temperature", "temperature": "0", "temperature2": "3", "prompt": "the king", "count": "2"}
+    link |= {"draw": "7", "charts": "1", "allow_unknown": "1"}
     app = open_page("generate", trained_run.id, **link)
     sure, daring = sentences(app)
     assert len(set(sure)) == 1  # the likeliest words, whatever was drawn
@@ -63,7 +64,16 @@ def test_two_temperatures_stand_side_by_side_on_the_same_draw(open_page, trained
 
 @pytest.mark.parametrize("number", ["nan", "1e999", "-1", "x", ""])
 def test_a_link_with_no_number_in_it_is_explained_or_counts_as_nothing(number, open_page, trained_run):
-    app = open_page("generate", trained_run.id, temperature=number, max_tokens=number, beside="<b>")
+    app = open_page(
+        "generate",
+        trained_run.id,
+        temperature=number,
+        max_tokens=number,
+        count=number,
+        draw=number,
+        charts=number,
+        beside="<b>",
+    )
     assert not app.exception
     assert len(app.error) == (1 if number == "-1" else 0)
 
