@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from dashboard.charts import line_ends
 from dashboard.charts.common import FAINT, SHORT, logarithmic
 from dashboard.charts.specification import in_order, specification, stacked
 
@@ -81,18 +82,8 @@ def spread(values: npt.ArrayLike, extent: tuple[float, float], *, log: bool) -> 
         heights, ends = np.log(heights), np.log(ends)
     shares = (heights - ends[0]) / (ends[1] - ends[0])
     order = np.argsort(shares, kind="stable")
-    placed: list[list[float]] = []  # blocks of names that touch: where the first belongs, and how many there are
-    for share in shares[order]:
-        placed.append([share, 1])
-        while len(placed) > 1 and placed[-2][0] + placed[-2][1] * _LETTER > placed[-1][0]:
-            (foot, count), (other, more) = placed[-2:]
-            # Around the middle of what its names would have liked.
-            placed[-2:] = [[(foot * count + (other - count * _LETTER) * more) / (count + more), count + more]]
     found = np.empty(len(shares))
-    found[order] = [foot + place * _LETTER for foot, count in placed for place in range(int(count))]
-    if len(found):
-        found += max(0.0, _LETTER / 2 - found.min())
-        found -= max(0.0, found.max() - 1.0)
+    found[order] = line_ends.apart(shares[order], _LETTER, _LETTER / 2, 1.0)
     shown = ends[0] + found * (ends[1] - ends[0])
     return np.exp(shown) if log else shown
 

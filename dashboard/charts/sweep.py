@@ -12,7 +12,6 @@ import pandas as pd
 from dashboard.charts.common import FAINT, layered
 
 HEIGHT = 380
-BEST = "best"
 _LINE, _TICK = "training", "value"
 
 
