@@ -11,12 +11,10 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 from dashboard import hosting
-from dashboard.hosting.folder import open_private
-from dashboard.services import library
+from dashboard.services import library, processes
 from rnn_core.errors import RunError, UserError
 from rnn_core.experiments.base import Experiment
 from rnn_core.experiments.results import FILE, PID, Result, load, shipped
@@ -24,8 +22,6 @@ from rnn_core.runs import worker_alive
 
 FOLDER = ".experiments"
 """Beside the runs; no run's id begins with a dot."""
-LOG = "worker.log"
-NICENESS = 5
 
 _children: dict[Path, subprocess.Popen[bytes]] = {}
 
@@ -82,28 +78,19 @@ def start(experiment: Experiment) -> None:
     if at_work(experiment):
         return
     folder, caps = folder_of(experiment), hosting.current_caps()
-    command = [sys.executable, "-m", "rnn_core", "reproduce", experiment.name, "--dir", str(folder), "--quiet"]
-    command += ["--nice", str(NICENESS)]
+    arguments = ["reproduce", experiment.name, "--dir", str(folder), "--quiet"]
     slot = None
     if caps is not None:
         slot = hosting.free_slot(library.root(), caps)
         if slot is None:
             raise RunError("all places of this server are taken by trainings. Try again in a few minutes.")
-        command += ["--max-minutes", str(caps.minutes)]
+        arguments += ["--max-minutes", str(caps.minutes)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         ours = live(experiment)
         if ours is None or ours.whole:
             (folder / FILE).unlink(missing_ok=True)  # a whole one is made anew
-        with open(open_private(folder / LOG, os.O_WRONLY | os.O_TRUNC), "wb") as log:
-            _children[folder] = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                start_new_session=True,
-                pass_fds=[] if slot is None else [slot],
-            )
+        _children[folder] = processes.start(folder, arguments, slot)
     except OSError as error:
         raise RunError(f"no process could be started in {folder}: {error.strerror or error}.") from error
     finally:

@@ -5,14 +5,12 @@ each, within the caps. Every point is a run like any other, beside the sweep's o
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 from dashboard import hosting
 from dashboard.hosting import Caps
-from dashboard.services import library, worker
+from dashboard.services import library, processes, worker
 from rnn_core import runs
 from rnn_core.data import PreparedCorpus
 from rnn_core.data.tasks import make_task
@@ -80,7 +78,7 @@ def _make(plan: Sweep, corpus: PreparedCorpus | None, folder: Path) -> None:
 
 
 def _forget(folder: Path) -> None:
-    for name in (FILE, STOP, "lock", "owner", worker.LOG):
+    for name in (FILE, STOP, "lock", "owner", processes.LOG):
         with contextlib.suppress(OSError):
             (folder / name).unlink()
     with contextlib.suppress(OSError):
@@ -124,15 +122,10 @@ def start(sweep_id: str) -> None:
             if result.state not in (*ENDED, "queued", "running", "paused", "failed"):
                 worker.start(library.open_run(run_id(sweep_id, plan, result)))
         return
-    command = [sys.executable, "-m", "rnn_core", "sweep", "--dir", str(folder), "--quiet"]
-    with open(os.open(folder / worker.LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
-        _children[folder] = subprocess.Popen(
-            [*command, "--nice", str(worker.NICENESS)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            start_new_session=True,
-        )
+    try:
+        _children[folder] = processes.start(folder, ["sweep", "--dir", str(folder), "--quiet"])
+    except OSError as error:
+        raise RunError(f"no process could be started in {folder}: {error.strerror or error}.") from error
 
 
 def stop(sweep_id: str) -> None:

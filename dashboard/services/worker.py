@@ -12,7 +12,6 @@ import dataclasses
 import logging
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -21,18 +20,13 @@ from typing import Any
 
 from dashboard import hosting
 from dashboard.hosting import Caps
-from dashboard.hosting.folder import open_private
-from dashboard.services import library, racing
+from dashboard.services import library, processes, racing
 from rnn_core import runs
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus
 from rnn_core.data.tasks import make_task
 from rnn_core.errors import RunError, UserError
 from rnn_core.runs import Run
-
-LOG = "worker.log"
-NICENESS = 5
-"""How far the page goes before the training: it stays quick, and a training alone still gets the whole machine."""
 
 DISPATCH_SECONDS = 1.0
 SWEEP_SECONDS = 60.0
@@ -218,7 +212,7 @@ def working(run: Run) -> bool:
 def last_words(run: Run, limit: int = 2000) -> str:
     """The end of what the run's process wrote to standard error: why it ended, if it could not say so in the run."""
     try:
-        with open(os.open(run.folder / LOG, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as log:
+        with open(os.open(run.folder / processes.LOG, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as log:
             log.seek(0, os.SEEK_END)
             log.seek(max(0, log.tell() - limit))
             return log.read().decode("utf-8", errors="replace").strip()
@@ -269,28 +263,17 @@ def _launch(run: Run, caps: Caps | None = None, slot: int | None = None) -> None
     """
     together = racing.waiting_with(run)
     folder = run.folder
-    command = [sys.executable, "-m", "rnn_core", "resume" if racing.race_of(run.id) is None else "race"]
-    command += [*(str(member.folder) for member in together), "--nice", str(NICENESS)]
-    environment = dict(os.environ)
+    arguments = ["resume" if racing.race_of(run.id) is None else "race", *(str(member.folder) for member in together)]
+    environment = {}
     if caps is not None:
-        command += ["--quiet", "--max-minutes", str(caps.minutes), "--max-steps", str(caps.steps)]
-        command += ["--stop-if-unwatched", str(caps.unwatched_minutes)]
+        arguments += ["--quiet", "--max-minutes", str(caps.minutes), "--max-steps", str(caps.steps)]
+        arguments += ["--stop-if-unwatched", str(caps.unwatched_minutes)]
         environment["RNN_CORE_THREADS"] = str(caps.threads_each)
     with _lock:
         if folder in _children:
             return
         try:
-            with open(open_private(folder / LOG, os.O_WRONLY | os.O_TRUNC), "wb") as log:
-                child = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=log,
-                    # A session of its own: Ctrl-C in the server's terminal ends the server, not the training.
-                    start_new_session=True,
-                    pass_fds=[] if slot is None else [slot],
-                    env=environment,
-                )
+            child = processes.start(folder, arguments, slot, environment)
         except OSError as error:
             message = (
                 f"no training process could be started ({error.strerror or error}). "

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from dashboard.services import worker
+from dashboard.services import processes, worker
 from rnn_core.errors import RunError
 from tests.waiting import HANG_SECONDS, wait_for
 
@@ -31,7 +31,7 @@ def test_a_training_has_a_session_of_its_own_and_gives_way_to_the_page(new_run):
     wait_for(lambda: run.status().state == "running")
     pid = run.status().pid
     assert os.getsid(pid) != os.getsid(0)
-    assert os.getpriority(os.PRIO_PROCESS, pid) == os.getpriority(os.PRIO_PROCESS, 0) + worker.NICENESS
+    assert os.getpriority(os.PRIO_PROCESS, pid) == os.getpriority(os.PRIO_PROCESS, 0) + processes.NICENESS
 
 
 @pytest.mark.process
