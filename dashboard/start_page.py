@@ -7,14 +7,11 @@ failed: two errors in the browser's console, and a round trip, for every link to
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
-Receive = Callable[[], Awaitable[Message]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
+from dashboard.hosting.rates import Message, Receive, Send
+from dashboard.hosting.uploads import Application, Scope
 
 # Whatever stands before a page's name belongs to a proxy, and is the server's place for this browser.
 SCRIPT = (
@@ -51,7 +48,7 @@ class StartPage:
         links = "".join(f'<link rel="modulepreload" fetchpriority="low" href="./static/js/{name}">' for name in early)
         self.head, self.end = f"<head>{script}".encode(), f"{links}</head>".encode()
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as the app does; into a whole HTML page the script is put."""
         if scope["type"] != "http" or scope["method"] != "GET" or not _asks_for_page(scope):
             await self.app(scope, receive, send)
@@ -78,7 +75,7 @@ class StartPage:
         await self.app({**scope, "headers": headers, "extensions": {}}, receive, send_told)
 
 
-def _asks_for_page(request: Message) -> bool:
+def _asks_for_page(request: Scope) -> bool:
     return any(name == b"accept" and b"text/html" in value for name, value in request["headers"])
 
 

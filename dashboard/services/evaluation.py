@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from dashboard.services import held_out, library, measurements, network
-from dashboard.services.held_out import HeldOut, KeptAside, Text
+from dashboard.services.held_out import HeldOut, Text
 from dashboard.services.network import Loaded
 from rnn_core import diagnostics
 from rnn_core.arrays import Array
@@ -86,8 +86,7 @@ class TextEvaluation:
 def evaluation(run: Run, loaded: Loaded, text: Text) -> TextEvaluation:
     """Of the network with these weights. Raises RunError for a guest who asks for the owner's text, CorpusError."""
     mine = library.mine(run)
-    if isinstance(text, KeptAside):
-        library.check_mine(run)
+    held_out.check_allowed(run, text)
     return _evaluation(str(run.folder), loaded.step, text, mine)
 
 

@@ -45,13 +45,18 @@ def texts_of(run: Run) -> bool:
     return library.mine(run) and bool(measurements.held_out_sentences(run))
 
 
+def check_allowed(run: Run, text: Text) -> None:
+    """Raises RunError for a guest who asks for the owner's text."""
+    if isinstance(text, KeptAside):
+        library.check_mine(run)
+
+
 def read(run: Run, text: Text, progress: Progress | None = None) -> HeldOut:
     """Raises RunError for a guest who asks for the owner's text, CorpusError for one that cannot be read.
 
     One text is read at a time; `progress` hears how far it is, and what it raises ends the reading, or the wait for it.
     """
-    if isinstance(text, KeptAside):
-        library.check_mine(run)
+    check_allowed(run, text)
     key = str(run.folder), text
     found = _kept.get(key)
     if found is None:

@@ -8,8 +8,8 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from dashboard.services import held_out, library, network
-from dashboard.services.held_out import HeldOut, KeptAside, Text
+from dashboard.services import held_out, network
+from dashboard.services.held_out import HeldOut, Text
 from dashboard.services.network import Loaded
 from rnn_core import diagnostics
 from rnn_core.arrays import Array
@@ -99,8 +99,7 @@ class UnitAnalysis:
 
 def analysis(run: Run, loaded: Loaded, text: Text) -> UnitAnalysis:
     """Of the network with these weights. Raises RunError for a guest who asks for the owner's text, CorpusError."""
-    if isinstance(text, KeptAside):
-        library.check_mine(run)
+    held_out.check_allowed(run, text)
     return _analysis(str(run.folder), loaded.step, text)
 
 
