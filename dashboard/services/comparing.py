@@ -264,7 +264,7 @@ def differing(runs: Sequence[Run]) -> dict[str, list[str]]:
             columns[label] = [_shown(value, setting) for value in values]
     steered = [
         ", ".join(
-            f"{CHANGES[kind][1]} {CHANGES[kind][2] if new is None else new} after step {step:,}"
+            f"{CHANGES[kind][0]} {CHANGES[kind][1] if new is None else new} after step {step:,}"
             for step, kind, new in _steered(run)
         )
         for run in runs

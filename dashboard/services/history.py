@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from dashboard.charts.thinning import thin
 from rnn_core.runs import Run
-from rnn_core.training import ClippingChanged, HorizonMeasured, LearningRateChanged, TruncationChanged
+from rnn_core.training import SETTING_OF, ClippingChanged, HorizonMeasured, LearningRateChanged, TruncationChanged
 
 ROWS_A_READ = 50_000
 MOST = 20_000
@@ -19,12 +19,12 @@ MOST = 20_000
 
 SAMPLES = 50
 CHANGES = {
-    LearningRateChanged.kind: ("learning_rate", "learning rate", "", "lr"),
-    ClippingChanged.kind: ("clip", "clipping", "off", "clip"),
-    TruncationChanged.kind: ("truncate", "truncation", "none", "K"),
+    LearningRateChanged.kind: ("learning rate", "", "lr"),
+    ClippingChanged.kind: ("clipping", "off", "clip"),
+    TruncationChanged.kind: ("truncation", "none", "K"),
 }
-"""Which setting each kind of change is a change of, what it is called in a table, how that calls None, and what the
-setting is called in a chart.
+"""What the setting that each kind of event changes is called in a table, how that calls None, and what the setting is
+called in a chart.
 """
 
 HORIZONS = 800
@@ -144,7 +144,7 @@ class History:
                 self.horizons = dict(list(self.horizons.items())[::2])
             self.horizons[step] = HorizonMeasured.from_json(event)
         elif kind in CHANGES:
-            setting, name, none, short = CHANGES[kind]
+            name, none, short = CHANGES[kind]
             old, new = (none if value is None else f"{value:.4g}" for value in (event["old"], event["new"]))
             text, label = f"{name} {old} → {new}", f"{short} {new}"
-            self.changes.append(Change(step, text, str(event["why"]), label, setting, event["new"]))
+            self.changes.append(Change(step, text, str(event["why"]), label, SETTING_OF[kind], event["new"]))

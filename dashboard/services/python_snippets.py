@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dashboard import hosting
-from rnn_core.config import SamplingSettings, Settings, settings_of
+from rnn_core.config import SamplingSettings, Settings
 from rnn_core.runs import Run
-from rnn_core.training import BY_HAND, ClippingChanged, LearningRateChanged, TruncationChanged
-
-STEERED = {LearningRateChanged.kind: "learning_rate", ClippingChanged.kind: "clip", TruncationChanged.kind: "truncate"}
+from rnn_core.training import BY_HAND, SETTING_OF
 
 
 def training(run: Run) -> str:
@@ -126,17 +124,15 @@ def _opened(run: Run) -> list[str]:
 def _changes_by_hand(run: Run) -> dict[int, dict[str, object]]:
     """By step: what was changed after it, and to what."""
     changes: dict[int, dict[str, object]] = {}
-    for event in run.events(kinds=list(STEERED)):
+    for event in run.events(kinds=list(SETTING_OF)):
         if event["why"] == BY_HAND:
-            changes.setdefault(event["step"], {})[STEERED[event["kind"]]] = event["new"]
+            changes.setdefault(event["step"], {})[SETTING_OF[event["kind"]]] = event["new"]
     return changes
 
 
 def _call(name: str, kind: str, settings: Settings) -> list[str]:
     """`name` = `kind`(…) with what differs from the defaults."""
-    declared = settings_of(type(settings))
-    given = {key: value for key, value in settings.to_json().items() if value != declared[key].default}
-    return [f"{name} = {kind}(", *(f"    {key}={value!r}," for key, value in given.items()), ")"]
+    return [f"{name} = {kind}(", *(f"    {key}={value!r}," for key, value in settings.changed().items()), ")"]
 
 
 def _joined(lines: Sequence[str]) -> str:

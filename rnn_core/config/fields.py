@@ -177,6 +177,11 @@ class Settings:
         """Every setting by its name."""
         return dataclasses.asdict(self)
 
+    def changed(self) -> dict[str, Any]:
+        """Those that differ from their defaults."""
+        declared = settings_of(type(self))
+        return {name: value for name, value in self.to_json().items() if value != declared[name].default}
+
     @classmethod
     def from_json(cls, values: Any) -> Self:
         """Strict: unknown names, wrong types and values out of bounds raise SettingsError; what is missing takes its

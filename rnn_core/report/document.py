@@ -18,15 +18,7 @@ from rnn_core.nn.language_model import LanguageModel
 from rnn_core.report import curves, gradients, repeat
 from rnn_core.report.svg import add
 from rnn_core.runs import Run, check_output_path, disk_error, files
-from rnn_core.training import (
-    BY_HAND,
-    ClippingChanged,
-    LearningRateChanged,
-    SampledToken,
-    TruncationChanged,
-    generate,
-    read_prompt,
-)
+from rnn_core.training import BY_HAND, SETTING_OF, SampledToken, generate, read_prompt
 
 STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
 # No script, no font, no address: a browser that keeps to this asks for nothing, whatever the words may look like.
@@ -144,7 +136,7 @@ def _gradients(body: Element, run: Run, model: LanguageModel, vocabulary: Vocabu
 
 def _changes(body: Element, run: Run) -> None:
     """What was changed while it trained."""
-    changes = run.events(kinds=[LearningRateChanged.kind, ClippingChanged.kind, TruncationChanged.kind])
+    changes = run.events(kinds=list(SETTING_OF))
     if not changes:
         return
     add(body, "h2", "Changed on the way")

@@ -52,9 +52,5 @@ def python(run: Run) -> str | None:
 
 
 def _call(settings: Settings) -> str:
-    changed = [
-        f"{name}={getattr(settings, name)!r}"
-        for name, setting in settings_of(type(settings)).items()
-        if getattr(settings, name) != setting.default
-    ]
-    return f"{type(settings).__name__}({', '.join(changed)})"
+    changed = ", ".join(f"{name}={value!r}" for name, value in settings.changed().items())
+    return f"{type(settings).__name__}({changed})"

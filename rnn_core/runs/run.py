@@ -31,7 +31,15 @@ from rnn_core.runs.reading import read_json
 from rnn_core.runs.run_config import RunConfig
 from rnn_core.runs.status import RunStatus
 from rnn_core.runs.tensors import read_tensors
-from rnn_core.training import STEERABLE, ClippingChanged, CorpusSource, Source, TruncationChanged, check_change
+from rnn_core.training import (
+    SETTING_OF,
+    STEERABLE,
+    ClippingChanged,
+    CorpusSource,
+    Source,
+    TruncationChanged,
+    check_change,
+)
 
 VOCABULARY_LIMIT_BYTES = 64 * 2**20
 
@@ -288,8 +296,7 @@ class Run:
         settings = self.config.training
         for event in self.events(kinds=[ClippingChanged.kind, TruncationChanged.kind]):
             if event["step"] < step:
-                setting = "clip" if event["kind"] == ClippingChanged.kind else "truncate"
-                settings = dataclasses.replace(settings, **{setting: event["new"]})
+                settings = dataclasses.replace(settings, **{SETTING_OF[event["kind"]]: event["new"]})
         return settings
 
     def status(self) -> RunStatus:

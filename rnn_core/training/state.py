@@ -21,7 +21,14 @@ from rnn_core.optim.schedules import Schedule, make_schedule
 from rnn_core.training.events import ClippingChanged, LearningRateChanged, TruncationChanged
 from rnn_core.training.plan import Plan
 
-STEERABLE = ("learning_rate", "clip", "truncate")
+SETTING_OF = {
+    LearningRateChanged.kind: "learning_rate",
+    ClippingChanged.kind: "clip",
+    TruncationChanged.kind: "truncate",
+}
+"""By the kind of an event: which setting it says was changed."""
+
+STEERABLE = tuple(SETTING_OF.values())
 """The settings that can be changed between two steps of a training."""
 
 SettingChanged = LearningRateChanged | ClippingChanged | TruncationChanged
