@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.charts.common import numbered
 from dashboard.components import demo, python_popover, widgets
@@ -134,13 +135,7 @@ def choose(run: Run, moments: list[int], live: bool) -> ViewState | None:
     except UserError as error:
         widgets.problem("This sentence cannot be read", error)
         return None
-    with loss_place:
-        chosen = choose_loss(analysis)
-    with row:
-        relative = st.toggle(
-            "Relative", help=wording.HELP["relative"], key=figures.key("relative"), persist_state="session"
-        )
-        layer = choose_layer(analysis)
+    chosen, relative, layer = choose_view(row, loss_place, analysis)
     if read.explanation:
         st.text(read.explanation)
     if len(read.tokens) > MOST_WORDS:
@@ -171,13 +166,7 @@ def choose_sequence(run: Run, moments: list[int], live: bool) -> ViewState | Non
     except UserError as error:
         widgets.problem("The weights of this moment cannot be read", error)
         return None
-    with loss_place:
-        chosen = choose_loss(analysis)
-    with row:
-        relative = st.toggle(
-            "Relative", help=wording.HELP["relative"], key=figures.key("relative"), persist_state="session"
-        )
-        layer = choose_layer(analysis)
+    chosen, relative, layer = choose_view(row, loss_place, analysis)
     return ViewState(run, analysis, chosen, relative, "step", moments, layer, sequence_before(run, number - 1))
 
 
@@ -248,6 +237,17 @@ def choose_moment(run: Run, moments: list[int], live: bool) -> tuple[int, bool]:
             on_change=lambda: view_state.hold(run, session.value(view_state.MOMENT, step), moments),
         )
     return step, held is None
+
+
+def choose_view(row: DeltaGenerator, loss_place: DeltaGenerator, analysis: SentenceAnalysis) -> tuple[int, bool, int]:
+    """Whose loss is followed back, whether rows are relative to their own norms, and which layer's units are shown."""
+    with loss_place:
+        chosen = choose_loss(analysis)
+    with row:
+        relative = st.toggle(
+            "Relative", help=wording.HELP["relative"], key=figures.key("relative"), persist_state="session"
+        )
+        return chosen, relative, choose_layer(analysis)
 
 
 def choose_loss(analysis: SentenceAnalysis) -> int:

@@ -30,12 +30,12 @@ def page() -> None:
     sweep_id = session.sweep_id()
     if sweep_id is not None:
         try:
-            sweeps.opened(sweep_id)
+            _, results = sweeps.opened(sweep_id)
         except UserError as error:
             session.close_sweep()
             widgets.problem("This sweep cannot be opened", error)
         else:
-            watch(sweep_id)
+            watch(sweep_id, sweeps.at_work(sweep_id, results))
             return
     set_up()
 
@@ -156,9 +156,7 @@ def made_plan(
 # --- a sweep that is under way, or over -------------------------------------------------------------------------------
 
 
-def watch(sweep_id: str) -> None:
-    _, results = sweeps.opened(sweep_id)
-    moving = sweeps.at_work(sweep_id, results)
+def watch(sweep_id: str, moving: bool) -> None:
     st.fragment(widgets.error_boundary(state), run_every=POLL_SECONDS if moving else None)(sweep_id, moving)
 
 
