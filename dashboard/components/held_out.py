@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import hosting
 from dashboard.components import widgets
-from dashboard.services import held_out
+from dashboard.components.text_upload import text_upload
+from dashboard.services import held_out, network
 from dashboard.services.held_out import KeptAside, Text
-from dashboard.services.sources import Paste, Upload
+from dashboard.services.network import Loaded
+from dashboard.services.sources import Paste
 from dashboard.state import session
 from dashboard.text import judgement as wording
 from rnn_core.errors import UserError
 from rnn_core.runs import Run
 
-EXTENSIONS = ["txt", "text", "md", "csv", "tsv", "jsonl", "ndjson", "json"]
+SHOWN = {"char": 1200, "word": 240}
+"""Tokens of the stretch of a text that is looked at."""
+
+
+def weights_that_read(run: Run) -> Loaded | None:
+    """The newest weights of a run that reads a text; None, after saying why there are none."""
+    if widgets.no_words(run):
+        return None
+    loaded = network.newest(run)
+    if loaded is None:
+        widgets.no_weights(run)
+    return loaded
 
 
 def choose_text(run: Run, page: str) -> Text | None:
@@ -42,18 +54,26 @@ def choose_text(run: Run, page: str) -> Text | None:
         if content:
             return _read(run, Paste(content))
     else:
-        caps = hosting.current_caps()
-        file = st.file_uploader(
-            "A text",
-            EXTENSIONS,
-            max_upload_size=None if caps is None else caps.upload_megabytes,
-            key=session.key(page, "file"),
-            label_visibility="collapsed",
-        )
+        file = text_upload(page)
         if file is not None:
-            return _read(run, Upload(file.name, file.getvalue()))
+            return _read(run, file)
     st.info(wording.NO_TEXT, icon=":material/upload_file:")
     return None
+
+
+def choose_stretch(page: str, count: int, unit: str, usual: int = 0) -> slice:
+    """Which of the `count` tokens are looked at: as the slider or else the link says, else from `usual` on. The link
+    keeps it, unless it is the beginning.
+    """
+    shown = min(SHOWN[unit], count)
+    at = 0
+    if count > shown:
+        widget = session.key(page, "at")
+        session.start_from_link(widget, "at", session.whole(0, 10**8))
+        session.put(widget, min(max(0, session.value(widget, usual)), count - shown))
+        at = st.slider("Where in the text", 0, count - shown, step=max(1, shown // 4), key=widget)
+    session.link("at", str(at) if at or usual else None)
+    return slice(at, at + shown)
 
 
 def _read(run: Run, text: Text) -> Text | None:

@@ -257,6 +257,14 @@ def opened_run() -> Run | None:
     return run
 
 
+def linked_toggle(label: str, parameter: str, key: str) -> bool:
+    """A toggle that the link keeps, as `parameter`=1 where it is on."""
+    session.start_from_link(key, parameter, session.YES)
+    on = bool(st.toggle(label, key=key, persist_state="session"))
+    session.link(parameter, "1" if on else None)
+    return on
+
+
 def no_words(run: Run) -> bool:
     """Says so, in place of a page that is about words, of a run that learns a task -> whether it does."""
     if run.config.task is None:

@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import hosting
 from dashboard.components import demo, widgets
 from dashboard.components.setting_fields import SettingFields
+from dashboard.components.text_upload import text_upload
 from dashboard.services import sources
 from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
 from dashboard.state import session
@@ -20,7 +21,6 @@ from rnn_core.data import BUILT_IN, UNKNOWN, UNKNOWN_ID, PreparedCorpus, columns
 from rnn_core.errors import EncodingError, UserError
 
 PAGE = "corpus"
-EXTENSIONS = ["txt", "text", "md", "csv", "tsv", "jsonl", "ndjson", "json"]
 SHOWN_SENTENCES = 12
 SHOWN_WORDS = 20
 
@@ -82,16 +82,9 @@ def choose_source() -> Source | None:
 
 
 def choose_upload() -> Upload | None:
-    caps = hosting.current_caps()
-    file = st.file_uploader(
-        "A text",
-        EXTENSIONS,
-        max_upload_size=None if caps is None else caps.upload_megabytes,
-        key=session.key(PAGE, "file"),
-        label_visibility="collapsed",
-    )
+    file = text_upload(PAGE)
     if file is not None:
-        session.keep_upload(Upload(file.name, file.getvalue()))
+        session.keep_upload(file)
     kept = session.upload()
     if file is None and kept is not None:
         with st.container(horizontal=True, vertical_alignment="center"):

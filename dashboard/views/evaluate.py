@@ -13,7 +13,7 @@ from dashboard.charts.specification import Specification
 from dashboard.components import demo, held_out, widgets
 from dashboard.components.coloured_text import coloured_text
 from dashboard.components.pictures import Chart, picture
-from dashboard.services import library, network
+from dashboard.services import library
 from dashboard.services.evaluation import TextEvaluation, evaluation
 from dashboard.state import session
 from dashboard.text import judgement as wording
@@ -22,8 +22,6 @@ from rnn_core.errors import UserError
 from rnn_core.training import LEAST
 
 PAGE = "evaluate"
-SHOWN = {"char": 1200, "word": 240}
-"""Predictions of the stretch that is looked at."""
 SHOWN_COPIES = 12
 
 
@@ -33,11 +31,8 @@ def page() -> None:
     if run is None:
         demo.offer(PAGE)
         return
-    if widgets.no_words(run):
-        return
-    loaded = network.newest(run)
+    loaded = held_out.weights_that_read(run)
     if loaded is None:
-        widgets.no_weights(run)
         return
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with row:
@@ -81,27 +76,22 @@ def draw(title: str, name: str, specification: Specification, table: pd.DataFram
 
 def more(name: str) -> bool:
     """Whether the visitor wants this: it is computed only then. The link keeps it."""
-    widget = session.key(PAGE, f"more: {name}")
-    session.start_with(widget, session.linked(name) == "1")
-    on = bool(st.toggle(wording.MORE[name], key=widget, persist_state="session"))
-    session.link(name, "1" if on else None)
-    return on
+    return widgets.linked_toggle(wording.MORE[name], name, session.key(PAGE, f"more: {name}"))
 
 
 def choose_colour(counted: bool) -> bool:
     """Whether the colour tells who predicted better, and not how surprised the network was."""
     if not counted:
         return False
-    widget = session.key(PAGE, "colour")
-    session.start_with(widget, "trigram" if session.linked("colour") == "trigram" else "surprise")
+    options = session.in_link("colour", wording.COLOURS, "surprise")
     chosen = st.segmented_control(
         "Colour",
         list(wording.COLOURS),
         required=True,
         format_func=wording.COLOURS.__getitem__,
-        **session.kept(PAGE, "colour", {"colour": wording.COLOUR_HELP}),
+        help=wording.COLOUR_HELP,
+        **options,
     )
-    session.link("colour", chosen if chosen == "trigram" else None)
     return bool(chosen == "trigram")
 
 
@@ -123,16 +113,7 @@ def words(found: TextEvaluation, unit: str, by_trigram: bool) -> None:
             f"{unit}s. {len(own):,} predictions, {found.unknown_rate:.1%} of the {unit}s unknown to it."
         )
     place = st.container()
-    shown = min(SHOWN[kind], len(own))
-    at = 0
-    if len(own) > shown:
-        widget = session.key(PAGE, "at")
-        linked = session.linked("at")
-        wished = session.value(widget, int(linked) if linked.isdecimal() and len(linked) < 9 else 0)
-        session.put(widget, min(max(0, wished), len(own) - shown))
-        at = st.slider("Where in the text", 0, len(own) - shown, step=max(1, shown // 4), key=widget)
-        session.link("at", str(at) if at else None)
-    part = slice(at, at + shown)
+    part = held_out.choose_stretch(PAGE, len(own), kind)
     notes = [f"{nats:.2f} nats, p = {math.exp(-nats):.3g}" for nats in own[part].tolist()]
     if by_trigram:
         notes = [

@@ -41,9 +41,7 @@ def page() -> None:
     prompt, count, seed, settings = choose(run.config.text.unit)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         other = beside(run, settings)
-        session.start_from_link(session.key(PAGE, "charts"), "charts", session.YES)
-        charted = st.toggle("Charts", **session.kept(PAGE, "charts"))
-        session.link("charts", "1" if charted else None)
+        charted = widgets.linked_toggle("Charts", "charts", session.key(PAGE, "charts"))
     texts = [(run, settings), *([other] if other else [])]
     for number, (column, (of, drawn)) in enumerate(zip(st.columns(len(texts), gap="large"), texts, strict=True)):
         with column:

@@ -91,11 +91,9 @@ def narrowed(summaries: list[RunSummary]) -> list[tuple[Run, RunStatus]]:
             "Filter", placeholder=wording.FILTER_PLACEHOLDER, width=320, **session.kept(PAGE, "filter")
         )
         session.link("filter", words or None)
-        session.start_from_link(session.key(PAGE, "everything"), "all", session.YES)
-        everything = not folded or st.toggle(
-            f"With {len(folded)} of Story and Race", **session.kept(PAGE, "everything")
+        everything = not folded or widgets.linked_toggle(
+            f"With {len(folded)} of Story and Race", "all", session.key(PAGE, "everything")
         )
-        session.link("all", "1" if folded and everything else None)
     wanted = (words or "").lower().split()
     return [
         (run, status)

@@ -8,7 +8,6 @@ from dashboard.charts import units as charts
 from dashboard.components import carriers, demo, held_out, widgets
 from dashboard.components.coloured_text import coloured_text
 from dashboard.components.pictures import Chart, picture
-from dashboard.services import network
 from dashboard.services.unit_analysis import UnitAnalysis, analysis, task_carriers
 from dashboard.state import session
 from dashboard.text import judgement as wording
@@ -18,8 +17,6 @@ from rnn_core.diagnostics.units import LEAST_CORRELATION, SIGNIFICANT
 from rnn_core.errors import UserError
 
 PAGE = "units"
-SHOWN = {"char": 1200, "word": 240}
-"""Tokens of the stretch that is looked at."""
 CONTEXT = {"char": 32, "word": 7}
 """Tokens that are shown before a place."""
 RANKED, ABLATED = 10, 3
@@ -35,11 +32,8 @@ def page() -> None:
     if found_in_task is not None:
         carriers.draw(found_in_task, run.config.model.layers, PAGE)
         return
-    if widgets.no_words(run):
-        return
-    loaded = network.newest(run)
+    loaded = held_out.weights_that_read(run)
     if loaded is None:
-        widgets.no_weights(run)
         return
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with row:
@@ -149,19 +143,8 @@ def chosen_key(feature: str) -> str:
 def stretch(found: UnitAnalysis, feature: str, unit: Unit) -> None:
     """The unit as colour under a stretch of the text; any stretch is there at once."""
     series, vocabulary = found.series(unit), found.loaded.vocabulary
-    count, shown = len(series), min(SHOWN[vocabulary.unit], len(series))
-    widget = session.key(PAGE, "at")
-    linked = session.linked("at")
-    usual = around(found, feature, unit)
-    at = session.value(widget, int(linked) if linked.isdecimal() and len(linked) < 9 else usual)
-    session.put(widget, min(max(0, at), count - shown))
     place = st.container()
-    if count > shown:
-        at = st.slider("Where in the text", 0, count - shown, step=max(1, shown // 4), key=widget)
-    else:
-        at = 0
-    session.link("at", str(at))
-    part = slice(at, at + shown)
+    part = held_out.choose_stretch(PAGE, len(series), vocabulary.unit, around(found, feature, unit))
     mean = float(series.mean())
     with place:
         coloured_text(
@@ -178,7 +161,7 @@ def stretch(found: UnitAnalysis, feature: str, unit: Unit) -> None:
 def around(found: UnitAnalysis, feature: str, unit: Unit) -> int:
     """A stretch in which the unit is strong."""
     best = found.places(unit, sense_of(found, feature, unit), 1)[0]
-    return best - SHOWN[found.loaded.vocabulary.unit] // 2
+    return best - held_out.SHOWN[found.loaded.vocabulary.unit] // 2
 
 
 def sense_of(found: UnitAnalysis, feature: str, unit: Unit) -> float:
@@ -235,7 +218,7 @@ def places(found: UnitAnalysis, feature: str, unit: Unit) -> None:
     def go() -> None:
         rows = st.session_state[widget]["selection"]["rows"]
         if rows:
-            session.put(session.key(PAGE, "at"), max(0, strongest[rows[0]] - SHOWN[kind] // 2))
+            session.put(session.key(PAGE, "at"), max(0, strongest[rows[0]] - held_out.SHOWN[kind] // 2))
 
     before = [tokens[max(0, place - CONTEXT[kind]) : place + 1] for place in strongest]
     widgets.table(
