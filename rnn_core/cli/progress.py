@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import Any, Self
 
 from tqdm import tqdm
 
@@ -14,20 +14,27 @@ from rnn_core.training import Event, LearningRateChanged, Started, StepDone, Val
 
 
 class Progress:
-    """The bar of one training: done and left, loss, gradient norm, words/s."""
+    """A listener with a bar, which stands there from when it is first told anything until the block ends."""
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         self.bar: Any = None
-        # When the numbers behind the bar are written anew: thousands of times a second is too often.
-        self.next_numbers = 0.0
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self.bar is not None:
             self.bar.close()
+
+
+class TrainingProgress(Progress):
+    """The bar of one training: done and left, loss, gradient norm, words/s."""
+
+    def __init__(self, quiet: bool) -> None:
+        super().__init__(quiet)
+        # When the numbers behind the bar are written anew: thousands of times a second is too often.
+        self.next_numbers = 0.0
 
     def __call__(self, event: Event) -> None:
         """Show an event of the training."""
@@ -63,18 +70,13 @@ class Progress:
             tell(f"step {event.step:,}: {held_history(event)}")
 
 
-class RaceProgress:
+class RaceProgress(Progress):
     """One bar for all runs of a race: the step they have come to, and the loss of each."""
 
     def __init__(self, quiet: bool) -> None:
+        super().__init__(quiet)
         self.bar = tqdm(unit="step", mininterval=refresh_seconds(), dynamic_ncols=True, disable=quiet, file=sys.stderr)
         self.losses: dict[int, float] = {}
-
-    def __enter__(self) -> RaceProgress:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.bar.close()
 
     def __call__(self, place: int, event: Event) -> None:
         """Show an event of the run in this place."""

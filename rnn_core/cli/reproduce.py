@@ -14,6 +14,7 @@ from tqdm import tqdm
 from rnn_core.cli.hosting import give_way
 from rnn_core.cli.output import finite, program, refresh_seconds, show, tell
 from rnn_core.cli.parser import Commands
+from rnn_core.cli.progress import Progress
 from rnn_core.errors import RunError, SettingsError
 from rnn_core.experiments.base import Experiment
 from rnn_core.experiments.catalogue import EXPERIMENTS
@@ -56,7 +57,7 @@ def reproduce_command(options: argparse.Namespace) -> int:
         # The signal's own action ends the process: what has been done by then is stored.
         signal.setitimer(signal.ITIMER_REAL, 60 * options.max_minutes)
     texts = [Path(name) for name in options.corpus]
-    with _folder(options.dir) as folder, _Bar(options.quiet) as bar:
+    with _folder(options.dir) as folder, TrialsProgress(options.quiet) as bar:
         result = run(experiment, options.seeds, texts, folder, bar, options.jobs, options.dask)
     show(options, result_json(result), _lines(result))
     return 0
@@ -130,19 +131,8 @@ def _folder(name: str | None) -> Any:
         yield folder
 
 
-class _Bar:
+class TrialsProgress(Progress):
     """Trials done and left."""
-
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
-        self.bar: Any = None
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
 
     def __call__(self, result: Result) -> None:
         if self.quiet:

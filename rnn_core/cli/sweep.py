@@ -14,6 +14,7 @@ from rnn_core.cli.corpus import prepare_file
 from rnn_core.cli.hosting import give_way
 from rnn_core.cli.output import finite, refresh_seconds, show
 from rnn_core.cli.parser import Commands, add_settings, read_settings
+from rnn_core.cli.progress import Progress
 from rnn_core.cli.train import check_one_of_both
 from rnn_core.config import TASK_DEFAULTS, ModelConfig, TaskSettings, TextSettings, TrainingSettings, check
 from rnn_core.data import PreparedCorpus
@@ -136,19 +137,8 @@ def _line(band: Band) -> str:
     return f"  {band.mean:<10.4g} ({band.low:.4g} to {band.high:.4g}; {seeds})  {settings}"
 
 
-class SweepProgress:
+class SweepProgress(Progress):
     """A bar over all points, those at work by how far they are."""
-
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
-        self.bar: Any = None
-
-    def __enter__(self) -> SweepProgress:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
 
     def __call__(self, results: list[PointResult]) -> None:
         """Hear how all points stand."""

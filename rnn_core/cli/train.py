@@ -11,7 +11,7 @@ from rnn_core.cli.corpus import prepare_file, words_of_file
 from rnn_core.cli.hosting import add_hosting, give_way, limits
 from rnn_core.cli.output import finite, one_line, program, show, tell
 from rnn_core.cli.parser import Commands, add_setting, add_settings, given_settings, read_settings
-from rnn_core.cli.progress import Progress, RaceProgress
+from rnn_core.cli.progress import RaceProgress, TrainingProgress
 from rnn_core.config import (
     TASK_DEFAULTS,
     ModelConfig,
@@ -169,7 +169,7 @@ def _train(
 ) -> int:
     """Train until the end, with a bar; a new end and a new learning rate where they are given."""
     give_way(options)
-    with Progress(options.quiet) as progress:
+    with TrainingProgress(options.quiet) as progress:
         outcome = work(
             folder,
             epochs=epochs,
