@@ -7,15 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import streamlit as st
 
-_FILES = Path(__file__).parent
-_component = st.components.v2.component(
-    "coloured_text",
-    html=(_FILES / "coloured_text.html").read_text(encoding="utf-8"),
-    css=(_FILES / "coloured_text.css").read_text(encoding="utf-8"),
-    js=(_FILES / "coloured_text.js").read_text(encoding="utf-8"),
-)
+from dashboard.components.own_component import own_component
+
+_component = own_component("coloured_text", Path(__file__).parent)
 
 
 def coloured_text(

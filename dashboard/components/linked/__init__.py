@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import streamlit as st
+from dashboard.components.own_component import own_component
 
-_FILES = Path(__file__).parent
-_component = st.components.v2.component(
-    "linked_charts", html="<span></span>", js=(_FILES / "linked.js").read_text(encoding="utf-8")
-)
+_component = own_component("linked_charts", Path(__file__).parent)
 
 
 def link_charts(key: str) -> None:

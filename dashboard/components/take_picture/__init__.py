@@ -8,17 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import streamlit as st
-
+from dashboard.components.own_component import own_component
 from dashboard.text import general as wording
 
-_FILES = Path(__file__).parent
-_component = st.components.v2.component(
-    "take_picture",
-    html=(_FILES / "take_picture.html").read_text(encoding="utf-8"),
-    css=(_FILES / "take_picture.css").read_text(encoding="utf-8"),
-    js=(_FILES / "take_picture.js").read_text(encoding="utf-8"),
-)
+_component = own_component("take_picture", Path(__file__).parent)
 
 
 def take_picture(chart_class: str, *, name: str, title: str, key: str) -> None:

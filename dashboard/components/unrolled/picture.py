@@ -7,21 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import streamlit as st
 
+from dashboard.components.own_component import own_component
 from dashboard.components.pictures import Drawing
 from rnn_core.arrays import Array
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_FILES = Path(__file__).parent
-_component = st.components.v2.component(
-    "unrolled_network",
-    html=(_FILES / "unrolled.html").read_text(encoding="utf-8"),
-    css=(_FILES / "unrolled.css").read_text(encoding="utf-8"),
-    js=(_FILES / "unrolled.js").read_text(encoding="utf-8"),
-)
+_component = own_component("unrolled_network", Path(__file__).parent)
 
 ALT_TEXT = "A sentence as an unrolled network, with arcs from one loss back to every earlier word"
 

@@ -11,16 +11,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard.components.own_component import own_component
 from rnn_core.data import written_pieces
 from rnn_core.training import SampledToken
 
-_FILES = Path(__file__).parent
-_component = st.components.v2.component(
-    "written",
-    html=(_FILES / "written.html").read_text(encoding="utf-8"),
-    css=(_FILES / "written.css").read_text(encoding="utf-8"),
-    js=(_FILES / "written.js").read_text(encoding="utf-8"),
-)
+_component = own_component("written", Path(__file__).parent)
 
 
 def written(
