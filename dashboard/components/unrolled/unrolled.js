@@ -11,6 +11,7 @@ const SIZES = {
 const NARROW = 440 // pixels: below, the usual picture is drawn as the compact one
 const TOLD = 110 // pixels that the words about the loss may take
 const SLIMMEST = 17 // pixels of a column whose word is written upwards; below, the picture scrolls
+const TWO_NUMBERS = 24 // pixels of a column in which two numbers that are written upwards stand beside each other
 const TALLEST = 96, NUMBER = 60 // pixels of a box and of a number that are written upwards
 const LEFT = 42, RIGHT = 10, TOP = 14, LONGEST = 16
 const CONTROL = { " ": "␣", "\n": "⏎", "\t": "⇥" }
@@ -165,11 +166,13 @@ class Unrolled {
       parts.more = make(group, "rect", { class: "more", rx: 2, ...now })
       const tick = { class: "bound", x1: now.x - 4, x2: now.x + now.width + 4 }
       parts.bound = bound === null ? null : make(group, "line", tick)
-      const aside = this.upright && before ? Math.min(7, column / 4) : 0
+      // Two numbers beside each other need room; without it the one before is left to the sentence below.
+      const both = before && (!this.upright || column >= TWO_NUMBERS)
+      const aside = this.upright && both ? 7 : 0
       const at = { x: x + aside, y: this.numberAt }
       parts.number = make(group, "text", { class: "number", ...at, ...turned(at.x, at.y) })
       const wasAt = { x: x - aside, y: this.numberAt + (this.upright ? 0 : line) }
-      parts.wasNumber = before ? make(group, "text", { class: "number was", ...wasAt, ...turned(wasAt.x, wasAt.y) }) : null
+      parts.wasNumber = both ? make(group, "text", { class: "number was", ...wasAt, ...turned(wasAt.x, wasAt.y) }) : null
       parts.arc = place < this.steps ? make(arcs, "path", { class: "arc" }) : null
       parts.head = make(arcs, "path", { class: "hop-head more" })
       return parts
@@ -255,7 +258,7 @@ class Unrolled {
       if (parts.was) {
         const old = reached && was[place] !== null ? this.height(was[place]) : this.barTop
         set(parts.was, { y: old, height: reached ? this.base - old : 0 })
-        parts.wasNumber.textContent = reached ? figure(was[place]) : ""
+        if (parts.wasNumber) parts.wasNumber.textContent = reached ? figure(was[place]) : ""
       }
       if (parts.bound) {
         const y = this.height(bound ** lag)
@@ -303,13 +306,12 @@ class Unrolled {
     this.hopHead.setAttribute("d", `M${to + 2},${y - 8} L${to + 12},${y - 8} L${to + 7},${y} Z`)
     const read = shown(this.data.words[chosen])
     const lines = ["its loss is", "taken where", `“${read}” is read`]
-    this.told.forEach((text, row) => {
-      text.textContent = lines[row]
-      const over = this.edges.at(-1) + RIGHT - text.getComputedTextLength()
-      text.setAttribute("x", Math.min(this.edges[chosen + 1] + 3, over))
-      // Slim columns at the end have no room for it: it would lie over several bars.
-      text.setAttribute("visibility", this.upright && over < this.edges[chosen + 1] ? "hidden" : "visible")
-    })
+    this.told.forEach((text, row) => (text.textContent = lines[row]))
+    const longest = Math.max(...this.told.map(text => text.getComputedTextLength()))
+    const over = this.edges.at(-1) + RIGHT - longest
+    // Slim columns at the end have no room for it: it would lie over several bars.
+    const visibility = this.upright && over < this.edges[chosen + 1] ? "hidden" : "visible"
+    for (const text of this.told) set(text, { x: Math.min(this.edges[chosen + 1] + 3, over), visibility })
   }
 
   cut(chosen, truncate) {
