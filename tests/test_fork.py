@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 from tiny_runs import differences, ending, tiny_run
 
+from rnn_core.cli.main import main, make_parser
 from rnn_core.config import ModelConfig, TaskSettings, TrainingSettings
 from rnn_core.errors import RunError, SettingsError
 from rnn_core.runs import Run, checkpoints, fork_run, import_run, layout, snapshots, zip_run
 from rnn_core.runs.creation import create_task_run
+from rnn_core.runs.fork import CHANGEABLE
 from rnn_core.runs.run_config import ForkedFrom
 from rnn_core.runs.worker import Limits, work
 
@@ -152,3 +155,58 @@ def test_a_fork_travels_as_a_zip_and_still_says_where_it_came_from(tmp_path: Pat
     packed = io.BytesIO()
     zip_run(fork.folder, packed)
     assert import_run(packed, tmp_path / "again").config.forked == fork.config.forked
+
+
+# --- the command line -------------------------------------------------------------------------------------------------
+
+
+def test_the_command_forks_and_trains_to_the_end_as_the_parent_did(tmp_path: Path, parent: Run, capsys) -> None:
+    new = str(tmp_path / "fork")
+    assert main(["fork", str(parent.folder), "--at", str(HALFWAY), "--run", new, "--name", "b", "--json"]) == 0
+    said = capsys.readouterr()
+    values = json.loads(said.out.splitlines()[-1])
+    assert (values["run"], values["step"]) == (new, parent.status().step)
+    assert "only the weights" not in said.err
+    fork = Run.open(new)
+    assert fork.config.name == "b"
+    assert differences(ending(fork), ending(parent)) == []
+
+
+def test_what_a_fork_can_change_has_a_flag_and_nothing_else_has_one() -> None:
+    values = (
+        "--learning-rate 0.05 --clip none --truncate 2 --schedule cosine --weight-decay 0.1 --omega 0.2 --dropout 0.3"
+    )
+    for end in ("--epochs 9", "--steps 90"):
+        options = make_parser().parse_args(["fork", "parent", "--run", "new", *values.split(), *end.split()])
+        changes = {name: getattr(options, name) for name in CHANGEABLE if hasattr(options, name)}
+        assert set(CHANGEABLE) - set(changes) < {"epochs", "steps"}
+        assert (changes["clip"], changes["truncate"], changes["omega"]) == (None, 2, 0.2)
+    with pytest.raises(SettingsError, match="--hidden"):
+        make_parser().parse_args(["fork", "parent", "--run", "new", "--hidden", "9"])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--at", "5"], "no weights of step 5; fork it at one of"),
+        ([], "nothing is left to train"),
+        (["--at", str(HALFWAY), "--learning-rate", "-1"], "above 0"),
+    ],
+)
+def test_a_fork_that_the_command_refuses_leaves_nothing(
+    words: list[str], says: str, tmp_path: Path, parent: Run, capsys
+) -> None:
+    assert main(["fork", str(parent.folder), "--run", str(tmp_path / "fork"), *words]) == 2
+    assert says in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_says_where_only_weights_were_kept(tmp_path: Path, capsys) -> None:
+    parent = trained(tmp_path / "parent")
+    kept = layout.named_parameters(parent.load_model(HALFWAY).params)
+    checkpoints.older_path(parent.folder, HALFWAY).unlink()
+    digest = layout.vocabulary_digest(parent.vocabulary())
+    snapshots.SnapshotStore(parent.folder, 1, digest).take(HALFWAY, kept)
+    new = str(tmp_path / "fork")
+    assert main(["fork", str(parent.folder), "--at", str(HALFWAY), "--run", new, "--quiet"]) == 0
+    assert "only the weights were kept" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import json
 import shlex
 import sqlite3
 from contextlib import closing
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_runs import tiny_corpus, tiny_run
+from tiny_runs import differences, ending, tiny_corpus, tiny_run
 
 from rnn_core.cli.main import main, make_parser
 from rnn_core.cli.parser import read_settings
@@ -21,8 +22,8 @@ from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSet
 from rnn_core.data import prepare_sentences
 from rnn_core.errors import SettingsError
 from rnn_core.report import report_html, write_report
-from rnn_core.report.repeat import _call, command, python
-from rnn_core.runs import Run, create_run, create_task_run, rename_run
+from rnn_core.report.repeat import _call, command, fork_command, python
+from rnn_core.runs import Run, create_run, create_task_run, fork_run, rename_run
 from rnn_core.runs.worker import work
 
 HOSTILE = "</title></svg><script>alert(1)</script><img src=http://127.0.0.1:9/x onerror=alert(1)>&amp;'\"]]>"
@@ -179,6 +180,21 @@ def test_the_command_gives_the_settings_of_the_run(run: Run, training: dict, ste
     assert read_settings(ModelConfig, options).to_json() | {"vocabulary_size": 50} == model.to_json()
     for part in (given, model, text):
         assert eval(_call(part)) == part
+
+
+def test_the_command_in_the_report_of_a_fork_makes_the_same_fork(run: Run, tmp_path: Path, monkeypatch) -> None:
+    step = run.checkpoint_steps()[-1]
+    changes = {"epochs": 6, "clip": None, "learning_rate": 0.02, "weight_decay": 0.1, "schedule": "cosine"}
+    fork = fork_run(run.folder, tmp_path / "fork", step=step, changes=changes)
+    work(fork.folder)
+    assert fork.config.forked is not None
+    words = shlex.split(fork_command(fork, fork.config.forked))
+    assert words[:2] == ["see-bptt", "fork"]
+    assert shlex.join(words) in unescape(report_html(fork))
+    monkeypatch.chdir(run.folder.parent)
+    words[words.index("repeated")] = str(tmp_path / "repeated")
+    assert main([*words[1:], "--quiet"]) == 0
+    assert differences(ending(Run.open(tmp_path / "repeated")), ending(fork)) == []
 
 
 def test_the_python_of_a_report_trains_to_the_same_weights(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
 from dashboard.components import widgets
 from dashboard.components.setting_fields import SettingFields
 from dashboard.services import worker
-from dashboard.services.history import History
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.config import ModelConfig, TrainingSettings, problems, settings_of
@@ -22,12 +21,14 @@ OFFERED = ("learning_rate", "clip", "truncate", "schedule", "weight_decay", "dro
 """And how long it trains, in epochs or in steps as its parent."""
 
 
-def draw(run: Run, history: History, page: str) -> None:
-    """A small button that opens the form."""
+def draw(run: Run, page: str, type: Literal["secondary", "tertiary"] = "secondary") -> None:
+    """A button that opens the form; where it is sent off, the Train page shows the new training."""
+    history = session.history(run)
+    history.update()
     with st.popover(
         "Fork",
         icon=":material/call_split:",
-        type="tertiary",
+        type=type,
         help=wording.FORK_HELP,
         key=session.key(page, f"fork form of {run.id}"),  # closed again in the run that it makes
     ):
@@ -80,7 +81,7 @@ def _begin(run: Run, step: int, changes: Mapping[str, Any]) -> None:
         widgets.problem("This could not be forked", error)
         return
     session.open_run(forked)
-    st.rerun()
+    st.switch_page("views/train.py")
 
 
 def _values(config: RunConfig) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import demo, export, import_network, widgets
+from dashboard.components import demo, export, fork_form, import_network, widgets
 from dashboard.services import comparing, library
 from dashboard.state import session
 from dashboard.text import general as wording
@@ -168,6 +168,8 @@ def act_on_one(run: Run) -> None:
     if st.button("Open", type="primary", icon=":material/open_in_new:", key=session.key(PAGE, "open")):
         session.open_run(run.id)
         st.switch_page("views/train.py")
+    if run.status().checkpoint_step is not None and not run.config.monitored:
+        fork_form.draw(run, PAGE)
     if st.button("Rename", icon=":material/edit:", key=session.key(PAGE, "rename")):
         rename(run)
     if st.button("Delete", icon=":material/delete:", key=session.key(PAGE, "delete")):

@@ -338,7 +338,7 @@ def onwards(run: Run, status: RunStatus) -> None:
                 query_params=session.comparison(relatives(run)),
             )
             if library.mine(run):
-                fork_form.draw(run, session.history(run), PAGE)
+                fork_form.draw(run, PAGE, type="tertiary")
                 python_popover.draw(python_snippets.training(run), PAGE)
     if status.state == "finished" and library.mine(run):
         further(run)

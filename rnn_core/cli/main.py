@@ -12,7 +12,20 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from rnn_core.cli import app, evaluate, export, generate, gradients, import_, report, reproduce, sweep, train, units
+from rnn_core.cli import (
+    app,
+    evaluate,
+    export,
+    fork,
+    generate,
+    gradients,
+    import_,
+    report,
+    reproduce,
+    sweep,
+    train,
+    units,
+)
 from rnn_core.cli.output import one_line, tell
 from rnn_core.cli.parser import Commands, Parser
 from rnn_core.errors import UserError
@@ -21,7 +34,7 @@ from rnn_core.errors import UserError
 def make_parser() -> Parser:
     """The parser of all commands."""
     commands = Commands("Train recurrent networks, and watch back-propagation through time.")
-    for module in (train, generate, evaluate, gradients, units, report, export, import_, sweep, reproduce, app):
+    for module in (train, fork, generate, evaluate, gradients, units, report, export, import_, sweep, reproduce, app):
         module.add(commands)
     return commands.parser
 

@@ -72,7 +72,7 @@ def train_command(options: argparse.Namespace) -> int:
         check(task, model, training)
         memory.check(make_task(task), model, training)
         create_task_run(folder, options.name or "", task, model, training)
-        return _train(folder, options)
+        return train_on(folder, options)
     text = read_settings(TextSettings, options)
     model = read_settings(ModelConfig, options)
     training = read_settings(TrainingSettings, options)
@@ -93,12 +93,12 @@ def train_command(options: argparse.Namespace) -> int:
     memory.check(corpus, model, training)
     weights = None if start is None else start.model.params
     create_run(folder, options.name or corpus.name, corpus, model, training, text, weights)
-    return _train(folder, options)
+    return train_on(folder, options)
 
 
 def resume_command(options: argparse.Namespace) -> int:
     """The rest of a run's training, or more of it."""
-    return _train(Path(options.run), options, options.epochs, options.steps, options.learning_rate)
+    return train_on(Path(options.run), options, options.epochs, options.steps, options.learning_rate)
 
 
 def race_command(options: argparse.Namespace) -> int:
@@ -160,7 +160,7 @@ def check_one_of_both(options: argparse.Namespace) -> None:
         raise SettingsError(f"{given[0]} has no meaning for {kind}; leave it out.")
 
 
-def _train(
+def train_on(
     folder: Path,
     options: argparse.Namespace,
     epochs: int | None = None,

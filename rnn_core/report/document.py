@@ -185,11 +185,8 @@ def _how_to_repeat(body: Element, run: Run) -> None:
     add(body, "h2", "How to repeat it")
     forked = run.config.forked
     if forked is not None:
-        add(
-            body,
-            "p",
-            f"Fork the run {forked.run} at step {forked.step:,}, with the settings above: it goes on from there.",
-        )
+        add(body, "p", f"It is a fork. Where the folder of the run {forked.run} lies:")
+        add(body, "pre", repeat.fork_command(run, forked))
         return
     if run.config.task is None:
         add(body, "p", f"CORPUS is a file with the text “{run.config.corpus.name}”.")

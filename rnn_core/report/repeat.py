@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 from rnn_core.config import Settings, settings_of
+from rnn_core.config.fields import Setting
 from rnn_core.runs import Run
+from rnn_core.runs.fork import BY_FORK, CHANGEABLE
+from rnn_core.runs.run_config import ForkedFrom
+from rnn_core.training import SETTING_OF, STEERABLE
 
 
 def command(run: Run) -> str:
@@ -25,9 +30,31 @@ def _flags(settings: Settings) -> dict[str, list[str]]:
         value = getattr(settings, name)
         if not setting.flag or (value == setting.default and name != "task") or (value is None and not setting.none):
             continue
-        word = setting.none if value is None else str(value)
-        flags[setting.flag] = [setting.flag] if setting.kind is bool else [setting.flag, word]
+        flags[setting.flag] = _words(setting, value)
     return flags
+
+
+def _words(setting: Setting, value: Any) -> list[str]:
+    """A flag and its value."""
+    if setting.kind is bool:
+        return [setting.flag]
+    return [setting.flag, setting.none if value is None else str(value)]
+
+
+def fork_command(run: Run, forked: ForkedFrom) -> str:
+    """`see-bptt fork …` for a run that is a fork. What a fork can change is said as this one has it, also where it has
+    it from its parent; of what is steered only what the fork changed.
+    """
+    config = run.config
+    declared = {**settings_of(type(config.model)), **settings_of(type(config.training))}
+    values = {**config.model.to_json(), **config.training.to_json()}
+    given = {name: values[name] for name in CHANGEABLE if name not in STEERABLE}
+    given = {name: value for name, value in given.items() if value is not None}
+    for change in run.events(kinds=list(SETTING_OF)):
+        if change["why"] == BY_FORK and change["step"] == forked.step:
+            given[SETTING_OF[change["kind"]]] = change["new"]
+    words = [word for name, value in given.items() for word in _words(declared[name], value)]
+    return shlex.join(["see-bptt", "fork", forked.run, "--at", str(forked.step), "--run", "repeated", *words])
 
 
 def python(run: Run) -> str | None:

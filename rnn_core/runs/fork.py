@@ -41,6 +41,9 @@ from rnn_core.training import (
 CHANGEABLE = (*STEERABLE, "schedule", "weight_decay", "omega", "dropout", "epochs", "steps")
 """What a fork may change: no shape depends on it, and nothing that is told of the steps before."""
 
+BY_FORK = "set by the fork"
+"""Why a setting changed, in the event that says so."""
+
 TRIES = 5
 """A training that goes on may put its checkpoint aside while it is being read."""
 
@@ -192,7 +195,7 @@ def _begin(
         for setting in STEERABLE:
             if setting in changes:
                 check_change(config.model, config.training, setting, changes[setting])
-                event = state.change(setting, changes[setting], "set by the fork")
+                event = state.change(setting, changes[setting], BY_FORK)
                 if event is not None:
                     history.record(event)
         status = {

@@ -279,11 +279,12 @@ def test_of_a_training_that_diverged_the_cure_stands_first_and_resume_is_no_main
 
 
 @pytest.mark.process
-def test_a_training_is_forked_from_the_page_with_other_settings(open_page, new_run, runs_folder):
+@pytest.mark.parametrize("page", ["train", "runs"])
+def test_a_training_is_forked_from_the_page_with_other_settings(page, open_page, new_run, runs_folder):
     parent = new_run(epochs=None, steps=12, schedule="constant")
     work(parent.folder, limits=Limits(steps=5))
     work(parent.folder)
-    app = open_page("train", parent.id)
+    app = open_page(page, parent.id)
     next(box for box in app.selectbox if box.label == "From").set_value(5).run()
     number(app, "Learning rate", "fork").set_value(-1.0).run()
     assert "a number above 0" in said_beside_fields(app)
