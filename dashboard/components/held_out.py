@@ -10,7 +10,7 @@ from dashboard.services import held_out, network
 from dashboard.services.held_out import KeptAside, Text
 from dashboard.services.network import Loaded
 from dashboard.services.sources import Paste
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import judgement as wording
 from rnn_core.errors import UserError
 from rnn_core.runs import Run
@@ -34,7 +34,7 @@ def choose_text(run: Run, page: str) -> Text | None:
     kinds = list(wording.TEXTS)
     if not held_out.texts_of(run):
         kinds.remove("own")
-    linked = session.linked("text")
+    linked = link.read("text")
     widget = session.key(page, "text kind")
     if linked in kinds:
         session.start_with(widget, linked)
@@ -46,7 +46,7 @@ def choose_text(run: Run, page: str) -> Text | None:
         format_func=wording.TEXTS.__getitem__,
         **session.kept(page, "text kind", {"text kind": wording.TEXTS_HELP}),
     )
-    session.link("text", kind if kind != kinds[0] else None)
+    link.write("text", kind if kind != kinds[0] else None)
     if kind == "own":
         return _read(run, KeptAside())
     if kind == "paste":
@@ -69,10 +69,10 @@ def choose_stretch(page: str, count: int, unit: str, usual: int = 0) -> slice:
     at = 0
     if count > shown:
         widget = session.key(page, "at")
-        session.start_from_link(widget, "at", session.whole(0, 10**8))
+        link.start(widget, "at", link.whole(0, 10**8))
         session.put(widget, min(max(0, session.value(widget, usual)), count - shown))
         at = st.slider("Where in the text", 0, count - shown, step=max(1, shown // 4), key=widget)
-    session.link("at", str(at) if at or usual else None)
+    link.write("at", str(at) if at or usual else None)
     return slice(at, at + shown)
 
 

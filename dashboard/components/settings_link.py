@@ -11,7 +11,7 @@ from typing import Any
 
 from dashboard.components import widgets
 from dashboard.components.setting_fields import SettingFields
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import general as wording
 from rnn_core.config.fields import Setting
 
@@ -21,7 +21,7 @@ LONGEST = 40
 
 def fill(fields: SettingFields, names: Collection[str]) -> None:
     """Before the form is drawn: put into the fields what a link says that this page has not written itself."""
-    linked = {name: text for name in names if (text := session.linked(name))}
+    linked = {name: text for name in names if (text := link.read(name))}
     # (On the way back from another page it says nothing, and the fields hold what they held.)
     if not linked or linked == session.value(fields.key("link"), {}):
         return
@@ -46,14 +46,14 @@ def write(fields: SettingFields, names: Collection[str], values: Mapping[str, An
     """After the form was drawn: let the link say what differs from the usual values."""
     differs = {name: _written(values[name]) for name in names if values[name] != usual[name]}
     for name in names:
-        session.link(name, differs.get(name))
+        link.write(name, differs.get(name))
     session.put(fields.key("link"), differs)
 
 
 def forget(fields: SettingFields, names: Collection[str]) -> None:
     """Let the link say nothing of them: the page is about to show something else."""
     for name in names:
-        session.link(name, None)
+        link.write(name, None)
     session.put(fields.key("link"), {})
     session.put(fields.key("refused"), "")
 

@@ -8,7 +8,7 @@ from dashboard import hosting
 from dashboard.components import settings_form, settings_link, widgets
 from dashboard.components.setting_fields import SettingFields
 from dashboard.services import worker
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import tasks as wording
 from rnn_core.config import CELLS, TASKS, ModelConfig, TaskSettings, TrainingSettings, in_vain, problems, settings_of
 from rnn_core.data.tasks import Task, make_task
@@ -58,7 +58,7 @@ def choose_kind() -> str:
         required=True,
         format_func=wording.LEARN.__getitem__,
         help=wording.LEARN_HELP,
-        **session.in_link("learn", wording.LEARN, "text"),
+        **link.choice("learn", wording.LEARN, "text"),
     )
     return kind
 

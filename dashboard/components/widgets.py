@@ -21,7 +21,7 @@ from dashboard import hosting
 from dashboard.components import pictures
 from dashboard.components.pictures import Chart
 from dashboard.services import library, network, worker
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import general as wording
 from dashboard.text import tasks as task_wording
 from rnn_core.data import PreparedCorpus
@@ -259,9 +259,9 @@ def opened_run() -> Run | None:
 
 def linked_toggle(label: str, parameter: str, key: str) -> bool:
     """A toggle that the link keeps, as `parameter`=1 where it is on."""
-    session.start_from_link(key, parameter, session.YES)
+    link.start(key, parameter, link.YES)
     on = bool(st.toggle(label, key=key, persist_state="session"))
-    session.link(parameter, "1" if on else None)
+    link.write(parameter, "1" if on else None)
     return on
 
 

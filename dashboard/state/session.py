@@ -1,4 +1,4 @@
-"""The only owner of session-state keys and of the link's parameters.
+"""The only owner of session-state keys.
 
 What one visitor has chosen lives here, and only as long as the visit: a run's home is its folder. Widgets keep their
 own values under keys made by `key`, so that no two of them meet.
@@ -6,10 +6,9 @@ own values under keys made by `key`, so that no two of them meet.
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +20,7 @@ from dashboard.services import library, racing
 from dashboard.services.history import History
 from dashboard.services.racing import LaneHistory
 from dashboard.services.sources import Nltk, Upload
+from dashboard.state import link
 from rnn_core.config import TextSettings
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import UserError
@@ -187,76 +187,12 @@ def lane_history(run: Run) -> LaneHistory:
     return kept[run.id]
 
 
-def linked(parameter: str) -> str:
-    """What the link says of this, as anybody may have written it; "" where it says nothing."""
-    return st.query_params.get(parameter, "")
-
-
-def link(parameter: str, value: str | None) -> None:
-    """Let the link say this from now on; None: nothing."""
-    if value is None:
-        st.query_params.pop(parameter, None)
-    elif st.query_params.get(parameter) != value:
-        st.query_params[parameter] = value
-
-
-def in_link(parameter: str, choices: Collection[str], usual: str) -> dict[str, Any]:
-    """Options of a widget that chooses one of these texts: it stands in the link, unless it is the usual one, and is
-    kept for the visit. What a link says that is no choice counts as nothing.
-    """
-    widget = key("link", parameter)
-    if linked(parameter) in choices:
-        st.session_state[widget] = linked(parameter)
-    elif st.session_state.get(widget) not in choices:
-        st.session_state[widget] = usual
-    chosen = st.session_state[widget]
-    link(parameter, None if chosen == usual else chosen)
-    return {
-        "key": widget,
-        "persist_state": "session",
-        "on_change": lambda: link(parameter, st.session_state[widget]),
-    }
-
-
-def start_from_link(widget: str, parameter: str, read: Callable[[str], Any]) -> None:
-    """Put what the link says into the field with this key, unless it holds something already; what cannot be read
-    counts as nothing.
-    """
-    said = linked(parameter)
-    if said and widget not in st.session_state:
-        with contextlib.suppress(ValueError, KeyError):
-            st.session_state[widget] = read(said)
-
-
-def number(text: str) -> float:
-    """A number of a link. Raises ValueError for what no field can hold."""
-    found = float(text)
-    if not abs(found) <= 2**53:
-        raise ValueError("the field of a browser holds no such number")
-    return found
-
-
-YES = {"1": True}.__getitem__
-"""A toggle of a link: "1" where it is on."""
-
-
-def whole(least: int, most: int) -> Callable[[str], int]:
-    """A whole number of a link between these two; ValueError for any other."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or not least <= (found := int(text[:20])) <= most:
-            raise ValueError(f"a whole number from {least} to {most} is wanted")
-        return found
-
-    return read
-
-
 _COMPARED, _RUNS = "compared runs", "runs"
 
 
 def compared_runs() -> list[str] | None:
     """The ids of the runs that this visitor compares; None before any were chosen. The link lists them."""
-    listed = [part for part in linked(_RUNS).split(",") if RUN_ID.fullmatch(part)]
+    listed = [part for part in link.read(_RUNS).split(",") if RUN_ID.fullmatch(part)]
     if listed:
         st.session_state[_COMPARED] = list(dict.fromkeys(listed))
     chosen: list[str] | None = st.session_state.get(_COMPARED)
@@ -268,7 +204,7 @@ def compared_runs() -> list[str] | None:
 def compare_runs(identifiers: Sequence[str]) -> None:
     """Compare these from now on."""
     st.session_state[_COMPARED] = list(identifiers)
-    link(_RUNS, ",".join(identifiers) or None)
+    link.write(_RUNS, ",".join(identifiers) or None)
 
 
 def comparison(identifiers: Sequence[str]) -> dict[str, str]:
@@ -281,17 +217,17 @@ def comparison(identifiers: Sequence[str]) -> dict[str, str]:
 
 def presenting() -> bool:
     """Whether the page is shown on a projector: large type, and nothing but its pictures and what they need."""
-    if linked(_PRESENT) == "1":
+    if link.read(_PRESENT) == "1":
         st.session_state[_PRESENT] = True
     on = bool(st.session_state.get(_PRESENT, False))
-    link(_PRESENT, "1" if on else None)
+    link.write(_PRESENT, "1" if on else None)
     return on
 
 
 def present(on: bool) -> None:
     """Begin or end that."""
     st.session_state[_PRESENT] = on
-    link(_PRESENT, "1" if on else None)
+    link.write(_PRESENT, "1" if on else None)
 
 
 def corpus() -> ChosenCorpus | None:

@@ -11,7 +11,7 @@ from dashboard.charts import compare as charts
 from dashboard.components import demo, pictures, widgets
 from dashboard.services import comparing, library
 from dashboard.services.comparing import Axis, Line, Quantity
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import compare as wording
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunSummary
@@ -60,7 +60,7 @@ def usual(mine: list[RunSummary]) -> list[str]:
 
 def choose(label: str, name: str, choices: dict[str, str], otherwise: str, help: str) -> str:
     """One of a few, which the link keeps."""
-    options = session.in_link(name, choices, otherwise)
+    options = link.choice(name, choices, otherwise)
     picked: str = st.selectbox(label, list(choices), format_func=choices.__getitem__, help=help, width=170, **options)
     return picked
 

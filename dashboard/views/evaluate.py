@@ -15,7 +15,7 @@ from dashboard.components.coloured_text import coloured_text
 from dashboard.components.pictures import Chart, picture
 from dashboard.services import library
 from dashboard.services.evaluation import TextEvaluation, evaluation
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import judgement as wording
 from rnn_core.data import END, detokenize
 from rnn_core.errors import UserError
@@ -83,7 +83,7 @@ def choose_colour(counted: bool) -> bool:
     """Whether the colour tells who predicted better, and not how surprised the network was."""
     if not counted:
         return False
-    options = session.in_link("colour", wording.COLOURS, "surprise")
+    options = link.choice("colour", wording.COLOURS, "surprise")
     chosen = st.segmented_control(
         "Colour",
         list(wording.COLOURS),

@@ -13,7 +13,7 @@ from dashboard import hosting
 from dashboard.charts import experiments as charts
 from dashboard.components import widgets
 from dashboard.services import experimenting
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import experiments as wording
 from rnn_core.errors import UserError
 from rnn_core.experiments import agreement, cliff, curse_of_memory, forget_bias, learning_curve
@@ -38,7 +38,7 @@ def page() -> None:
 def choose() -> Experiment:
     """Which one the page is about; the link keeps it."""
     titles = {name: experiment.title for name, experiment in EXPERIMENTS.items()}
-    options = session.in_link("experiment", titles, next(iter(titles)))
+    options = link.choice("experiment", titles, next(iter(titles)))
     name: str = st.pills(
         "Experiment",
         list(titles),

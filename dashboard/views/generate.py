@@ -12,7 +12,7 @@ from dashboard.components import demo, python_popover, widgets
 from dashboard.components.setting_fields import SettingFields
 from dashboard.components.written import written
 from dashboard.services import comparing, library, network, python_snippets
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import general as wording
 from rnn_core.config import SamplingSettings, problems
 from rnn_core.errors import UserError
@@ -51,20 +51,20 @@ def page() -> None:
 def choose(unit: str) -> tuple[str, int, int, SamplingSettings]:
     """What to begin with, how many sentences, which draw, and how freely."""
     with st.container(border=True):
-        session.start_from_link(PROMPT, "prompt", str)
+        link.start(PROMPT, "prompt", str)
         prompt = st.text_input(
             "Begin with",
             max_chars=1000,
             placeholder="nothing: the network begins by itself",
             **session.kept(PAGE, "prompt", wording.SAMPLING_HELP),
         )
-        session.link("prompt", prompt or None)
+        link.write("prompt", prompt or None)
         fields = SettingFields(PAGE, SamplingSettings, defaults={"temperature": 0.8})
         for name in ("temperature", "top_k", "top_p", "max_tokens"):
-            session.start_from_link(fields.key(name), name, session.number)
-        session.start_from_link(fields.key("allow_unknown"), "allow_unknown", session.YES)
-        session.start_from_link(session.key(PAGE, "count"), "count", session.whole(1, MOST_SENTENCES))
-        session.start_from_link(session.key(PAGE, "draw"), "draw", session.whole(0, MOST_DRAWS))
+            link.start(fields.key(name), name, link.number)
+        link.start(fields.key("allow_unknown"), "allow_unknown", link.YES)
+        link.start(session.key(PAGE, "count"), "count", link.whole(1, MOST_SENTENCES))
+        link.start(session.key(PAGE, "draw"), "draw", link.whole(0, MOST_DRAWS))
         session.suggest(fields.key("max_tokens"), float(LONGEST[unit]))
         settings = fields.read(SamplingSettings)
         reasons = problems(settings)
@@ -96,23 +96,23 @@ def choose(unit: str) -> tuple[str, int, int, SamplingSettings]:
         usual = {"temperature": 0.8, "top_k": None, "top_p": None, "max_tokens": LONGEST[unit]}
         for name, value in usual.items():
             held = fields.value(name)
-            session.link(name, None if held == value else f"{held:g}")
-        session.link("allow_unknown", "1" if settings.allow_unknown else None)
-        session.link("count", None if count == USUAL_SENTENCES else str(count))
-        session.link("draw", str(draw) if draw else None)
+            link.write(name, None if held == value else f"{held:g}")
+        link.write("allow_unknown", "1" if settings.allow_unknown else None)
+        link.write("count", None if count == USUAL_SENTENCES else str(count))
+        link.write("draw", str(draw) if draw else None)
     return prompt or "", int(count), draw, settings
 
 
 def beside(run: Run, settings: SamplingSettings) -> tuple[Run, SamplingSettings] | None:
     """What stands beside it, on the same draw: the same network at another temperature, or another network."""
-    options = session.in_link("beside", BESIDE, "nothing")
+    options = link.choice("beside", BESIDE, "nothing")
     kind = st.selectbox("Beside it", list(BESIDE), format_func=BESIDE.__getitem__, width=220, **options)
     if kind == "temperature":
         second = session.key(PAGE, "second temperature")
-        session.start_from_link(second, "temperature2", session.number)
+        link.start(second, "temperature2", link.number)
         session.start_with(second, 1.2)
         temperature = st.number_input("Its temperature", step=0.05, width=160, key=second, persist_state="session")
-        session.link("temperature2", f"{temperature:g}")
+        link.write("temperature2", f"{temperature:g}")
         return run, dataclasses.replace(settings, temperature=temperature)
     if kind == "run":
         mine = [Run(summary.folder, summary.config) for summary in library.summaries() if summary.config is not None]
@@ -122,7 +122,7 @@ def beside(run: Run, settings: SamplingSettings) -> tuple[Run, SamplingSettings]
             return None
         by_id = {other.id: other for other in others}
         names = dict(zip(by_id, comparing.labels(others), strict=True))
-        options = session.in_link("run2", by_id, others[0].id)
+        options = link.choice("run2", by_id, others[0].id)
         chosen = st.selectbox("The other run", list(by_id), format_func=names.__getitem__, width=320, **options)
         return by_id[chosen], settings
     return None

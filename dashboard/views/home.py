@@ -10,7 +10,7 @@ from dashboard.components import pictures, widgets
 from dashboard.components.unrolled import unrolled_network, unrolled_picture
 from dashboard.services import opening
 from dashboard.services.opening import Levers, Reading
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import home as wording
 from rnn_core.config.choices import CELLS, INITIALISATIONS
 
@@ -35,7 +35,7 @@ def page() -> None:
     levers = choose()
     words = opening.split(sentence or "") or opening.split(opening.SENTENCE)
     picture(levers, words)
-    link(levers, words)
+    write_link(levers, words)
     doors()
 
 
@@ -46,12 +46,12 @@ def restore() -> None:
     """At the start of a visit: everything as the link says, or as it is for everybody."""
     if session.value(SHOWN, None) is not None:
         return
-    levers = Levers.from_link(session.linked(SEE)) or Levers()
+    levers = Levers.from_link(link.read(SEE)) or Levers()
     set_levers(levers)
     session.put(SHOWN, levers)
-    session.put(BEFORE, Levers.from_link(session.linked(WAS)))
-    session.put(SENTENCE, session.linked(TEXT) or opening.SENTENCE)
-    word = session.linked(WORD)
+    session.put(BEFORE, Levers.from_link(link.read(WAS)))
+    session.put(SENTENCE, link.read(TEXT) or opening.SENTENCE)
+    word = link.read(WORD)
     session.put(CHOSEN, int(word) if word.isdecimal() and len(word) < 4 else None)
 
 
@@ -188,16 +188,16 @@ def facts(levers: Levers, reading: Reading) -> str:
     return wording.UNTRAINED.format(hidden=opening.HIDDEN) + radius + gates
 
 
-def link(levers: Levers, words: tuple[str, ...]) -> None:
+def write_link(levers: Levers, words: tuple[str, ...]) -> None:
     """Write all of it into the address: whoever opens that sees the same."""
     before: Levers | None = session.value(BEFORE, None)
     session.put(SHOWN, levers)
     chosen = session.value(CHOSEN, opening.ASKED)
     usual = words == opening.split(opening.SENTENCE)
-    session.link(SEE, None if levers == Levers() else levers.to_link())
-    session.link(WAS, None if before is None or before == levers else before.to_link())
-    session.link(TEXT, None if usual else " ".join(words))
-    session.link(WORD, None if usual and chosen == opening.ASKED else str(chosen))
+    link.write(SEE, None if levers == Levers() else levers.to_link())
+    link.write(WAS, None if before is None or before == levers else before.to_link())
+    link.write(TEXT, None if usual else " ".join(words))
+    link.write(WORD, None if usual and chosen == opening.ASKED else str(chosen))
 
 
 # --- where to go from here --------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard import hosting
 from dashboard.components import demo, export, fork_form, import_network, widgets
 from dashboard.services import comparing, library
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import general as wording
 from rnn_core.config import CELLS, OPTIMIZERS
 from rnn_core.errors import UserError
@@ -86,11 +86,11 @@ def narrowed(summaries: list[RunSummary]) -> list[tuple[Run, RunStatus]]:
     ]
     folded = {run.id for run, _ in known if comparing.kind(run.id, run.config)} - {session.run_id()}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        session.start_from_link(session.key(PAGE, "filter"), "filter", str)
+        link.start(session.key(PAGE, "filter"), "filter", str)
         words = st.text_input(
             "Filter", placeholder=wording.FILTER_PLACEHOLDER, width=320, **session.kept(PAGE, "filter")
         )
-        session.link("filter", words or None)
+        link.write("filter", words or None)
         everything = not folded or widgets.linked_toggle(
             f"With {len(folded)} of Story and Race", "all", session.key(PAGE, "everything")
         )

@@ -9,7 +9,7 @@ from dashboard.components import carriers, demo, held_out, widgets
 from dashboard.components.coloured_text import coloured_text
 from dashboard.components.pictures import Chart, picture
 from dashboard.services.unit_analysis import UnitAnalysis, analysis, task_carriers
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import judgement as wording
 from rnn_core.data import detokenize
 from rnn_core.diagnostics import FEATURES, Ranking, Unit
@@ -77,7 +77,7 @@ def measured(found: UnitAnalysis) -> dict[str, Ranking]:
 
 def choose_feature(names: list[str]) -> str:
     widget = session.key(PAGE, "follow")
-    linked = session.linked("follow")
+    linked = link.read("follow")
     if session.value(widget, linked) not in names:
         session.put(widget, names[0])
     session.start_with(widget, linked)
@@ -89,8 +89,8 @@ def choose_feature(names: list[str]) -> str:
         **session.kept(PAGE, "follow", {"follow": wording.FOLLOW_HELP}),
     )
     if linked not in ("", chosen):
-        session.link("unit", None)  # it was the one for what was followed before
-    session.link("follow", chosen)
+        link.write("unit", None)  # it was the one for what was followed before
+    link.write("follow", chosen)
     return chosen
 
 
@@ -123,11 +123,11 @@ def choose_unit(found: UnitAnalysis, feature: str) -> Unit:
     ranking = found.rankings()[feature]
     chosen: Unit | None = session.value(chosen_key(feature), None)
     if chosen not in ranking.units:
-        chosen = next((unit for unit in ranking.units if address(unit) == session.linked("unit")), None)
+        chosen = next((unit for unit in ranking.units if address(unit) == link.read("unit")), None)
     if chosen is None:
         top = ranking.top(len(ranking.units))
         chosen = ranking.units[next((place for place in top if ranking.follows[place]), top[0])]
-    session.link("unit", address(chosen))
+    link.write("unit", address(chosen))
     return chosen
 
 
