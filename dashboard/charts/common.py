@@ -49,6 +49,11 @@ def counted(title: str) -> alt.X:
     )
 
 
+def loss_title(unit: str) -> str:
+    """Of an axis of losses in nats per `unit`; "": they are squared errors."""
+    return f"loss (nats per {unit})" if unit else "squared error"
+
+
 _EXTREME = "datum.value >= 1e6 || datum.value < 9e-4"
 _WHOLE_POWER = "abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) < 1e-6"
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dashboard.charts import line_ends
-from dashboard.charts.common import FAINT, counted, layered, logarithmic, smooth
+from dashboard.charts.common import FAINT, counted, layered, logarithmic, loss_title, smooth
 from dashboard.text.race_verdict import Agreement
 
 POINTS_OF_A_LANE = 240
@@ -34,9 +34,9 @@ def loss_table(losses: Mapping[str, tuple[npt.NDArray[np.floating], npt.NDArray[
 
 
 def loss_chart(table: pd.DataFrame, networks: Sequence[str], unit: str) -> alt.LayerChart:
-    """Training loss over the step, a line for each network."""
+    """Training loss in nats per `unit` ("": it is a squared error) over the step, a line for each network."""
     base = alt.Chart().encode(
-        x=counted("step"), y=alt.Y("nats:Q", title=f"loss (nats per {unit})", scale=alt.Scale(zero=False, nice=True))
+        x=counted("step"), y=alt.Y("nats:Q", title=loss_title(unit), scale=alt.Scale(zero=False, nice=True))
     )
     return _lines(table, base, networks, [alt.Tooltip("step:Q", format=","), alt.Tooltip("nats:Q", format=".4f")])
 
@@ -69,6 +69,44 @@ def accuracy_race(table: pd.DataFrame, networks: Sequence[str], total_steps: int
         networks,
         [alt.Tooltip("step:Q", format=","), alt.Tooltip("measured:Q", format=".1%")],
         *rules,
+        points=True,
+    )
+
+
+def error_domain(baseline: float) -> tuple[float, float]:
+    """Of the axis of a task's metric: what is worse than an answer that does not look at the input stands at its edge."""
+    return 0.0, 1.2 * baseline
+
+
+def error_race(
+    table: pd.DataFrame, networks: Sequence[str], total_steps: int, metric: str, baseline: float, learned: float
+) -> alt.LayerChart:
+    """A task's metric over the steps, a line for each network, between the answer that does not look at the input and
+    what counts as learned.
+    """
+    errors = alt.Scale(domain=list(error_domain(baseline)), nice=False, clamp=True)
+    base = alt.Chart().encode(
+        x=counted("step").scale(domain=[0, total_steps]), y=alt.Y("measured:Q", title=metric, scale=errors)
+    )
+    # A network that learns nothing wavers about the upper line: its name stands below.
+    named = {"without looking at the input": (baseline, 18), "learned": (learned, -8)}
+    rules = [
+        _once().mark_rule(strokeDash=[5, 4], color=FAINT).encode(alt.YDatum(error, scale=errors))
+        for error, _ in named.values()
+    ]
+    names = [
+        _once()
+        .mark_text(align="right", dy=below, color=FAINT)
+        .encode(x=alt.XDatum(total_steps), y=alt.YDatum(error, scale=errors), text=alt.value(name))
+        for name, (error, below) in named.items()
+    ]
+    return _lines(
+        table,
+        base,
+        networks,
+        [alt.Tooltip("step:Q", format=","), alt.Tooltip("measured:Q", title=metric, format=".3g")],
+        *rules,
+        *names,
         points=True,
     )
 

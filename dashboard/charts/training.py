@@ -12,7 +12,7 @@ import pandas as pd
 
 from dashboard.charts import changes as setting_changes
 from dashboard.charts import line_ends
-from dashboard.charts.common import FAINT, counted, layered, logarithmic, smooth
+from dashboard.charts.common import FAINT, counted, layered, logarithmic, loss_title, smooth
 from dashboard.charts.thinning import thin
 from rnn_core.training import HorizonMeasured
 
@@ -71,10 +71,9 @@ def loss_chart(table: pd.DataFrame, unit: str) -> alt.LayerChart:
     """Loss in nats per `unit` ("": it is a squared error) over the step, beside what guessers without a memory of their
     own would lose.
     """
-    measure = f"loss (nats per {unit})" if unit else "squared error"
     base = alt.Chart().encode(
         x=line_ends.room(counted("step"), LONGEST_NAME),
-        y=alt.Y("nats:Q", title=measure, scale=alt.Scale(zero=False, nice=True)),
+        y=alt.Y("nats:Q", title=loss_title(unit), scale=alt.Scale(zero=False, nice=True)),
     )
     color = alt.Color("series:N", scale=alt.Scale(domain=[TRAINING, VALIDATION]), legend=None)
     curves = base.encode(color=color)

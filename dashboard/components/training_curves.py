@@ -43,9 +43,7 @@ def numbers(run: Run, history: History) -> None:
 def curves(run: Run, history: History) -> None:
     """Loss; beside it the gradient's norm, and how far the gradient reaches. Settings that changed stand in all."""
     wide, narrow = st.columns([3, 2], gap="large")
-    unit = lost = widgets.unit(run.config.text.unit)
-    if run.config.task is not None:
-        unit, lost = "step", "answer" if make_task(run.config.task).loss == "cross_entropy" else ""
+    unit, lost = widgets.units_of(run.config)
     changes = [(change.step, change.label) for change in history.changes]
     with wide:
         known, _ = references.losses(run)

@@ -25,6 +25,7 @@ from dashboard.state import link, session
 from dashboard.text import general as wording
 from dashboard.text import tasks as task_wording
 from rnn_core.data import PreparedCorpus
+from rnn_core.data.tasks import make_task
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunConfig
 
@@ -220,6 +221,13 @@ def duration(seconds: float) -> str:
 def unit(name: str) -> str:
     """What one token is called on the screen."""
     return "character" if name == "char" else "word"
+
+
+def units_of(config: RunConfig) -> tuple[str, str]:
+    """What a step back is called in a run's pictures, and what its loss is a mean over; "": it is a squared error."""
+    if config.task is None:
+        return unit(config.text.unit), unit(config.text.unit)
+    return "step", "answer" if make_task(config.task).loss == "cross_entropy" else ""
 
 
 def at_work(run: Run) -> bool:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dashboard.services.history import HORIZONS, History
-from rnn_core.config import TextSettings
+from rnn_core.config import TaskSettings, TextSettings
 from rnn_core.data import PreparedCorpus, agreement_sentences, prepare_sentences
 from rnn_core.errors import UserError
 from rnn_core.nn.cells import CELL_FORMS
@@ -96,9 +96,10 @@ def agreement_corpus(low: int, high: int) -> PreparedCorpus:
     return prepare_sentences(sentences, f"agreement, gap {gap}", TEXT)
 
 
-def settings_of(network: str, corpus: PreparedCorpus, hidden_size: int) -> dict[str, Any]:
-    """The arguments of `ModelConfig` for one of NETWORKS."""
-    return {**NETWORKS[network], "hidden_size": hidden_size, "vocabulary_size": len(corpus.vocabulary)}
+def settings_of(network: str, data: PreparedCorpus | TaskSettings, hidden_size: int) -> dict[str, Any]:
+    """The arguments of `ModelConfig` for one of NETWORKS; what it reads and answers on a task is the task's."""
+    settings = {**NETWORKS[network], "hidden_size": hidden_size}
+    return settings if isinstance(data, TaskSettings) else settings | {"vocabulary_size": len(data.vocabulary)}
 
 
 def network_of(config: RunConfig) -> str | None:

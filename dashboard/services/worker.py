@@ -57,12 +57,15 @@ def begin_task(name: str, task: TaskSettings, model: ModelConfig, training: Trai
 
 
 def begin_race(
-    entrants: Mapping[str, ModelConfig], corpus: PreparedCorpus, text: TextSettings, training: TrainingSettings
+    entrants: Mapping[str, ModelConfig],
+    data: PreparedCorpus | TaskSettings,
+    text: TextSettings,
+    training: TrainingSettings,
 ) -> str:
     """Make a run for each of these networks, by name, and start them side by side -> the id of the race."""
     race_id = racing.new_race_id()
     lanes = {racing.lane_id(race_id, place): entrant for place, entrant in enumerate(entrants.items(), 1)}
-    _begin(lanes, corpus, text, training)
+    _begin(lanes, data, text, training)
     return race_id
 
 

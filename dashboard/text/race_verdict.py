@@ -44,37 +44,67 @@ def learned_after(course: Mapping[int, float]) -> int | None:
     return next((step for step, share in course.items() if share >= LEARNED), None)
 
 
+def learned_error(baseline: float) -> float:
+    """The metric from which on a task counts as learned: a tenth of what an answer gets that does not look at the
+    input. (For a coin that is the 5 % of wrong answers which `LEARNED` leaves.)
+    """
+    return baseline / 10
+
+
+def solved_after(course: Mapping[int, float], baseline: float) -> int | None:
+    """The first step at which a task was measured to be learned."""
+    return next((step for step, error in sorted(course.items()) if error <= learned_error(baseline)), None)
+
+
 def of_agreement(measured: Mapping[str, Mapping[int, Agreement]], over: bool) -> str:
     """Who learned it first, who later, who never and how far they came. By network, by step; "" before the first
     measurement. over: whether nobody trains any more.
     """
-    courses = {name: accuracies(of_network) for name, of_network in measured.items()}
     known = [found for of_network in measured.values() for found in of_network.values() if found.gaps]
     if not known:
         return ""
     low, far = known[-1].gaps[0], known[-1].gaps[-1]
-    after = {name: step for name, course in courses.items() if (step := learned_after(course)) is not None}
+
+    def came_to(found: Agreement) -> str:
+        return f"{percent(overall(found))}, at gap {far} {percent(found.accuracy[-1])}"
+
+    newest = {
+        name: next((came_to(found) for _, found in sorted(of_network.items(), reverse=True) if found.gaps), "–")
+        for name, of_network in measured.items()
+    }
+    after = {name: learned_after(accuracies(of_network)) for name, of_network in measured.items()}
+    gaps = f"{low}" if low == far else f"{low} to {far}"
+    return _in_order(after, newest, wording.RACE_RIGHT.format(learned=percent(LEARNED), gaps=gaps), over)
+
+
+def of_task(courses: Mapping[str, Mapping[int, float]], metric: str, baseline: float, over: bool) -> str:
+    """The same of a task. courses: by network, by step, its metric, whose name and baseline are the task's."""
+    if not any(courses.values()):
+        return ""
+    newest = {name: f"{course[max(course)]:.3g}" if course else "–" for name, course in courses.items()}
+    after = {name: solved_after(course, baseline) for name, course in courses.items()}
+    what = wording.RACE_SOLVED.format(metric=metric, learned=learned_error(baseline))
+    return f"{_in_order(after, newest, what, over)} {wording.RACE_BLIND.format(metric=metric, baseline=baseline)}"
+
+
+def _in_order(after: Mapping[str, int | None], newest: Mapping[str, str], what: str, over: bool) -> str:
+    """after: the step by which each network learned it, None where it has not; newest: how far each has come, in words;
+    what: that counts as learned.
+    """
+    learned = {name: step for name, step in after.items() if step is not None}
     said = []
-    if after:
-        first = min(after.values())
-        winners = [name for name in after if after[name] == first]
-        gaps = f"{low}" if low == far else f"{low} to {far}"
-        said.append(wording.RACE_FIRST.format(names=listed(winners), step=first, gaps=gaps, learned=percent(LEARNED)))
-        followers = sorted((step - first, name) for name, step in after.items() if step > first)
+    if learned:
+        first = min(learned.values())
+        winners = [name for name in learned if learned[name] == first]
+        said.append(wording.RACE_FIRST.format(names=listed(winners), step=first, what=what))
+        followers = sorted((step - first, name) for name, step in learned.items() if step > first)
         if followers:
             later = listed([f"{name} {steps:,} steps later" for steps, name in followers], bold=False)
             said.append(wording.RACE_LATER.format(later=later))
-    others = [name for name in measured if name not in after]
+    others = [f"{name} ({newest[name]})" for name in after if name not in learned]
     if others:
-        shares = []
-        for name in others:
-            newest = [found for _, found in sorted(measured[name].items()) if found.gaps]
-            came_to = (
-                f"{percent(overall(newest[-1]))}, at gap {far} {percent(newest[-1].accuracy[-1])}" if newest else "–"
-            )
-            shares.append(f"{name} ({came_to})")
         never = wording.RACE_NEVER if over else wording.RACE_NOT_YET
-        said.append(never.format(names=listed(shares, bold=False)))
+        said.append(never.format(names=listed(others, bold=False)))
     return " ".join(said)
 
 

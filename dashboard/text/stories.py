@@ -103,13 +103,13 @@ RACE_NETWORKS = {
     "lstm remembers": "LSTM, forget bias 3",
     **{name: cell.label for name, cell in CELLS.items() if name not in CELLS.having("omega")},
 }
-RACE_CORPORA = {"agreement": "Agreement sentences", "chosen": "The corpus chosen last"}
+RACE_DATA = {"agreement": "Agreement sentences", "text": "The corpus chosen last", "task": "A task"}
 RACE_HELP = {
-    "corpus": "All networks read the same text, in the same order.",
+    "on": "All networks read the same, in the same order.",
     "networks": "Cell and first values of W. Up to four.",
     "gap": "How many words stand between the queen or king and the word that must agree: each sentence has its own.",
     "hidden": "Units in the hidden state of every network. An LSTM has four times the weights for them, a GRU three.",
-    "steps": "How long the race is. A step is one batch of 32 sentences.",
+    "steps": "How long the race is. A step is one batch of 32 sentences, or sequences.",
     "pause": "All networks wait, and go on together.",
     "further": "All go on from their last step: the same bits as in a race that was so long from the start.",
 }
@@ -124,7 +124,16 @@ RACE_PICTURES = {
     "horizon": "Horizon",
     "agreement": "Agreement by distance",
 }
-RACE_FIRST = "{names} learned it first, after {step:,} steps: right in at least {learned}, {gaps} words in between."
+RACE_TASK = "The race: {task}"
+RACE_MEASURES = {
+    "word": "nats a word",
+    "character": "nats a character",
+    "answer": "nats an answer",
+    "": "squared error",
+}
+RACE_FIRST = "{names} learned it first, after {step:,} steps: {what}."
+RACE_RIGHT = "right in at least {learned}, {gaps} words in between"
+RACE_SOLVED = "{metric} at most {learned:.3g}, a tenth of what one gets without looking at the input"
 RACE_LATER = "Then {later}."
 RACE_NEVER = "It was never learned by {names}."
 RACE_NOT_YET = "Not yet learned by {names}."
@@ -134,9 +143,17 @@ RACE_BEHIND = (
     "{name} is {behind:.3f} nats behind; to its best, {loss:.3f} after {needed:,} steps, {first} had come after "
     "{reached:,}."
 )
-RACE_LOSS = "After {step:,} steps **{best}** predicts best, at {lowest:.3f} nats a word; {worst} loses {highest:.3f}."
-RACE_LOSS_ALONE = "After {step:,} steps **{best}** loses {lowest:.3f} nats a word."
-RACE_HORIZON = "Of a word's gradient, this much is left {lag} words back: {shares}."
+RACE_BLIND = "Without looking at the input the {metric} is {baseline:.3g}."
+RACE_LOSS = "After {step:,} steps **{best}** predicts best, at {lowest:.3f} {measure}; {worst} loses {highest:.3f}."
+RACE_LOSS_ALONE = "After {step:,} steps **{best}** loses {lowest:.3f} {measure}."
+RACE_HORIZON = "Of a loss's gradient, this much is left {lag} {unit}s back: {shares}."
+RACE_TABLE = {
+    "loss": "{measure}, over the last steps",
+    "half-life": "{unit}s back at which the median gradient has fallen to one half; beyond: not within the probe",
+    "agreement": "over all distances",
+    "learned text": "steps until the agreement was first measured at 95 % over all distances",
+    "learned task": "steps until it was first measured at a tenth of what one gets without looking at the input",
+}
 RACE_AGREEMENT = (
     "Is “her” likelier than “his” after a queen, and “his” after a king? With {gap} words in between, in {items} "
     "sentences kept aside: {shares}. A coin is right in half."
@@ -145,14 +162,23 @@ RACE_NO_AGREEMENT = (
     "Agreement is counted in sentences of which it is known which word decides which: those of the agreement corpus. "
     "This text has none; its race is run over the loss on the sentences kept aside."
 )
-RACE_EQUATIONS = (
-    r"E = \frac{1}{\text{words}} \sum_t -\ln p_t[y_t]",
-    r"\operatorname*{median}_{t}\ \frac{\lVert \delta_{t,t-j} \rVert}{\lVert \delta_{t,t} \rVert}",
-    r"\frac{\#\{p[\text{right}] > p[\text{wrong}]\}}{\#\ \text{sentences of this gap}}",
-)
+_HORIZON = r"\operatorname*{median}_{t}\ \frac{\lVert \delta_{t,t-j} \rVert}{\lVert \delta_{t,t} \rVert}"
+RACE_EQUATIONS = {
+    "text": (
+        r"E = \frac{1}{\text{words}} \sum_t -\ln p_t[y_t]",
+        _HORIZON,
+        r"\frac{\#\{p[\text{right}] > p[\text{wrong}]\}}{\#\ \text{sentences of this gap}}",
+    ),
+    "cross_entropy": (
+        r"E = \frac{1}{\text{answers}} \sum_t -\ln p_t[y_t]",
+        _HORIZON,
+        r"\text{error rate} = \frac{\#\{\operatorname*{arg\,max} p_t \neq y_t\}}{\text{answers}}",
+    ),
+    "squared_error": (r"E = \frac{1}{\text{answers}} \sum_t \lVert o_t - y_t \rVert^2", _HORIZON),
+}
 RACE_SYMBOLS = (
     "Loss: of the training batches, smoothed. Horizon: $\\delta_{t,k} = \\partial E_t/\\partial a_k$ over the lag "
-    "$j$, on a fixed batch of sentences. All networks are measured after the same step."
+    "$j$, on a fixed batch. All networks are measured after the same step."
 )
 RACE_IN_QUEUE = "It waits for its turn on this server. Keep this page open: that keeps its place."
 

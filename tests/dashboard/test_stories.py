@@ -297,7 +297,7 @@ def test_a_text_without_agreement_is_raced_over_its_validation_loss_and_says_why
     lines = [f"The {animal} saw the {thing} again." for animal in ("cat", "dog", "owl") for thing in "abcdefgh"]
     app.text_area[0].set_value("\n".join(lines)).run()
     app.switch_page("views/race.py").run()
-    app.segmented_control(key=race_key("corpus")).set_value("chosen").run()
+    app.segmented_control(key="link: on").set_value("text").run()
     app.multiselect(key=race_key("networks")).set_value(["tanh uniform"])
     app.select_slider(key=race_key("steps")).set_value(300)
     app.run()
@@ -309,6 +309,40 @@ def test_a_text_without_agreement_is_raced_over_its_validation_loss_and_says_why
     assert len(app.get("vega_lite_chart") + app.get("arrow_vega_lite_chart")) == 3
     lowest = min(event["loss_nats"] for event in run.events(kinds=["validated"]))
     assert f"**tanh, uniform** wins: {lowest:.3f} nats a word of the sentences kept aside." in said(app)
+
+
+@pytest.mark.process
+def test_a_race_on_a_task_is_set_up_by_its_link_and_ends_with_who_learned_it(open_page, runs_folder):
+    link = {"task": "latching", "task_steps": "12", "signal_steps": "12", "validation_sequences": "20"}
+    link |= {"on": "task", "networks": "lstm,bogus,tanh uniform", "hidden": "8", "steps": "300", "seed": "7"}
+    app = open_page("race", **link, gap="x", learning_rate="0.01")
+    assert not app.error
+    kept = {name: "".join(app.query_params[name]) for name in link}
+    assert kept == link | {"networks": "lstm,tanh uniform"}
+    click(app, "Start the race")
+    assert list(app.query_params) == ["race"]
+    runs = lanes_of(runs_folder, app)
+    wait_for(lambda: all(run.status().state == "finished" for run in runs))
+    app.run()
+    assert not app.error
+    assert [run.config.task.task_steps for run in runs] == [12, 12]
+    assert [run.config.training.seed for run in runs] == [7, 7]
+    table = standings(app)
+    courses = {
+        name: {event["step"]: event["metric"] for event in run.events(kinds=["validated"])}
+        for name, run in zip(table["network"], runs, strict=True)
+    }
+    assert list(courses) == ["LSTM", "tanh, uniform"]
+    assert list(table["error rate"]) == [course[300] for course in courses.values()]
+    assert race_verdict.of_task(courses, "error rate", 0.5, over=True) in said(app)
+    assert len(app.get("vega_lite_chart") + app.get("arrow_vega_lite_chart")) == 3
+    assert "agreement" not in table.columns
+
+
+def test_a_task_that_makes_no_sense_cannot_be_raced(open_page):
+    app = open_page("race", on="task", task_steps="5")
+    assert any("at least 10 steps" in text.value for text in app.text)
+    assert [button.disabled for button in app.button if button.label == "Start the race"] == [True]
 
 
 def agreement_measured(step: int, near: float, far: float) -> AgreementMeasured:
@@ -336,6 +370,17 @@ def test_the_verdict_says_who_learned_first_who_later_and_who_never_and_at_what_
 def test_who_missed_the_mark_by_a_hair_is_not_shown_with_it():
     measured = {"a": {1: AgreementMeasured(1, (2,), (1000,), (0.9499,))}}
     assert race_verdict.of_agreement(measured, over=True) == "It was never learned by a (94 %, at gap 2 94 %)."
+
+
+def test_the_verdict_on_a_task_stands_beside_an_answer_that_does_not_look():
+    courses = {"LSTM": {0: 0.5, 100: 0.05}, "GRU": {0: 0.5, 300: 0.01}, "tanh": {0: 0.5, 300: 0.051}, "ReLU": {}}
+    assert race_verdict.of_task(courses, "error rate", 0.5, over=True) == (
+        "**LSTM** learned it first, after 100 steps: error rate at most 0.05, a tenth of what one gets without looking "
+        "at the input. Then GRU 200 steps later. It was never learned by tanh (0.051) and ReLU (–). "
+        "Without looking at the input the error rate is 0.5."
+    )
+    assert "Not yet learned by tanh" in race_verdict.of_task(courses, "error rate", 0.5, over=False)
+    assert race_verdict.of_task({"ReLU": {}}, "error rate", 0.5, over=True) == ""
 
 
 def test_the_verdict_over_a_loss_says_by_how_much_and_how_much_sooner():
@@ -397,6 +442,7 @@ def test_charts_of_a_race_keep_their_specification_while_it_runs():
             race_charts.agreement_chart(race_charts.agreement_table({}), networks),
             race_charts.accuracy_race(race_charts.course_table({"a": {1: count / 100}}), networks, 80, 0.95),
             race_charts.validation_race(race_charts.course_table({"a": {1: count}}), networks, 80, "word"),
+            race_charts.error_race(race_charts.course_table({"a": {1: count}}), networks, 80, "error rate", 0.5, 0.05),
         ]
         for chart in drawn:
             chart.data = {"values": []}

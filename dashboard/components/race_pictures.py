@@ -1,0 +1,176 @@
+"""The pictures of a race: who learns it first, their losses, how far their gradients reach, and what they remember."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import streamlit as st
+
+from dashboard.charts import race as charts
+from dashboard.components import widgets
+from dashboard.services.racing import LaneHistory
+from dashboard.text import race_verdict
+from dashboard.text import stories as wording
+from rnn_core.data.tasks import Task, make_task
+from rnn_core.runs import RunConfig, RunStatus
+from rnn_core.runs.events import AgreementMeasured
+from rnn_core.training import HorizonMeasured
+
+FAR = 10
+"""Steps back at which the horizons are compared in words."""
+
+
+@dataclass(frozen=True)
+class Race:
+    """One look at a race: by the networks' titles what was read of each, how each stands, and one of their configs."""
+
+    networks: Mapping[str, LaneHistory]
+    statuses: Sequence[RunStatus]
+    config: RunConfig
+
+    @cached_property
+    def task(self) -> Task | None:
+        """What is learnt; None for a text."""
+        return None if self.config.task is None else make_task(self.config.task)
+
+    @property
+    def units(self) -> tuple[str, str]:
+        """As `widgets.units_of`."""
+        return widgets.units_of(self.config)
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody trains any more."""
+        return not any(status.alive or status.state == "queued" for status in self.statuses)
+
+    @property
+    def total_steps(self) -> int:
+        """Where it ends."""
+        return max((status.total_steps or 1 for status in self.statuses), default=1)
+
+
+def course(race: Race) -> None:
+    """What the networks were measured at over the steps, and how it ended: the metric of a task, the agreement, or
+    where a text has none, the loss on the sentences kept aside.
+    """
+    names, total = list(race.networks), race.total_steps
+    if race.task is not None:
+        name, baseline = race.task.metric_name, race.task.baseline
+        courses = {of: dict(sorted(history.metric.items())) for of, history in race.networks.items()}
+        said = race_verdict.of_task(courses, name, baseline, race.over)
+        table = charts.course_table(courses, charts.error_domain(baseline))
+        drawing = charts.error_race(table, names, total, name, baseline, race_verdict.learned_error(baseline))
+        title, key = wording.RACE_TASK.format(task=race.task.label), "task race"
+        alt_text = f"{name} over the steps, for every network, beside that of an answer that does not look at the input"
+    elif any(history.agreements for history in race.networks.values()):
+        measured = {of: history.agreements for of, history in race.networks.items()}
+        courses = {of: race_verdict.accuracies(found) for of, found in measured.items()}
+        said = race_verdict.of_agreement(measured, race.over)
+        table = charts.course_table(courses, charts.ACCURACIES)
+        drawing = charts.accuracy_race(table, names, total, race_verdict.LEARNED)
+        title, key = wording.RACE_PICTURES["agreement race"], "agreement race"
+        alt_text = "Share of sentences in which the right word is likelier, over the steps, for every network"
+    else:
+        _, lost = race.units
+        courses = {of: dict(sorted(history.validation.items())) for of, history in race.networks.items()}
+        said = race_verdict.of_loss(courses, lost, race.over)
+        drawing = charts.validation_race(charts.course_table(courses), names, total, lost)
+        title, key = wording.RACE_PICTURES["loss race"], "loss race"
+        alt_text = "Loss on the sentences kept aside over the steps, for every network"
+    widgets.chart(drawing, title=title, reading=said or wording.RACE_EARLY, alt_text=alt_text, key=f"{key} chart")
+
+
+def losses(race: Race) -> None:
+    """Of the training batches."""
+    _, lost = race.units
+    recent = {name: loss for name, history in race.networks.items() if (loss := history.recent_loss()) is not None}
+    if recent:
+        best, worst = min(recent, key=lambda name: recent[name]), max(recent, key=lambda name: recent[name])
+        said = wording.RACE_LOSS if len(recent) > 1 else wording.RACE_LOSS_ALONE
+        step = int(max(history.latest.get("step", 0) for history in race.networks.values()))
+        reading = said.format(
+            step=step,
+            best=best,
+            worst=worst,
+            lowest=recent[best],
+            highest=recent[worst],
+            measure=wording.RACE_MEASURES[lost],
+        )
+    else:
+        reading = wording.RACE_EARLY
+    table = charts.loss_table(
+        {name: (history.loss.steps, history.loss.values) for name, history in race.networks.items()}
+    )
+    widgets.chart(
+        charts.loss_chart(table, list(race.networks), lost),
+        title=wording.RACE_PICTURES["loss"],
+        reading=reading,
+        alt_text="Training loss of every network over the steps of the race",
+        key="race loss chart",
+    )
+
+
+def horizons(race: Race) -> None:
+    """How much of the gradient is left how far back, in all networks after the same step."""
+    unit, _ = race.units
+    step = common_step([history.horizons for history in race.networks.values()])
+    measured = {name: history.horizons[step] for name, history in race.networks.items() if step in history.horizons}
+    lag = min([FAR, *(len(found.median) - 1 for found in measured.values() if found.median)])
+    shares = {name: found.median[lag] for name, found in measured.items() if len(found.median) > lag > 0}
+    if shares:
+        ordered = sorted(shares.items(), key=lambda item: -item[1])
+        said = ", ".join(f"{name} **{_share_left(share)}**" for name, share in ordered)
+        reading = wording.RACE_HORIZON.format(lag=lag, unit=unit, shares=said)
+    else:
+        reading = wording.RACE_EARLY
+    table = charts.horizon_table({name: found.median for name, found in measured.items()})
+    widgets.chart(
+        charts.horizon_chart(table, list(race.networks), unit),
+        title=wording.RACE_PICTURES["horizon"],
+        reading=reading,
+        alt_text="Median share of the gradient that is left over the lag, for every network",
+        key="race horizon chart",
+    )
+
+
+def _share_left(share: float) -> str:
+    return f"{100 * share:.3g}\u00a0%" if share >= 1e-4 else f"{100 * share:.0e}\u00a0%"
+
+
+def agreements(race: Race) -> None:
+    """By distance, in all networks after the same step; or why a text has none."""
+    step = common_step([history.agreements for history in race.networks.values()])
+    measured = {name: history.agreements[step] for name, history in race.networks.items() if step in history.agreements}
+    if not measured:
+        anything = any(history.horizons for history in race.networks.values())
+        st.markdown(f"### {wording.RACE_PICTURES['agreement']}", anchors=False)
+        st.markdown(wording.RACE_NO_AGREEMENT if anything else wording.RACE_EARLY)
+        return
+    first = next(iter(measured.values()))
+    ordered = sorted(measured.items(), key=lambda item: -item[1].accuracy[-1])
+    shares = ", ".join(f"{name} **{100 * found.accuracy[-1]:.0f}\u00a0%**" for name, found in ordered)
+    widgets.chart(
+        charts.agreement_chart(charts.agreement_table(measured), list(race.networks)),
+        title=wording.RACE_PICTURES["agreement"],
+        reading=wording.RACE_AGREEMENT.format(gap=first.gaps[-1], items=first.items[-1], shares=shares),
+        alt_text="Share of sentences in which the right word is likelier, over the words in between",
+        key="race agreement chart",
+    )
+
+
+def common_step(measured: list[dict[int, HorizonMeasured]] | list[dict[int, AgreementMeasured]]) -> int | None:
+    """The newest step of which all that were ever measured have a measurement."""
+    known = [set(of_lane) for of_lane in measured if of_lane]
+    shared = set.intersection(*known) if known else set()
+    return max(shared) if shared else None
+
+
+def behind(race: Race) -> None:
+    """The equations, and what their letters mean."""
+    kind = "text" if race.task is None else race.task.loss
+    with st.expander("Equations", icon=":material/function:"):
+        for equation in wording.RACE_EQUATIONS[kind]:
+            st.latex(equation)
+        st.markdown(wording.RACE_SYMBOLS)
