@@ -74,7 +74,7 @@ def accuracy_race(table: pd.DataFrame, networks: Sequence[str], total_steps: int
 
 
 def error_domain(baseline: float) -> tuple[float, float]:
-    """Of the axis of a task's metric: what is worse than an answer that does not look at the input stands at its edge."""
+    """Of the axis of a task's metric: what is far worse than an answer without a look at the input is at its edge."""
     return 0.0, 1.2 * baseline
 
 

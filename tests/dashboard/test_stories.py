@@ -312,6 +312,7 @@ def test_a_text_without_agreement_is_raced_over_its_validation_loss_and_says_why
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_a_race_on_a_task_is_set_up_by_its_link_and_ends_with_who_learned_it(open_page, runs_folder):
     link = {"task": "latching", "task_steps": "12", "signal_steps": "12", "validation_sequences": "20"}
     link |= {"on": "task", "networks": "lstm,bogus,tanh uniform", "hidden": "8", "steps": "300", "seed": "7"}
