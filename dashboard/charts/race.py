@@ -88,17 +88,20 @@ def error_race(
     base = alt.Chart().encode(
         x=counted("step").scale(domain=[0, total_steps]), y=alt.Y("measured:Q", title=metric, scale=errors)
     )
-    # A network that learns nothing wavers about the upper line: its name stands below.
-    named = {"without looking at the input": (baseline, 18), "learned": (learned, -8)}
     rules = [
         _once().mark_rule(strokeDash=[5, 4], color=FAINT).encode(alt.YDatum(error, scale=errors))
-        for error, _ in named.values()
+        for error in (baseline, learned)
     ]
+    # The names stand where the fewest lines are: at the start nothing is learned, and what learns nothing wavers about
+    # the upper line.
     names = [
         _once()
-        .mark_text(align="right", dy=below, color=FAINT)
-        .encode(x=alt.XDatum(total_steps), y=alt.YDatum(error, scale=errors), text=alt.value(name))
-        for name, (error, below) in named.items()
+        .mark_text(align=align, dy=below, color=FAINT)
+        .encode(x=alt.XDatum(step), y=alt.YDatum(error, scale=errors), text=alt.value(name))
+        for name, error, step, align, below in (
+            ("without looking at the input", baseline, total_steps, "right", 18),
+            ("learned", learned, 0, "left", -8),
+        )
     ]
     return _lines(
         table,

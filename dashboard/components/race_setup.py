@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import streamlit as st
@@ -11,7 +11,7 @@ import streamlit as st
 from dashboard.components import settings_link, task_form, widgets
 from dashboard.components.setting_fields import SettingFields
 from dashboard.services import racing, worker
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import stories as wording
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings, problems
 from rnn_core.data import PreparedCorpus
@@ -66,7 +66,7 @@ def choose_data() -> tuple[Data | None, TextSettings]:
         required=True,
         format_func=wording.RACE_DATA.__getitem__,
         help=wording.RACE_HELP["on"],
-        **session.in_link("on", kinds, "agreement"),
+        **link.choice("on", kinds, "agreement"),
     )
     if kind == "task":
         settings, task = task_form.choose_task()
@@ -76,9 +76,8 @@ def choose_data() -> tuple[Data | None, TextSettings]:
         widgets.corpus_line(chosen.corpus)
         return chosen.corpus, chosen.settings
     gaps = {f"{low}-{high}": (low, high) for high in range(1, MOST_GAP + 1) for low in range(1, high + 1)}
-    _start("gap", gaps, GAP)
-    low, high = st.slider("Words in between", 1, MOST_GAP, **session.kept(PAGE, "gap", wording.RACE_HELP))
-    session.link("gap", None if (low, high) == GAP else f"{low}-{high}")
+    options = _field("gap", gaps.__getitem__, GAP, "{0[0]}-{0[1]}".format)
+    low, high = st.slider("Words in between", 1, MOST_GAP, **options)
     return racing.agreement_corpus(low, high), racing.TEXT
 
 
@@ -88,17 +87,13 @@ def choose_networks() -> list[str]:
     def read(text: str) -> list[str]:
         return [name for name in dict.fromkeys(text.split(",")) if name in racing.NETWORKS][:MOST]
 
-    widget = session.key(PAGE, "networks")
-    session.start_from_link(widget, "networks", read)
-    session.start_with(widget, list(racing.USUAL))
     networks: list[str] = st.multiselect(
         "Networks",
         list(racing.NETWORKS),
         max_selections=MOST,
         format_func=lambda name: wording.RACE_NETWORKS[name],
-        **session.kept(PAGE, "networks", wording.RACE_HELP),
+        **_field("networks", read, list(racing.USUAL), ",".join),
     )
-    session.link("networks", ",".join(networks) if networks != list(racing.USUAL) else None)
     return networks
 
 
@@ -132,16 +127,13 @@ def choose_settings() -> tuple[int, TrainingSettings, bool]:
 
 def choose_number(label: str, name: str, offered: Collection[int], usual: int) -> int:
     """One of a few numbers, which the link keeps as `name`."""
-    _start(name, {str(number): number for number in offered}, usual)
-    chosen = int(st.select_slider(label, offered, **session.kept(PAGE, name, wording.RACE_HELP)))
-    session.link(name, None if chosen == usual else str(chosen))
-    return chosen
+    options = _field(name, {str(number): number for number in offered}.__getitem__, usual)
+    return int(st.select_slider(label, offered, **options))
 
 
-def _start(name: str, choices: dict[str, Any], usual: Any) -> None:
-    """Put what the link says into the field `name`, or what is usual, unless it holds something already."""
-    session.start_from_link(session.key(PAGE, name), name, choices.__getitem__)
-    session.start_with(session.key(PAGE, name), usual)
+def _field(name: str, parse: Callable[[str], Any], usual: Any, written: Callable[[Any], str] = str) -> dict[str, Any]:
+    """Options of the widget `name`, which the link keeps under that name, as `link.field` says."""
+    return link.field(session.key(PAGE, name), name, parse, usual, written) | {"help": wording.RACE_HELP[name]}
 
 
 def validated_often(training: TrainingSettings, data: Data) -> TrainingSettings:
@@ -164,7 +156,7 @@ def leave_link() -> None:
     settings_link.forget(_fields(), FIELDS)
     task_form.leave_link()
     for name in SHOWN:
-        session.link(name, None)
+        link.write(name, None)
 
 
 def _fields() -> SettingFields:
