@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -88,28 +89,24 @@ def error_race(
     base = alt.Chart().encode(
         x=counted("step").scale(domain=[0, total_steps]), y=alt.Y("measured:Q", title=metric, scale=errors)
     )
-    rules = [
-        _once().mark_rule(strokeDash=[5, 4], color=FAINT).encode(alt.YDatum(error, scale=errors))
-        for error in (baseline, learned)
-    ]
-    # The names stand where the fewest lines are: at the start nothing is learned, and what learns nothing wavers about
-    # the upper line.
-    names = [
-        _once()
-        .mark_text(align=align, dy=below, color=FAINT)
-        .encode(x=alt.XDatum(step), y=alt.YDatum(error, scale=errors), text=alt.value(name))
-        for name, error, step, align, below in (
-            ("without looking at the input", baseline, total_steps, "right", 18),
-            ("learned", learned, 0, "left", -8),
-        )
-    ]
+
+    def named(name: str, error: float, step: int, **place: Any) -> tuple[alt.Chart, alt.Chart]:
+        y = alt.YDatum(error, scale=errors)
+        text = _once().mark_text(color=FAINT, **place).encode(x=alt.XDatum(step), y=y, text=alt.value(name))
+        return _once().mark_rule(strokeDash=[5, 4], color=FAINT).encode(y), text
+
+    # The names stand where the fewest lines are: what learns nothing wavers about the upper one, and at the start
+    # nothing is learned.
+    behind = (
+        *named("without looking at the input", baseline, total_steps, align="right", dy=18),
+        *named("learned", learned, 0, align="left", dy=-8),
+    )
     return _lines(
         table,
         base,
         networks,
         [alt.Tooltip("step:Q", format=","), alt.Tooltip("measured:Q", title=metric, format=".3g")],
-        *rules,
-        *names,
+        *behind,
         points=True,
     )
 
