@@ -1,7 +1,8 @@
-"""A run as one HTML file: everything is in it, nothing is fetched, whatever a user wrote is text."""
+"""A run, or an experiment, as one HTML file: everything is in it, nothing is fetched, whatever a user wrote is text."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import sqlite3
@@ -21,6 +22,9 @@ from rnn_core.cli.parser import read_settings
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
 from rnn_core.data import prepare_sentences
 from rnn_core.errors import SettingsError
+from rnn_core.experiments.base import Trial
+from rnn_core.experiments.catalogue import EXPERIMENTS, Result, shipped
+from rnn_core.experiments.report import result_html
 from rnn_core.report import report_html, write_report
 from rnn_core.report.repeat import _call, command, fork_command, python
 from rnn_core.runs import Run, create_run, create_task_run, fork_run, rename_run
@@ -140,6 +144,53 @@ def test_changes_on_the_way_are_listed(run: Run, tmp_path: Path) -> None:
     texts = Read(report_html(made)).texts
     assert "Changed on the way" in texts
     assert "2.5" in texts
+
+
+# --- of an experiment -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiments_report_has_its_claim_every_seed_and_the_command_and_fetches_nothing(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    result = shipped(experiment) or Result(experiment, experiment.seeds)
+    page = Read(result_html(result))
+    text = "\n".join(page.texts)
+    for said in (experiment.claim, experiment.source, experiment.rule, result.command, result.date):
+        assert said in text
+    assert set(page.tags) <= TAGS
+    assert not {attribute for attribute, _ in page.attributes} & {"src", "href", "style"}
+    for row in result.rows:
+        (place,) = [place for place, cell in enumerate(page.texts) if cell == row.setting][:1]
+        cells = page.texts[place + 1 : place + 4]
+        assert cells[0] == ("beyond" if row.measured is None else f"{row.measured:.4g}")
+        assert cells[1] == ("–" if row.published is None else f"{row.published:.5g}")
+        assert row.seeds == 1 or len(cells[2].split(", ")) == row.seeds
+    if experiment.picture is not None and result.finished:
+        lines = page.tags.count("polyline")
+        assert lines == len(result.finished) + bool(experiment.picture.published)
+
+
+def test_what_a_result_says_stays_text_and_a_part_of_it_is_called_one(tmp_path: Path, capsys) -> None:
+    whole = shipped(EXPERIMENTS["adding"])
+    assert whole is not None
+    strange = dataclasses.replace(
+        whole, text=HOSTILE, machine=HOSTILE, date=HOSTILE, versions={HOSTILE: HOSTILE}, finished=whole.finished[:3]
+    )
+    strange.finished[0] = dataclasses.replace(strange.finished[0], trial=Trial({HOSTILE: 1.0}))
+    strange.save(tmp_path)
+    for target in (tmp_path / "result.json", tmp_path):
+        assert main(["report", str(tmp_path), str(target)]) == 2
+    assert main(["report", str(tmp_path), str(tmp_path / "r.html"), "--text", "a"]) == 2
+    assert main(["report", str(tmp_path), str(tmp_path / "r.html")]) == 0
+    page = Read((tmp_path / "r.html").read_text())
+    assert set(page.tags) <= TAGS
+    assert HOSTILE in page.texts
+    assert any(text.startswith("3 of 10 trials are done") for text in page.texts)
+    values = strange.to_json()
+    values["trials"][0]["measured"] = {"LSTM": "many"}
+    (tmp_path / "result.json").write_text(json.dumps(values))
+    assert main(["report", str(tmp_path), str(tmp_path / "r.html")]) == 2
+    assert "result of no experiment" in capsys.readouterr().err.splitlines()[-1]
 
 
 # --- how to repeat it -------------------------------------------------------------------------------------------------

@@ -177,16 +177,16 @@ def _now(value: Any) -> str:
     return "none" if value is None else f"{value:g}"
 
 
-def report_button(run: Run, *, key: str, text: str | None = None) -> None:
-    """A button that brings the run as one HTML file, made when it is asked for; `text`: whose gradients are drawn."""
+def report_button(make: Callable[[], str], name: str, *, key: str, help: str = wording.REPORT_HELP) -> None:
+    """A button that brings a report as one HTML file, made when it is asked for. name: the file's, without its end."""
     st.download_button(
         "Report",
-        lambda: library.report(run, text),
-        file_name=f"{run.id}.html",
+        make,
+        file_name=f"{name}.html",
         mime="text/html",
         icon=":material/summarize:",
         on_click="ignore",
-        help=wording.REPORT_HELP,
+        help=help,
         key=key,
     )
 

@@ -19,6 +19,7 @@ from rnn_core.errors import UserError
 from rnn_core.experiments import agreement, cliff, curse_of_memory, forget_bias, learning_curve
 from rnn_core.experiments.base import Experiment
 from rnn_core.experiments.catalogue import EXPERIMENTS
+from rnn_core.experiments.report import result_html
 from rnn_core.experiments.results import Result
 
 PAGE = "experiments"
@@ -62,8 +63,7 @@ def draw(experiment: Experiment, busy: bool) -> None:
     elif not busy:
         st.info(wording.NOT_YET, icon=":material/science:")
     controls(experiment, busy)
-    texts = f" --corpus {result.text.replace(', ', ' ')}" if result is not None and result.text else ""
-    st.code(f"see-bptt reproduce {experiment.name}{texts}", language="sh")
+    st.code((result or Result(experiment, experiment.seeds)).command, language="sh")
     if experiment.reads:
         st.caption(wording.READS.format(what=experiment.reads))
 
@@ -109,6 +109,12 @@ def numbers(result: Result, ours: bool) -> None:
     st.caption(" · ".join(parts))
     if result.text:
         st.text(f"text: {result.text}")
+    widgets.report_button(
+        lambda: result_html(result),
+        f"see-bptt-{result.experiment.name}",
+        key=session.key(PAGE, f"report of {result.experiment.name}"),
+        help=wording.REPORT_HELP,
+    )
 
 
 def controls(experiment: Experiment, busy: bool) -> None:

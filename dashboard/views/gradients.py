@@ -84,7 +84,7 @@ def argument(run: Run, live: bool) -> None:
     verdict(view)
     if isinstance(view.analysis.loaded, Loaded):  # The report is of a sentence.
         sentence = detokenize(view.analysis.words, view.analysis.loaded.vocabulary.unit)
-        widgets.report_button(run, key=figures.key("report"), text=sentence)
+        widgets.report_button(lambda: library.report(run, sentence), run.id, key=figures.key("report"))
     refresh.spent(run, moments, time.thread_time() - started)
 
 

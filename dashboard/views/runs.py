@@ -184,7 +184,7 @@ def act_on_one(run: Run) -> None:
         help=wording.DOWNLOAD_HELP,
         key=session.key(PAGE, "download"),
     )
-    widgets.report_button(run, key=session.key(PAGE, "report"))
+    widgets.report_button(lambda: library.report(run), run.id, key=session.key(PAGE, "report"))
 
 
 def import_box() -> None:

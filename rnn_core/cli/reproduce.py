@@ -18,12 +18,10 @@ from rnn_core.cli.progress import Progress
 from rnn_core.errors import RunError, SettingsError
 from rnn_core.experiments.base import Experiment
 from rnn_core.experiments.catalogue import EXPERIMENTS
-from rnn_core.experiments.results import PID, Result, shipped
+from rnn_core.experiments.results import PID, VERDICTS, Result, shipped
 from rnn_core.experiments.running import run
 from rnn_core.runs import locked
 from rnn_core.runs.files import atomic_write
-
-VERDICTS = {True: "reproduced", False: "NOT reproduced", None: "nothing published to compare with"}
 
 
 def add(commands: Commands) -> None:
@@ -89,7 +87,7 @@ def _list(options: argparse.Namespace) -> int:
         entry = {"name": experiment.name, "claim": experiment.claim, "source": experiment.source}
         values.append(entry | {"minutes": None if result is None else round(result.minutes, 2)})
         lines.append(f"{experiment.name:16s} {experiment.claim}")
-        last = "not run yet" if result is None else f"{VERDICTS[result.reproduced]}, {_facts(result)}"
+        last = "not run yet" if result is None else f"{VERDICTS[result.reproduced]}, {result.facts}"
         lines.append(f"{'':16s} {experiment.source}; {last}")
     lines += ["", f"`{program()} reproduce NAME` runs one."]
     show(options, {"experiments": values}, lines)
@@ -106,13 +104,7 @@ def _lines(result: Result) -> list[str]:
         theirs = "–" if row.published is None else f"{row.published:.5g}"
         lines.append(f"{row.setting:{width}s}  {row.seeds:5d}  {ours:>10s}  {theirs:>10s}")
     rule = f" ({experiment.rule})" if experiment.rule else ""
-    return [*lines, "", f"{VERDICTS[result.reproduced]}{rule}", _facts(result)]
-
-
-def _facts(result: Result) -> str:
-    on = f" on {result.machine}" if result.machine else ""
-    seeds = "1 seed" if result.seeds == 1 else f"{result.seeds} seeds"
-    return f"{seeds}, {result.minutes:.1f} minutes of computing{on}, {result.date}"
+    return [*lines, "", f"{VERDICTS[result.reproduced]}{rule}", result.facts]
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rnn_core.config import ModelConfig, TrainingSettings
 from rnn_core.data.tasks import Adding
-from rnn_core.experiments.base import Experiment, Settings, Trial
+from rnn_core.experiments.base import Experiment, Picture, Settings, Trial
 from rnn_core.experiments.training import learn_task
 from rnn_core.training import TaskSource, network_config, new_network
 
@@ -50,4 +50,5 @@ EXPERIMENT = Experiment(
     settings={row: {"row": row, "cell": cell} for row, cell in (("LSTM", "lstm"), ("tanh", "tanh"))},
     seeds=5,
     trial=trial,
+    picture=Picture("errors", ("updates", "mean squared error"), x="updates", log=True),
 )

@@ -14,7 +14,7 @@ from rnn_core.data import batches
 from rnn_core.data.tasks import Agreement, NumberPrediction, TaskBatch, read_number_prediction
 from rnn_core.data.tasks.agreement import number_prediction_batch
 from rnn_core.errors import CorpusError, SettingsError
-from rnn_core.experiments.base import Experiment, Row, Settings, Trial, measured
+from rnn_core.experiments.base import Experiment, Picture, Row, Settings, Trial, measured
 from rnn_core.nn.network import Network
 from rnn_core.randomness import stream
 from rnn_core.training import PROBE_SENTENCES, Plan, Source, Validated, new_network, train
@@ -207,6 +207,7 @@ EXPERIMENT = Experiment(
     settings={row: {"row": row, "cell": cell} for row, cell in CELLS.items()},
     seeds=3,
     trial=trial,
+    picture=Picture("errors", ("epochs", "share of wrong answers")),
     reproduced=_reproduced,
     reads="Linzen's files, numpred.val and numpred.test.1 to .5; without, sentences of our own, which are easier",
 )

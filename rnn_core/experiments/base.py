@@ -34,6 +34,25 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A trial's curve as a report draws it, a line for each seed.
+
+    y, x       names of `Trial.curves`; without x it is counted from 0
+    titles     of the axes, x first
+    log        whether the y axis is logarithmic
+    names      by setting, the name at the end of its lines; the others are drawn faint. Empty: every setting its own
+    published  what was published, over the same x
+    """
+
+    y: str
+    titles: tuple[str, str]
+    x: str = ""
+    log: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
+    published: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One claim, and how it is put to the test.
 
@@ -48,6 +67,7 @@ class Experiment:
     published     by the name of a row, a number that stands in the issue's or the source's own text
     reproduced    the rule; None: nothing is published to compare with
     reads         what text files it takes; "" where it reads none
+    picture       what a report draws; None: its rows say all
     """
 
     name: str
@@ -62,6 +82,7 @@ class Experiment:
     published: Mapping[str, float] = field(default_factory=dict)
     reproduced: Callable[[Sequence[Row]], bool] | None = None
     reads: str = ""
+    picture: Picture | None = None
 
     def rows(self, trials: Iterable[tuple[int, Trial]]) -> list[Row]:
         """(seed, trial) pairs of any settings -> a row for each name, in the order in which the names appear."""

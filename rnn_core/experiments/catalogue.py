@@ -3,6 +3,10 @@
 `EXPERIMENTS` lists them by name; a new one is a file that declares an `Experiment`, and a line here.
 """
 
+import contextlib
+from pathlib import Path
+
+from rnn_core.errors import RunError
 from rnn_core.experiments import (
     adding,
     agreement,
@@ -15,7 +19,7 @@ from rnn_core.experiments import (
     temporal_order,
 )
 from rnn_core.experiments.base import Experiment, Row, Trial
-from rnn_core.experiments.results import Finished, Result, load, shipped
+from rnn_core.experiments.results import FILE, Finished, Result, load, shipped
 from rnn_core.experiments.running import run
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -33,4 +37,16 @@ EXPERIMENTS: dict[str, Experiment] = {
     )
 }
 
-__all__ = ["EXPERIMENTS", "Experiment", "Finished", "Result", "Row", "Trial", "load", "run", "shipped"]
+
+def opened(folder: Path) -> Result:
+    """The result in this folder, of whichever experiment. Raises RunError where there is none that can be read."""
+    path = folder / FILE
+    for experiment in EXPERIMENTS.values():
+        with contextlib.suppress(RunError):  # of another one
+            result = load(experiment, path)
+            if result is not None:
+                return result
+    raise RunError(f"{path} is the result of no experiment of this version; `reproduce list` names them.")
+
+
+__all__ = ["EXPERIMENTS", "Experiment", "Finished", "Result", "Row", "Trial", "load", "opened", "run", "shipped"]

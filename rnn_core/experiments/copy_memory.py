@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rnn_core.config import ModelConfig, TrainingSettings
 from rnn_core.data.tasks import CopyMemory
-from rnn_core.experiments.base import Experiment, Row, Settings, Trial, measured
+from rnn_core.experiments.base import Experiment, Picture, Row, Settings, Trial, measured
 from rnn_core.experiments.training import learn_task
 from rnn_core.training import TaskSource, network_config, new_network
 
@@ -59,5 +59,6 @@ EXPERIMENT = Experiment(
     settings={CHRONO: {"row": CHRONO, "chrono": LONGEST}, PLAIN: {"row": PLAIN, "chrono": None}},
     seeds=5,
     trial=trial,
+    picture=Picture("errors", ("updates", "share of wrong answers"), x="updates", log=True),
     reproduced=_reproduced,
 )

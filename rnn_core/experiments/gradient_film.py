@@ -11,7 +11,7 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig
 from rnn_core.diagnostics import gradient_flow
-from rnn_core.experiments.base import Experiment, Settings, Trial
+from rnn_core.experiments.base import Experiment, Picture, Settings, Trial
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.randomness import stream
 
@@ -66,4 +66,5 @@ EXPERIMENT = Experiment(
     settings={RNN: {"row": RNN, "cell": "tanh"}, LSTM: {"row": LSTM, "cell": "lstm"}},
     seeds=5,
     trial=trial,
+    picture=Picture("norms", ("steps back", "norm of the gradient"), log=True),
 )

@@ -16,7 +16,7 @@ from rnn_core.data.built_in import python_reference
 from rnn_core.data.documents import read
 from rnn_core.data.progress import ReadingProgress
 from rnn_core.errors import CorpusError
-from rnn_core.experiments.base import Experiment, Row, Settings, Trial, measured
+from rnn_core.experiments.base import Experiment, Picture, Row, Settings, Trial, measured
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.training import Validated, train
 
@@ -120,6 +120,7 @@ EXPERIMENT = Experiment(
     # What was published is one run, and the mean of several would smear its cliff.
     seeds=1,
     trial=trial,
+    picture=Picture("losses", ("epochs", "loss (nats per word)"), names={THEIRS: "here"}, published=PUBLISHED),
     published={row_name(epoch): loss for epoch, loss in enumerate(PUBLISHED)} | {CLIFF: 5.0},
     reproduced=_reproduced,
     reads="comments as the tutorial's, and more texts for their words alone; without, the Python language reference",

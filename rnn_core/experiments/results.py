@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,9 +15,13 @@ from typing import Any
 from rnn_core.errors import RunError
 from rnn_core.experiments.base import Experiment, Row, Trial
 from rnn_core.runs.files import atomic_write
+from rnn_core.runs.reading import read_bytes
 
 FILE = "result.json"
 PID = "pid"
+LIMIT_BYTES = 64 * 2**20
+
+VERDICTS = {True: "reproduced", False: "NOT reproduced", None: "nothing published to compare with"}
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,20 @@ class Result:
             ended.trial for ended in sorted(self.finished, key=lambda ended: ended.seed) if ended.setting == setting
         ]
 
+    @property
+    def command(self) -> str:
+        """What repeats it, in a shell's quotes."""
+        seeds = [] if self.seeds == self.experiment.seeds else ["--seeds", str(self.seeds)]
+        texts = ["--corpus", *self.text.split(", ")] if self.text else []
+        return shlex.join(["see-bptt", "reproduce", self.experiment.name, *seeds, *texts])
+
+    @property
+    def facts(self) -> str:
+        """How much computing it was, where and when."""
+        on = f" on {self.machine}" if self.machine else ""
+        seeds = "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
+        return f"{seeds}, {self.minutes:.1f} minutes of computing{on}, {self.date}"
+
     def to_json(self) -> dict[str, Any]:
         """All of it."""
         return {
@@ -107,10 +126,10 @@ def load(experiment: Experiment, path: Path) -> Result | None:
     declared now.
     """
     try:
-        return _of_json(experiment, json.loads(path.read_bytes()))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        if not path.exists():
+            return None
+        return _of_json(experiment, json.loads(read_bytes(path, LIMIT_BYTES)))
+    except (RunError, RecursionError, OSError, ValueError, KeyError, TypeError, AttributeError):
         raise RunError(
             f"{path} is no result of this version's experiment {experiment.name}; choose another folder, or delete it."
         ) from None
@@ -126,9 +145,7 @@ def _of_json(experiment: Experiment, values: Any) -> Result:
     if values["experiment"] != experiment.name or values["settings"] != json.loads(json.dumps(experiment.settings)):
         raise ValueError("of other settings")
     finished = [
-        Finished(
-            entry["setting"], int(entry["seed"]), float(entry["seconds"]), Trial(entry["measured"], entry["curves"])
-        )
+        Finished(entry["setting"], int(entry["seed"]), float(entry["seconds"]), _trial(entry))
         for entry in values["trials"]
     ]
     known = {(ended.setting, ended.seed) for ended in finished}
@@ -143,6 +160,11 @@ def _of_json(experiment: Experiment, values: Any) -> Result:
         dict(values["versions"]),
         finished,
     )
+
+
+def _trial(entry: Any) -> Trial:
+    measured = {name: None if value is None else float(value) for name, value in entry["measured"].items()}
+    return Trial(measured, {name: [float(value) for value in curve] for name, curve in entry["curves"].items()})
 
 
 def _versions() -> dict[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnn_core.config import ModelConfig, TrainingSettings
 from rnn_core.data.tasks import TemporalOrder
-from rnn_core.experiments.base import Experiment, Row, Settings, Trial, measured
+from rnn_core.experiments.base import Experiment, Picture, Row, Settings, Trial, measured
 from rnn_core.experiments.training import learn_task
 from rnn_core.nn.network import Network
 from rnn_core.randomness import stream
@@ -69,5 +69,6 @@ EXPERIMENT = Experiment(
     },
     seeds=5,
     trial=trial,
+    picture=Picture("errors", ("updates", "share of wrong answers"), x="updates", log=True),
     reproduced=_reproduced,
 )

@@ -1,12 +1,11 @@
-"""A run as one HTML file: nothing in it is fetched, nothing runs, and whatever a user wrote is text."""
+"""A run as one HTML file: its gradients, what it writes, its curves and settings, and how to repeat it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from xml.etree.ElementTree import Element, tostring
+from xml.etree.ElementTree import Element
 
 import numpy as np
 
@@ -16,13 +15,10 @@ from rnn_core.diagnostics import gradient_flow, verdict
 from rnn_core.errors import SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.report import curves, gradients, repeat
+from rnn_core.report.page import html, new_page, table, write
 from rnn_core.report.svg import add
-from rnn_core.runs import Run, check_output_path, disk_error, files
+from rnn_core.runs import Run
 from rnn_core.training import BY_HAND, SETTING_OF, SampledToken, generate, read_prompt
-
-STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
-# No script, no font, no address: a browser that keeps to this asks for nothing, whatever the words may look like.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 LONGEST = 40
 """Words of the sentence whose gradients are drawn."""
@@ -37,13 +33,7 @@ def write_report(run: Run, path: str | Path, text: str | None = None) -> Path:
     Raises SettingsError where the file would be one of a run's own, or the text cannot be read; RunError where the run
     is damaged or the disk says no.
     """
-    target = check_output_path(path)
-    content = report_html(run, text).encode("utf-8")
-    try:
-        files.atomic_write(target, [content], mode=0o644)
-    except OSError as error:
-        raise disk_error(error, target) from None
-    return target
+    return write(report_html(run, text), path)
 
 
 def report_html(run: Run, text: str | None = None) -> str:
@@ -51,15 +41,7 @@ def report_html(run: Run, text: str | None = None) -> str:
     of the text that it learnt from is quoted.
     """
     config = run.config
-    page = Element("html", lang="en")
-    head = add(page, "head")
-    add(head, "meta", charset="utf-8")
-    add(head, "meta", http_equiv="Content-Security-Policy", content=POLICY)
-    add(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
-    add(head, "title", f"{config.name} · see-bptt")
-    add(head, "style", STYLE)
-    body = add(add(page, "body"), "main")
-    add(body, "h1", config.name)
+    page, body = new_page(config.name)
     status = run.status()
     facts = [config.model.cell, f"{config.model.hidden_size} units", f"step {status.step:,}", config.corpus.name]
     made = time.strftime("%Y-%m-%d", time.gmtime(config.created))
@@ -73,7 +55,7 @@ def report_html(run: Run, text: str | None = None) -> str:
     _changes(body, run)
     _settings(body, run)
     _how_to_repeat(body, run)
-    return f"<!doctype html>\n{tostring(page, encoding='unicode', method='html')}\n"
+    return html(page)
 
 
 def _network(body: Element, run: Run, text: str | None) -> None:
@@ -152,7 +134,7 @@ def _changes(body: Element, run: Run) -> None:
         )
         for change in changes
     ]
-    _table(body, ("after step", "setting", "from", "to", "why"), rows)
+    table(body, ("after step", "setting", "from", "to", "why"), rows)
 
 
 def _settings(body: Element, run: Run) -> None:
@@ -165,18 +147,7 @@ def _settings(body: Element, run: Run) -> None:
         if settings is not None
         for name, value in settings.to_json().items()
     ]
-    _table(body, ("part", "setting", "value"), rows)
-
-
-def _table(body: Element, names: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> None:
-    table = add(add(body, "div", class_="wide"), "table")
-    line = add(table, "tr")
-    for name in names:
-        add(line, "th", name)
-    for row in rows:
-        line = add(table, "tr")
-        for value in row:
-            add(line, "td", "" if value is None else str(value))
+    table(body, ("part", "setting", "value"), rows)
 
 
 def _how_to_repeat(body: Element, run: Run) -> None:
