@@ -20,7 +20,7 @@ def start() -> None:
         widgets.problem("The demo could not be started", error)
         return
     session.open_run(run)
-    session.choose_corpus(corpus, demo.TEXT)
+    session.choose_corpus(corpus, demo.TEXT, demo.SOURCE)
     st.switch_page("views/train.py")
 
 

@@ -26,9 +26,9 @@ def say_beside(reason: str) -> None:
     st.markdown(f":small[:red[:material/error: {reason[0].upper()}{reason[1:]}]]")
 
 
-def number_field(label: str, low: float, high: float, usual: float, step: float, **options: Any) -> float | None:
+def number_field(label: str, low: float, high: float, step: float, **options: Any) -> float | None:
     """A field for a number that is no setting; None, with the reason under it, where it is out of bounds."""
-    number: float = st.number_input(label, value=float(usual), step=float(step), **options)
+    number: float = st.number_input(label, step=float(step), **options)
     if low <= number <= high:
         return number
     say_beside(f"from {low:,g} to {high:,g}.")

@@ -16,7 +16,7 @@ import streamlit as st
 from dashboard import hosting
 from dashboard.components import settings_link
 from dashboard.components.setting_fields import SettingFields
-from dashboard.state import session
+from dashboard.state import link, session
 from rnn_core.config import TASK_DEFAULTS, ModelConfig, TrainingSettings, in_vain, problems, settings_of
 from rnn_core.config.fields import BATCHES, NETWORK, OPTIMIZER, REGULARIZATION, START, Setting
 from rnn_core.config.presets import PRESETS, Preset
@@ -28,6 +28,7 @@ TABS = (NETWORK, START, BATCHES, OPTIMIZER, REGULARIZATION)
 FRESH_SECONDS = 5.0
 """Between checkpoints: a picture of the gradient is as fresh as the newest weights."""
 
+LONGEST_NAME = 80
 STEPS_AN_EPOCH = 80
 BATCH_SIZES = (32, 16, 8)
 """Sentences in a batch: the most that leave an epoch so many steps. A short text in large batches takes so few steps
@@ -66,6 +67,13 @@ def leave_link(page: str) -> None:
     """Take the settings out of the page's link: it is about to show a training."""
     fields = _fields(page)
     settings_link.forget(fields, _offered(fields))
+    link.write("name", None)
+
+
+def name_field(page: str, usual: str) -> str:
+    """What the new training is called, which is in the link; the usual name while the field is empty."""
+    options = link.field(session.key(page, "name"), "name", link.words(LONGEST_NAME), "")
+    return st.text_input("Name of this training", placeholder=usual, max_chars=LONGEST_NAME, **options) or usual
 
 
 def draw(page: str, vocabulary_size: int, sentences: int, limits: Mapping[str, int], of_task: bool = False) -> Form:

@@ -1,6 +1,7 @@
 """The settings of a form in the page's link: whoever opens it finds the form filled in.
 
-What a link says may be anybody's: a value that its setting cannot have is not taken, and a sentence says why.
+A setting stands there under its name, after a `prefix` where two forms of a page would meet. What a link says may be
+anybody's: a value that its setting cannot have is not taken, and a sentence says why.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ NONE = "none"
 LONGEST = 40
 
 
-def fill(fields: SettingFields, names: Collection[str]) -> None:
+def fill(fields: SettingFields, names: Collection[str], prefix: str = "") -> None:
     """Before the form is drawn: put into the fields what a link says that this page has not written itself."""
-    linked = {name: text for name in names if (text := link.read(name))}
+    linked = {name: text for name in names if (text := link.read(prefix + name))}
     # (On the way back from another page it says nothing, and the fields hold what they held.)
     if not linked or linked == session.value(fields.key("link"), {}):
         return
@@ -42,18 +43,24 @@ def tell(fields: SettingFields) -> None:
         widgets.problem(wording.LINK_REFUSED, refused)
 
 
-def write(fields: SettingFields, names: Collection[str], values: Mapping[str, Any], usual: Mapping[str, Any]) -> None:
+def write(
+    fields: SettingFields,
+    names: Collection[str],
+    values: Mapping[str, Any],
+    usual: Mapping[str, Any],
+    prefix: str = "",
+) -> None:
     """After the form was drawn: let the link say what differs from the usual values."""
     differs = {name: _written(values[name]) for name in names if values[name] != usual[name]}
     for name in names:
-        link.write(name, differs.get(name))
+        link.write(prefix + name, differs.get(name))
     session.put(fields.key("link"), differs)
 
 
-def forget(fields: SettingFields, names: Collection[str]) -> None:
+def forget(fields: SettingFields, names: Collection[str], prefix: str = "") -> None:
     """Let the link say nothing of them: the page is about to show something else."""
     for name in names:
-        link.write(name, None)
+        link.write(prefix + name, None)
     session.put(fields.key("link"), {})
     session.put(fields.key("refused"), "")
 

@@ -31,7 +31,7 @@ def set_up() -> None:
     limits = {} if caps is None else caps.of_settings()
     form = settings_form.draw(PAGE, 2 if task is None else task.symbols or 2, SENTENCES, limits, of_task=True)
     usual = f"{TASKS[settings.task].label}: {CELLS[form.model.cell].label}, {form.model.hidden_size} units"
-    name = st.text_input("Name of this training", placeholder=usual, max_chars=80, key=session.key(PAGE, "name"))
+    name = settings_form.name_field(PAGE, usual)
     refusal = form.report() or (None if task is None else _refused(task, form.model, form.training))
     if refusal:
         widgets.problem("This cannot be trained", refusal)
@@ -42,7 +42,7 @@ def set_up() -> None:
         disabled=task is None or bool(refusal),
         key=session.key(PAGE, "start"),
     ):
-        _begin(name or usual, settings, form.model, form.training)
+        _begin(name, settings, form.model, form.training)
 
 
 def leave_link() -> None:

@@ -267,10 +267,7 @@ def opened_run() -> Run | None:
 
 def linked_toggle(label: str, parameter: str, key: str) -> bool:
     """A toggle that the link keeps, as `parameter`=1 where it is on."""
-    link.start(key, parameter, link.YES)
-    on = bool(st.toggle(label, key=key, persist_state="session"))
-    link.write(parameter, "1" if on else None)
-    return on
+    return bool(st.toggle(label, **link.toggle(key, parameter)))
 
 
 def no_words(run: Run) -> bool:

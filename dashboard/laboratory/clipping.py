@@ -13,7 +13,7 @@ from dashboard.laboratory.figures import chart, figure
 from dashboard.laboratory.view_state import ViewState
 from dashboard.services import measurements
 from dashboard.services.history import History
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import laboratory as wording
 
 SPIKE = figures.key("spike")
@@ -29,7 +29,7 @@ def clipping(view: ViewState, history: History) -> None:
         st.text(caption)
         return
     place = st.container()
-    chosen = choose_spike(highest(history))
+    chosen = choose_spike(highest(history), int(before.steps[-1]))
     table = gradient_norms.clipping_table(before, after, limits, chosen)
     with place:
         figure(
@@ -56,8 +56,9 @@ def highest(history: History) -> list[int]:
     return [int(history.norm_before.steps[place]) for place in order]
 
 
-def choose_spike(spikes: list[int]) -> int | None:
-    """The step that was clicked in the chart or chosen here."""
+def choose_spike(spikes: list[int], last: int) -> int | None:
+    """The step that was clicked in the chart or chosen here, of the `last` that there were; the link keeps it."""
+    link.start(SPIKE, "spike", link.whole(1, last))
     chosen = session.value(SPIKE, None)
     options = spikes if chosen is None or chosen in spikes else [chosen, *spikes]
     step: int | None = st.selectbox(
@@ -70,6 +71,7 @@ def choose_spike(spikes: list[int]) -> int | None:
         key=SPIKE,
         width=260,
     )
+    link.write("spike", None if step is None else str(step))
     if step is None:
         st.caption(wording.NO_SPIKE)
     return step

@@ -12,6 +12,7 @@ from dashboard.laboratory.clipping import clipping
 from dashboard.laboratory.figures import chart, figure
 from dashboard.laboratory.view_state import ViewState
 from dashboard.services.history import History
+from dashboard.state import link
 from dashboard.text import laboratory as wording
 
 
@@ -72,12 +73,10 @@ def which_words_mattered(view: ViewState) -> None:
         replaced = st.segmented_control(
             "Replaced by",
             list(wording.REPLACEMENTS),
-            default="others",
             required=True,
             format_func=wording.REPLACEMENTS.__getitem__,
             help=wording.HELP["replaced"],
-            key=figures.key("replaced"),
-            persist_state="session",
+            **link.choice("replaced", wording.REPLACEMENTS, "others"),
         )
     by = influence.UNKNOWN if replaced == "unknown" else influence.OTHERS
     table = influence.influence_table(analysis.sources, found, by)

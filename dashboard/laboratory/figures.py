@@ -11,7 +11,7 @@ import streamlit as st
 from dashboard.charts.specification import Specification
 from dashboard.components import pictures
 from dashboard.components.pictures import Chart, Equation, Picture
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import laboratory as wording
 
 T = TypeVar("T")
@@ -61,22 +61,18 @@ def clicked(name: str, parameter: str, field: str) -> float | None:
 
 
 def choose(name: str, label: str, options: list[T], usual: T) -> T:
-    """One of a few; the names are ours."""
-    chosen: T = st.segmented_control(
-        label,
-        options,
-        default=usual if usual in options else options[0],
-        required=True,
-        help=wording.HELP[name],
-        key=key(f"{name} of {len(options)}"),
-        persist_state="session",
+    """One of a few, which the link keeps; the names are ours."""
+    by_text = {str(option): option for option in options}
+    kept = link.field(
+        key(f"{name} of {len(options)}"), name, by_text.__getitem__, usual if usual in options else options[0]
     )
+    chosen: T = st.segmented_control(label, options, required=True, help=wording.HELP[name], **kept)
     return chosen
 
 
 def more(name: str) -> bool:
     """Whether the visitor wants the further pictures of a step: they are computed only then."""
-    return st.toggle(wording.MORE[name], key=key(f"more: {name}"), persist_state="session")
+    return bool(st.toggle(wording.MORE[name], **link.toggle(key(f"more: {name}"), name)))
 
 
 def key(name: str) -> str:

@@ -44,7 +44,7 @@ def saturation(view: ViewState) -> None:
         name = names[0]
         if len(names) > 1:
             name = figures.choose("signal", "Values of", names, analysis.model.cell.carry_gate or names[0])
-        chosen = figures.choose("saturation view", "Look at", list(_VIEWS), "The curve")
+        chosen = figures.choose("look", "Look at", list(_VIEWS), "The curve")
     drawings = _drawings(view, name)
     with place:
         figure(

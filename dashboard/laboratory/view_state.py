@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from dashboard.laboratory import figures, refresh
 from dashboard.laboratory.sentence_analysis import SentenceAnalysis
-from dashboard.state import session
+from dashboard.state import link, session
 from rnn_core.runs import Run
 
 CHOSEN, CHOSEN_OF, MOMENT = figures.key("chosen"), figures.key("chosen of"), figures.key("moment")
+LAST_STEP = 10**12
 UNROLLED = figures.key("unrolled network")
 
 
@@ -56,7 +57,10 @@ class ViewState:
 
 
 def held(run: Run, moments: list[int]) -> int | None:
-    """The moment at which this visitor stays, or the one next to it that is still kept; None: follow the training."""
+    """The moment at which this visitor stays, or the one next to it that is still kept; None: follow the training. A
+    link says it at the start of a visit.
+    """
+    link.start(_held_key(run), "moment", link.whole(0, LAST_STEP))
     step = session.value(_held_key(run), None)
     return None if step is None else refresh.nearest(moments, step)
 

@@ -72,6 +72,11 @@ def number(text: str) -> float:
     return found
 
 
+def short(value: float) -> str:
+    """A number as a link has it, without what arithmetic left in its last digits."""
+    return f"{value:.6g}"
+
+
 def number_within(least: float, most: float) -> Callable[[str], float]:
     """A number of a link between these two; ValueError for any other."""
 

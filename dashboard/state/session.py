@@ -19,10 +19,10 @@ from dashboard import hosting
 from dashboard.services import library, racing
 from dashboard.services.history import History
 from dashboard.services.racing import LaneHistory
-from dashboard.services.sources import Nltk, Upload
+from dashboard.services.sources import Nltk, Source, Upload
 from dashboard.state import link
 from rnn_core.config import TextSettings
-from rnn_core.data import PreparedCorpus
+from rnn_core.data import PreparedCorpus, truncate_vocabulary
 from rnn_core.errors import UserError
 from rnn_core.runs import RUN_ID, Run
 
@@ -35,10 +35,14 @@ _SECRET, COOKIE = "visitor's secret", hosting.COOKIE
 
 @dataclass(frozen=True)
 class ChosenCorpus:
-    """The corpus a new network will learn, with the settings that made it."""
+    """The corpus a new network will learn, with the settings that made it and where its text came from. most: entries
+    of the vocabulary that it would have if none were left out.
+    """
 
     corpus: PreparedCorpus
     settings: TextSettings
+    source: Source
+    most: int
 
 
 def key(page: str, name: str) -> str:
@@ -235,9 +239,11 @@ def corpus() -> ChosenCorpus | None:
     return st.session_state.get(_CORPUS)
 
 
-def choose_corpus(prepared: PreparedCorpus, settings: TextSettings) -> None:
-    """Train the next network on this."""
-    st.session_state[_CORPUS] = ChosenCorpus(prepared, settings)
+def choose_corpus(whole: PreparedCorpus, settings: TextSettings, source: Source) -> ChosenCorpus:
+    """Train the next network on this, with the vocabulary that the settings allow."""
+    corpus = truncate_vocabulary(whole, settings.vocabulary_size)
+    chosen = st.session_state[_CORPUS] = ChosenCorpus(corpus, settings, source, len(whole.vocabulary))
+    return chosen
 
 
 def upload() -> Upload | None:

@@ -46,7 +46,7 @@ HELP = {
     "replaced": "What stands in place of each earlier word, one at a time.",
     "layer": "Which of the recurrent layers, counted from the bottom.",
     "signal": "What goes through an activation function here.",
-    "saturation view": "On which part of their curve the units work, over all words; how that changes from word to "
+    "look": "On which part of their curve the units work, over all words; how that changes from word to "
     "word; and how many of them are at an end of it.",
 }
 

@@ -13,7 +13,7 @@ from dashboard.charts import by_hand as charts
 from dashboard.charts.by_hand import factor, fraction, row
 from dashboard.components import widgets
 from dashboard.components.setting_fields import number_field
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import stories as wording
 from rnn_core.arrays import Array
 from rnn_core.data import START
@@ -52,6 +52,7 @@ def page() -> None:
 def choose_step() -> int:
     """First, previous, next, last, or any step at once -> its index in the lecture."""
     last = len(LECTURE)
+    options = link.field(STEP, "step", link.whole(1, last), 1)
     at = session.value(STEP, 1)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         go("first", "First", "first_page", 1, at == 1)
@@ -62,11 +63,10 @@ def choose_step() -> int:
             "Step",
             1,
             last,
-            key=STEP,
-            persist_state="session",
             format=f"%d of {last}",
             label_visibility="collapsed",
             width=320,
+            **options,
         )
     return int(chosen) - 1
 
@@ -147,11 +147,9 @@ def fields(name: str, given: Array, rows: Sequence[str] = (), columns: Sequence[
                         f"{name}[{i}, {j}] {spoken(word)}".rstrip(),
                         -LARGEST,
                         LARGEST,
-                        float(value),
                         0.1,
                         format="%.3g",
-                        key=entry(name, i, j),
-                        persist_state="session",
+                        **link.field(entry(name, i, j), f"{name}{i}{j}", link.number, float(value), link.short),
                     )
                 values[i, j] = math.nan if number is None else number
     return values

@@ -8,21 +8,21 @@ import numpy as np
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import demo, widgets
+from dashboard.components import chosen_text, demo, settings_link, widgets
 from dashboard.components.setting_fields import SettingFields
 from dashboard.components.text_upload import text_upload
-from dashboard.services import sources
 from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
 from dashboard.state import session
 from dashboard.text import general as wording
 from dashboard.text import stories as wording_stories
 from rnn_core.config import UNITS, TextSettings, problems, settings_of
-from rnn_core.data import BUILT_IN, UNKNOWN, UNKNOWN_ID, PreparedCorpus, columns, truncate_vocabulary
+from rnn_core.data import BUILT_IN, UNKNOWN, UNKNOWN_ID, PreparedCorpus, columns
 from rnn_core.errors import EncodingError, UserError
 
 PAGE = "corpus"
 SHOWN_SENTENCES = 12
 SHOWN_WORDS = 20
+LEAST_ASIDE, MOST_ASIDE = 0.02, 0.5
 
 
 def page() -> None:
@@ -36,9 +36,9 @@ def page() -> None:
     read = read_source(source)
     if read is None:
         return
-    corpus, settings = read
-    session.choose_corpus(corpus, settings)
-    show(corpus, settings)
+    chosen = session.choose_corpus(*read, source)
+    chosen_text.write_reading(SettingFields(PAGE, TextSettings), chosen)
+    show(chosen.corpus, chosen.settings)
 
 
 # --- the first visit --------------------------------------------------------------------------------------------------
@@ -58,16 +58,27 @@ def first_visit() -> None:
 
 
 def choose_source() -> Source | None:
-    kind = st.segmented_control(
+    """The text that the fields say, which the link says too; None where there is none yet."""
+    fields = chosen_text.start()
+    kinds = [kind for kind in wording.SOURCES if kind != "nltk" or hosting.current_caps() is None]
+    if session.value(chosen_text.KIND, None) not in kinds:
+        session.put(chosen_text.KIND, chosen_text.USUAL_KIND)
+    kind: str = st.segmented_control(
         "Where from",
-        [kind for kind in wording.SOURCES if kind != "nltk" or hosting.current_caps() is None],
-        default="upload",
+        kinds,
         required=True,
         format_func=lambda kind: wording.SOURCES[kind],
         label_visibility="collapsed",
         **session.kept(PAGE, "source"),
     )
     st.caption(wording.SOURCE_HELP[kind])
+    source = of_kind(kind)
+    chosen_text.write_kind(kind)
+    settings_link.tell(fields)
+    return source
+
+
+def of_kind(kind: str) -> Source | None:
     match kind:
         case "upload":
             return choose_upload()
@@ -101,37 +112,31 @@ def choose_paste() -> Paste | None:
 def choose_agreement() -> Agreement:
     left, right = st.columns(2)
     gap = left.slider(
-        "Words in between",
-        1,
-        40,
-        5,
-        **session.kept(PAGE, "gap", {"gap": wording.GAP_HELP}),
+        "Words in between", 1, chosen_text.LONGEST_GAP, **session.kept(PAGE, "gap", {"gap": wording.GAP_HELP})
     )
-    count = right.select_slider("Sentences", [500, 1000, 2000, 4000, 8000, 16000], 4000, **session.kept(PAGE, "count"))
+    count = right.select_slider("Sentences", chosen_text.COUNTS, **session.kept(PAGE, "count"))
     return Agreement(gap, count)
 
 
 def choose_nltk() -> Nltk | None:
-    keys = [key for key, entry in BUILT_IN.items() if entry.needs_internet]
-    chosen = st.selectbox("Which", keys, format_func=lambda key: BUILT_IN[key].title, **session.kept(PAGE, "nltk"))
-    st.caption(BUILT_IN[chosen].description)
-    # Only a click goes to the network; a look at the page never does.
-    if st.button("Get it", icon=":material/download:"):
-        session.ask_for(Nltk(chosen))
-    return Nltk(chosen) if session.asked_for() == Nltk(chosen) else None
+    keys = chosen_text.CORPORA
+    chosen = Nltk(
+        st.selectbox("Which", keys, format_func=lambda key: BUILT_IN[key].title, **session.kept(PAGE, "nltk"))
+    )
+    return chosen if chosen_text.fetched(chosen) else None
 
 
 # --- how it is read ---------------------------------------------------------------------------------------------------
 
 
 def read_source(source: Source) -> tuple[PreparedCorpus, TextSettings] | None:
-    """The corpus, and the settings that were chosen for it; None after saying why there is none."""
+    """The corpus with every word, and the settings that were chosen for it; None after saying why there is none."""
     encoding = session.encoding() if isinstance(source, Upload) else None
     place = st.container(border=True)
     try:
         with place:
             settings = choose_settings(source, encoding)
-        whole = read(source, replace(settings, vocabulary_size=sources.EVERY_WORD))
+        whole = chosen_text.read(source, settings)
     except EncodingError as error:
         widgets.problem("This file does not say how its letters are written", error)
         ask_encoding(error)
@@ -141,31 +146,21 @@ def read_source(source: Source) -> tuple[PreparedCorpus, TextSettings] | None:
         return None
     with place:
         settings = replace(settings, vocabulary_size=choose_vocabulary(whole))
-    return truncate_vocabulary(whole, settings.vocabulary_size), settings
-
-
-def read(source: Source, settings: TextSettings) -> PreparedCorpus:
-    """The corpus, with a bar while it is read. Drawing the bar is also where Streamlit ends the script of a visitor who
-    has left, and with it the reading. Raises CorpusError, SettingsError."""
-    place = st.empty()
-    try:
-        return sources.prepare(source, settings, lambda share, doing: place.progress(share, f"{doing.capitalize()} …"))
-    finally:
-        place.empty()
+    return whole, settings
 
 
 def choose_settings(source: Source, encoding: str | None) -> TextSettings:
     """How the source is cut into sentences and words. Raises CorpusError where it is no text."""
     if isinstance(source, Agreement):
-        return TextSettings(sentences="lines")
+        return chosen_text.AGREEMENT
     names = columns(source.data, source.name, encoding) if isinstance(source, Upload) else []
     fields = SettingFields(PAGE, TextSettings)
     reasons = problems(fields.read(TextSettings))
     first, second, third = st.columns(3)
+    session.start_with(fields.key("unit"), fields.defaults["unit"])
     unit = first.segmented_control(
         "Unit",
         list(UNITS),
-        default="word",
         required=True,
         format_func=lambda unit: UNITS[unit].label,
         key=fields.key("unit"),
@@ -181,14 +176,15 @@ def choose_settings(source: Source, encoding: str | None) -> TextSettings:
     fields.draw("lowercase")
     with st.expander("More", icon=":material/tune:"):
         first, second, third = st.columns(3)
+        fraction_key = fields.key("validation_fraction")
+        session.put(fraction_key, min(max(session.value(fraction_key, 0.1), LEAST_ASIDE), MOST_ASIDE))
         fraction = first.slider(
             "Kept aside for validation",
-            0.02,
-            0.5,
-            0.1,
-            0.01,
+            LEAST_ASIDE,
+            MOST_ASIDE,
+            step=0.01,
             format="percent",
-            key=fields.key("validation_fraction"),
+            key=fraction_key,
             help=fields.declared["validation_fraction"].help,
             persist_state="session",
         )
@@ -224,24 +220,19 @@ def ask_encoding(error: EncodingError) -> None:
 
 def choose_vocabulary(whole: PreparedCorpus) -> int:
     """How many of the corpus's words the network will know."""
-    most = len(whole.vocabulary)
-    if most <= 60:
-        return most
-    from dashboard.charts import corpus as charts
-
-    sizes = charts.sizes(50, most)
-    usual = max(size for size in sizes if size <= max(8000, sizes[0]))
-    key = session.key(PAGE, "vocabulary_size")
-    if st.session_state.get(key, usual) not in sizes:
-        st.session_state.pop(key)
-    return st.select_slider(
-        "Vocabulary",
-        sizes,
-        usual,
-        format_func=lambda size: f"{size:,}",
-        key=key,
-        help=settings_of(TextSettings)["vocabulary_size"].help,
-        persist_state="session",
+    sizes, key = chosen_text.sizes(len(whole.vocabulary)), session.key(PAGE, chosen_text.SIZE)
+    if len(sizes) == 1:
+        return sizes[0]
+    session.put(key, chosen_text.size_for(sizes[-1], session.value(key, None)))
+    return int(
+        st.select_slider(
+            "Vocabulary",
+            sizes,
+            format_func=lambda size: f"{size:,}",
+            key=key,
+            help=settings_of(TextSettings)["vocabulary_size"].help,
+            persist_state="session",
+        )
     )
 
 

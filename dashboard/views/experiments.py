@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -181,12 +182,16 @@ def attractors(result: Result) -> None:
     picture(result.experiment.name, charts.attractor_chart(pd.concat(parts).dropna()))
 
 
+def start_of(name: str, bounds: tuple[float, float], usual: float) -> dict[str, Any]:
+    return link.field(session.key(PAGE, name), name, link.number_within(*bounds), usual, link.short)
+
+
 def the_cliff(result: Result) -> None:
     left, right = st.columns(2)
     with left:
-        w = st.slider("Start, w", *cliff.W_RANGE, 5.4, 0.05, **session.kept(PAGE, "w"))
+        w = st.slider("Start, w", *cliff.W_RANGE, step=0.05, **start_of("w", cliff.W_RANGE, 5.4))
     with right:
-        b = st.slider("Start, b", *cliff.B_RANGE, -2.2, 0.05, **session.kept(PAGE, "b"))
+        b = st.slider("Start, b", *cliff.B_RANGE, step=0.05, **start_of("b", cliff.B_RANGE, -2.2))
     ws, bs = np.linspace(*cliff.W_RANGE, CELLS), np.linspace(*cliff.B_RANGE, CELLS)
     walks = {name: cliff.descend(w, b, settings["clip"]) for name, settings in result.experiment.settings.items()}
     error, _ = cliff.surface(ws, bs)

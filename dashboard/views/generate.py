@@ -63,7 +63,7 @@ def choose(unit: str) -> tuple[str, int, int, SamplingSettings]:
         for name in ("temperature", "top_k", "top_p", "max_tokens"):
             link.start(fields.key(name), name, link.number)
         link.start(fields.key("allow_unknown"), "allow_unknown", link.YES)
-        link.start(session.key(PAGE, "count"), "count", link.whole(1, MOST_SENTENCES))
+        counted = link.field(session.key(PAGE, "count"), "count", link.whole(1, MOST_SENTENCES), USUAL_SENTENCES)
         link.start(session.key(PAGE, "draw"), "draw", link.whole(0, MOST_DRAWS))
         session.suggest(fields.key("max_tokens"), float(LONGEST[unit]))
         settings = fields.read(SamplingSettings)
@@ -75,9 +75,9 @@ def choose(unit: str) -> tuple[str, int, int, SamplingSettings]:
                 "Sentences",
                 1,
                 MOST_SENTENCES,
-                USUAL_SENTENCES,
                 width=170,
-                **session.kept(PAGE, "count", wording.SAMPLING_HELP),
+                help=wording.SAMPLING_HELP.get("count"),
+                **counted,
             )
             with st.popover("More settings", icon=":material/tune:"):
                 for name in ("top_k", "top_p"):
@@ -96,9 +96,8 @@ def choose(unit: str) -> tuple[str, int, int, SamplingSettings]:
         usual = {"temperature": 0.8, "top_k": None, "top_p": None, "max_tokens": LONGEST[unit]}
         for name, value in usual.items():
             held = fields.value(name)
-            link.write(name, None if held == value else f"{held:g}")
+            link.write(name, None if held == value else link.short(held))
         link.write("allow_unknown", "1" if settings.allow_unknown else None)
-        link.write("count", None if count == USUAL_SENTENCES else str(count))
         link.write("draw", str(draw) if draw else None)
     return prompt or "", int(count), draw, settings
 
@@ -112,7 +111,7 @@ def beside(run: Run, settings: SamplingSettings) -> tuple[Run, SamplingSettings]
         link.start(second, "temperature2", link.number)
         session.start_with(second, 1.2)
         temperature = st.number_input("Its temperature", step=0.05, width=160, key=second, persist_state="session")
-        link.write("temperature2", f"{temperature:g}")
+        link.write("temperature2", link.short(temperature))
         return run, dataclasses.replace(settings, temperature=temperature)
     if kind == "run":
         mine = [Run(summary.folder, summary.config) for summary in library.summaries() if summary.config is not None]

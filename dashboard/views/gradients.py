@@ -22,7 +22,7 @@ from dashboard.laboratory.view_state import ViewState
 from dashboard.services import library, measurements, network, python_snippets
 from dashboard.services.history import History
 from dashboard.services.network import Loaded, LoadedNetwork
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import general as wording_common
 from dashboard.text import laboratory as wording
 from rnn_core.data import detokenize
@@ -30,7 +30,7 @@ from rnn_core.errors import RunError, UserError
 from rnn_core.runs import Run, RunStatus
 from rnn_core.training import read_prompt
 
-MOST_WORDS = 60
+LONGEST_SENTENCE, MOST_WORDS = 1000, 60
 MOST_SEQUENCES = 1000
 
 AnyLoaded = TypeVar("AnyLoaded", bound=LoadedNetwork)
@@ -109,17 +109,19 @@ def choose(run: Run, moments: list[int], live: bool) -> ViewState | None:
     if run.config.task is not None:
         return choose_sequence(run, moments, live)
     usual = network.example_sentence(str(run.folder), wording_common.EXAMPLE_SENTENCE)
+    link.start(figures.key("sentence"), "sentence", link.words(LONGEST_SENTENCE))
     session.suggest(figures.key("sentence"), usual)
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with row:
         sentence = st.text_input(
             "Sentence",
-            max_chars=1000,
+            max_chars=LONGEST_SENTENCE,
             help=wording.HELP["sentence"],
             key=figures.key("sentence"),
             persist_state="session",
             width=380,
         )
+    link.write("sentence", None if sentence == usual else sentence)
     loss_place = row.container(width=170)
     with row:
         step, following = choose_moment(run, moments, live)
@@ -154,7 +156,10 @@ def choose_sequence(run: Run, moments: list[int], live: bool) -> ViewState | Non
     with row:
         number = int(
             st.number_input(
-                "Sequence", min_value=1, max_value=MOST_SEQUENCES, key=figures.key("sequence"), persist_state="session"
+                "Sequence",
+                min_value=1,
+                max_value=MOST_SEQUENCES,
+                **link.field(figures.key("sequence"), "sequence", link.whole(1, MOST_SEQUENCES), 1),
             )
         )
     loss_place = row.container(width=170)
@@ -220,6 +225,7 @@ def explanation(run: Run, status: RunStatus) -> None:
 def choose_moment(run: Run, moments: list[int], live: bool) -> tuple[int, bool]:
     """The training step whose weights are in the pictures, and whether that is the newest."""
     held = view_state.held(run, moments)
+    link.write("moment", None if held is None else str(held))
     step = held
     if step is None:
         step = refresh.newest(run, moments, live) or moments[-1]
@@ -245,7 +251,7 @@ def choose_view(row: DeltaGenerator, loss_place: DeltaGenerator, analysis: Sente
         chosen = choose_loss(analysis)
     with row:
         relative = st.toggle(
-            "Relative", help=wording.HELP["relative"], key=figures.key("relative"), persist_state="session"
+            "Relative", help=wording.HELP["relative"], **link.toggle(figures.key("relative"), "relative")
         )
         return chosen, relative, choose_layer(analysis)
 
@@ -253,10 +259,14 @@ def choose_view(row: DeltaGenerator, loss_place: DeltaGenerator, analysis: Sente
 def choose_loss(analysis: SentenceAnalysis) -> int:
     """The position of the word whose loss is followed back. In a new sentence its last word, not its end."""
     task = analysis.run.config.task is not None
-    if session.value(view_state.CHOSEN_OF, None) != analysis.words or session.value(view_state.CHOSEN, None) is None:
+    words = [place for place, word in enumerate(analysis.words) if any(map(str.isalnum, word))]
+    usual = analysis.asked[-1] if task else words[-1] if words else 0
+    of = session.value(view_state.CHOSEN_OF, None)
+    if of != analysis.words or session.value(view_state.CHOSEN, None) is None:
+        # The link speaks of the sentence with which the page was opened; in a later one nobody has chosen yet.
+        linked = {str(place): place for place in analysis.asked}.get(link.read("loss")) if of is None else None
+        session.put(view_state.CHOSEN, usual if linked is None else linked)
         session.put(view_state.CHOSEN_OF, analysis.words)
-        words = [place for place, word in enumerate(analysis.words) if any(map(str.isalnum, word))]
-        session.put(view_state.CHOSEN, analysis.asked[-1] if task else words[-1] if words else 0)
     labels = numbered(analysis.targets)
     chosen: int = st.selectbox(
         "Loss at answer" if task else "Loss at word",
@@ -265,6 +275,7 @@ def choose_loss(analysis: SentenceAnalysis) -> int:
         help=wording.HELP["chosen"],
         key=view_state.CHOSEN,
     )
+    link.write("loss", None if chosen == usual else str(chosen))
     return chosen
 
 

@@ -15,7 +15,7 @@ from dashboard.services import arriving, library, racing, story, worker
 from dashboard.services.arriving import Arriving
 from dashboard.services.racing import LaneHistory
 from dashboard.services.story import Setting
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import general as common_wording
 from dashboard.text import stories as wording
 from rnn_core.errors import UserError
@@ -84,15 +84,15 @@ def opened() -> tuple[Run | None, Setting | None]:
 
 
 def choose_chapter(setting: Setting | None) -> str:
+    """Which part is read: as the link says, else that of the open run."""
+    usual = "tutorial" if setting is None else setting.chapter
     chosen: str = st.segmented_control(
         "Part",
         list(story.CHAPTERS),
-        default="tutorial" if setting is None else setting.chapter,
         required=True,
         format_func=lambda name: wording.STORY_CHAPTERS[name],
         label_visibility="collapsed",
-        key=CHAPTER,
-        persist_state="session",
+        **link.field(CHAPTER, "part", {name: name for name in story.CHAPTERS}.__getitem__, usual),
     )
     return chosen
 

@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard import hosting
 from dashboard.components import (
     arrival,
+    chosen_text,
     demo,
     fork_form,
     monitored,
@@ -71,21 +72,15 @@ def set_up() -> None:
         task_form.set_up()
         return
     settings_form.fill_from_link(PAGE)
-    chosen = session.corpus()
+    chosen = chosen_text.chosen()
     if chosen is None:
         demo.offer(PAGE)
         return
-    widgets.corpus_line(chosen.corpus)
     limits = {} if caps is None else caps.of_settings()
     form = settings_form.draw(PAGE, len(chosen.corpus.vocabulary), len(chosen.corpus.train), limits)
     model, training = form.model, form.training
     usual_name = f"{CELLS[model.cell].label}, {model.hidden_size} units"
-    name = st.text_input(
-        "Name of this training",
-        placeholder=usual_name,
-        max_chars=80,
-        key=session.key(PAGE, "name"),
-    )
+    name = settings_form.name_field(PAGE, usual_name)
     refusal = form.report() or refused(chosen, model, training)
     if refusal is not None:
         widgets.problem("This cannot be trained", refusal)
@@ -93,7 +88,7 @@ def set_up() -> None:
         optimizer, rate = OPTIMIZERS[training.optimizer].label, training.initial_learning_rate
         st.caption(f"{parameter_count(model):,} parameters · {optimizer} with learning rate {rate:g}")
     if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=refusal is not None):
-        begin(name or usual_name, chosen, model, training)
+        begin(name, chosen, model, training)
 
 
 def refused(chosen: session.ChosenCorpus, model: ModelConfig, training: TrainingSettings) -> UserError | None:
@@ -113,6 +108,7 @@ def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training:
     try:
         begun = worker.begin(name, chosen.corpus, chosen.settings, model, training)
         settings_form.leave_link(PAGE)
+        chosen_text.leave_link()
         session.open_run(begun)
     except UserError as error:
         widgets.problem("This training could not be started", error)

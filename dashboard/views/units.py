@@ -115,7 +115,7 @@ def verdict(found: UnitAnalysis, feature: str) -> bool:
         f"correlation of {ranking.held_out[best]:.2f} on the half of the text that had no say in choosing it; chance "
         f"does as well in {ranking.p_value[best]:.1%} of the cases."
     )
-    return bool(st.toggle(wording.ALL_THE_SAME, key=session.key(PAGE, "all the same"), persist_state="session"))
+    return widgets.linked_toggle(wording.ALL_THE_SAME, "anyway", session.key(PAGE, "all the same"))
 
 
 def choose_unit(found: UnitAnalysis, feature: str) -> Unit:

@@ -1,0 +1,168 @@
+"""The text that a new network learns: chosen on the Corpus page, and in the link of every page that trains on it.
+
+A text that has a name (a built-in one) stands in the link with how it is read, and whoever opens the link gets it. A
+file or words of the visitor's own never do: they stay where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import streamlit as st
+
+from dashboard.components import progress, settings_link, widgets
+from dashboard.components.setting_fields import SettingFields
+from dashboard.services import sources
+from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
+from dashboard.state import link, session
+from dashboard.state.session import ChosenCorpus
+from dashboard.text import general as wording
+from rnn_core.config import TextSettings
+from rnn_core.data import BUILT_IN, PreparedCorpus
+from rnn_core.errors import UserError
+
+PAGE = "corpus"
+"""Whose fields these are."""
+
+KIND, GAP, COUNT, NLTK = (session.key(PAGE, name) for name in ("source", "gap", "count", "nltk"))
+USUAL_KIND, USUAL_GAP, USUAL_COUNT = "upload", 5, 4000
+LONGEST_GAP = 40
+COUNTS = (500, 1000, 2000, 4000, 8000, 16000)
+CORPORA = tuple(key for key, entry in BUILT_IN.items() if entry.needs_internet)
+
+PREFIX = "text_"
+"""Of the text's settings in a link: the seed of a text is not the seed of a training."""
+
+READING = ("unit", "sentences", "lowercase", "validation_fraction", "max_sentence_length", "seed", "tokenizer")
+SIZE = "vocabulary_size"
+LEAST, FEW, USUAL_SIZE = 50, 60, 8000
+"""Words of the smallest vocabulary that is offered; of a text so small that there is nothing to choose; of the largest
+vocabulary that a text gets without being asked.
+"""
+
+AGREEMENT = TextSettings(sentences="lines")
+"""How the agreement sentences are read, which come one a line."""
+
+
+def start() -> SettingFields:
+    """The fields of the Corpus page, filled with what its link says; before they are drawn."""
+    fields = SettingFields(PAGE, TextSettings)
+    link.start(KIND, "corpus", {kind: kind for kind in wording.SOURCES}.__getitem__)
+    link.start(GAP, "gap", link.whole(1, LONGEST_GAP))
+    link.start(COUNT, "count", {str(count): count for count in COUNTS}.__getitem__)
+    link.start(NLTK, "nltk", {key: key for key in CORPORA}.__getitem__)
+    for key, usual in ((KIND, USUAL_KIND), (GAP, USUAL_GAP), (COUNT, USUAL_COUNT), (NLTK, CORPORA[0])):
+        session.start_with(key, usual)
+    settings_link.fill(fields, (*READING, SIZE), PREFIX)
+    return fields
+
+
+def own(source: Source) -> bool:
+    """Whether it is a visitor's own text, of which nothing may stand in a link."""
+    return isinstance(source, Upload | Paste)
+
+
+def write_kind(kind: str) -> None:
+    """Let the link say where the text comes from, as the fields of the Corpus page hold it."""
+    link.write("corpus", None if kind == USUAL_KIND else kind)
+    gap, count, key = (session.value(field, None) for field in (GAP, COUNT, NLTK))
+    link.write("gap", str(gap) if kind == "agreement" and gap != USUAL_GAP else None)
+    link.write("count", str(count) if kind == "agreement" and count != USUAL_COUNT else None)
+    link.write("nltk", key if kind == "nltk" and key != CORPORA[0] else None)
+
+
+def write_reading(fields: SettingFields, chosen: ChosenCorpus) -> None:
+    """Let the link say how the text is read."""
+    # The agreement sentences are made as they are read: of their settings only the vocabulary is anybody's choice.
+    names = (SIZE,) if isinstance(chosen.source, Agreement) else (*READING, SIZE)
+    settings_link.forget(fields, READING, PREFIX)
+    values = {**chosen.settings.to_json(), SIZE: len(chosen.corpus.vocabulary)}
+    usual = {**fields.defaults, SIZE: size_for(chosen.most, None)}
+    settings_link.write(fields, names, values, usual, PREFIX)
+
+
+def leave_link() -> None:
+    """Take the text out of the page's link."""
+    settings_link.forget(SettingFields(PAGE, TextSettings), (*READING, SIZE), PREFIX)
+    for parameter in ("corpus", "gap", "count", "nltk"):
+        link.write(parameter, None)
+
+
+def chosen() -> ChosenCorpus | None:
+    """The text that was chosen during this visit, else the one that the link names; None, after saying what is missing,
+    where there is none. The link of the page says it from here on.
+    """
+    held = session.corpus()
+    if held is None:
+        held = _named()
+    if held is None:
+        return None
+    if own(held.source):
+        leave_link()
+    else:
+        fields = SettingFields(PAGE, TextSettings)
+        write_kind(NAMES[type(held.source)])
+        write_reading(fields, held)
+    widgets.corpus_line(held.corpus)
+    if own(held.source):
+        st.caption(wording.NOT_IN_LINK)
+    return held
+
+
+NAMES: Mapping[type, str] = {Agreement: "agreement", PythonReference: "python", Nltk: "nltk"}
+"""What a text that is not the visitor's own is called in the link."""
+
+
+def _named() -> ChosenCorpus | None:
+    """The text that the link names, read; None where it names none, or none that can be had."""
+    if link.read("corpus") not in NAMES.values():
+        return None
+    fields = start()
+    source: Source = PythonReference()
+    settings = fields.read(TextSettings, column=None, encoding=None)
+    if link.read("corpus") == "agreement":
+        source = Agreement(session.value(GAP, USUAL_GAP), session.value(COUNT, USUAL_COUNT))
+        settings = AGREEMENT
+    elif link.read("corpus") == "nltk":
+        source = Nltk(session.value(NLTK, CORPORA[0]))
+        if not fetched(source):
+            return None
+    try:
+        whole = read(source, settings)
+    except UserError as error:
+        widgets.problem("The text of this link cannot be read", error)
+        return None
+    size = size_for(len(whole.vocabulary), session.value(fields.key(SIZE), None))
+    return session.choose_corpus(whole, replace(settings, vocabulary_size=size), source)
+
+
+def fetched(source: Nltk) -> bool:
+    """Whether somebody has asked for this corpus; a button to do so. Only a click goes to the network; a look at a page
+    never does.
+    """
+    st.caption(BUILT_IN[source.key].description)
+    if st.button("Get it", icon=":material/download:"):
+        session.ask_for(source)
+    return session.asked_for() == source
+
+
+def read(source: Source, settings: TextSettings) -> PreparedCorpus:
+    """The whole of it, with every word, and with a bar while it is read. Raises CorpusError, SettingsError."""
+    with progress.bar() as heard:
+        return sources.prepare(source, replace(settings, vocabulary_size=sources.EVERY_WORD), heard)
+
+
+def sizes(most: int) -> list[int]:
+    """The vocabularies that are offered for a text with so many different words."""
+    from dashboard.charts import corpus as charts
+
+    return charts.sizes(LEAST, most) if most > FEW else [most]
+
+
+def size_for(most: int, wanted: float | None) -> int:
+    """The one of them that is nearest to what is wanted; None: to what a text gets until somebody says otherwise."""
+    offered = sizes(most)
+    if wanted is None:
+        return max(size for size in offered if size <= max(USUAL_SIZE, offered[0]))
+    return min(offered, key=lambda size: abs(size - wanted))
