@@ -32,7 +32,7 @@ COUNTS = (500, 1000, 2000, 4000, 8000, 16000)
 CORPORA = tuple(key for key, entry in BUILT_IN.items() if entry.needs_internet)
 
 PREFIX = "text_"
-"""Of the text's settings in a link: the seed of a text is not the seed of a training."""
+"""Of what a link says of the text: its seed is not that of the training."""
 
 READING = ("unit", "sentences", "lowercase", "validation_fraction", "max_sentence_length", "seed", "tokenizer")
 SIZE = "vocabulary_size"
@@ -49,27 +49,22 @@ def start() -> SettingFields:
     """The fields of the Corpus page, filled with what its link says; before they are drawn."""
     fields = SettingFields(PAGE, TextSettings)
     link.start(KIND, "corpus", {kind: kind for kind in wording.SOURCES}.__getitem__)
-    link.start(GAP, "gap", link.whole(1, LONGEST_GAP))
-    link.start(COUNT, "count", {str(count): count for count in COUNTS}.__getitem__)
-    link.start(NLTK, "nltk", {key: key for key in CORPORA}.__getitem__)
+    link.start(GAP, PREFIX + "gap", link.whole(1, LONGEST_GAP))
+    link.start(COUNT, PREFIX + "count", {str(count): count for count in COUNTS}.__getitem__)
+    link.start(NLTK, PREFIX + "nltk", {key: key for key in CORPORA}.__getitem__)
     for key, usual in ((KIND, USUAL_KIND), (GAP, USUAL_GAP), (COUNT, USUAL_COUNT), (NLTK, CORPORA[0])):
         session.start_with(key, usual)
     settings_link.fill(fields, (*READING, SIZE), PREFIX)
     return fields
 
 
-def own(source: Source) -> bool:
-    """Whether it is a visitor's own text, of which nothing may stand in a link."""
-    return isinstance(source, Upload | Paste)
-
-
 def write_kind(kind: str) -> None:
     """Let the link say where the text comes from, as the fields of the Corpus page hold it."""
     link.write("corpus", None if kind == USUAL_KIND else kind)
     gap, count, key = (session.value(field, None) for field in (GAP, COUNT, NLTK))
-    link.write("gap", str(gap) if kind == "agreement" and gap != USUAL_GAP else None)
-    link.write("count", str(count) if kind == "agreement" and count != USUAL_COUNT else None)
-    link.write("nltk", key if kind == "nltk" and key != CORPORA[0] else None)
+    link.write(PREFIX + "gap", str(gap) if kind == "agreement" and gap != USUAL_GAP else None)
+    link.write(PREFIX + "count", str(count) if kind == "agreement" and count != USUAL_COUNT else None)
+    link.write(PREFIX + "nltk", key if kind == "nltk" and key != CORPORA[0] else None)
 
 
 def write_reading(fields: SettingFields, chosen: ChosenCorpus) -> None:
@@ -85,29 +80,27 @@ def write_reading(fields: SettingFields, chosen: ChosenCorpus) -> None:
 def leave_link() -> None:
     """Take the text out of the page's link."""
     settings_link.forget(SettingFields(PAGE, TextSettings), (*READING, SIZE), PREFIX)
-    for parameter in ("corpus", "gap", "count", "nltk"):
-        link.write(parameter, None)
+    link.write("corpus", None)
+    for name in ("gap", "count", "nltk"):
+        link.write(PREFIX + name, None)
 
 
-def chosen() -> ChosenCorpus | None:
-    """The text that was chosen during this visit, else the one that the link names; None, after saying what is missing,
-    where there is none. The link of the page says it from here on.
+def find() -> ChosenCorpus | None:
+    """The text that was chosen during this visit, else the one that the link names; None, after saying what is missing
+    in the latter, where there is none.
     """
-    held = session.corpus()
-    if held is None:
-        held = _named()
-    if held is None:
-        return None
-    if own(held.source):
+    return session.corpus() or _named()
+
+
+def show(chosen: ChosenCorpus) -> None:
+    """The text in one line of a page that trains on it, whose link says it from here on."""
+    widgets.corpus_line(chosen.corpus)
+    if isinstance(chosen.source, Upload | Paste):
         leave_link()
-    else:
-        fields = SettingFields(PAGE, TextSettings)
-        write_kind(NAMES[type(held.source)])
-        write_reading(fields, held)
-    widgets.corpus_line(held.corpus)
-    if own(held.source):
         st.caption(wording.NOT_IN_LINK)
-    return held
+    else:
+        write_kind(NAMES[type(chosen.source)])
+        write_reading(SettingFields(PAGE, TextSettings), chosen)
 
 
 NAMES: Mapping[type, str] = {Agreement: "agreement", PythonReference: "python", Nltk: "nltk"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.components import settings_link, task_form, widgets
+from dashboard.components import chosen_text, settings_link, task_form, widgets
 from dashboard.components.setting_fields import SettingFields
 from dashboard.services import racing, worker
 from dashboard.state import link, session
@@ -58,7 +58,7 @@ def draw() -> None:
 
 def choose_data() -> tuple[Data | None, TextSettings]:
     """Agreement sentences, a task, or whatever was chosen on the Corpus page; None for a task that makes no sense."""
-    chosen = session.corpus()
+    chosen = chosen_text.find()
     kinds = [kind for kind in wording.RACE_DATA if kind != "text" or chosen is not None]
     kind: str = st.segmented_control(
         "What to learn",
@@ -73,7 +73,7 @@ def choose_data() -> tuple[Data | None, TextSettings]:
         return (None if task is None else settings), TextSettings()
     if kind == "text":
         assert chosen is not None
-        widgets.corpus_line(chosen.corpus)
+        chosen_text.show(chosen)
         return chosen.corpus, chosen.settings
     gaps = {f"{low}-{high}": (low, high) for high in range(1, MOST_GAP + 1) for low in range(1, high + 1)}
     options = _field("gap", gaps.__getitem__, GAP, "{0[0]}-{0[1]}".format)
@@ -155,6 +155,7 @@ def leave_link() -> None:
     """Take what is set out of the page's link: it is about to show a race."""
     settings_link.forget(_fields(), FIELDS)
     task_form.leave_link()
+    chosen_text.leave_link()
     for name in SHOWN:
         link.write(name, None)
 

@@ -8,9 +8,9 @@ import streamlit as st
 
 from dashboard import hosting
 from dashboard.charts import sweep as charts
-from dashboard.components import demo, settings_form, task_form, widgets
+from dashboard.components import chosen_text, demo, settings_form, task_form, widgets
 from dashboard.services import library, sweeps
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import sweep as wording
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings, settings_of
 from rnn_core.data import PreparedCorpus
@@ -23,6 +23,7 @@ PAGE = "sweep"
 POLL_SECONDS = 2.0
 NOT_OFFERED = ("vocabulary_size", "seed", "task", "validation_sequences")
 USUAL = ("hidden_size",)
+LONGEST_VALUES, MOST_SEEDS = 500, 20
 
 
 def page() -> None:
@@ -57,12 +58,12 @@ def set_up() -> None:
         task, made = task_form.choose_task()
         size, sentences, possible = (made.symbols or 2) if made else 2, task_form.SENTENCES, made is not None
     else:
-        chosen = session.corpus()
+        chosen = chosen_text.find()
         if chosen is None:
             demo.offer("train")
             return
         corpus, text = chosen.corpus, chosen.settings
-        widgets.corpus_line(corpus)
+        chosen_text.show(chosen)
         size, sentences, possible = len(corpus.vocabulary), len(corpus.train), True
     grid, seeds = choose_grid(task)
     limits = {} if caps is None else caps.of_settings()
@@ -82,6 +83,9 @@ def set_up() -> None:
             begun = sweeps.begin(plan, corpus)
             settings_form.leave_link(PAGE)
             task_form.leave_link()
+            chosen_text.leave_link()
+            for parameter in ("grid", "seeds", *(f"values_{name}" for name in plan.grid)):
+                link.write(parameter, None)
             session.open_sweep(begun)
         except UserError as error:
             widgets.problem("This sweep could not be started", error)
@@ -94,31 +98,38 @@ def choose_grid(task: TaskSettings | None) -> tuple[Grid | None, int]:
     classes = (ModelConfig, TrainingSettings, *(() if task is None else (TaskSettings,)))
     declared = {name: setting for part in classes for name, setting in settings_of(part).items()}
     offered = [name for name in declared if name not in NOT_OFFERED]
+
+    def listed(names: str) -> list[str]:
+        """Of a link; KeyError for what is not offered."""
+        return [{name: name for name in offered}[name] for name in names.split(",")]
+
     with st.container(border=True):
         names = st.multiselect(
             "Settings that differ",
             offered,
-            default=None if session.value(session.key(PAGE, "names"), None) else list(USUAL),
             format_func=lambda name: declared[name].label,
-            **session.kept(PAGE, "names", {"names": wording.GRID_HELP}),
+            help=wording.GRID_HELP,
+            **link.field(session.key(PAGE, "names"), "grid", listed, list(USUAL), ",".join),
         )
         texts = []
         for name in names:
             setting = declared[name]
             choices = ", ".join(setting.choices) if setting.choices is not None else ""
-            session.start_with(session.key(PAGE, f"values of {name}"), choices or _usual_values(setting.default))
+            widget, usual = session.key(PAGE, f"values of {name}"), choices or _usual_values(setting.default)
             values = st.text_input(
                 setting.label,
-                **session.kept(PAGE, f"values of {name}", {f"values of {name}": f"{wording.VALUES_HELP} {choices}"}),
+                max_chars=LONGEST_VALUES,
+                help=f"{wording.VALUES_HELP} {choices}",
+                **link.field(widget, f"values_{name}", link.words(LONGEST_VALUES), usual),
             )
             texts.append(f"{name}={values}")
         seeds = st.number_input(
             "Seeds",
             min_value=1,
-            max_value=20,
-            value=3,
+            max_value=MOST_SEEDS,
             width=160,
-            **session.kept(PAGE, "seeds", {"seeds": wording.SEEDS_HELP}),
+            help=wording.SEEDS_HELP,
+            **link.field(session.key(PAGE, "seeds"), "seeds", link.whole(1, MOST_SEEDS), 3),
         )
     try:
         return (parse_grid(texts, task is not None) if names else None), int(seeds)

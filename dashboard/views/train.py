@@ -72,10 +72,11 @@ def set_up() -> None:
         task_form.set_up()
         return
     settings_form.fill_from_link(PAGE)
-    chosen = chosen_text.chosen()
+    chosen = chosen_text.find()
     if chosen is None:
         demo.offer(PAGE)
         return
+    chosen_text.show(chosen)
     limits = {} if caps is None else caps.of_settings()
     form = settings_form.draw(PAGE, len(chosen.corpus.vocabulary), len(chosen.corpus.train), limits)
     model, training = form.model, form.training

@@ -41,8 +41,9 @@ KEEP = object()
 CHOSEN: dict[str, Any] = {
     "home: cell": "relu",
     "home: size": 1.5,
-    "home: start": "uniform",
+    "home: start": "identity",
     "home: reach": "4",
+    "home: trained": KEEP,  # takes the size and the first W out of one's hands; `Levers.to_link` has a test of its own
     "story: chapter": "distance",
     "corpus: source": KEEP,  # another one has other fields: those pages are opened by a link below
     "corpus: unit": "char",
@@ -57,7 +58,12 @@ CHOSEN: dict[str, Any] = {
     "link: colour": "trigram",
     "link: experiment": KEEP,
     "compare: runs": KEEP,
-    "sweep: names": ["hidden_size", "seed"],
+    "sweep: names": ["hidden_size", "batch_size"],
+    "race: networks": ["gru", "lstm"],
+    "race: gap": (3, 12),
+    "race: hidden": 16,
+    "race: steps": 300,
+    "link: on": KEEP,
 }
 """What is chosen in a widget whose options the page shows in other words than it holds."""
 
@@ -80,6 +86,8 @@ PAGES = {
     "sweep": {"corpus": "agreement"},
     "sweep over a task": {"learn": "task"},
     "race": {},
+    "race on a text": {"on": "text", "corpus": "agreement", "text_gap": "7"},
+    "race on a task": {"on": "task"},
     "experiments": {},
 }
 """Every page, by the first word, and links that show more of its widgets."""
@@ -172,9 +180,9 @@ def test_of_a_visitors_own_text_the_link_says_nothing_and_the_page_says_so(open_
     [
         {"corpus": "upload"},
         {"corpus": "/etc/passwd"},
-        {"corpus": "agreement", "gap": "41", "count": "10000000"},
+        {"corpus": "agreement", "text_gap": "41", "text_count": "10000000"},
         {"corpus": "python", "text_unit": "<img src=x>", "text_vocabulary_size": "-4", "text_column": "x"},
-        {"corpus": "nltk", "nltk": "../words"},
+        {"corpus": "nltk", "text_nltk": "../words"},
     ],
 )
 @pytest.mark.parametrize("view", ["corpus", "train"])
@@ -190,8 +198,8 @@ def test_a_forged_text_of_a_link_counts_as_nothing_and_fetches_nothing(view, for
 
 def test_a_corpus_of_nltk_that_a_link_names_is_fetched_by_a_click_alone(open_page, monkeypatch) -> None:
     monkeypatch.setattr(sources, "nltk_corpus", lambda key: [f"{key} . {TEXT}"])
-    app = open_page("train", corpus="nltk", nltk="brown")
+    app = open_page("train", corpus="nltk", text_nltk="brown")
     assert session._CORPUS not in app.session_state
     next(button for button in app.button if button.label == "Get it").click().run()
     assert app.session_state[session._CORPUS].source == sources.Nltk("brown")
-    assert says(app) == {"corpus": "nltk", "nltk": "brown"}
+    assert says(app) == {"corpus": "nltk", "text_nltk": "brown"}

@@ -551,7 +551,7 @@ def fields_of(app: AppTest) -> dict[str, object]:
 
 def test_everything_that_is_set_on_the_form_is_in_its_link_which_fills_it_again(open_page):
     app = form_opened_by(open_page)
-    assert linked_settings(app) == {}
+    assert linked_settings(app) == {"corpus": "agreement"}
     button(app, PRESETS["tutorial"].label).click().run()
     number(app, "Seed").set_value(7).run()
     link = linked_settings(app)
@@ -578,7 +578,7 @@ def test_a_forged_value_in_a_link_is_refused_with_a_sentence(name, value, says, 
     app = form_opened_by(open_page, **{name: value, "seed": "5"})
     assert says in texts(app)
     assert bool(says) == (wording.LINK_REFUSED in texts(app))
-    assert linked_settings(app) == {"seed": "5"}
+    assert linked_settings(app) == {"corpus": "agreement", "seed": "5"}
     assert number(app, "Seed").value == 5
 
 
