@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -29,12 +29,27 @@ def vector_norm(vectors: Array) -> Array:
     """
     with np.errstate(all="ignore"):
         squares = np.einsum("...i,...i->...", vectors, vectors)
-        if np.all((squares > 1e-280) & (squares < 1e280)):
+        if _precise(squares):
             return np.sqrt(squares)
         largest = np.abs(vectors).max(axis=-1, initial=0.0)
         scale = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
         scaled = vectors / scale[..., None]
         return scale * np.sqrt(np.einsum("...i,...i->...", scaled, scaled))
+
+
+def block_norm(stacks: Sequence[Array]) -> Array:
+    """Stacks of blocks (K, ..., n), each with a K of its own -> (...,): the norm over all blocks together."""
+    with np.errstate(all="ignore"):
+        squares = np.add.reduce([np.add.reduce(np.vecdot(stack, stack)) for stack in stacks])
+        if _precise(squares):
+            return np.sqrt(squares)
+    by_block = np.concatenate([vector_norm(stack) for stack in stacks])
+    return vector_norm(np.moveaxis(by_block, 0, -1))
+
+
+def _precise(squares: Array) -> bool:
+    """Whether none of them has lost digits, or itself, at the ends of float64's range."""
+    return bool(squares.min(initial=1) > 1e-280 and squares.max(initial=1) < 1e280)
 
 
 def safe_log(values: Array) -> Array:

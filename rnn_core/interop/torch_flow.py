@@ -18,9 +18,7 @@ from rnn_core.diagnostics.flow import GradientFlow, flow_of
 from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.errors import SettingsError
 from rnn_core.interop.pytorch import from_torch_state_dict
-from rnn_core.nn.bptt import bptt
 from rnn_core.nn.cells import CELL_FORMS
-from rnn_core.nn.gradients import Gradients
 from rnn_core.nn.network import Network
 
 # Relative difference of two derivatives of the same loss: rounding, in float32 too. A loss that mixes steps differs by
@@ -60,10 +58,7 @@ def torch_gradient_flow(rnn: Any, inputs: Any, loss: Callable[[Any], Any], state
         trace = model.forward(given, _state(rnn, state, given.shape[1]))
         losses, d_hidden = _losses(torch, rnn, trace.hidden, loss)
         weights = np.full(losses.shape, 1 / losses.size)
-        d_mean = d_hidden / losses.size
-        gradients: Gradients = {}
-        model.add_layer_gradients(gradients, trace, bptt(trace.layers, d_mean))
-        return flow_of(model, trace, losses, d_mean, weights, gradients)
+        return flow_of(model, trace, losses, d_hidden / losses.size, weights, {})
 
 
 def _torch() -> Any:

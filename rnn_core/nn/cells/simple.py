@@ -42,7 +42,8 @@ class SimpleCell(Cell):
     def step_back(self, d_state: Array, slopes: Array, weights: Weights, d_preactivation: Array) -> Array:
         """d_state (1, ..., H) dE/ds_t -> d_preactivation (1, ..., H), delta = dE/da_t; returns dE/ds_{t-1}."""
         delta = np.multiply(d_state[0], slopes[0], out=d_preactivation[0])
-        return weights.masked(delta @ weights.W)[None]
+        d_before = delta.reshape(-1, delta.shape[-1]) @ weights.W  # one product, also of a stack of (B, H) blocks
+        return weights.masked(d_before.reshape(delta.shape))[None]
 
     def jvp(self, d_before: Array, d_input: Array, slopes: Array, weights: Weights) -> Array:
         return slopes * (weights.project(weights.masked(d_before[0])) + d_input)
