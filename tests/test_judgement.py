@@ -141,7 +141,10 @@ def test_the_effective_context_is_the_loss_with_everything_further_back_dropped_
     model, sentences = network(**choices), some_sentences(6)
     inputs, targets = [ids[:-1] for ids in sentences], [ids[1:] for ids in sentences]
     lengths = (1, 2, 5, 30)
-    found = effective_context(model, inputs, targets, lengths, seed=5)
+    heard: list[tuple[int, int]] = []
+    found = effective_context(
+        model, inputs, targets, lengths, seed=5, progress=lambda done, total: heard.append((done, total))
+    )
     rng = np.random.default_rng(5)
     pairs = [(ids[: t + 1], int(ids[t + 1])) for ids in sentences for t in range(len(ids) - 1)]
     full = np.mean([one_loss(model, read, word) for read, word in pairs])
@@ -159,6 +162,10 @@ def test_the_effective_context_is_the_loss_with_everything_further_back_dropped_
         assert found.shuffled_nats[place] == pytest.approx(np.mean(shuffled), rel=1e-12)
         assert found.affected[place] == np.mean([len(read) > n for read, _ in pairs])
     assert found.dropped_nats[-1] == found.shuffled_nats[-1] == found.full_nats  # no sentence is that long
+    contexts = len(pairs) + 2 * sum(len(read) > n for n in lengths for read, _ in pairs)
+    assert {total for _, total in heard} == {contexts}
+    assert heard[-1] == (contexts, contexts)
+    assert sorted(heard) == heard
 
 
 def test_a_network_without_memory_uses_one_word_and_no_order() -> None:

@@ -142,8 +142,8 @@ def fetched(source: Nltk) -> bool:
 
 def read(source: Source, settings: TextSettings) -> PreparedCorpus:
     """The whole of it, with every word, and with a bar while it is read. Raises CorpusError, SettingsError."""
-    with progress.bar() as heard:
-        return sources.prepare(source, replace(settings, vocabulary_size=sources.EVERY_WORD), heard)
+    with progress.bar() as show:
+        return sources.prepare(source, replace(settings, vocabulary_size=sources.EVERY_WORD), show)
 
 
 def sizes(most: int) -> list[int]:

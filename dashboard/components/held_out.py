@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components import widgets
-from dashboard.components.text_upload import text_upload
+from dashboard.components import progress, widgets
+from dashboard.components.text_upload import text_upload, with_encoding
 from dashboard.services import held_out, network
 from dashboard.services.held_out import KeptAside, Text
 from dashboard.services.network import Loaded
@@ -56,7 +56,8 @@ def choose_text(run: Run, page: str) -> Text | None:
     else:
         file = text_upload(page)
         if file is not None:
-            return _read(run, file)
+            readable = with_encoding(page, file)
+            return None if readable is None else _read(run, readable)
     st.info(wording.NO_TEXT, icon=":material/upload_file:")
     return None
 
@@ -77,17 +78,13 @@ def choose_stretch(page: str, count: int, unit: str, usual: int = 0) -> slice:
 
 
 def _read(run: Run, text: Text) -> Text | None:
-    """The text, once it is read; None, after the reason, where it cannot be. Drawing the bar is where the reading ends
-    for a visitor who has left.
-    """
-    place = st.empty()
+    """The text, once it is read; None, after the reason, where it cannot be."""
     try:
-        held_out.read(run, text, lambda share, doing: place.progress(share, f"{doing.capitalize()} …"))
+        with progress.bar() as show:
+            held_out.read(run, text, show)
     except UserError as error:
         widgets.problem("This text cannot be read", error)
         return None
-    finally:
-        place.empty()
     return text
 
 

@@ -5,6 +5,7 @@ What is counted in the training text quotes it: a guest gets none of that.
 
 from __future__ import annotations
 
+import threading
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -16,12 +17,16 @@ from rnn_core import diagnostics
 from rnn_core.arrays import Array
 from rnn_core.data import UNKNOWN_ID, ngrams
 from rnn_core.diagnostics import LossByPosition, Reach, WordSurprise
+from rnn_core.diagnostics.effective_context import Progress
 from rnn_core.runs import Run
 from rnn_core.training import WrittenCopies, written_copies
 
 CONTEXT_TARGETS = 300
 """Predictions over which the effective context is measured: on a page they are waited for."""
 COPIED_SENTENCES = 50
+
+_measuring = threading.Lock()
+"""One context is measured at a time: the server's cores are for trainings too."""
 
 
 class TextEvaluation:
@@ -31,6 +36,7 @@ class TextEvaluation:
         """train: the sentences that the network was trained on; [] for those who may not read them, or if there are
         none."""
         self.loaded, self.text, self.train = loaded, text, train
+        self._reach: Reach | None = None
 
     @cached_property
     def losses(self) -> list[Array]:
@@ -72,9 +78,18 @@ class TextEvaluation:
             for ids, own, other in zip(self.text.sentences, self.losses, reference, strict=True)
         ]
 
-    @cached_property
-    def reach(self) -> Reach:
-        return diagnostics.reach(self.loaded.model, self.text.sentences, self.text.carried, CONTEXT_TARGETS)
+    def reach(self, progress: Progress | None = None) -> Reach:
+        """`progress` hears how many contexts were read, of how many; what it raises ends the measuring."""
+        with _measuring:
+            if self._reach is None:
+                self._reach = diagnostics.reach(
+                    self.loaded.model,
+                    self.text.sentences,
+                    self.text.carried,
+                    CONTEXT_TARGETS,
+                    progress=progress,
+                )
+            return self._reach
 
     @cached_property
     def copies(self) -> WrittenCopies:

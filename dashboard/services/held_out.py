@@ -79,7 +79,7 @@ def _read(folder: str, text: Text, progress: Progress | None) -> HeldOut:
         if caps is not None:
             hosting.check_upload(len(data), caps)
         # The file has columns and an encoding of its own.
-        settings = replace(settings, column=None, encoding=None)
+        settings = replace(settings, column=None, encoding=text.encoding if isinstance(text, Upload) else None)
         limit = None if caps is None else caps.reading_seconds
         documents = read_documents(data, name, settings)
         sentences = encode_documents(documents, settings, vocabulary, progress, limit)

@@ -30,10 +30,11 @@ EVERY_WORD = 1_000_000
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that a visitor chose. The name is theirs."""
+    """A file that a visitor chose. The name is theirs. encoding: what they said of it where its bytes do not say."""
 
     name: str
     data: bytes
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,8 @@ def _read(
     source: Source, settings: TextSettings, progress: Progress | None, limit_seconds: float | None
 ) -> PreparedCorpus:
     match source:
-        case Upload(name, data):
+        case Upload(name, data, encoding):
+            settings = replace(settings, encoding=encoding)
             return prepare_file(data, name, settings, progress, limit_seconds)
         case Paste(content, name):
             return prepare_documents([content], name, settings, progress, limit_seconds)

@@ -27,7 +27,7 @@ from rnn_core.errors import UserError
 from rnn_core.runs import RUN_ID, Run
 
 _CORPUS, _NOTICE, _HISTORY = "prepared corpus", "notice", "history"
-_UPLOAD, _ENCODING, _ASKED_FOR = "kept upload", "chosen encoding", "asked for"
+_UPLOAD, _ASKED_FOR = "kept upload", "asked for"
 _PRESENT = "present"
 _PROBLEM, _LANES = "problem", "histories of a race"
 _SECRET, COOKIE = "visitor's secret", hosting.COOKIE
@@ -252,20 +252,8 @@ def upload() -> Upload | None:
 
 
 def keep_upload(file: Upload) -> None:
-    """Remember this file for the visit. What was said of another file's encoding does not hold for it."""
-    if file != upload():
-        st.session_state[_UPLOAD] = file
-        st.session_state.pop(_ENCODING, None)
-
-
-def encoding() -> str | None:
-    """The encoding chosen for the uploaded file, where it had to be asked for."""
-    return st.session_state.get(_ENCODING)
-
-
-def choose_encoding(name: str) -> None:
-    """Read the uploaded file in this encoding."""
-    st.session_state[_ENCODING] = name
+    """Remember this file for the visit."""
+    st.session_state[_UPLOAD] = file
 
 
 def asked_for() -> Nltk | None:

@@ -17,7 +17,7 @@ NOTHING_TO_FOLLOW = (
     "This text has no lines, quotation marks, brackets, sentences or open agreements that a unit could follow, or all "
     "of them in one half of it. Choose a longer text."
 )
-MEASURING = "Reading the text, all units at once …"
+MEASURING = "reading the text, all units at once"
 EXPLAINED = (
     "The units are ranked on the first half of the text; *held out* is the correlation on the second half, which had "
     "no say in that. Of many units the best one correlates with anything by chance: *p* says how often the best of "
@@ -51,7 +51,7 @@ COLOUR_HELP = (
     "trigram that is counted in its training text."
 )
 MORE = {"context": "How far back does it use what it has read?", "copies": "Does it copy?"}
-MEASURING_CONTEXT = "Reading the text again and again, with less and less of it …"
+MEASURING_CONTEXT = "reading it again with less and less of its context, {done:,} of {total:,} contexts"
 WRITING = "Letting it write …"
 LARGER = {
     "context": "It uses {unit}s from further back than its gradient reaches.",

@@ -10,14 +10,14 @@ import streamlit as st
 from dashboard import hosting
 from dashboard.components import chosen_text, demo, settings_link, widgets
 from dashboard.components.setting_fields import SettingFields
-from dashboard.components.text_upload import text_upload
+from dashboard.components.text_upload import text_upload, with_encoding
 from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
 from dashboard.state import session
 from dashboard.text import general as wording
 from dashboard.text import stories as wording_stories
 from rnn_core.config import UNITS, TextSettings, problems, settings_of
 from rnn_core.data import BUILT_IN, UNKNOWN, UNKNOWN_ID, PreparedCorpus, columns
-from rnn_core.errors import EncodingError, UserError
+from rnn_core.errors import UserError
 
 PAGE = "corpus"
 SHOWN_SENTENCES = 12
@@ -101,7 +101,7 @@ def choose_upload() -> Upload | None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption("Still open:")
             st.text(kept.name)
-    return kept
+    return None if kept is None else with_encoding(PAGE, kept)
 
 
 def choose_paste() -> Paste | None:
@@ -131,16 +131,11 @@ def choose_nltk() -> Nltk | None:
 
 def read_source(source: Source) -> tuple[PreparedCorpus, TextSettings] | None:
     """The corpus with every word, and the settings that were chosen for it; None after saying why there is none."""
-    encoding = session.encoding() if isinstance(source, Upload) else None
     place = st.container(border=True)
     try:
         with place:
-            settings = choose_settings(source, encoding)
+            settings = choose_settings(source)
         whole = chosen_text.read(source, settings)
-    except EncodingError as error:
-        widgets.problem("This file does not say how its letters are written", error)
-        ask_encoding(error)
-        return None
     except UserError as error:
         widgets.problem("There is nothing to learn from here", error)
         return None
@@ -149,11 +144,13 @@ def read_source(source: Source) -> tuple[PreparedCorpus, TextSettings] | None:
     return whole, settings
 
 
-def choose_settings(source: Source, encoding: str | None) -> TextSettings:
+def choose_settings(source: Source) -> TextSettings:
     """How the source is cut into sentences and words. Raises CorpusError where it is no text."""
     if isinstance(source, Agreement):
         return chosen_text.AGREEMENT
-    names = columns(source.data, source.name, encoding) if isinstance(source, Upload) else []
+    names, encoding = [], None
+    if isinstance(source, Upload):
+        names, encoding = columns(source.data, source.name, source.encoding), source.encoding
     fields = SettingFields(PAGE, TextSettings)
     reasons = problems(fields.read(TextSettings))
     first, second, third = st.columns(3)
@@ -195,27 +192,6 @@ def choose_settings(source: Source, encoding: str | None) -> TextSettings:
         if unit == "word":
             fields.draw("tokenizer")
     return fields.read(TextSettings, unit=unit, column=column, encoding=encoding, validation_fraction=fraction)
-
-
-def ask_encoding(error: EncodingError) -> None:
-    """Let a person say which preview reads right: detectors guess wrong without a word."""
-    if error.candidates:
-        widgets.table(
-            {
-                "encoding": [candidate.encoding for candidate in error.candidates],
-                "how it would read": [candidate.preview for candidate in error.candidates],
-            }
-        )
-    chosen = st.selectbox(
-        "Encoding",
-        [candidate.encoding for candidate in error.candidates],
-        index=None,
-        placeholder="choose the one that reads right",
-        help=settings_of(TextSettings)["encoding"].help,
-    )
-    if chosen is not None:
-        session.choose_encoding(chosen)
-        st.rerun()
 
 
 def choose_vocabulary(whole: PreparedCorpus) -> int:

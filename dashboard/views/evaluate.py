@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.charts import judgement as charts
 from dashboard.charts.specification import Specification
-from dashboard.components import demo, held_out, widgets
+from dashboard.components import demo, held_out, progress, widgets
 from dashboard.components.coloured_text import coloured_text
 from dashboard.components.pictures import Chart, picture
 from dashboard.services import library
@@ -148,8 +148,10 @@ def beside_counting(found: TextEvaluation) -> None:
 
 def context(found: TextEvaluation, unit: str) -> None:
     """What it uses and what it could learn from, in one picture; the sentence says which is larger here."""
-    with st.spinner(wording.MEASURING_CONTEXT):
-        reach = found.reach
+    with progress.bar(stop=lambda: session.put(session.key(PAGE, "more: context"), False)) as show:
+        reach = found.reach(
+            lambda done, total: show(done / total, wording.MEASURING_CONTEXT.format(done=done, total=total))
+        )
     most = int(reach.context.lengths[-1])
     uses = f"beyond {most} {unit}s" if reach.context_half is None else f"beyond {reach.context_half:.1f} {unit}s"
     gets = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.charts import units as charts
-from dashboard.components import carriers, demo, held_out, widgets
+from dashboard.components import carriers, demo, held_out, progress, widgets
 from dashboard.components.coloured_text import coloured_text
 from dashboard.components.pictures import Chart, picture
 from dashboard.services.unit_analysis import UnitAnalysis, analysis, task_carriers
@@ -67,12 +67,9 @@ def page() -> None:
 
 
 def measured(found: UnitAnalysis) -> dict[str, Ranking]:
-    """With a bar while the text is read. Drawing it is also where the reading ends for a visitor who has left."""
-    place = st.empty()
-    try:
-        return found.rankings(lambda share: place.progress(share, wording.MEASURING))
-    finally:
-        place.empty()
+    """With a bar while the text is read."""
+    with progress.bar() as show:
+        return found.rankings(lambda share: show(share, wording.MEASURING))
 
 
 def choose_feature(names: list[str]) -> str:

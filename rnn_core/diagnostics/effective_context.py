@@ -9,7 +9,7 @@ another thing: what the network could learn from, not what it uses.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,9 @@ from rnn_core.arrays import Array
 from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.errors import CorpusError
 from rnn_core.nn.language_model import LanguageModel
+
+Progress = Callable[[int, int], object]
+"""Hears how many contexts were read, of how many there are in all; what it raises ends the measuring."""
 
 DEFAULT_LENGTHS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50)
 _BATCH_SIZE = 128
@@ -66,6 +69,7 @@ def effective_context(
     lengths: Sequence[int] = DEFAULT_LENGTHS,
     most_targets: int = 2000,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> EffectiveContext:
     """Sequences of ids, inputs (T_i,) and targets (T_i,), each read from a fresh state (sentences; or stretches of a
     stream, for a network that carries its state on) -> EffectiveContext over at most `most_targets` predictions, evenly
@@ -82,25 +86,39 @@ def effective_context(
     contexts = [np.asarray(inputs[number][: t + 1]) for number, t in chosen]
     read = np.array([len(context) for context in contexts])
     rng = np.random.default_rng(seed)
-    full = context_losses(model, contexts, words)
+    kept = np.array(sorted(set(lengths)))
+    total = count + 2 * sum(int((read > n).sum()) for n in kept)
+    done = 0
+
+    def told(more: int) -> None:
+        nonlocal done
+        done += more
+        if progress is not None:
+            progress(done, total)
+
+    full = context_losses(model, contexts, words, told)
     dropped: list[float] = []
     shuffled: list[float] = []
-    kept = np.array(sorted(set(lengths)))
     for n in kept.tolist():
         longer = np.flatnonzero(read > n)
         for column, tamper in ((dropped, _drop), (shuffled, _shuffle)):
             losses = full.copy()
             if len(longer):
                 losses[longer] = context_losses(
-                    model, [tamper(contexts[place], n, rng) for place in longer], words[longer]
+                    model, [tamper(contexts[place], n, rng) for place in longer], words[longer], told
                 )
             column.append(float(losses.mean()))
     affected = np.array([(read > n).mean() for n in kept])
     return EffectiveContext(kept, affected, np.array(dropped), np.array(shuffled), float(full.mean()), count)
 
 
-def context_losses(model: LanguageModel, contexts: Sequence[Array], targets: Array) -> Array:
-    """Inputs (n_i,) read one after the other from a fresh state, and the word that follows each -> E (R,) in nats."""
+def context_losses(
+    model: LanguageModel, contexts: Sequence[Array], targets: Array, told: Callable[[int], object] = lambda more: None
+) -> Array:
+    """Inputs (n_i,) read one after the other from a fresh state, and the word that follows each -> E (R,) in nats.
+
+    told: hears how many more were read, after each batch of them.
+    """
     found = np.empty(len(contexts))
     for rows in _by_length(contexts):
         lengths = np.array([len(contexts[row]) for row in rows])
@@ -112,6 +130,7 @@ def context_losses(model: LanguageModel, contexts: Sequence[Array], targets: Arr
             hidden = model.forward(inputs).hidden[lengths - 1, np.arange(len(rows))]
             losses = model.loss_function.losses(hidden, targets[rows], model.output_matrix, model.params.get("c"))
         found[rows] = losses
+        told(len(rows))
     return found
 
 

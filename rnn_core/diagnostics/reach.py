@@ -9,7 +9,7 @@ import numpy as np
 
 from rnn_core.arrays import Array
 from rnn_core.data import batches
-from rnn_core.diagnostics.effective_context import DEFAULT_LENGTHS, EffectiveContext, effective_context
+from rnn_core.diagnostics.effective_context import DEFAULT_LENGTHS, EffectiveContext, Progress, effective_context
 from rnn_core.diagnostics.horizon import Horizon, horizon
 from rnn_core.errors import CorpusError
 from rnn_core.nn.language_model import LanguageModel
@@ -76,6 +76,7 @@ def reach(
     carried: bool,
     most_targets: int = 2000,
     lengths: Sequence[int] = DEFAULT_LENGTHS,
+    progress: Progress | None = None,
 ) -> Reach:
     """Sentences of ids from <s> to </s> -> Reach. Each sentence is read from a fresh state, or, of a text that is read
     on without a break (`carried`), each stretch of STRETCH tokens. Raises CorpusError where nothing is predicted.
@@ -91,5 +92,5 @@ def reach(
     probe = [np.append(ids[:PROBE_TOKENS], after[:PROBE_TOKENS][-1]) for ids, after in longest]
     (batch,) = batches(probe, PROBE_SEQUENCES, None)
     read, predicted = ([pair[side] for pair in sequences] for side in (0, 1))
-    context = effective_context(model, read, predicted, lengths, most_targets)
+    context = effective_context(model, read, predicted, lengths, most_targets, progress=progress)
     return Reach(context, horizon(model, batch.inputs, batch.targets, batch.mask, bounds=False))

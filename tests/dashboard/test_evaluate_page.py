@@ -46,7 +46,7 @@ def test_the_numbers_are_those_of_evaluate_and_of_counting(open_page: OpenPage, 
     assert math.exp(trigram) == pytest.approx(counted["kneser_ney_trigram"])
     app = open_page("evaluate", trained_run.id, context="1", copies="1", colour="trigram")
     assert f"perplexity is **{math.exp(found.loss_nats):,.1f}**" in said(app)
-    assert wording.LARGER[found.reach.larger].format(unit="word") in said(app)
+    assert wording.LARGER[found.reach().larger].format(unit="word") in said(app)
     assert "The longest span that it copied" in said(app)
     gain = np.concatenate([surprise.gain_nats for surprise in found.surprises])
     assert f"{(gain > 0).mean():.0%} of the words better than the trigram" in said(app)
@@ -66,6 +66,25 @@ def test_a_pasted_text_is_judged_and_shown_as_it_is(open_page: OpenPage, trained
     assert not app.error
     assert "**Perplexity " in said(app)
     assert_only_plain_elements_show_it(app)
+
+
+def test_the_measuring_of_the_context_that_is_stopped_keeps_nothing_and_can_begin_anew(trained_run: Run) -> None:
+    loaded = network.newest(trained_run)
+    assert loaded is not None
+    found = evaluation.evaluation(trained_run, loaded, KeptAside())
+    heard: list[tuple[int, int]] = []
+
+    def stop(done: int, total: int) -> None:
+        heard.append((done, total))
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        found.reach(stop)
+    assert len(heard) == 1
+    assert heard[0][0] < heard[0][1]
+    found.reach(lambda done, total: heard.append((done, total)))
+    assert heard[-1][0] == heard[-1][1]
+    assert found.reach() is found.reach(stop)  # it is there, and is not measured again
 
 
 def test_a_guest_has_nothing_that_is_counted_in_the_owners_text(

@@ -153,6 +153,22 @@ def test_letters_of_an_unknown_encoding_are_asked_for_with_a_preview(open_page):
     encodings.set_value("cp1251").run()
     assert not app.error
     assert "кошка" in app.dataframe[0].value["sentence"].str.cat()
+    assert app.session_state[session._CORPUS].settings.encoding == "cp1251"
+    # What was said of one file does not hold for another, though it has the same name.
+    app.file_uploader[0].set_value([("koshka.txt", f"{russian}.".encode("koi8-r"), "text/plain")]).run()
+    assert wording.WHICH_ENCODING in [error.value for error in app.error]
+
+
+@pytest.mark.parametrize("page", ["evaluate", "units"])
+def test_a_text_to_look_at_is_asked_for_its_encoding_too(page, open_page, trained_run):
+    text = "the queen wanted her café and the king wanted his naïve queen .\n" * 20
+    app = open_page(page, trained_run.id, text="upload")
+    app.file_uploader[0].set_value([("cafe.txt", text.encode("latin-1"), "text/plain")]).run()
+    assert wording.WHICH_ENCODING in [error.value for error in app.error]
+    next(box for box in app.selectbox if box.label == "Encoding").set_value("cp1252").run()
+    assert not app.error
+    assert not app.exception
+    assert wording.WHICH_ENCODING not in texts(app)
 
 
 def test_an_nltk_corpus_is_fetched_by_a_click_only_and_its_absence_breaks_nothing(open_page, monkeypatch):
