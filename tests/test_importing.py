@@ -107,6 +107,42 @@ def test_what_the_weights_do_not_say_is_assumed_aloud(tmp_path: Path) -> None:
         assert not import_network(tmp_path / "weights.safetensors", WORDS, cell).assumed
 
 
+# What a plain character model has: no marks, but a line break.
+CHARACTERS = ["\n", " ", *"abcdefghi"]
+
+
+@pytest.mark.parametrize("choices", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize(
+    "words", [CHARACTERS, ["x", *CHARACTERS[1:]], ["<eos>", *CHARACTERS[1:]]], ids=lambda w: repr(w[0])
+)
+def test_a_network_without_marks_says_of_its_words_what_it_said_before_and_expects_no_mark_that_it_never_saw(
+    choices: dict[str, Any], words: list[str], tmp_path: Path
+) -> None:
+    model = network(**choices)
+    save_file(to_torch_state_dict(model.config, model.params), tmp_path / "weights.safetensors")
+    imported = import_network(tmp_path / "weights.safetensors", words, choices["cell"])
+    ours, ends = list(imported.words), words[0] != "x"
+    text = [words[0], *"cab ihg ", words[0], *"bad"]
+    if ends:  # what ends a sentence also begins one
+        text_here = ["</s>" if word == words[0] else word for word in text]
+        np.testing.assert_array_equal(
+            losses(imported.model, ours, ["<s>", *text_here[1:]]), losses(imported.model, ours, text_here)
+        )
+    else:
+        text_here = text
+    np.testing.assert_allclose(losses(imported.model, ours, text_here), losses(model, words, text), rtol=1e-5)
+    for mark in ("<unk>", "<s>") if ends else ("<unk>", "<s>", "</s>"):
+        assert (losses(imported.model, ours, [text_here[1], mark]) > 25).all()
+        assert f"`{mark}`" in imported.assumed
+
+
+def test_how_a_text_is_cut_is_read_from_the_words(tmp_path: Path) -> None:
+    save_file(to_torch_state_dict((model := network()).config, model.params), tmp_path / "weights.safetensors")
+    for words, unit, sentences in ((CHARACTERS, "char", "lines"), (WORDS, "word", "punkt")):
+        text = import_network(tmp_path / "weights.safetensors", words).text
+        assert (text.unit, text.sentences) == (unit, sentences)
+
+
 def state_with(**changes: Any) -> dict[str, Any]:
     model = network(cell="lstm", embedding_size=5)
     state = {**to_torch_state_dict(model.config, model.params), **changes}
@@ -115,7 +151,6 @@ def state_with(**changes: Any) -> dict[str, Any]:
 
 REFUSED: dict[str, tuple[Any, list[str], str | None, str]] = {
     "one word too few": (state_with(), WORDS[:-1], None, "has 10 words and these weights are for 11"),
-    "no word for the start": (state_with(), ["a", *WORDS[1:]], None, "the word list does not have <s>"),
     "two words for the end": (state_with(), [*WORDS[:-2], "<eos>", WORDS[-1]], None, "more than one of </s>"),
     "another cell": (state_with(), WORDS, "gru", "these weights are of the cell lstm, not gru"),
     "no decoder": (state_with(**{"decoder.weight": None, "decoder.bias": None}), WORDS, None, "no decoder"),

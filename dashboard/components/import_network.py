@@ -11,7 +11,6 @@ from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.errors import UserError
 
-UNITS = {"word": "words", "char": "characters"}
 ACTIVATIONS = {"tanh": "tanh", "relu": "ReLU"}
 
 
@@ -35,13 +34,6 @@ def box(page: str) -> None:
             max_upload_size=limit,
             key=session.key(page, f"words {imported}"),
         )
-        unit = st.segmented_control(
-            "An entry is one of its",
-            UNITS,
-            default="word",
-            format_func=UNITS.__getitem__,
-            key=session.key(page, "entry"),
-        )
         activation = st.segmented_control(
             "An nn.RNN computes with",
             ACTIVATIONS,
@@ -61,11 +53,10 @@ def box(page: str) -> None:
         assert weights is not None  # else the button does nothing
         assert words is not None
         try:
-            run = library.import_network(
+            run, assumed = library.import_network(
                 weights.getvalue(),
                 words.getvalue(),
                 weights.name,
-                unit or "word",
                 "relu" if activation == "relu" else None,
             )
         except UserError as error:
@@ -73,5 +64,5 @@ def box(page: str) -> None:
             return
     st.session_state[counter] += 1  # Empty boxes take the place of those with the files.
     session.open_run(run.id)
-    session.leave_notice("Opened: a run like any other, with the weights as they came.")
+    session.leave_notice(f"Opened: a run like any other, with the weights as they came. {assumed}".rstrip())
     st.rerun()

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from dashboard import hosting
 from rnn_core import runs
-from rnn_core.config import TextSettings, TrainingSettings
+from rnn_core.config import TrainingSettings
 from rnn_core.data import PreparedCorpus, parse_word_list, without_text
 from rnn_core.errors import RunError, UserError
 from rnn_core.interop import importing
@@ -165,27 +165,27 @@ def import_zip(file: IO[bytes]) -> Run:
         return run
 
 
-def import_network(weights: bytes, words: bytes, name: str, unit: str, cell: str | None) -> Run:
+def import_network(weights: bytes, words: bytes, name: str, cell: str | None) -> tuple[Run, str]:
     """A run of a network that was trained elsewhere: PyTorch's weights as safetensors, its word list, and what the two
-    leave open; this visitor's from now on. UserError, with the reason, where it is not taken.
+    leave open; this visitor's from now on. And sentences on what was assumed, or "". UserError, with the reason, where
+    it is not taken.
     """
     caps, folder = hosting.current_caps(), root() / runs.new_run_id()
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "model.safetensors"
         path.write_bytes(weights)
         network = importing.import_network(path, parse_word_list(words), cell)
-    text = TextSettings(unit=unit, vocabulary_size=len(network.words))
-    corpus = without_text(network.words, text, name)
+    corpus = without_text(network.words, network.text, name)
     config, training = network.model.config, TrainingSettings()
     with contextlib.ExitStack() as admission:
         if caps is not None:
             admission.enter_context(hosting.one_at_a_time(root(), visitor()))
             hosting.check_run_count(root(), visitor(), caps)
             hosting.check_training(corpus, config, training, caps)
-        run = runs.create_run(folder, name, corpus, config, training, text, network.model.params)
+        run = runs.create_run(folder, name, corpus, config, training, network.text, network.model.params)
         if caps is not None:
             hosting.set_owner(run.folder, visitor())
-    return run
+    return run, network.assumed
 
 
 def report(run: Run, text: str | None = None) -> str:

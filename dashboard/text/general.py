@@ -260,8 +260,8 @@ IMPORT_HELP = "A zip that *Download* made, here or on another machine. Every fil
 NETWORK_HELP = (
     "A network that you trained in PyTorch (an embedding or one-hot words, nn.RNN, nn.LSTM or nn.GRU, a linear "
     "decoder), saved by `safetensors.torch.save_file(model.state_dict(), …)`, and its words in the order of its rows: "
-    "a JSON list, or one in each line. Among them must be an entry for unknown words (`<unk>`), one for the start "
-    "(`<s>`) and one for the end (`</s>`) of a sentence."
+    "a JSON list, or one in each line. Words or characters; with or without entries for the unknown word (`<unk>`), "
+    "the start (`<s>`) and the end (`</s>`) of a sentence."
 )
 DOWNLOAD_HELP = "A zip of the run's folder: settings, words, weights and its whole history. No Python pickle is in it."
 REPORT_HELP = (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 from rnn_core.cli.corpus import prepare_file, words_of_file
 from rnn_core.cli.output import show, tell
-from rnn_core.cli.parser import Commands, add_setting
+from rnn_core.cli.parser import Commands, add_setting, given_settings
 from rnn_core.config import TextSettings, TrainingSettings, settings_of
 from rnn_core.config.choices import CELLS
 from rnn_core.data import without_text
@@ -27,7 +28,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--corpus", metavar="FILE", help="the text that it was trained on, to compare it with counting")
     parser.add_argument("--cell", choices=tuple(CELLS), help="what the file does not say: tanh (the default) or relu")
     for name in ("unit", "lowercase", "tokenizer", "sentences"):
-        add_setting(parser, settings_of(TextSettings)[name])
+        add_setting(parser, settings_of(TextSettings)[name], default=argparse.SUPPRESS)
 
 
 def import_command(options: argparse.Namespace) -> int:
@@ -35,13 +36,7 @@ def import_command(options: argparse.Namespace) -> int:
     network = import_network(options.file, words_of_file(options.vocabulary), options.cell)
     if network.assumed:
         tell(f"note: {network.assumed}")
-    text = TextSettings(
-        unit=options.unit,
-        lowercase=options.lowercase,
-        tokenizer=options.tokenizer,
-        sentences=options.sentences,
-        vocabulary_size=len(network.words),
-    )
+    text = dataclasses.replace(network.text, **given_settings(TextSettings, options))
     if options.corpus is not None:
         corpus = prepare_file(options.corpus, text, quiet=False, words=network.words)
     else:

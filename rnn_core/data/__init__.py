@@ -26,7 +26,7 @@ from rnn_core.data.progress import Progress
 from rnn_core.data.sentences import cut_sentences, tokenize_sentences
 from rnn_core.data.tokenizer import tokenize
 from rnn_core.data.vocabulary import END, END_ID, START, START_ID, UNKNOWN, UNKNOWN_ID, Vocabulary
-from rnn_core.data.word_lists import parse_word_list, standard_order, with_special_entries
+from rnn_core.data.word_lists import StandardOrder, parse_word_list, standard_order, with_special_entries
 
 __all__ = [
     "AGREEMENT",
@@ -37,6 +37,7 @@ __all__ = [
     "MIN_TOKENS",
     "START",
     "START_ID",
+    "StandardOrder",
     "UNKNOWN",
     "UNKNOWN_ID",
     "AgreementItem",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from rnn_core.config import TextSettings
 from rnn_core.data.vocabulary import END, SPECIALS, START, UNKNOWN
 from rnn_core.errors import CorpusError
 
@@ -50,21 +52,66 @@ def _checked(words: list[str]) -> list[str]:
     return words
 
 
-def standard_order(words: Sequence[str]) -> tuple[list[int], list[str]]:
-    """Weights' words -> (where each word of our order stands in theirs, our words: <unk>, <s>, </s> and then theirs).
+@dataclass(frozen=True)
+class StandardOrder:
+    """Somebody's words in our order: <unk>, <s>, </s>, and then theirs.
 
-    Raises CorpusError where one of the special entries is missing or there twice.
+    rows     where each stands in their list; None: nowhere, an average of their words takes its place
+    unseen   those of the special entries that the network never had to predict, whatever is read in their place
+    text     how a text is cut for these words: into characters where each is one, into lines where a line break is </s>
+    assumed  a sentence on what stands for a special entry that their list lacks, or ""
     """
-    places = {}
+
+    words: tuple[str, ...]
+    rows: tuple[int | None, ...]
+    unseen: tuple[str, ...]
+    text: TextSettings
+    assumed: str
+
+
+def standard_order(words: Sequence[str]) -> StandardOrder:
+    """The words of somebody's weights in our order.
+
+    Where their list has no mark for the end of a sentence a line break is one, if it has that; and what ends a sentence
+    also begins one, as in a text that was read without a break. Raises CorpusError where a special entry is there
+    twice, or nothing else.
+    """
+    places: dict[str, int | None] = {}
     for special, names in _CALLED.items():
         found = [place for place, word in enumerate(words) if word in names]
-        if len(found) != 1:
-            problem = "does not have" if not found else "has more than one of"
-            raise CorpusError(f"the word list {problem} {', '.join(names)}; these weights need exactly one of them.")
-        places[special] = found[0]
-    taken = set(places.values())
-    order = [places[special] for special in SPECIALS] + [place for place in range(len(words)) if place not in taken]
-    return order, [*SPECIALS, *(words[place] for place in order[len(SPECIALS) :])]
+        if len(found) > 1:
+            raise CorpusError(f"the word list has more than one of {', '.join(names)}; there is one at most.")
+        places[special] = found[0] if found else None
+    assumed, sentences = [], "punkt"
+    unseen = [special for special, place in places.items() if place is None]
+    if places[END] is None and "\n" in words:
+        places[END] = words.index("\n")
+        unseen.remove(END)
+        sentences = "lines"
+        assumed.append("a line break ends a sentence")
+    if places[END] is None:
+        assumed.append(
+            "nothing ends a sentence (what it writes goes on to the length allowed, and an end costs it 30 nats)"
+        )
+    if places[START] is None:
+        places[START] = places[END]
+        assumed.append("an average word begins a sentence" if places[END] is None else "what ends one also begins one")
+    if places[UNKNOWN] is None:
+        assumed.append("a word that is not in it is read as an average one")
+    special_rows = [places[special] for special in SPECIALS]
+    own = [place for place in range(len(words)) if place not in special_rows]
+    if not own:
+        raise CorpusError("the word list has no words but marks; give the list that the network was trained with.")
+    lacking = ", ".join(f"`{mark}`" for mark in unseen or (END,))
+    unit = "char" if all(len(words[place]) == 1 for place in own) else "word"
+    ours = (*SPECIALS, *(words[place] for place in own))
+    return StandardOrder(
+        words=ours,
+        rows=(*special_rows, *own),
+        unseen=tuple(unseen),
+        text=TextSettings(unit=unit, sentences=sentences, vocabulary_size=len(ours)),
+        assumed=f"the word list lacks {lacking}: {'; '.join(assumed)}." if assumed else "",
+    )
 
 
 def with_special_entries(words: Sequence[str]) -> list[str]:

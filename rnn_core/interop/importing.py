@@ -2,7 +2,8 @@
 
 What the network is can be read from the shapes of its arrays. What its rows mean cannot: they come with a word list,
 which becomes the vocabulary, <unk>, <s> and </s> moved to the front as everywhere here and the rows along with them. So
-the network says of every sentence what it said before.
+the network says of every sentence what it said before. A list without these marks gets them: `standard_order` says what
+they are read as, and the network does not expect one that it never had to predict.
 """
 
 from __future__ import annotations
@@ -16,26 +17,34 @@ from pathlib import Path
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.config import ModelConfig
-from rnn_core.data import standard_order
+from rnn_core.config import ModelConfig, TextSettings
+from rnn_core.data import StandardOrder, standard_order
 from rnn_core.errors import CheckpointError, SettingsError
 from rnn_core.interop.pytorch import from_torch_state_dict, load_tutorial_model
 from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.parameters import parameter_shapes
 
 # What people call the modules before and after the recurrent one, in lower case.
 EMBEDDINGS = ("embedding", "embeddings", "embed", "emb", "encoder", "word_embedding", "word_embeddings")
 DECODERS = ("decoder", "linear", "fc", "out", "output", "head", "lm_head", "proj", "projection")
+
+# By how many nats less than the word in whose place it stands an entry is expected that the network never had to
+# predict. e^-30 is lost in the rounding of the other probabilities, in float32.
+UNEXPECTED_NATS = 30.0
 
 _RECURRENT = re.compile(r"(?:(?P<module>.*)\.)?(?P<name>(?:weight|bias)_[ih]h_l(?P<layer>\d{1,4}))")
 
 
 @dataclass(frozen=True)
 class ImportedNetwork:
-    """A network and its words, in our order; `assumed`: a sentence on what the file left open, or ""."""
+    """A network and its words, in our order; text: how a text is cut for it, as far as its words tell; assumed:
+    sentences on what the files left open, or "".
+    """
 
     model: LanguageModel
     words: tuple[str, ...]
+    text: TextSettings
     assumed: str = ""
 
 
@@ -44,8 +53,8 @@ def import_network(path: str | Path, words: Sequence[str], cell: str | None = No
     rows in their order.
 
     `cell` settles what PyTorch's names leave open: whether an RNN is tanh (the default) or relu. Raises CheckpointError
-    for a file that is something else, CorpusError for a word list without the special entries, SettingsError where the
-    two do not fit.
+    for a file that is something else, CorpusError for a list that is none of words, SettingsError where the two do not
+    fit.
     """
     path = Path(path)
     if path.suffix == ".npz":
@@ -57,15 +66,26 @@ def import_network(path: str | Path, words: Sequence[str], cell: str | None = No
     size = model.config.vocabulary_size
     if len(words) != size:
         raise SettingsError(f"the word list has {len(words):,} words and these weights are for {size:,}; give theirs.")
-    order, ours = standard_order(words)
-    return ImportedNetwork(_reordered(model, order), tuple(ours), assumed)
+    order = standard_order(words)
+    assumed = " ".join(sentence for sentence in (assumed, order.assumed) if sentence)
+    return ImportedNetwork(_reordered(model, order), order.words, order.text, assumed)
 
 
-def _reordered(model: LanguageModel, order: list[int]) -> LanguageModel:
-    """The same network with the rows of its words in another order."""
-    by_word = {"V", "c", "U" if model.config.embedding_size is None else "E"}
-    params = {name: value[order] if name in by_word else value for name, value in model.params.items()}
-    return LanguageModel(model.config, params=params)
+def _reordered(model: LanguageModel, order: StandardOrder) -> LanguageModel:
+    """The same network with the rows of its words in another order, and with rows for the marks that it lacked."""
+    config = dataclasses.replace(
+        model.config, vocabulary_size=len(order.words), bias=model.config.bias or bool(order.unseen)
+    )
+    shapes = parameter_shapes(dataclasses.replace(model.config, bias=config.bias))
+    params = {name: model.params.get(name, np.zeros(shape, np.float32)) for name, shape in shapes.items()}
+    for name in ("V", "c", "U" if config.embedding_size is None else "E"):
+        if name in params:  # tied, it has no V
+            average = params[name].mean(axis=0, keepdims=True)
+            rows = [-1 if row is None else row for row in order.rows]
+            params[name] = np.concatenate([params[name], average])[rows]
+    for mark in order.unseen:
+        params["c"][order.words.index(mark)] -= UNEXPECTED_NATS
+    return LanguageModel(config, params=params)
 
 
 def _read_safetensors(path: Path) -> dict[str, Array]:

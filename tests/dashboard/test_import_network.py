@@ -63,11 +63,11 @@ def test_on_a_hosted_server_it_is_the_visitors_and_within_the_caps(hidden, reaso
     monkeypatch.setenv(hosting.VARIABLE, "hidden=100")
     weights, words = files(hidden)
     if reason is None:
-        run = library.import_network(weights, words, "mine", "word", None)
+        run, _ = library.import_network(weights, words, "mine", None)
         assert hosting.owner_of(run.folder) == library.visitor()
     else:
         with pytest.raises(UserError, match=reason):
-            library.import_network(weights, words, "mine", "word", None)
+            library.import_network(weights, words, "mine", None)
         assert not list_runs(runs_folder)
 
 
@@ -75,6 +75,6 @@ def test_on_a_hosted_server_it_is_the_visitors_and_within_the_caps(hidden, reaso
 def test_a_file_that_is_none_is_explained(content, runs_folder) -> None:
     weights, words = files()
     with pytest.raises(UserError, match="safetensors"):
-        library.import_network(content, words, "x", "word", None)
+        library.import_network(content, words, "x", None)
     with pytest.raises(UserError):
-        library.import_network(weights, content, "x", "word", None)
+        library.import_network(weights, content, "x", None)

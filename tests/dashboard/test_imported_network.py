@@ -1,6 +1,10 @@
-"""A network that was trained elsewhere and came without its text is shown on every page like any other."""
+"""A network of characters that was trained elsewhere, and came without its text and without marks for its sentences, is
+shown on every page like any other.
+"""
 
 from __future__ import annotations
+
+import json
 
 import numpy as np
 import pytest
@@ -10,17 +14,24 @@ from rnn_core import runs
 from rnn_core.cli.main import main
 from rnn_core.runs import Run
 
-WORDS = ["SENTENCE_START", "SENTENCE_END", *(f"w{n}" for n in range(12)), "UNKNOWN_TOKEN"]
+CHARACTERS = ["\n", " ", *"abcdefghijklm"]
 
 
 @pytest.fixture
 def imported(tmp_path, runs_folder) -> Run:
-    size, rng = len(WORDS), np.random.default_rng(0)
+    size, rng = len(CHARACTERS), np.random.default_rng(0)
     shapes = {"U": (6, size), "V": (size, 6), "W": (6, 6)}
     np.savez(tmp_path / "model.npz", **{name: rng.normal(0, 0.5, shape) for name, shape in shapes.items()})
-    (tmp_path / "words.txt").write_text("\n".join(WORDS))
+    (tmp_path / "words.json").write_text(json.dumps(CHARACTERS))
     folder = runs_folder / runs.new_run_id()
-    command = ["import", str(tmp_path / "model.npz"), "--vocabulary", str(tmp_path / "words.txt"), "--run", str(folder)]
+    command = [
+        "import",
+        str(tmp_path / "model.npz"),
+        "--vocabulary",
+        str(tmp_path / "words.json"),
+        "--run",
+        str(folder),
+    ]
     assert main(command) == 0
     return Run.open(folder)
 
