@@ -131,6 +131,16 @@ def test_every_diagnostic_takes_it(kind: str) -> None:
     assert np.isfinite(lyapunov_exponents(flow.trace).exponents[0])
 
 
+@pytest.mark.slow
+def test_a_compiled_module_and_a_compiled_loss_give_the_same_flow() -> None:
+    rnn = module("LSTM")
+    inputs, loss = inputs_for(rnn), loss_for(rnn)
+    compiled = torch.compile(rnn, backend="eager")
+    compiled(inputs)
+    flow = torch_gradient_flow(compiled, inputs, torch.compile(loss, backend="eager"))
+    np.testing.assert_allclose(flow.delta_norms, torch_gradient_flow(rnn, inputs, loss).delta_norms, rtol=1e-12)
+
+
 # -- What is not understood -------------------------------------------------------------------------------------------
 
 
@@ -227,5 +237,5 @@ def test_a_loss_in_half_precision_is_refused() -> None:
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 def test_a_scripted_module_is_no_plain_one() -> None:
     scripted = torch.jit.script(module("LSTM"))
-    with pytest.raises(SettingsError, match="neither compiled"):
+    with pytest.raises(SettingsError, match="neither scripted"):
         torch_gradient_flow(scripted, torch.zeros(T, B, D), lambda outputs: outputs.sum(-1))

@@ -31,7 +31,7 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 def torch_gradient_flow(rnn: Any, inputs: Any, loss: Callable[[Any], Any], state: Any = None) -> GradientFlow:
     """Where each loss's gradient goes in a torch.nn.RNN, LSTM or GRU: the same `GradientFlow` as `gradient_flow` gives.
 
-    rnn     any number of layers, `batch_first` and `bias` either way, float32 or float64, on the CPU
+    rnn     any number of layers, `batch_first` and `bias` either way, float32 or float64, on the CPU; compiled or not
     inputs  (T, B, D) tensor, or (B, T, D) where `batch_first`
     loss    maps the module's output (T, B, H), or (B, T, H), to one loss E_t for each step and sequence, (T, B) or
             (B, T); E_t may depend on the output at its own step alone
@@ -48,6 +48,8 @@ def torch_gradient_flow(rnn: Any, inputs: Any, loss: Callable[[Any], Any], state
     (5, 5, 2)
     """
     torch = _torch()
+    # What torch.compile gives computes the same, with the weights of the module in it.
+    rnn = getattr(rnn, "_orig_mod", rnn)
     model = network_of(rnn)
     if rnn.dropout and rnn.training:
         raise SettingsError("the module would drop units at random; call rnn.eval() first.")
@@ -80,7 +82,7 @@ def network_of(rnn: Any) -> Network:
     if name is None:
         raise SettingsError(
             f"a {type(rnn).__name__} is not a plain torch.nn.RNN, LSTM or GRU; give the recurrent module itself, "
-            "neither compiled, nor parametrized, nor wrapped."
+            "neither scripted, nor parametrized, nor wrapped."
         )
     if rnn.bidirectional:
         raise SettingsError(
