@@ -337,6 +337,8 @@ def test_a_cluster_that_loses_a_worker_loses_no_point(tmp_path: Path) -> None:
         def kill_one(results: list[PointResult]) -> None:
             """Once something came back: the worker that was started first is at work on something else."""
             if not killed and any(result.state == "finished" for result in results):
+                # What came back is no more on the cluster, where it would be computed again.
+                wait_for(lambda: len(cluster.scheduler.tasks) < 1 + len(results), "the release of what came back")
                 killed.append(cluster.workers[0].pid)
                 os.kill(killed[0], signal.SIGKILL)
 

@@ -99,3 +99,4 @@ def _on_cluster(
         futures = [client.submit(_trial, experiment, setting, seed, texts) for setting, seed in todo]
         for future in distributed.as_completed(futures):
             yield future.result()
+            future.release()  # else it is computed again where the worker that keeps it dies

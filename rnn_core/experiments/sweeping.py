@@ -117,6 +117,7 @@ class _Watch:
 
     def __init__(self, plan: Sweep, folder: Path, signals: StopSignals, progress: Progress | None) -> None:
         self.plan, self.folder, self.signals, self.progress = plan, folder, signals, progress
+        self.ended: dict[str, PointResult] = {}
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._watch, name="sweep", daemon=True)
 
@@ -138,7 +139,14 @@ class _Watch:
 
     def _look(self) -> None:
         if self.progress is not None:
-            self.progress(list(self.plan.results(self.folder)))
+            self.progress([self._result(point) for point in self.plan.points])
+
+    def _result(self, point: Point) -> PointResult:
+        """What has ended is read once: 60 folders each second would cost more than the sweep may cost in all."""
+        result = self.ended.get(point.name) or self.plan.result(self.folder, point)
+        if result.state in ENDED:
+            self.ended[point.name] = result
+        return result
 
     def _stop(self) -> None:
         for point in self.plan.points:
@@ -239,25 +247,25 @@ class _OnCluster:
                 client.submit(_train_elsewhere, plan, point, shared, pure=False): point
                 for point in _unfinished(plan, folder)
             }
-            for future in self._as_they_end(client, list(points), signals):
-                point = points[future]
+            for point, future in self._as_they_end(client, points, signals):
                 try:
                     _take(future.result(), plan.place(folder, point))
                 except Exception as error:  # Whatever it is, the other points have nothing to do with it.
                     failures[point.name] = str(error) or type(error).__name__
         return failures
 
-    def _as_they_end(self, client: Any, futures: list[Any], signals: StopSignals) -> Iterator[Any]:
-        left = set(futures)
-        while left:
+    def _as_they_end(self, client: Any, points: dict[Any, Point], signals: StopSignals) -> Iterator[tuple[Point, Any]]:
+        while points:
             try:
-                done = self.distributed.wait(left, timeout=WATCH_SECONDS, return_when="FIRST_COMPLETED").done
+                done = self.distributed.wait(list(points), timeout=WATCH_SECONDS, return_when="FIRST_COMPLETED").done
             except TimeoutError:
                 done = set()
-            left -= done
-            yield from done
+            for future in done:
+                yield points.pop(future), future
+                # What is here already need not be kept there, nor be computed again where the worker that kept it dies.
+                future.release()
             if signals.received is not None:
-                client.cancel(list(left))
+                client.cancel(list(points))
                 return
 
 
