@@ -362,6 +362,27 @@ def test_a_scheduler_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> 
         sweep(TASK, tmp_path, GRID, model=MODEL, training=training(), dask="nowhere://127.0.0.1:1")
 
 
+def test_a_scheduler_that_is_gone_in_the_middle_is_said_to_be_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed")
+
+    class Client(contextlib.nullcontext):
+        def __init__(self, *address: str, timeout: str) -> None:
+            super().__init__(self)
+
+        def submit(self, *task: Any, pure: bool) -> object:
+            return object()
+
+    def wait(*tasks: Any, **options: Any) -> None:
+        raise distributed.CancelledError
+
+    monkeypatch.setattr(distributed, "Client", Client)
+    monkeypatch.setattr(distributed, "wait", wait)
+    with pytest.raises(RunError, match="the same command goes on"):
+        sweep(TASK, tmp_path, GRID, model=MODEL, training=training(), dask="tcp://127.0.0.1:1")
+
+
 def test_without_dask_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(RunError, match=r"see-bptt\[dask\]"):

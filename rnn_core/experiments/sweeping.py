@@ -241,17 +241,24 @@ class _OnCluster:
         except (OSError, ValueError) as error:
             raise RunError(f"no Dask scheduler answers at {self.address} ({error}); is it running?") from None
         with client:
-            shared = None if corpus is None else client.scatter(corpus, broadcast=True)
+            # As a task's result: "scattered", it would be lost for good with the workers that have it.
+            shared = None if corpus is None else client.submit(_same, corpus, pure=False)
             points = {
                 # Not "pure": the same point of another sweep is another training.
                 client.submit(_train_elsewhere, plan, point, shared, pure=False): point
                 for point in _unfinished(plan, folder)
             }
-            for point, future in self._as_they_end(client, points, signals):
-                try:
-                    _take(future.result(), plan.place(folder, point))
-                except Exception as error:  # Whatever it is, the other points have nothing to do with it.
-                    failures[point.name] = str(error) or type(error).__name__
+            try:
+                for point, future in self._as_they_end(client, points, signals):
+                    try:
+                        _take(future.result(), plan.place(folder, point))
+                    except Exception as error:  # Whatever it is, the other points have nothing to do with it.
+                        failures[point.name] = str(error) or type(error).__name__
+            except self.distributed.CancelledError:
+                raise RunError(
+                    f"the Dask scheduler at {self.address} has forgotten this sweep; is it still running? What is done "
+                    "is kept, and the same command goes on."
+                ) from None
         return failures
 
     def _as_they_end(self, client: Any, points: dict[Any, Point], signals: StopSignals) -> Iterator[tuple[Point, Any]]:
@@ -267,6 +274,10 @@ class _OnCluster:
             if signals.received is not None:
                 client.cancel(list(points))
                 return
+
+
+def _same(corpus: PreparedCorpus) -> PreparedCorpus:
+    return corpus
 
 
 def _train_elsewhere(plan: Sweep, point: Point, corpus: PreparedCorpus | None) -> bytes:
