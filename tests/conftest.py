@@ -22,6 +22,11 @@ from rnn_core.parallel import usable_cores
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 
+# These tests start hundreds of Pythons. What one has compiled is kept for the next (in ignored folders, `__pycache__`),
+# even where the environment says otherwise: without that, each would compile every file that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
