@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
@@ -100,6 +101,29 @@ def open_page() -> Callable[..., AppTest]:
         return app
 
     return open_
+
+
+@pytest.fixture(scope="session")
+def _window(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def context(_window: BrowserContext) -> Iterator[BrowserContext]:
+    """One window for all tests, which keeps Streamlit's scripts: to load and compile them takes seconds of a core.
+
+    No test finds anything of the one before: it has tabs of its own, and no cookie nor stored item of another.
+    """
+    yield _window
+    for tab in _window.pages:
+        tab.close()
+    tab = _window.new_page()
+    _window.new_cdp_session(tab).send(
+        "Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "cookies,local_storage,indexeddb,cache_storage"}
+    )
+    tab.close()
 
 
 @dataclass(frozen=True)

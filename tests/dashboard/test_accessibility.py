@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from rnn_core.runs import Run
 from tests.dashboard.conftest import Server
@@ -44,25 +44,25 @@ def run_of_the_server(server: Server, trained_run: Run) -> str:
     return trained_run.id
 
 
-def opened(browser: Browser, server: Server, run_id: str, path: str, scheme: str, width: int) -> Page:
-    page = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}).new_page()  # type: ignore[arg-type]
-    page.set_default_timeout(PATIENCE)
+def open_page(page: Page, server: Server, run_id: str, path: str) -> None:
     page.goto(f"{server.address}/{path}?run={run_id}")
     expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE)
     own_style = "[...document.querySelectorAll('style')].some(one => one.textContent.includes('st-key-doors'))"
     page.wait_for_function(own_style)
     expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached(timeout=PATIENCE)
-    return page
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 400)])
 def test_no_page_has_a_serious_fault_or_skips_a_heading_or_is_wider_than_the_screen(
-    browser, server, run_of_the_server, scheme, width
+    page, server, run_of_the_server, scheme, width
 ):
+    page.set_default_timeout(PATIENCE)
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
     faults = []
     for path in PAGES:
-        page = opened(browser, server, run_of_the_server, path, scheme, width)
+        open_page(page, server, run_of_the_server, path)
         for found in Axe().run(page).response["violations"]:
             if found["impact"] in ("serious", "critical") and found["id"] not in NOT_OURS:
                 faults += [
@@ -77,5 +77,4 @@ def test_no_page_has_a_serious_fault_or_skips_a_heading_or_is_wider_than_the_scr
         over = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
         if over > 0:
             faults.append(f"/{path} is {over} pixels wider than the screen")
-        page.context.close()
     assert not faults, "\n".join(faults)
