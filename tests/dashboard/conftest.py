@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, Page
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
@@ -111,19 +111,17 @@ def _window(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def context(_window: BrowserContext) -> Iterator[BrowserContext]:
-    """One window for all tests, which keeps Streamlit's scripts: to load and compile them takes seconds of a core.
+def page(_window: BrowserContext) -> Iterator[Page]:
+    """A tab of a window that all tests share, which keeps Streamlit's scripts: loading them takes seconds of a core.
 
-    No test finds anything of the one before: it has tabs of its own, and no cookie nor stored item of another.
+    No test finds anything of the one before: neither its tabs, nor a cookie or a stored item.
     """
-    yield _window
-    for tab in _window.pages:
-        tab.close()
     tab = _window.new_page()
-    _window.new_cdp_session(tab).send(
-        "Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "cookies,local_storage,indexeddb,cache_storage"}
-    )
-    tab.close()
+    stored = "cookies,local_storage,indexeddb,cache_storage"
+    _window.new_cdp_session(tab).send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": stored})
+    yield tab
+    for opened in _window.pages:
+        opened.close()
 
 
 @dataclass(frozen=True)
