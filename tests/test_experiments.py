@@ -14,6 +14,7 @@ from rnn_core.cli.main import main
 from rnn_core.config import NetworkConfig
 from rnn_core.data import END_ID, START_ID, UNKNOWN_ID
 from rnn_core.data.tasks import Agreement, NumberPrediction
+from rnn_core.diagnostics import unit_series, units_of
 from rnn_core.errors import CorpusError, RunError, SettingsError
 from rnn_core.experiments import (
     adding,
@@ -21,17 +22,21 @@ from rnn_core.experiments import (
     cliff,
     copy_memory,
     curse_of_memory,
+    effective_context,
     forget_bias,
     gradient_film,
+    interpretable_units,
     learning_curve,
 )
 from rnn_core.experiments.base import Experiment, Row, Settings, Trial
 from rnn_core.experiments.catalogue import EXPERIMENTS
 from rnn_core.experiments.results import FILE, shipped
 from rnn_core.experiments.running import run
+from rnn_core.experiments.texts import with_held_out
 from rnn_core.nn.activations import sigmoid
 from rnn_core.nn.network import Network
 from rnn_core.parallel.threads import limited_threads
+from rnn_core.training import new_model
 
 _calls: list[int] = []
 
@@ -236,6 +241,68 @@ def test_the_first_weights_are_the_tutorials_word_for_word() -> None:
     for ours_id, theirs_id in ((UNKNOWN_ID, 7999), (START_ID, 0), (END_ID, 1), (3, 2), (7999, 7998)):
         np.testing.assert_array_equal(ours["U"][ours_id], theirs["U"][:, theirs_id])
         np.testing.assert_array_equal(ours["V"][ours_id], theirs["V"][theirs_id])
+
+
+# --- what a network has learnt ----------------------------------------------------------------------------------------
+
+LINES = """Reading (and "writing") need lines.
+A line (of two) may be "short", or
+it may "be a great deal longer than the others (as here)" are.
+"""
+
+
+def test_the_last_fifth_of_a_text_and_every_fifth_topic_are_kept_aside(tmp_path: Path) -> None:
+    text = interpretable_units.TEXT
+    (tmp_path / "a.txt").write_text("".join(f"this is line {number} of it\n" for number in range(50)))
+    corpus = with_held_out([tmp_path / "a.txt"], text)
+    read = ["".join(corpus.vocabulary.decode(ids[1:-1])) for ids in (*corpus.train, *corpus.valid)]
+    assert read == [f"this is line {number} of it" for number in range(50)]
+    assert len(corpus.valid) == 10
+    reference = with_held_out((), text)
+    trained, kept = ([tuple(ids.tolist()) for ids in part] for part in (reference.train, reference.valid))
+    assert len(kept) / len(trained) == pytest.approx(1 / 4, abs=0.1)
+    (tmp_path / "b.txt").write_text("one line of four words only, and no more than that")
+    with pytest.raises(CorpusError):
+        with_held_out([tmp_path / "b.txt"], text)
+
+
+def test_how_closely_a_unit_follows_is_its_correlation_on_the_half_that_did_not_choose_it(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(LINES * 30)
+    with limited_threads(1):
+        trial = interpretable_units.trial({"row": "untrained", "trained": False}, 3, [tmp_path / "a.txt"])
+    corpus = with_held_out([tmp_path / "a.txt"], interpretable_units.TEXT)
+    config = replace(interpretable_units.MODEL, vocabulary_size=len(corpus.vocabulary))
+    model = new_model(config, replace(interpretable_units.TRAINING, seed=3))
+    values = unit_series(model, corpus.valid, True, units_of(model)).astype(float)
+    tokens = "".join("\n" + "".join(corpus.vocabulary.decode(ids[1:-1])) for ids in corpus.valid)
+    depth = np.cumsum([(letter == "(") - (letter == ")") for letter in tokens])
+    half = len(tokens) // 2
+    first, second = (
+        [abs(np.corrcoef(unit[part], depth[part])[0, 1]) for unit in values.T]
+        for part in (slice(half), slice(half, None))
+    )
+    row = interpretable_units.row_name("brackets", "untrained")
+    assert trial.measured[row] == pytest.approx(second[int(np.argmax(first))], rel=1e-3)
+    (tmp_path / "b.txt").write_text("no such signs here\n" * 60)
+    with pytest.raises(CorpusError, match="quotation marks, depth of brackets"):
+        interpretable_units.trial({"row": "untrained", "trained": False}, 3, [tmp_path / "b.txt"])
+
+
+def test_the_context_of_the_experiment_is_measured_on_text_that_was_not_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effective_context, "TRAINING", replace(effective_context.TRAINING, epochs=1))
+    monkeypatch.setattr(effective_context, "TARGETS", 30)
+    monkeypatch.setattr(effective_context, "LENGTHS", (1, 200))
+    words = np.random.default_rng(0).choice([f"word{number}" for number in range(40)], (100, 8))
+    (tmp_path / "a.txt").write_text("\n".join(" ".join(line) + " ." for line in words))
+    with limited_threads(1):
+        trial = effective_context.trial({}, 0, [tmp_path / "a.txt"])
+    assert set(trial.measured) == set(effective_context.PUBLISHED)
+    assert trial.curves["lengths"] == list(effective_context.LENGTHS)
+    # With nothing tampered with, both are the loss with everything; of random words it is at least their entropy.
+    assert trial.curves["dropped"][-1] == pytest.approx(trial.curves["full"][0], abs=0.05)
+    assert trial.curves["full"][0] > np.log(20)
 
 
 # --- running one ------------------------------------------------------------------------------------------------------

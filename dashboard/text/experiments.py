@@ -25,4 +25,6 @@ PICTURES = {
     "forget-bias": "Half-life of the cell's gradient",
     "gradient-film": "What is left of the error of step 128 on its way back",
     "curse-of-memory": "The state and its sensitivity: points measured, lines the closed forms",
+    "interpretable-units": "How closely a unit follows each, a point for each seed; dashed: where following begins",
+    "effective-context": "What it costs when only the nearest words are left as they are; dashed: 1 %",
 }

@@ -12,12 +12,24 @@ import streamlit as st
 
 from dashboard import hosting
 from dashboard.charts import experiments as charts
+from dashboard.charts import learnt
 from dashboard.components import widgets
 from dashboard.services import experimenting
 from dashboard.state import link, session
 from dashboard.text import experiments as wording
+from rnn_core.diagnostics import FEATURES
+from rnn_core.diagnostics.effective_context import TOLERANCE
+from rnn_core.diagnostics.units import LEAST_CORRELATION
 from rnn_core.errors import UserError
-from rnn_core.experiments import agreement, cliff, curse_of_memory, forget_bias, learning_curve
+from rnn_core.experiments import (
+    agreement,
+    cliff,
+    curse_of_memory,
+    effective_context,
+    forget_bias,
+    interpretable_units,
+    learning_curve,
+)
 from rnn_core.experiments.base import Experiment
 from rnn_core.experiments.catalogue import EXPERIMENTS
 from rnn_core.experiments.report import result_html
@@ -242,6 +254,26 @@ def curse(result: Result) -> None:
     picture("curse-of-memory", charts.sensitivity_chart(points, times, forms))
 
 
+def followers(result: Result) -> None:
+    points = [
+        (FEATURES[feature].label, setting, seed, trial.measured[interpretable_units.row_name(feature, setting)])
+        for feature in interpretable_units.FOLLOWED
+        for setting in result.experiment.settings
+        for seed, trial in enumerate(result.trials_of(setting))
+    ]
+    table = pd.DataFrame(points, columns=["feature", "series", "seed", "x"])
+    picture(result.experiment.name, learnt.followers_chart(table, LEAST_CORRELATION))
+
+
+def context(result: Result) -> None:
+    courses = [ended.trial.curves for ended in result.finished]
+    dropped, shuffled = (
+        np.mean([np.expm1(np.array(course[name]) - course["full"]) for course in courses], axis=0)
+        for name in ("dropped", "shuffled")
+    )
+    picture(result.experiment.name, learnt.context_chart(effective_context.LENGTHS, dropped, shuffled, TOLERANCE))
+
+
 DRAWINGS: dict[str, Callable[[Result], None]] = {
     "temporal-order": courses,
     "agreement": attractors,
@@ -252,6 +284,8 @@ DRAWINGS: dict[str, Callable[[Result], None]] = {
     "forget-bias": half_lives,
     "gradient-film": film,
     "curse-of-memory": curse,
+    "interpretable-units": followers,
+    "effective-context": context,
 }
 
 

@@ -23,6 +23,8 @@ Progress = Callable[[int, int], object]
 """Hears how many contexts were read, of how many there are in all; what it raises ends the measuring."""
 
 DEFAULT_LENGTHS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50)
+TOLERANCE = 0.01
+"""The share by which a perplexity may be higher and still counts as the same."""
 _BATCH_SIZE = 128
 
 
@@ -45,13 +47,13 @@ class EffectiveContext:
     full_nats: float
     targets: int
 
-    def used(self, tolerance: float = 0.01) -> int | None:
+    def used(self, tolerance: float = TOLERANCE) -> int | None:
         """The smallest n with which the perplexity is at most `tolerance` (a share) above that with everything; None
         where no length is enough.
         """
         return self._smallest(self.dropped_nats, tolerance)
 
-    def ordered(self, tolerance: float = 0.01) -> int | None:
+    def ordered(self, tolerance: float = TOLERANCE) -> int | None:
         """The same for the order: beyond this n it does not matter in which order the words stand."""
         return self._smallest(self.shuffled_nats, tolerance)
 

@@ -13,8 +13,10 @@ from rnn_core.experiments import (
     cliff,
     copy_memory,
     curse_of_memory,
+    effective_context,
     forget_bias,
     gradient_film,
+    interpretable_units,
     learning_curve,
     temporal_order,
 )
@@ -34,6 +36,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         copy_memory,
         gradient_film,
         curse_of_memory,
+        interpretable_units,
+        effective_context,
     )
 }
 

@@ -12,11 +12,9 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus, prepare_documents
-from rnn_core.data.built_in import python_reference
-from rnn_core.data.documents import read
-from rnn_core.data.progress import ReadingProgress
 from rnn_core.errors import CorpusError
 from rnn_core.experiments.base import Experiment, Picture, Row, Settings, Trial, measured
+from rnn_core.experiments.texts import documents, name_of
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.training import Validated, train
 
@@ -50,22 +48,13 @@ def first_sentences(texts: Sequence[Path] = ()) -> PreparedCorpus:
     most frequent 8,000 of all texts together: of a short one alone none would be unknown. Without texts, the reference
     that comes with Python. Raises CorpusError.
     """
-    documents = [document for path in texts for document in _documents(path)] or python_reference()
     # As in the tutorial: lower case comes before the sentences are told apart, and an empty line ends none.
-    documents = [" ".join(document.lower().split()) for document in documents]
-    name = ", ".join(path.name for path in texts) or "the Python language reference"
-    corpus = prepare_documents(documents, name, TEXT)
+    flowing = [" ".join(document.lower().split()) for document in documents(texts, TEXT)]
+    corpus = prepare_documents(flowing, name_of(texts), TEXT)
     sentences = corpus.train[:SENTENCES]
     if len(sentences) < SENTENCES:
         raise CorpusError(f"this text has {len(sentences)} sentences, and {SENTENCES} are needed; give a longer one.")
     return dataclasses.replace(corpus, train=sentences, valid=sentences)
-
-
-def _documents(path: Path) -> list[str]:
-    try:
-        return read(path.read_bytes(), path.name, TEXT.column, TEXT.encoding, ReadingProgress()).documents
-    except OSError as error:
-        raise CorpusError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def first_weights(seed: int) -> dict[str, Array]:
