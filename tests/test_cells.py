@@ -11,6 +11,7 @@ from rnn_core.arrays import Array
 from rnn_core.config import CELLS, Choice, TrainingSettings
 from rnn_core.errors import SettingsError
 from rnn_core.nn import cells
+from rnn_core.nn.allocation import aligned_copy
 from rnn_core.nn.cells import CELL_FORMS, Cell, Signal, Weights, make_cell, merge_gates, split_gates
 from rnn_core.nn.cells.base import tanh_signal
 from rnn_core.reference import gradcheck
@@ -306,3 +307,11 @@ def test_a_new_cell_is_one_class_and_one_line(leaky: str) -> None:
     trained = new_model(ModelConfig(cell=leaky, vocabulary_size=len(corpus.vocabulary), hidden_size=8), training)
     assert [event for event in train(trained, corpus, training) if isinstance(event, StepDone)]
     assert estimate_for(corpus, trained.config, training).total_bytes > 0
+
+
+@pytest.mark.parametrize("array", [np.arange(12.0).reshape(3, 4).T, np.ones((2, 3), np.float32), np.empty((0, 5))])
+def test_an_aligned_copy_has_the_numbers_of_the_array_and_begins_at_a_cache_line(array: np.ndarray) -> None:
+    for copy in [aligned_copy(array) for _ in range(8)]:
+        np.testing.assert_array_equal(copy, array, strict=True)
+        assert copy.flags.c_contiguous
+        assert copy.ctypes.data % 64 == 0

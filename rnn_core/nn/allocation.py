@@ -1,7 +1,12 @@
-"""Freed memory stays with the process: the next training step wants it back.
+"""Where arrays lie.
 
-A step allocates some megabytes and frees them. Where malloc hands them back to the system each time, the system clears
-every page anew for the next step, which took a third of the time of a small LSTM.
+Freed memory stays with the process: the next training step wants it back. A step allocates some megabytes and
+frees them. Where malloc hands them back to the system each time, the system clears every page anew for the next step,
+which took a third of the time of a small LSTM.
+
+A matrix of many small products begins at a cache line. BLAS reads it as it lies, 64 bytes at a time; where it begins
+in between, as three of four arrays do, each of these is in two lines, and a product of 32 rows with the recurrent
+matrix of 128 units took half as long again.
 """
 
 from __future__ import annotations
@@ -9,6 +14,10 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+
+from rnn_core.arrays import Array
+
+CACHE_LINE = 64  # bytes: also the widest that a processor loads at once (AVX-512)
 
 # glibc's DEFAULT_MMAP_THRESHOLD_MAX is 32 MiB, with the block's own header.
 LARGEST_THAT_COUNTS = 31 * 2**20
@@ -20,3 +29,12 @@ def keep_freed_memory() -> None:
     and M_TRIM_THRESHOLD): it is shown one, which is never touched. Other allocators take no notice.
     """
     np.empty(LARGEST_THAT_COUNTS, np.uint8)
+
+
+def aligned_copy(array: Array) -> Array:
+    """The same numbers, row by row, in memory that begins at a cache line."""
+    memory = np.empty(array.nbytes + CACHE_LINE, np.uint8)
+    start = -memory.__array_interface__["data"][0] % CACHE_LINE
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
