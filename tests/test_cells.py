@@ -314,4 +314,4 @@ def test_an_aligned_copy_has_the_numbers_of_the_array_and_begins_at_a_cache_line
     for copy in [aligned_copy(array) for _ in range(8)]:
         np.testing.assert_array_equal(copy, array, strict=True)
         assert copy.flags.c_contiguous
-        assert copy.ctypes.data % 64 == 0
+        assert copy.size == 0 or copy.ctypes.data % 64 == 0
