@@ -88,6 +88,14 @@ def _read(run: Run, text: Text) -> Text | None:
     return text
 
 
+def assumed(run: Run) -> None:
+    """Says what was assumed when a network from elsewhere was opened. The sentence lies in the run, which may come from
+    anybody: it is text.
+    """
+    for sentence in held_out.assumed_of(run):
+        st.text(f"When this network was opened: {sentence}")
+
+
 def left_out(text: held_out.HeldOut, unit: str) -> None:
     """Says so where the text is longer than what is read of it."""
     if text.left_out:

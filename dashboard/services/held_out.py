@@ -45,6 +45,11 @@ def texts_of(run: Run) -> bool:
     return library.mine(run) and bool(measurements.held_out_sentences(run))
 
 
+def assumed_of(run: Run) -> tuple[str, ...]:
+    """What was assumed of the words of a network that came without a text; its owner is told."""
+    return run.corpus().report.notes if library.mine(run) and not texts_of(run) else ()
+
+
 def check_allowed(run: Run, text: Text) -> None:
     """Raises RunError for a guest who asks for the owner's text."""
     if isinstance(text, KeptAside):

@@ -175,7 +175,7 @@ def import_network(weights: bytes, words: bytes, name: str, cell: str | None) ->
         path = Path(place) / "model.safetensors"
         path.write_bytes(weights)
         network = importing.import_network(path, parse_word_list(words), cell)
-    corpus = without_text(network.words, network.text, name)
+    corpus = without_text(network.words, network.text, name, network.assumed)
     config, training = network.model.config, TrainingSettings()
     with contextlib.ExitStack() as admission:
         if caps is not None:

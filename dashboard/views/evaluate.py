@@ -51,6 +51,7 @@ def page() -> None:
         return
     unit = widgets.unit(loaded.vocabulary.unit)
     held_out.left_out(found.text, unit)
+    held_out.assumed(run)
     with row:
         by_trigram = choose_colour(bool(found.train))
     words(found, unit, by_trigram)

@@ -8,7 +8,7 @@ import math
 
 from rnn_core.cli.corpus import sentences_of_file
 from rnn_core.cli.judgement import Judgement, by_position, context, copies
-from rnn_core.cli.output import finite, show
+from rnn_core.cli.output import finite, one_line, show, tell
 from rnn_core.cli.parser import Commands, add_setting
 from rnn_core.cli.weights import load_weights, weights_json
 from rnn_core.config import TextSettings, settings_of
@@ -38,6 +38,9 @@ def evaluate_command(options: argparse.Namespace) -> int:
         text = dataclasses.replace(text, column=options.column, encoding=options.encoding)
     corpus = run.corpus()
     sentences = sentences_of_file(options.corpus, text, corpus.vocabulary)
+    if not corpus.train:
+        for note in corpus.report.notes:
+            tell(f"note: {one_line(note)}")
     weights = load_weights(run)
     carried = run.config.training.batching == "stream"
     result = (evaluate_stream if carried else evaluate)(weights.model, sentences)

@@ -40,7 +40,7 @@ def import_command(options: argparse.Namespace) -> int:
     if options.corpus is not None:
         corpus = prepare_file(options.corpus, text, quiet=False, words=network.words)
     else:
-        corpus = without_text(network.words, text, Path(options.file).name)
+        corpus = without_text(network.words, text, Path(options.file).name, network.assumed)
     config = network.model.config
     name = options.name or Path(options.file).stem
     run = create_run(options.run, name, corpus, config, TrainingSettings(), text, network.model.params)

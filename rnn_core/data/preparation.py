@@ -185,10 +185,13 @@ def _check_enough(tokens: int, sentences: int, settings: TextSettings, dropped: 
         )
 
 
-def without_text(words: Sequence[str], settings: TextSettings, name: str) -> PreparedCorpus:
-    """A corpus of no sentence, for a network from elsewhere: its words are known, what it was trained on is not."""
+def without_text(words: Sequence[str], settings: TextSettings, name: str, note: str = "") -> PreparedCorpus:
+    """A corpus of no sentence, for a network from elsewhere: its words are known, what it was trained on is not. note:
+    what was assumed of them, or "".
+    """
     vocabulary = Vocabulary(tuple(words), settings.unit, settings.lowercase, (), settings.tokenizer)
-    return PreparedCorpus(vocabulary, [], [], name, CorpusReport(format="none", vocabulary_size=len(words)))
+    report = CorpusReport(format="none", vocabulary_size=len(words), notes=(note,) if note else ())
+    return PreparedCorpus(vocabulary, [], [], name, report)
 
 
 def _split(sentences: list[list[str]], settings: TextSettings) -> tuple[list[list[str]], list[list[str]]]:

@@ -97,7 +97,7 @@ def standard_order(words: Sequence[str]) -> StandardOrder:
         places[START] = places[END]
         assumed.append("an average word begins a sentence" if places[END] is None else "what ends one also begins one")
     if places[UNKNOWN] is None:
-        assumed.append("a word that is not in it is read as an average one")
+        assumed.append("a word that is not in it is read as an average one, and costs it 30 nats")
     special_rows = [places[special] for special in SPECIALS]
     own = [place for place in range(len(words)) if place not in special_rows]
     if not own:

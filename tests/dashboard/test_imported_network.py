@@ -41,6 +41,13 @@ def test_every_page_opens_it(page, imported, open_page):
     assert not open_page(page, imported.id).error
 
 
+def test_evaluate_says_what_was_assumed_when_it_was_opened(imported, open_page):
+    app = open_page("evaluate", imported.id)
+    app.segmented_control[0].set_value("paste").run()
+    app.text_area[0].set_value("a cab had been hailed\nbad bees\n" * 3).run()
+    assert any("a line break ends a sentence" in text.value for text in app.text)
+
+
 def test_every_picture_of_its_gradients_is_drawn(imported, open_page):
     app = open_page("gradients", imported.id)
     for toggle in app.toggle:
