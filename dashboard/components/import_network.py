@@ -64,5 +64,6 @@ def box(page: str) -> None:
             return
     st.session_state[counter] += 1  # Empty boxes take the place of those with the files.
     session.open_run(run.id)
-    session.leave_notice(f"Opened: a run like any other, with the weights as they came. {assumed}".rstrip())
+    kept = "Opened: a run like any other, with the weights as they came."
+    session.leave_notice(f"{kept} But {assumed}" if assumed else kept)
     st.rerun()

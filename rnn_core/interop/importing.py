@@ -67,7 +67,7 @@ def import_network(path: str | Path, words: Sequence[str], cell: str | None = No
     if len(words) != size:
         raise SettingsError(f"the word list has {len(words):,} words and these weights are for {size:,}; give theirs.")
     order = standard_order(words)
-    assumed = " ".join(sentence for sentence in (assumed, order.assumed) if sentence)
+    assumed = " Also, ".join(sentence for sentence in (assumed, order.assumed) if sentence)
     return ImportedNetwork(_reordered(model, order), order.words, order.text, assumed)
 
 
