@@ -110,6 +110,18 @@ def test_the_jacobian_norms_are_autograds(kind: str) -> None:
         state = step(state).detach()
 
 
+def test_a_flow_stays_what_it_is_while_the_module_is_trained_on() -> None:
+    rnn = module("LSTM")
+    inputs, loss = inputs_for(rnn), loss_for(rnn)
+    flow, other = (torch_gradient_flow(rnn, inputs, loss) for _ in range(2))
+    expected = dict(other.gradients)
+    with torch.no_grad():
+        for value in (*rnn.parameters(), inputs):
+            value += 1
+    for name, value in flow.gradients.items():
+        np.testing.assert_array_equal(value, expected[name])
+
+
 @every_module
 def test_a_state_before_the_first_step_is_read(kind: str) -> None:
     rnn = module(kind, 2)

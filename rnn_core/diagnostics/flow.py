@@ -7,7 +7,6 @@ dE_t/da_k.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -19,7 +18,7 @@ from rnn_core.diagnostics import html
 from rnn_core.diagnostics.jacobian import delta_step_norms, step_norms
 from rnn_core.diagnostics.norms import arithmetic, block_norm, vector_norm
 from rnn_core.nn.batch import Batch
-from rnn_core.nn.bptt import LagStep, bptt, per_loss_bptt
+from rnn_core.nn.bptt import LagStep, per_loss_bptt
 from rnn_core.nn.cells import merge_gates
 from rnn_core.nn.gradients import Gradients, to_dense
 from rnn_core.nn.network import Network, Trace
@@ -41,20 +40,11 @@ def in_double(model: AnyNetwork) -> AnyNetwork:
     return type(model)(model.config, params=params)
 
 
-class MeanGradients(Mapping[str, Array]):
-    """dE/dtheta of the mean loss, float64, every one in the shape of its parameter; computed when first asked for."""
+class DenseGradients(Mapping[str, Array]):
+    """dE/dtheta of the mean loss, float64, every one in the shape of its parameter; made dense when asked for."""
 
-    def __init__(self, model: Network, trace: Trace, d_hidden: Array, of_output: Gradients) -> None:
-        """d_hidden (T, B, H): of the mean loss by the top layer's h_t; of_output: what is known, of V (or E) and c."""
-        self._model, self._trace, self._d_hidden, self._of_output = model, trace, d_hidden, of_output
-
-    @cached_property
-    def _gradients(self) -> Gradients:
-        # Copies: the gradient of a tied embedding is added to that of the output in place.
-        gradients = {name: copy(gradient) for name, gradient in self._of_output.items()}
-        with arithmetic():
-            self._model.add_layer_gradients(gradients, self._trace, bptt(self._trace.layers, self._d_hidden))
-        return gradients
+    def __init__(self, gradients: Gradients) -> None:
+        self._gradients = gradients
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._gradients)
@@ -214,18 +204,18 @@ def gradient_flow(
     batch = as_columns(model, inputs, targets, mask, loss_weights)
     model = in_double(model)
     trace = model.forward(batch.inputs)
-    _, d_hidden, of_output = model.output_gradients(trace, batch.targets, batch.counted, batch.loss_weights)
+    found = model.backward(trace, batch.targets, batch.counted, batch.loss_weights)
     losses = model.losses_of(trace, batch.targets, batch.counted)
-    return flow_of(model, trace, losses, d_hidden, batch.weights_of_mean, of_output)
+    return flow_of(model, trace, losses, found.d_hidden, batch.weights_of_mean, DenseGradients(found.gradients))
 
 
 def flow_of(
-    model: Network, trace: Trace, losses: Array, d_hidden: Array, weights: Array, of_output: Gradients
+    model: Network, trace: Trace, losses: Array, d_hidden: Array, weights: Array, gradients: Mapping[str, Array]
 ) -> GradientFlow:
     """The flow of a forward pass in float64 whose losses (T, B) are known, wherever they come from.
 
-    weights (T, B): what each loss is multiplied by in the mean; d_hidden (T, B, H), of_output {name: gradient}: of
-    that mean, by the top layer's h_t and by the parameters behind it.
+    weights (T, B): what each loss is multiplied by in the mean; d_hidden (T, B, H), gradients: of that mean. What
+    arrives at a parameter outside the recurrence is not asked.
     """
     counted = weights > 0
     # Each loss itself is 1 / its weight times as long as its part of the mean.
@@ -235,7 +225,7 @@ def flow_of(
     return GradientFlow(
         delta_norms=norms[..., 0] if trace.shape[1] == 1 else norms,
         lag_gradients=LagGradients(model, trace, lag_steps, weights),
-        gradients=MeanGradients(model, trace, d_hidden, of_output),
+        gradients=gradients,
         losses_nats=losses,
         mask=counted,
         trace=trace,

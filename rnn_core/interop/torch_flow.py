@@ -7,7 +7,8 @@ diagnostics read. PyTorch is imported when this is used, and by nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,10 @@ from rnn_core.diagnostics.flow import GradientFlow, flow_of
 from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.errors import SettingsError
 from rnn_core.interop.pytorch import from_torch_state_dict
+from rnn_core.nn.bptt import bptt
 from rnn_core.nn.cells import CELL_FORMS
-from rnn_core.nn.network import Network
+from rnn_core.nn.gradients import Gradients
+from rnn_core.nn.network import Network, Trace, dense
 
 # Relative difference of two derivatives of the same loss: rounding, in float32 too. A loss that mixes steps differs by
 # as much as it mixes.
@@ -60,7 +63,33 @@ def torch_gradient_flow(rnn: Any, inputs: Any, loss: Callable[[Any], Any], state
         trace = model.forward(given, _state(rnn, state, given.shape[1]))
         losses, d_hidden = _losses(torch, rnn, trace.hidden, loss)
         weights = np.full(losses.shape, 1 / losses.size)
-        return flow_of(model, trace, losses, d_hidden / losses.size, weights, {})
+        d_mean = d_hidden / losses.size
+        return flow_of(model, trace, losses, d_mean, weights, _MeanGradients(model, trace, d_mean))
+
+
+class _MeanGradients(Mapping[str, Array]):
+    """dE/dtheta of the mean loss. One more walk back, taken when somebody asks: the lifted weights are a copy, which
+    stays what it is while the module is trained on.
+    """
+
+    def __init__(self, model: Network, trace: Trace, d_hidden: Array) -> None:
+        self._model, self._trace, self._d_hidden = model, trace, d_hidden
+
+    @cached_property
+    def _found(self) -> dict[str, Array]:
+        found: Gradients = {}
+        with arithmetic():
+            self._model.add_layer_gradients(found, self._trace, bptt(self._trace.layers, self._d_hidden))
+        return dense(found)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __getitem__(self, name: str) -> Array:
+        return self._found[name]
 
 
 def _torch() -> Any:
