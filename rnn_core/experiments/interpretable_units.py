@@ -28,10 +28,10 @@ TRAINING = TrainingSettings(
     learning_rate=0.003,
     schedule="constant",
     batching="stream",
-    sequence_length=50,
-    batch_size=32,
+    sequence_length=100,  # as in the paper: over fewer steps than a line has characters, its length is hard to learn
+    batch_size=16,
     clip=5.0,
-    epochs=10,
+    epochs=20,
     sample_every_seconds=None,
     horizon_every_seconds=None,
 )
