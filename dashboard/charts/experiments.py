@@ -36,15 +36,18 @@ def course_chart(
         "setting:N",
         title=None,
         scale=alt.Scale(domain=list(courses)),
-        legend=alt.Legend(orient="top", symbolType="stroke"),
+        legend=alt.Legend(orient="top", symbolType="stroke", columns=2),
     )
+    # Settings that learn nothing have the same course: the dashes let the one beneath be seen.
+    dashes = alt.Scale(domain=list(courses), range=[[1, 0], [1, 0], [5, 5]])
+    dash = alt.StrokeDash("setting:N", scale=dashes, legend=None)
     tooltip = [
         "setting:N",
         "seed:Q",
         alt.Tooltip("x:Q", title="updates"),
         alt.Tooltip("y:Q", title=metric, format=".4f"),
     ]
-    lines = base.mark_line(strokeWidth=1.6, opacity=0.8).encode(color=colour, detail="line:N")
+    lines = base.mark_line(strokeWidth=1.6, opacity=0.8).encode(color=colour, strokeDash=dash, detail="line:N")
     points = base.mark_point(filled=True, size=22, opacity=0).encode(color=colour, tooltip=tooltip)
     return layered(table, lines, points, height=HEIGHT)
 

@@ -82,13 +82,14 @@ def result_json(result: Result) -> dict[str, Any]:
 
 def _list(options: argparse.Namespace) -> int:
     values, lines = [], []
+    width = max(map(len, EXPERIMENTS))
     for experiment in EXPERIMENTS.values():
         result = shipped(experiment)
         entry = {"name": experiment.name, "claim": experiment.claim, "source": experiment.source}
         values.append(entry | {"minutes": None if result is None else round(result.minutes, 2)})
-        lines.append(f"{experiment.name:16s} {experiment.claim}")
+        lines.append(f"{experiment.name:{width}s} {experiment.claim}")
         last = "not run yet" if result is None else f"{VERDICTS[result.reproduced]}, {result.facts}"
-        lines.append(f"{'':16s} {experiment.source}; {last}")
+        lines.append(f"{'':{width}s} {experiment.source}; {last}")
     lines += ["", f"`{program()} reproduce NAME` runs one."]
     show(options, {"experiments": values}, lines)
     return 0
