@@ -47,14 +47,14 @@ _RECURRENT: dict[str, tuple[Choice, Callable[[int, float, np.random.Generator], 
     "identity": (Choice("identity (IRNN)", {"init_scale": "Scale"}), lambda size, scale, _: identity(size, scale)),
     "spectral": (Choice("given spectral radius", {"init_scale": "Spectral radius"}), with_spectral_radius),
 }
-_EMBEDDING: dict[str, tuple[Choice, Callable[[tuple[int, int], np.random.Generator], Array]]] = {
+EMBEDDINGS: dict[str, tuple[Choice, Callable[[tuple[int, int], np.random.Generator], Array]]] = {
     # A word vector is read by one position at a time: what it is summed over is its own length.
     "uniform": (Choice("uniform ±1/√D"), lambda shape, rng: uniform(shape, shape[1], rng)),
     "normal": (Choice("normal, N(0, 1)"), lambda shape, rng: rng.standard_normal(shape)),
 }
 for _name, (_choice, _matrix) in _RECURRENT.items():
     INITIALISATIONS.offer(_name, _choice)
-for _name, (_choice, _vectors) in _EMBEDDING.items():
+for _name, (_choice, _vectors) in EMBEDDINGS.items():
     EMBEDDING_INITIALISATIONS.offer(_name, _choice)
 
 
@@ -67,6 +67,6 @@ def recurrent_block(kind: str, size: int, scale: float, rng: np.random.Generator
 
 def embedding(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Array:
     """Word vectors (N, D). `kind` is a value of `ModelConfig.embedding_init`."""
-    if kind not in _EMBEDDING:
+    if kind not in EMBEDDINGS:
         raise ValueError(f"unknown initialisation {kind!r}")
-    return _EMBEDDING[kind][1](shape, rng)
+    return EMBEDDINGS[kind][1](shape, rng)
