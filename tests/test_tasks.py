@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,17 @@ def counted(batch: TaskBatch, column: int) -> list[int]:
     return np.flatnonzero(batch.loss_weights[:, column]).tolist()
 
 
+def likeliest(answers: np.ndarray) -> int:
+    return int(np.bincount(answers).argmax())
+
+
+def assert_evenly_drawn(values: np.ndarray | list[int], possible: range) -> None:
+    """Each of the possible values as often as the others, to five standard deviations, and no other value."""
+    counts, share = np.bincount(values, minlength=possible.stop), 1 / len(possible)
+    assert counts[list(possible)].sum() == counts.sum() == len(values)
+    assert abs(counts[list(possible)] - share * len(values)).max() <= 5 * math.sqrt(len(values) * share * (1 - share))
+
+
 def test_a_batch_depends_on_seed_and_step_alone(task: Task) -> None:
     first, again = task.batch(3, seed=5, step=7), task.batch(3, seed=5, step=7)
     for field in dataclasses.fields(TaskBatch):
@@ -65,20 +77,35 @@ def test_shapes_and_ranges_are_as_the_task_says(task: Task) -> None:
         assert batch.targets.shape == (steps, 5, task.outputs)
 
 
-def test_the_baseline_is_what_the_best_constant_answer_gets(task: Task) -> None:
-    """Among all answers that depend on nothing but the step, found from many sequences."""
-    batch = task.batch(MANY, seed=1, step=0)
-    if isinstance(task, Agreement):  # its sequences differ in length: the step of the answer is not the same for all
-        last = batch.targets.sum(axis=0)
-        assert abs(min(last.mean(), 1 - last.mean()) - task.baseline) < 5 * 0.5 / math.sqrt(MANY)
-        return
-    if task.loss == "cross_entropy":
-        counts = np.stack([(batch.targets == answer).mean(axis=1) for answer in range(task.outputs)])
-        errors = 1 - counts.max(axis=0)
+@pytest.mark.parametrize(
+    "task",
+    [
+        TemporalOrder(),
+        Adding(steps=7),
+        Adding(steps=60, markers="early"),
+        CopyMemory(),
+        CopyMemory(delay=3, length=4, alphabet=3),
+        PrefixParity(steps=9),
+        Latching(),
+        Latching(steps=3, signal_steps=3, noise=0),
+        Agreement(),
+    ],
+    ids=str,
+)
+def test_the_baseline_is_what_the_best_answer_gets_that_does_not_look(task: Task) -> None:
+    """Among all answers that depend on nothing but the step, and for Agreement, which ends anywhere, on nothing."""
+    elsewhere, batch = task.batch(MANY, seed=0, step=0), task.batch(MANY, seed=1, step=0)
+    if isinstance(task, Adding):
+        best = elsewhere.targets.mean(axis=1, keepdims=True)
+        assert abs(best[-1, 0, 0] - (1 if task.markers == "halves" else 1 / 2)) < 0.05
+    elif isinstance(task, Agreement):
+        best = np.eye(2)[likeliest(elsewhere.targets[elsewhere.loss_weights > 0])]
     else:
-        errors = batch.targets.var(axis=1).sum(axis=-1)
-    found = np.average(errors, weights=batch.loss_weights[:, 0])
-    assert abs(found - task.baseline) < 5 * 0.5 / math.sqrt(MANY)
+        best = np.eye(task.outputs)[[likeliest(answers) for answers in elsewhere.targets]][:, None]
+    outputs = np.broadcast_to(best, (*batch.mask.shape, task.outputs))
+    errors = np.average(task.errors(outputs, batch), axis=0, weights=batch.loss_weights)
+    assert abs(errors.mean() - task.baseline) < 5 * errors.std() / math.sqrt(MANY)
+    assert task.metric(outputs, batch) == pytest.approx(errors.mean())
 
 
 def test_the_metric_counts_only_the_steps_that_are_asked(task: Task) -> None:
@@ -96,46 +123,63 @@ def test_the_metric_counts_only_the_steps_that_are_asked(task: Task) -> None:
 def test_temporal_order_is_the_order_of_its_two_symbols() -> None:
     task = TemporalOrder(steps=37)
     batch = task.batch(MANY, seed=3, step=0)
-    firsts, seconds = set(), set()
+    firsts, seconds, others = [], [], []
     for column in range(MANY):
         places = [step for step in range(37) if batch.inputs[step, column] >= 4]
         assert len(places) == 2
         first, second = places
-        firsts.add(first)
-        seconds.add(second)
+        firsts.append(first)
+        seconds.append(second)
+        others += [symbol for symbol in batch.inputs[:, column] if symbol < 4]
         order = "".join("AB"[batch.inputs[place, column] - 4] for place in places)
         assert batch.targets[-1, column] == ["AA", "AB", "BA", "BB"].index(order)
         assert counted(batch, column) == [36]
-    assert firsts == set(range(3, 8))  # 37/10 .. 2*37/10
-    assert seconds == set(range(14, 19))  # 4*37/10 .. 5*37/10
+    assert_evenly_drawn(firsts, range(3, 8))  # 37/10 .. 2*37/10
+    assert_evenly_drawn(seconds, range(14, 19))  # 4*37/10 .. 5*37/10
+    assert_evenly_drawn(others, range(4))
+    assert_evenly_drawn(batch.targets[-1], range(4))
 
 
 @pytest.mark.parametrize("steps", [2, 7, 20])
 def test_adding_asks_for_the_sum_of_one_marked_number_from_each_half(steps: int) -> None:
     batch = Adding(steps=steps).batch(500, seed=4, step=0)
+    pairs = []
     for column in range(500):
         values, markers = batch.inputs[:, column].T
         first, second = np.flatnonzero(markers)
-        assert first < steps // 2 <= second
+        pairs.append((first, second))
         assert markers[[first, second]].tolist() == [1, 1]
         assert 0 <= values.min() <= values.max() <= 1
         assert batch.targets[-1, column, 0] == values[first] + values[second]
         assert counted(batch, column) == [steps - 1]
+    firsts, seconds = zip(*pairs, strict=True)
+    assert_evenly_drawn(firsts, range(steps // 2))
+    assert_evenly_drawn(seconds, range(steps // 2, steps))
+    # Evenly between 0 and 1: to the tenth, as often as any other.
+    assert_evenly_drawn((10 * batch.inputs[..., 0].ravel()).astype(int), range(10))
 
 
 def test_adding_by_the_other_convention_has_its_markers_early() -> None:
-    batch = Adding(steps=60, markers="early").batch(2000, seed=4, step=0)
-    pairs = set()
-    for column in range(2000):
+    """The first among the first ten steps, the second at another step of the first half; which one comes first is
+    not said: of two places among the first ten, each order is equally likely.
+    """
+    batch = Adding(steps=60, markers="early").batch(MANY, seed=4, step=0)
+    pairs = np.zeros((30, 30))
+    for column in range(MANY):
         values, markers = batch.inputs[:, column].T
         places = np.flatnonzero(markers)
-        assert len(places) == 2
-        assert places[0] < 10
-        assert places[1] < 30
+        pairs[tuple(places)] += 1
+        assert markers[places].tolist() == [1, 1]
         assert -1 <= values.min() < 0 < values.max() <= 1
         assert batch.targets[-1, column, 0] == pytest.approx(0.5 + values[places].sum() / 4)
-        pairs.add(tuple(places))
-    assert len(pairs) > 200
+        assert counted(batch, column) == [59]
+    expected = np.zeros((30, 30))
+    for first in range(10):
+        for second in range(30):
+            if second != first:
+                expected[min(first, second), max(first, second)] += MANY / (10 * 29)
+    assert (abs(pairs - expected) <= 5 * np.sqrt(expected)).all()
+    assert_evenly_drawn((5 * (batch.inputs[..., 0].ravel() + 1)).astype(int), range(10))
 
 
 def test_copy_memory_is_written_out() -> None:
@@ -167,24 +211,47 @@ def test_latching_gives_its_bit_first_and_noise_after() -> None:
     noise = batch.inputs[4:, :, 0]
     assert abs(noise.mean()) < 0.02
     assert abs(noise.std() - 0.3) < 0.02
-    assert abs(np.corrcoef(noise.mean(axis=0), signs)[0, 1]) < 0.2
+    assert [counted(batch, column) for column in range(500)] == [[29]] * 500
+    # No step says anything of another, nor of the sign.
+    correlations = np.corrcoef(np.vstack([noise, signs])) - np.eye(27)
+    assert abs(correlations).max() < 5 / math.sqrt(500)
 
 
-def test_agreement_is_with_the_subject_and_attractors_are_counted() -> None:
-    task = Agreement(most_nouns=3)
+AGREEMENT_SENTENCE = re.compile(
+    r"(today , |in the north , )?"
+    r"the ((old|red|small|famous) )?(?P<subject>NOUN)"
+    r"(?P<between>( (near|of|behind|beside|above) the NOUN)*)".replace(
+        "NOUN", r"(key|author|picture|river|engineer|window|garden|letter|student|bridge)s?"
+    )
+)
+
+
+@pytest.mark.parametrize("probability", [0, 0.3, 1])
+def test_agreement_is_with_the_subject_and_attractors_are_counted(probability: float) -> None:
+    task = Agreement(most_nouns=3, attractor_probability=probability)
     batch = task.batch(MANY, seed=8, step=0)
-    words, nouns = np.array(task.vocabulary), {word for word in task.vocabulary if f"{word}s" in task.vocabulary}
     assert batch.groups is not None
+    asked_numbers, lengths, attractors = [], [], []
     for column in range(MANY):
-        sentence = words[batch.inputs[batch.mask[:, column], column]].tolist()
-        numbers = [word not in nouns for word in sentence if word in nouns or word.removesuffix("s") in nouns]
+        sentence = " ".join(task.input_names(batch, column))
+        parts = AGREEMENT_SENTENCE.fullmatch(sentence)
+        assert parts, sentence
+        plural = parts["subject"].endswith("s")
+        between = [noun.endswith("s") for noun in parts["between"].split()[2::3]]
+        opposite = [number != plural for number in between]
         (asked,) = counted(batch, column)
-        assert asked == len(sentence) - 1
-        assert batch.targets[asked, column] == numbers[0]
-        assert batch.groups[column] == sum(number != numbers[0] for number in numbers[1:])
-        assert sentence[-1] in nouns or sentence[-1].removesuffix("s") in nouns
-    by_count = [batch.targets.max(axis=0)[batch.groups == count].mean() for count in range(3)]
-    assert all(abs(share - 0.5) < 0.07 for share in by_count)  # the number of attractors says nothing
+        assert asked == len(sentence.split()) - 1
+        assert batch.targets[asked, column] == plural
+        assert batch.groups[column] == sum(opposite)
+        asked_numbers.append(int(plural))
+        lengths.append(len(between))
+        attractors += opposite
+    assert_evenly_drawn(lengths, range(4))
+    for count in range(4):  # their number says nothing of the subject's
+        of_those = np.array(asked_numbers)[np.array(lengths) == count]
+        assert_evenly_drawn(of_those, range(2))
+    spread = math.sqrt(len(attractors) * probability * (1 - probability))
+    assert abs(sum(attractors) - probability * len(attractors)) <= 5 * spread
 
 
 def test_linzens_files_are_read_and_a_line_that_does_not_fit_is_named(tmp_path: Path) -> None:
