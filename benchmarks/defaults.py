@@ -20,6 +20,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ import numpy as np
 
 from rnn_core.config import Choice, ModelConfig, TaskSettings, TextSettings, TrainingSettings, choices
 from rnn_core.data import PreparedCorpus, prepare
-from rnn_core.experiments.sweep import PointResult
+from rnn_core.experiments.sweep import ENDED
 from rnn_core.experiments.sweeping import sweep
 from rnn_core.nn.gradients import Gradient
 from rnn_core.nn.initialisation import EMBEDDINGS
@@ -43,6 +44,9 @@ QUIET: dict[str, Any] = {"sample_every_seconds": None, "horizon_every_seconds": 
 CELLS = ("tanh", "gru", "lstm")
 STARTS = ("uniform", "normal 0.3", "normal")
 TWO_BIASES = "adam, two biases"
+
+Losses = dict[tuple[str, str], dict[str, list[float]]]
+"""{(case, cell): {candidate: the validation losses of its seeds}}"""
 
 
 class AdamTwoBiases(Adam):
@@ -69,7 +73,7 @@ class Case:
     text: TextSettings = field(default_factory=TextSettings)
     task: TaskSettings | None = None
     model: dict[str, Any] = field(default_factory=lambda: {"embedding_size": UNITS})
-    training: dict[str, Any] = field(default_factory=lambda: {"epochs": 5})
+    training: dict[str, Any] = field(default_factory=lambda: {"epochs": 4})
     vectors: bool = True
     biases: bool = True
 
@@ -123,17 +127,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     _offer_candidates()
-    vectors: dict[tuple[str, str], dict[str, list[float]]] = {}
-    biases: dict[tuple[str, str], dict[str, list[float]]] = {}
+    vectors: Losses = {}
+    biases: Losses = {}
     # Seed by seed, so that a run that is cut short says something of all cases.
     for seeds in range(1, options.seeds + 1):
         for case in CASES:
             if case.vectors:
-                results = _train(case, options.texts, options.dir, {"embedding_init": STARTS}, seeds)
-                vectors |= _losses(case, results, "embedding_init")
+                vectors |= _train(case, options.texts, options.dir, "embedding_init", STARTS, seeds)
             if case.biases:
-                results = _train(case, options.texts, options.dir, {"optimizer": ("adam", TWO_BIASES)}, seeds)
-                biases |= _losses(case, results, "optimizer")
+                biases |= _train(case, options.texts, options.dir, "optimizer", ("adam", TWO_BIASES), seeds)
     print(machine.describe(), end="\n\n")
     print("\n".join(_table(vectors, STARTS)), end="\n\n")
     print("\n".join(_table(biases, ("adam", TWO_BIASES))))
@@ -147,31 +149,28 @@ def _offer_candidates() -> None:
     choices.OPTIMIZERS.offer(TWO_BIASES, Choice(TWO_BIASES, defaults={"learning_rate": Adam.default_learning_rate}))
 
 
-def _train(case: Case, texts: Path, folder: Path, compared: dict[str, Sequence[str]], seeds: int) -> list[PointResult]:
-    name = f"{case.label.replace(', ', '-')}-{next(iter(compared))}"
+def _train(case: Case, texts: Path, folder: Path, compared: str, candidates: Sequence[str], seeds: int) -> Losses:
+    name = f"{case.label.replace(', ', '-')}-{compared}"
     print(f"{name}: {seeds} seeds", flush=True)
-    return sweep(
+    results = sweep(
         case.data(texts),
         folder / name,
-        {"cell": CELLS, **compared},
+        {"cell": CELLS, compared: candidates},
         seeds=seeds,
         model=ModelConfig(hidden_size=UNITS, **case.model),
         training=TrainingSettings(**{"batch_size": 16, **QUIET, **case.training}),
         text=case.text,
         jobs=1,
     )
-
-
-def _losses(case: Case, results: list[PointResult], compared: str) -> dict[tuple[str, str], dict[str, list[float]]]:
-    """{(case, cell): {candidate: the validation losses of its seeds}}"""
-    losses: dict[tuple[str, str], dict[str, list[float]]] = {}
+    losses: Losses = {}
     for result in results:
+        if result.state not in ENDED:
+            raise SystemExit(f"stopped at {result.point.label} ({result.state}); the same command goes on.")
         settings = result.point.settings
-        of_row = losses.setdefault((case.label, settings["cell"]), {})
+        row = losses.setdefault((case.label, settings["cell"]), {})
         # What diverged is the worst that there is.
-        loss = float("inf") if result.state != "finished" else result.valid_loss_nats
-        assert loss is not None
-        of_row.setdefault(settings[compared], []).append(loss)
+        loss = result.valid_loss_nats if result.state == "finished" else None
+        row.setdefault(settings[compared], []).append(math.inf if loss is None else loss)
     return losses
 
 
@@ -183,7 +182,7 @@ def verdict(losses: Sequence[float], of_default: Sequence[float]) -> str:
     return "better" if difference < 0 else "worse"
 
 
-def _table(rows: dict[tuple[str, str], dict[str, list[float]]], candidates: Sequence[str]) -> Iterator[str]:
+def _table(rows: Losses, candidates: Sequence[str]) -> Iterator[str]:
     default, *others = candidates
     yield "| | cell | " + " | ".join(candidates) + " |"
     yield "|---|---|" + "---|" * len(candidates)
