@@ -327,6 +327,35 @@ def test_the_tutorials_weights_can_be_trained_further_and_exported(text: str, tm
     assert main(["export", str(weights), str(tmp_path / "out.safetensors")]) == 0
 
 
+def test_a_corpus_in_tokens_is_counted_as_papers_on_penn_treebank_count_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f" the n't N.V. company <unk> of $ N {number} \n" for number in range(30)]
+    train, words, test = tmp_path / "train.txt", tmp_path / "words.txt", tmp_path / "test.txt"
+    train.write_text("".join(lines))
+    words.write_text("the\nN.V.\n<unk>\nN\n$\n<eos>\n")
+    test.write_text("".join(lines[:20]))
+    # A table is read as one, also where the text to train on is none.
+    held_out = tmp_path / "valid.csv"
+    held_out.write_text("id,body\n" + "".join(f"{number},the {number} of N\n" for number in range(5)))
+    folder = str(tmp_path / "run")
+    code, _, err = run_main(
+        capsys,
+        *("train", str(train), "--run", folder, "--validation", str(held_out), "--vocabulary-file", str(words)),
+        *("--tokenizer", "whitespace", "--batching", "stream", "--steps", "1", *SMALL),
+    )
+    assert code == 0, err
+    corpus = Run.open(folder).corpus()
+    assert corpus.vocabulary.words == ("<unk>", "<s>", "</s>", "the", "N.V.", "N", "$")
+    assert [corpus.vocabulary.decode(ids) for ids in corpus.valid] == [
+        ["<s>", "the", "<unk>", "<unk>", "N", "</s>"]
+    ] * 5
+    assert len(corpus.train) == 30
+    values = last_json(run_main(capsys, "evaluate", folder, str(test), "--json")[1])
+    assert values["tokens"] == sum(len(line.split()) + 1 for line in lines[:20])
+    assert values["unknown_rate"] == pytest.approx(5 / 9)
+
+
 def tiny_vocabulary(text: str, tmp_path: Path) -> Any:
     folder = str(tmp_path / "vocabulary")
     assert main(["train", text, "--run", folder, "--steps", "1", "--quiet", *SMALL]) == 0
@@ -361,6 +390,15 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "an empty corpus": (["train", "EMPTY", "--run", "NEW"], "empty"),
     "one word": (["train", "WORD", "--run", "NEW"], "at least 20"),
     "a binary file": (["train", "BINARY", "--run", "NEW"], "text"),
+    "nothing to validate on": (["train", "TEXT", "--run", "NEW", "--validation", "EMPTY"], "empty.txt, to validate on"),
+    "a vocabulary and its size": (
+        ["train", "TEXT", "--run", "NEW", "--vocabulary", "20", "--vocabulary-file", "WORD"],
+        "--vocabulary has no meaning beside --vocabulary-file",
+    ),
+    "a validation file and a share": (
+        ["train", "TEXT", "--run", "NEW", "--validation-fraction", "0.2", "--validation", "TEXT"],
+        "--validation-fraction has no meaning beside --validation;",
+    ),
     "weights without words": (["train", "TEXT", "--run", "NEW", "--start-from", "TEXT"], "--start-vocabulary FILE"),
     "words without weights": (["train", "TEXT", "--run", "NEW", "--start-vocabulary", "TEXT"], "--start-from"),
     "weights that are none": (

@@ -676,7 +676,7 @@ def test_a_given_vocabulary_keeps_its_order_and_its_words_whatever_the_text_has(
 def test_a_given_validation_file_is_what_is_validated_on_and_nothing_of_the_text_is_kept_aside() -> None:
     held_out = "The unheard fox met the crow. It ran."
     chosen = TextSettings(max_sentence_length=6)
-    corpus = prepare(STORY.encode(), "a.txt", chosen, validation=held_out.encode())
+    corpus = prepare(STORY.encode(), "a.txt", chosen, validation=("b.txt", held_out.encode()))
     everything = cut_sentences(tokenize_sentences([STORY], TextSettings()), 6)
     assert [corpus.vocabulary.decode(ids[1:-1]) for ids in corpus.train] == everything
     assert [corpus.vocabulary.decode(ids[1:-1]) for ids in corpus.valid] == [

@@ -38,7 +38,7 @@ def prepare_file(
     words: the vocabulary, if it is given; validation: a file in the place of sentences kept aside.
     """
     data = _bytes_of(path)
-    held_out = None if validation is None else _bytes_of(validation)
+    held_out = None if validation is None else (os.path.basename(validation), _bytes_of(validation))
     bar = tqdm(
         total=100, desc="reading", unit="%", leave=False, mininterval=refresh_seconds(), disable=quiet, file=sys.stderr
     )

@@ -73,6 +73,7 @@ def train_command(options: argparse.Namespace) -> int:
         memory.check(make_task(task), model, training)
         create_task_run(folder, options.name or "", task, model, training)
         return train_on(folder, options)
+    _check_files(options)
     text = read_settings(TextSettings, options)
     model = read_settings(ModelConfig, options)
     training = read_settings(TrainingSettings, options)
@@ -158,6 +159,17 @@ def check_one_of_both(options: argparse.Namespace) -> None:
         given += [f"--{name.replace('_', '-')}" for name in files if getattr(options, name, None) is not None]
     if given:
         raise SettingsError(f"{given[0]} has no meaning for {kind}; leave it out.")
+
+
+def _check_files(options: argparse.Namespace) -> None:
+    """Raises SettingsError for a setting in whose place a file is given."""
+    given, declared = given_settings(TextSettings, options), settings_of(TextSettings)
+    files = {"vocabulary_size": ("vocabulary_file", "start_vocabulary"), "validation_fraction": ("validation",)}
+    for name, places in files.items():
+        for place in places:
+            if name in given and getattr(options, place) is not None:
+                flag = f"--{place.replace('_', '-')}"
+                raise SettingsError(f"{declared[name].flag} has no meaning beside {flag}; leave one of the two out.")
 
 
 def train_on(

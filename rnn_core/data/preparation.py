@@ -15,7 +15,7 @@ from rnn_core.data.documents import Reading, read
 from rnn_core.data.progress import Progress, ReadingProgress
 from rnn_core.data.sentences import cut_sentences, tokenize_sentences
 from rnn_core.data.vocabulary import END_ID, SPECIALS, START_ID, UNKNOWN, Vocabulary
-from rnn_core.errors import CorpusError
+from rnn_core.errors import CorpusError, EncodingError
 from rnn_core.randomness import stream
 
 # Fewer tokens than this teach nothing.
@@ -29,13 +29,13 @@ def prepare(
     progress: Progress | None = None,
     limit_seconds: float | None = None,
     words: Sequence[str] | None = None,
-    validation: bytes | None = None,
+    validation: tuple[str, bytes] | None = None,
 ) -> PreparedCorpus:
     """Bytes of a file -> what a network sees.
 
     `progress` is called several times a second with how far the reading is; what it raises ends the reading.
     `limit_seconds` is the processor time that the reading may take. `words`: the vocabulary, <unk>, <s> and </s> first,
-    in the place of the text's most frequent words. `validation`: a file of the same kind, in the place of sentences
+    in the place of the text's most frequent words. `validation`: name and bytes of a file, in the place of sentences
     kept aside. Raises CorpusError (EncodingError to be asked) and SettingsError.
     """
     settings.validate()
@@ -43,9 +43,19 @@ def prepare(
     found = read(data, name, settings.column, settings.encoding, report)
     held_out = None
     if validation is not None:
-        documents = read(validation, name, settings.column, settings.encoding, report).documents
-        held_out = tokenize_sentences(documents, settings)
+        held_out = _held_out(*validation, settings, report)
     return _prepare(found, name, settings, report, words, held_out)
+
+
+def _held_out(name: str, data: bytes, settings: TextSettings, report: Progress) -> list[list[str]]:
+    """The sentences of a file to validate on. Raises CorpusError, which says that it is that file."""
+    try:
+        documents = read(data, name, settings.column, settings.encoding, report).documents
+    except EncodingError:
+        raise
+    except CorpusError as error:
+        raise CorpusError(f"{name}, to validate on: {error}") from error
+    return tokenize_sentences(documents, settings)
 
 
 def prepare_documents(
