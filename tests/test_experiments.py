@@ -355,6 +355,23 @@ def test_with_several_processes_the_rows_are_the_same() -> None:
     assert run(EXPERIMENTS["cliff"], 2, jobs=2).rows == run(EXPERIMENTS["cliff"], 2).rows
 
 
+@pytest.mark.process
+def test_on_a_cluster_the_rows_are_the_same_and_one_that_is_gone_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
+        far = run(EXPERIMENTS["cliff"], 2, dask=cluster.scheduler_address)
+        assert far.rows == run(EXPERIMENTS["cliff"], 2).rows
+
+        def gone(futures: object) -> None:
+            raise distributed.CancelledError
+
+        monkeypatch.setattr(distributed, "as_completed", gone)
+        with pytest.raises(RunError, match="the same command goes on"):
+            run(EXPERIMENTS["cliff"], 1, dask=cluster.scheduler_address)
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 
 

@@ -96,7 +96,14 @@ def _on_cluster(
     except (OSError, ValueError) as error:
         raise RunError(f"no Dask scheduler answers at {address} ({error}); is it running?") from None
     with client:
-        futures = [client.submit(_trial, experiment, setting, seed, texts) for setting, seed in todo]
-        for future in distributed.as_completed(futures):
-            yield future.result()
-            future.release()  # else it is computed again where the worker that keeps it dies
+        # Not "pure": a trial that has run before, by an older version perhaps, is to run again.
+        futures = [client.submit(_trial, experiment, setting, seed, texts, pure=False) for setting, seed in todo]
+        try:
+            for future in distributed.as_completed(futures):
+                yield future.result()
+                future.release()  # else it is computed again where the worker that keeps it dies
+        except (distributed.CancelledError, distributed.KilledWorker):
+            raise RunError(
+                f"the Dask cluster at {address} has lost this experiment; is its scheduler still running, and is there "
+                "memory enough for its workers? With --dir, what is done is kept, and the same command goes on."
+            ) from None
