@@ -149,7 +149,7 @@ def film(measured: Sequence[HorizonMeasured], unit: str) -> str:
     )
 
 
-def where_lost(sources: Sequence[str], targets: Sequence[str], chosen: int, found: WhereLost) -> str:
+def where_lost(sources: Sequence[str], targets: Sequence[str], chosen: int, found: WhereLost, unit: str) -> str:
     """Which part did it, in mean factors a step; and where the worst step was."""
     count = len(found.positions)
     if not count:
@@ -161,7 +161,7 @@ def where_lost(sources: Sequence[str], targets: Sequence[str], chosen: int, foun
         )
     means = {name: float(np.exp(np.mean(change))) for name, change in found.parts.items()}
     step = float(np.exp(np.mean(changes)))
-    text = f"On its way back from “{targets[chosen]}” the gradient is multiplied by {figure(step)} a word: "
+    text = f"On its way back from “{targets[chosen]}” the gradient is multiplied by {figure(step)} a {unit}: "
     if "W" in means:
         text += f"by {figure(means['W'])} through W and by {figure(means[SLOPE])} through φ′"
     elif "hidden" in means:
@@ -202,8 +202,8 @@ def saturation(name: str, found: SignalStatistics, norms: np.ndarray) -> str:
     return f"{text}."
 
 
-def spectrum(blocks: Sequence[BlockSpectrum], text: Lyapunov, sentence: Lyapunov) -> str:
-    """rho and norm of what is largest in W, lambda_1 and what it means."""
+def spectrum(blocks: Sequence[BlockSpectrum], text: Lyapunov, sentence: Lyapunov, of_task: bool = False) -> str:
+    """rho and norm of what is largest in W, lambda_1 and what it means. of_task: both are of a task's sequences."""
     exponent = float(text.exponents[0])
     if exponent < -0.05:
         means = "gradients vanish"
@@ -219,11 +219,12 @@ def spectrum(blocks: Sequence[BlockSpectrum], text: Lyapunov, sentence: Lyapunov
         line = "This cell has no W: each unit's memory fades by its own gate alone"
     if math.isfinite(exponent):
         line += (
-            f". On the corpus the largest Lyapunov exponent is {exponent:+.3f} nats a step, a factor of "
+            f". On {'a sequence' if of_task else 'the corpus'} the largest Lyapunov exponent is {exponent:+.3f} nats "
+            "a step, a factor of "
             f"{figure(math.exp(min(exponent, 700.0)))}: {means} (thick needle"
         )
         here = float(sentence.exponents[0])
-        line += f"; this sentence, thin: {here:+.3f})" if math.isfinite(here) else ")"
+        line += f"; this {'one' if of_task else 'sentence'}, thin: {here:+.3f})" if math.isfinite(here) else ")"
     elif exponent < 0:
         line += ". Over a longer text its gradients become exactly zero"
     else:
@@ -258,7 +259,7 @@ def gradient_by_lag(found: GradientByLag, truncate: int | None, unit: str) -> st
     # At the sentence's first word W meets the empty state: the last part of all is 0 for every network.
     far = len(found.norms) - 2
     whole, own = figure(found.total_norm), figure(float(found.norms[0]))
-    text = f"‖∂E/∂{found.names[0]}‖ = {whole}; losses at the word itself give {own}"
+    text = f"‖∂E/∂{found.names[0]}‖ = {whole}; losses at the {unit} itself give {own}"
     if far > 0:
         text += f", losses {far} {unit}{'' if far == 1 else 's'} later {figure(float(found.norms[far]))}"
     if truncate is not None and truncate < far:
@@ -324,11 +325,11 @@ def which_words(sources: Sequence[str], targets: Sequence[str], chosen: int, fou
     return f"{text}. Their rankings agree by {found.rank_correlation:+.2f} (1: the gradient tells the truth)."
 
 
-def gate(name: str, values: np.ndarray) -> str:
+def gate(name: str, values: np.ndarray, unit: str) -> str:
     """values (T, H): how open the units are, from the most open to the least."""
     means = values.mean(axis=0)
     return (
-        f"The {name} of {len(means):,} units at every word: {figure(float(means.max()))} on average in the highest "
+        f"The {name} of {len(means):,} units at every {unit}: {figure(float(means.max()))} on average in the highest "
         f"unit, {figure(float(means.min()))} in the lowest."
     )
 

@@ -27,7 +27,7 @@ def step(view: ViewState, history: History) -> None:
 
 def where_lost(view: ViewState) -> None:
     analysis, found = view.analysis, view.analysis.where_lost(view.chosen)
-    caption = captions.where_lost(analysis.sources, analysis.targets, view.chosen, found)
+    caption = captions.where_lost(analysis.sources, analysis.targets, view.chosen, found, view.unit)
     table = lost.where_lost_table(analysis.sources, found)
     if not len(table):
         st.text(caption)
@@ -99,7 +99,7 @@ def gate(view: ViewState) -> None:
     words = tuple(numbered(analysis.sources))
     figure(
         "gate",
-        captions.gate(name, values),
+        captions.gate(name, values, view.unit),
         chart(
             "gate",
             lost.gate(words, name, lost.shown_units(*values.shape), values.shape[1]),

@@ -115,7 +115,7 @@ def spectrum(view: ViewState) -> None:
         numbers=spectra.exponents_table(text, analysis.lyapunov),
         stretch=False,
     )
-    caption = captions.spectrum(blocks, text, analysis.lyapunov)
+    caption = captions.spectrum(blocks, text, analysis.lyapunov, view.run.config.task is not None)
     if not blocks:
         figure("spectrum", caption, dial, step=step)
         return

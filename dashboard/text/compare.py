@@ -56,7 +56,7 @@ def verdict(quantity: str, unit: str, outcomes: Sequence[Outcome]) -> str:
     lowest_first = sorted(outcomes, key=lambda outcome: outcome.value)
     low, high = lowest_first[0], lowest_first[-1]
     if len(outcomes) == 1:
-        return f"“{low.label}” ends at {_told(low)} {unit}."
+        return f"“{low.label}” ends at {_told(low, unit)}."
     if quantity == "gradient":
         ratio = f"{figure(high.value / low.value)} times that of “{low.label}” with {_told(low)}"
         return f"“{high.label}” ends with the largest gradient: {_told(high)}, {ratio}."
@@ -66,7 +66,7 @@ def verdict(quantity: str, unit: str, outcomes: Sequence[Outcome]) -> str:
             f"with “{low.label}” {_told(low)}."
         )
     second = lowest_first[1]
-    sentence = f"“{low.label}” ends lowest, at {_told(low)} {unit}; next is “{second.label}” with {_told(second)}"
+    sentence = f"“{low.label}” ends lowest, at {_told(low, unit)}; next is “{second.label}” with {_told(second)}"
     if low.seeds > 1 and second.seeds > 1 and low.high >= second.low:
         sentence += ", and their seeds overlap"
     elif low.steps < 0.9 * second.steps or second.steps < 0.9 * low.steps:
@@ -74,8 +74,8 @@ def verdict(quantity: str, unit: str, outcomes: Sequence[Outcome]) -> str:
     return f"{sentence}."
 
 
-def _told(outcome: Outcome) -> str:
+def _told(outcome: Outcome, unit: str = "") -> str:
     text = f"{'at least ' if outcome.least else ''}{figure(outcome.value)}"
-    if outcome.seeds == 1:
-        return text
-    return f"{text} ({outcome.seeds} seeds: {figure(outcome.low)} to {figure(outcome.high)})"
+    if outcome.seeds > 1:
+        text += f" ({outcome.seeds} seeds: {figure(outcome.low)} to {figure(outcome.high)})"
+    return f"{text} {unit}".rstrip()

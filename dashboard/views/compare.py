@@ -121,11 +121,12 @@ def draw(runs: list[Run], quantity: Quantity, axis: Axis, unit: str, together: b
         widgets.problem(f"{widgets.count(len(problems), 'run')} cannot be compared", problems[0])
     lines = comparing.lines(runs, quantity, axis, bits=bits, seeds=seeds)
     if lines:
-        token = widgets.unit(runs[0].config.text.unit) if together else "token"
-        units = {"gradient": "", "half-life": f"{token}s"}
-        usual = wording.UNITS["bits"] if bits else f"nats per {token}"
-        # A task's loss may be a squared error, and another program's is whatever it says.
-        measured = units.get(quantity, usual if all(map(comparing.has_text, runs)) else "")
+        back, lost = widgets.units_of(runs[0].config) if together else ("token", "token")
+        units = {"gradient": "", "half-life": f"{back}s"}
+        usual = wording.UNITS["bits"] if bits else f"nats per {lost}" if lost else ""
+        # Another program's loss is whatever it says; so are those of different tasks.
+        known = all(map(comparing.has_text, runs)) or (together and runs[0].config.task is not None)
+        measured = units.get(quantity, usual if known else "")
         if quantity in ("validation", "training") and not together:
             several = len({run.config.corpus.name for run in runs}) > 1
             if several or not bits:

@@ -16,7 +16,7 @@ from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSet
 from rnn_core.data import PreparedCorpus
 from rnn_core.data.tasks import make_task
 from rnn_core.errors import UserError
-from rnn_core.experiments.sweep import ENDED, Grid, PointResult, Sweep, bands, parse_grid
+from rnn_core.experiments.sweep import ENDED, Grid, PointResult, Sweep, bands, find_setting, parse_grid
 from rnn_core.experiments.sweeping import corpus_digest
 
 PAGE = "sweep"
@@ -183,8 +183,8 @@ def state(sweep_id: str, moving: bool) -> None:
             if result.state in ("queued", "running"):
                 library.open_run(sweeps.run_id(sweep_id, plan, result)).watch()
     measure = "validation loss (nats)" if plan.task is None else make_task(plan.task).metric_name
-    best(sweep_id, plan, results, measure)
-    tables(results, measure)
+    best(sweep_id, plan, results, measure, moving)
+    tables(results, measure, titles(plan))
 
 
 def controls(sweep_id: str, results: list[PointResult], moving: bool) -> None:
@@ -230,20 +230,34 @@ def progress(sweep_id: str, results: list[PointResult], moving: bool) -> None:
     st.progress(min(1.0, share), text=said)
 
 
-def best(sweep_id: str, plan: Sweep, results: list[PointResult], measure: str) -> None:
-    found = bands(results)
+def titles(plan: Sweep) -> dict[str, str]:
+    """What the screen calls the settings that are swept over; by its own name one whose label another has too."""
+    labels = {name: find_setting(name, plan.task is not None).label for name in plan.grid}
+    return {name: label if [*labels.values()].count(label) == 1 else name for name, label in labels.items()}
+
+
+def best(sweep_id: str, plan: Sweep, results: list[PointResult], measure: str, moving: bool) -> None:
+    found, named = bands(results), titles(plan)
     if not found:
         st.text(wording.NOTHING_YET)
         return
-    settings = ", ".join(f"{name} {'none' if value is None else value}" for name, value in found[0].settings.items())
-    seeds = widgets.count(found[0].seeds, "seed")
-    st.text(wording.READING.format(settings=settings, measure=measure, mean=f"{found[0].mean:.4g}", seeds=seeds))
+    settings = ", ".join(
+        f"{named[name]} {'none' if value is None else value}" for name, value in found[0].settings.items()
+    )
+    seeds, equals = widgets.count(found[0].seeds, "seed"), sum(band.mean == found[0].mean for band in found[1:])
+    reading = wording.READING_SO_FAR if moving else wording.READING
+    said = reading.format(settings=settings, measure=measure, mean=f"{found[0].mean:.4g}", seeds=seeds)
+    st.text(f"{said} {wording.EQUALS.format(others=widgets.count(equals, 'other'))}" if equals else said)
     ended = sorted(results, key=lambda result: result.rank)
-    known = [(result.point.settings, result.measured) for result in ended if result.measured is not None]
+    known = [
+        ({named[name]: value for name, value in result.point.settings.items()}, result.measured)
+        for result in ended
+        if result.measured is not None
+    ]
     widgets.live_chart(
         charts.parallel,
         charts.parallel_table(known, measure),
-        *plan.grid,
+        *named.values(),
         measure,
         title="All trainings",
         about=wording.PARALLEL_HELP,
@@ -255,11 +269,11 @@ def best(sweep_id: str, plan: Sweep, results: list[PointResult], measure: str) -
         st.switch_page("views/train.py")
 
 
-def tables(results: list[PointResult], measure: str) -> None:
+def tables(results: list[PointResult], measure: str, named: dict[str, str]) -> None:
     found = bands(results)
     if found:
         columns: dict[str, list[object]] = {
-            name: ["none" if band.settings[name] is None else str(band.settings[name]) for band in found]
+            named[name]: ["none" if band.settings[name] is None else str(band.settings[name]) for band in found]
             for name in found[0].settings
         }
         columns |= {

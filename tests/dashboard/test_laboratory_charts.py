@@ -330,7 +330,7 @@ def test_every_reading_is_one_or_a_few_whole_sentences_for_every_cell_and_word(c
         captions.row(TARGETS, asked, diagnostics.row_decay(model, flow, asked), "word"),
         captions.horizon(probe, diagnostics.horizon_of_flow(model, flow), "word"),
         captions.film([probe], "word"),
-        captions.where_lost(SOURCES, TARGETS, asked, blame),
+        captions.where_lost(SOURCES, TARGETS, asked, blame, "word"),
         captions.spectrum(spectrum, exponents, exponents),
         captions.product(product),
         captions.gradient_by_lag(by_lag, 2, "word"),
@@ -384,7 +384,7 @@ def test_a_bound_above_one_beside_a_gradient_that_fades_is_pointed_out():
 def test_of_a_sentence_without_words_and_a_network_without_a_step_something_true_is_said():
     model = network("lstm", 1)
     flow = gradient_flow(model, np.array([1]), np.array([2]))
-    assert captions.where_lost(["<s>"], ["</s>"], 0, diagnostics.where_lost(flow, 0)).endswith("no way back.")
+    assert captions.where_lost(["<s>"], ["</s>"], 0, diagnostics.where_lost(flow, 0), "word").endswith("no way back.")
     assert captions.clipping(np.array([]), np.array([]), np.array([])) == "No step has been made yet."
     empty = HorizonMeasured(5, (), (), (), None)
     assert captions.horizon(empty, diagnostics.horizon_of_flow(model, flow), "word").startswith("These weights have no")

@@ -54,7 +54,7 @@ def test_a_sweep_is_made_on_the_page_and_its_best_training_can_be_opened(
     assert [Run.open(folder).status().state for folder in runs_folder.glob(f"{sweep_id}-point-*")] == ["finished"] * 2
     app = open_page("sweep", sweep=sweep_id)
     assert not app.error
-    assert "The best so far: hidden_size" in texts(app)
+    assert "The best: Hidden units" in texts(app)
     app.button(key="sweep: best").click().run()
     assert not app.exception
 
