@@ -26,9 +26,15 @@ def run_async(
 
 
 def wait_for(condition: Callable[[], Any], what: str = "it") -> Any:
-    """What `condition` returns, once it is true; AssertionError where that never happens."""
+    """What `condition` returns, once it is true; AssertionError where that never happens.
+
+    To look costs processor time, which what is waited for may need: at most a quarter of the waiting is looking.
+    """
     end = time.monotonic() + HANG_SECONDS
-    while not (value := condition()):
-        assert time.monotonic() < end, f"{what} did not happen within {HANG_SECONDS:.0f} s"
-        time.sleep(0.01)
-    return value
+    while True:
+        began = time.monotonic()
+        if value := condition():
+            return value
+        looked = time.monotonic()
+        assert looked < end, f"{what} did not happen within {HANG_SECONDS:.0f} s"
+        time.sleep(min(0.25, max(0.01, 3 * (looked - began))))

@@ -123,7 +123,6 @@ def test_every_page_has_a_title_of_its_own_and_the_old_addresses_lead_where_they
 
 def test_the_picture_is_whole_on_a_phone(visitor):
     visitor.set_viewport_size({"width": 400, "height": 800})
-    word(visitor, "went").scroll_into_view_if_needed()
     word(visitor, "went").click()
     expect(word(visitor, "went")).to_be_in_viewport()
     wide = visitor.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")

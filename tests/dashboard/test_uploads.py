@@ -243,6 +243,9 @@ class Tab:
 
 @pytest.mark.slow
 def test_one_tab_cannot_fill_the_memory_and_what_it_took_comes_back(hosted_server: Server) -> None:
+    first = Tab(hosted_server)  # what the server needs once, for any upload, is not meant
+    assert first.put(first.address(), 4.9) == 204
+    first.leaving.close()
     before = resident_megabytes(hosted_server)
     tab = Tab(hosted_server)
     assert {tab.put(tab.address(), 24) for _ in range(5)} <= {413, 0}
