@@ -89,7 +89,7 @@ def measured_training(folder: Path) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("task", "model"),
     [
-        (TaskSettings(task="adding", task_steps=400), {"cell": "lstm", "hidden_size": 128}),
+        (TaskSettings(task="adding", task_steps=200), {"cell": "lstm", "hidden_size": 128}),
         (TaskSettings(task="temporal_order"), {"hidden_size": 50}),
     ],
 )

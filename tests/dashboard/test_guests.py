@@ -9,6 +9,7 @@ import ast
 import inspect
 import io
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,8 @@ RUN_OF_WORDS = 4
 """So many words of a sentence in a row, and it counts as sent. No network of this size writes them by chance."""
 
 
-@pytest.fixture
-def private_run(runs_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A run whose text is its owner's alone: sentences of random words, which nobody can guess."""
+@pytest.fixture(scope="module")
+def _private(tmp_path_factory: pytest.TempPathFactory) -> Path:
     chance = random.Random(0)
     words = [f"{chance.choice('bdfgklmnprst')}{chance.choice('aeiou')}{number}" for number in range(100)]
     sentences = [chance.choices(words, k=10) for _ in range(80)]
@@ -48,14 +48,21 @@ def private_run(runs_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     training = TrainingSettings(
         steps=STEPS, epochs=None, batch_size=9, sample_every_seconds=0.0, horizon_every_seconds=0.0
     )
-    run = create_run(runs_folder / new_run_id(), "private", corpus, model, training, TextSettings(sentences="lines"))
-    work(run.folder)
+    folder = tmp_path_factory.mktemp("private") / new_run_id()
+    work(create_run(folder, "private", corpus, model, training, TextSettings(sentences="lines")).folder)
+    return folder
+
+
+@pytest.fixture
+def private_run(_private: Path, runs_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run whose text is its owner's alone: sentences of random words, which nobody can guess."""
+    run = Run.open(shutil.copytree(_private, runs_folder / _private.name))
     hosting.set_owner(run.folder, hosting.owner_id(OWNER))
     monkeypatch.setenv(hosting.VARIABLE, "1")
     monkeypatch.setattr(hosting, "stay_offline", lambda: None)
     monkeypatch.setattr("dashboard.services.worker.start_dispatcher", lambda: None)
     monkeypatch.setattr(clipping, "SPIKES", STEPS)  # so that every step of the training can be chosen
-    return Run.open(run.folder)
+    return run
 
 
 @pytest.fixture

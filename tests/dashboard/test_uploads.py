@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from waiting import run_async
+from waiting import run_async, wait_for
 from websockets.sync.client import connect
 
 from dashboard import hosting
@@ -244,8 +244,10 @@ class Tab:
 @pytest.mark.slow
 def test_one_tab_cannot_fill_the_memory_and_what_it_took_comes_back(hosted_server: Server) -> None:
     first = Tab(hosted_server)  # what the server needs once, for any upload, is not meant
-    assert first.put(first.address(), 4.9) == 204
+    address = first.address()
+    assert first.put(address, 4.9) == 204
     first.leaving.close()
+    wait_for(lambda: first.put(address, 0.01) == 400)
     before = resident_megabytes(hosted_server)
     tab = Tab(hosted_server)
     assert {tab.put(tab.address(), 24) for _ in range(5)} <= {413, 0}
