@@ -69,16 +69,38 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return usable_cores() + waiting
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without a browser its tests are skipped, unless REQUIRE_BROWSER says that there must be one."""
     for item in items:
         if WITH_PROCESSES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("process")
+    if workers := getattr(config, "workerinput", {}).get("workercount"):
+        items[:] = long_ones_first(items, workers)
     if CHROMIUM is not None or os.environ.get("REQUIRE_BROWSER"):
         return
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.skip(reason="no Chromium or Chrome on this machine"))
+
+
+def long_ones_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """`--dist worksteal` gives each worker an equal run of this list, and who is done takes from the end of another's.
+    So every worker begins with tests that take long, and none of them is left for the end.
+    """
+    kinds: dict[str, list[pytest.Item]] = {name: [] for name in ("browser", "process", "slow", "quick")}
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        kinds[next((name for name in kinds if name in marks), "quick")].append(item)
+    *long, quick = kinds.values()
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for place, tests in enumerate(long):
+        shares[place % workers] += tests
+    for share in shares:
+        room = max(0, len(items) // workers - len(share))
+        share += quick[:room]
+        quick = quick[room:]
+    return [item for share in shares for item in share] + quick
 
 
 @pytest.fixture(scope="session")
