@@ -288,11 +288,10 @@ def test_gradients_gives_a_triangle_and_its_lags(trained: Path, capsys: pytest.C
     assert "half-life" in run_main(capsys, "gradients", str(trained), "--text", "the king")[1]
 
 
-@pytest.mark.slow
 def test_gradcheck_is_below_one_in_a_million(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run_main(capsys, "gradcheck", "--cell", "gru", "--json")
+    code, out, _ = run_main(capsys, "gradcheck", "--cell", "tanh", "--json")  # the other cells: test_gradients.py
     assert code == 0
-    assert 0 < last_json(out)["worst_relative_error"]["gru"] < 1e-6
+    assert 0 < last_json(out)["worst_relative_error"]["tanh"] < 1e-6
 
 
 def test_export_writes_what_pytorch_loads(trained: Path, tmp_path: Path) -> None:

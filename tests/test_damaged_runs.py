@@ -40,6 +40,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(damages=st.lists(st.sampled_from(DAMAGES), min_size=1, max_size=3), seed=st.integers(0, 2**32))
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_a_damaged_run_is_read_in_every_way_without_a_traceback_or_a_wait(good: Path, damages, seed: int) -> None:
     # Minutes, not seconds: on a busy machine everything takes long, and only what hangs takes for ever.
     fuzz = Fuzz(hang_seconds=120.0, longest_seconds=120.0)

@@ -35,15 +35,16 @@ def assert_exact(cell: str, gru_reset: str = "after", **options) -> None:
 
 
 @every_form
-@pytest.mark.parametrize("layers", [1, 2, 3])
-@pytest.mark.parametrize("mask", [None, "behind", "anywhere"])
+@pytest.mark.parametrize(
+    ("layers", "mask"),
+    [*((layers, mask) for layers in (1, 2) for mask in (None, "behind", "anywhere")), (3, "anywhere")],
+)
 def test_every_gradient_is_the_derivative_of_the_loss(cell: str, gru_reset: str, layers: int, mask: str | None) -> None:
     assert_exact(cell, gru_reset, layers=layers, mask=mask)
 
 
 @every_form
-@pytest.mark.parametrize("layers", [1, 2, 3])
-@pytest.mark.parametrize("truncate", [0, 1, 3])
+@pytest.mark.parametrize(("layers", "truncate"), [(1, 0), (1, 1), (1, 3), (2, 0), (2, 1), (2, 3), (3, 1)])
 @pytest.mark.slow
 def test_truncation_freezes_everything_further_back_than_k_steps(
     cell: str, gru_reset: str, layers: int, truncate: int

@@ -119,6 +119,7 @@ def titles(app: AppTest, level: int) -> list[str]:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.slow
 def test_every_picture_is_there_for_every_cell_in_five_steps_and_a_verdict(name, network, laboratory):
     run = network(name)
     app = laboratory(run)
