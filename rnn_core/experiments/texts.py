@@ -14,7 +14,7 @@ from rnn_core.data.progress import ReadingProgress
 from rnn_core.errors import CorpusError
 
 HELD_OUT = 5
-"""Of the reference, every fifth topic is kept aside; of files, the last fifth of the lines of each."""
+"""Every fifth document is kept aside; of fewer documents, the last fifth of the lines of each."""
 
 
 def documents(texts: Sequence[Path], settings: TextSettings) -> list[str]:
@@ -29,19 +29,21 @@ def name_of(texts: Sequence[Path]) -> str:
 
 def with_held_out(texts: Sequence[Path], settings: TextSettings) -> PreparedCorpus:
     """Four fifths to train on, in their order, and a fifth, of other passages, for validation. Raises CorpusError."""
-    if texts:
-        lines = [document.splitlines() for document in documents(texts, settings)]
-        cuts = [len(found) - len(found) // HELD_OUT for found in lines]
-        ours = ["\n".join(found[:cut]) for found, cut in zip(lines, cuts, strict=True)]
-        theirs = ["\n".join(found[cut:]) for found, cut in zip(lines, cuts, strict=True)]
+    found = documents(texts, settings)
+    if len(found) >= HELD_OUT:
+        ours = [document for place, document in enumerate(found) if place % HELD_OUT]
+        theirs = found[::HELD_OUT]
     else:
-        topics = documents(texts, settings)
-        ours = [topic for place, topic in enumerate(topics) if place % HELD_OUT]
-        theirs = topics[::HELD_OUT]
+        lines = [document.splitlines() for document in found]
+        cuts = [len(each) - len(each) // HELD_OUT for each in lines]
+        ours = ["\n".join(each[:cut]) for each, cut in zip(lines, cuts, strict=True)]
+        theirs = ["\n".join(each[cut:]) for each, cut in zip(lines, cuts, strict=True)]
     corpus = prepare_documents(ours, name_of(texts), dataclasses.replace(settings, validation_fraction=0))
     valid = encode_documents(theirs, settings, corpus.vocabulary)
     if not valid:
-        raise CorpusError("the last fifth of this text is empty, and it is needed to measure on; give a longer one.")
+        raise CorpusError(
+            "a fifth of this text is needed to measure on, and it has fewer than five lines; give a longer one."
+        )
     return dataclasses.replace(corpus, valid=valid)
 
 
