@@ -258,10 +258,10 @@ def test_the_last_fifth_of_a_text_and_every_fifth_topic_are_kept_aside(tmp_path:
     read = ["".join(corpus.vocabulary.decode(ids[1:-1])) for ids in (*corpus.train, *corpus.valid)]
     assert read == [f"this is line {number} of it" for number in range(50)]
     assert len(corpus.valid) == 10
-    (tmp_path / "c.csv").write_text("text\n" + "".join(f"row {number:02d} says something\n" for number in range(50)))
+    (tmp_path / "c.csv").write_text("text\n" + "".join(f"this is {number} of fifty\n" for number in range(0, 350, 7)))
     rows = with_held_out([tmp_path / "c.csv"], text)
     kept_rows = ["".join(rows.vocabulary.decode(ids[1:-1])) for ids in rows.valid]
-    assert kept_rows == [f"row {number:02d} says something" for number in range(0, 50, 5)]
+    assert kept_rows == [f"this is {number} of fifty" for number in range(0, 350, 35)]
     reference = with_held_out((), text)
     trained, kept = ([tuple(ids.tolist()) for ids in part] for part in (reference.train, reference.valid))
     assert len(kept) / len(trained) == pytest.approx(1 / 4, abs=0.1)
