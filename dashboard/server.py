@@ -55,7 +55,7 @@ _guards: list[UploadGuard] = []
 def middleware() -> list[Middleware]:
     """What stands before every request: where the server is, and on a hosted one, the guard of its uploads."""
     scripts = Path(st.__file__).parent / "static" / "static" / "js"
-    start_page = Middleware(StartPage, pages=PAGES, early=widget_files(FIRST_WIDGETS, scripts))
+    start_page = Middleware(StartPage, pages=PAGES, early=widget_files(FIRST_WIDGETS, scripts), first_look=_first_look)
     caps = _caps()
     if caps is None:
         return [start_page]
@@ -66,6 +66,13 @@ def middleware() -> list[Middleware]:
     return [start_page, Middleware(_guard, caps=caps)]
 
 
+def _first_look() -> tuple[str, str]:
+    """Imported late: its component registers with the server, which has to be there."""
+    from dashboard.components.first_look import first_look
+
+    return first_look()
+
+
 def _guard(app: Application, caps: Caps) -> UploadGuard:
     guard = UploadGuard(app, caps=caps, store=lambda: cast(UploadStore, runtime.get_instance().uploaded_file_mgr))
     _guards.append(guard)
@@ -74,9 +81,10 @@ def _guard(app: Application, caps: Caps) -> UploadGuard:
 
 @contextlib.asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
-    """From the server's start to its end: on a hosted server, no connections, a queue that moves, memory that comes
-    back.
+    """From the server's start to its end: a first page made before it is asked for; on a hosted server, no connections,
+    a queue that moves, memory that comes back.
     """
+    made = asyncio.create_task(asyncio.to_thread(_first_look), name="make the first page")  # noqa: F841 (kept alive)
     if _caps() is None:
         yield
         return

@@ -23,8 +23,14 @@ def visitor(page: Page, server: Server) -> Page:
     page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     page.goto(server.address)
+    expect(first_look(page)).to_have_count(0)
     expect(reading(page)).to_contain_text("It vanishes.")
     return page
+
+
+def first_look(visitor: Page) -> Locator:
+    """What the first HTML shows until Streamlit's page stands."""
+    return visitor.locator("#first-look")
 
 
 def reading(visitor: Page) -> Locator:
@@ -92,6 +98,24 @@ def test_the_keyboard_moves_the_chosen_word_and_the_link_keeps_it(visitor, serve
     expect(word(visitor, "</s>")).to_have_attribute("aria-checked", "true")
 
 
+def test_the_picture_lives_before_the_page_stands_and_goes_on_in_its_place(page, server):
+    held = []
+    page.set_default_timeout(PATIENCE)
+    page.route("**/static/js/index.*.js", lambda request: held.append(request))
+    page.goto(server.address, wait_until="commit")
+    word(page, "his").click()
+    word(page, "on").hover()
+    expect(reading(page)).to_contain_text("gradient of “on”")
+    place = word(page, "on").bounding_box()
+    assert page.locator("#root > *").count() == 0
+    for request in held:
+        request.continue_()
+    expect(first_look(page)).to_have_count(0, timeout=PATIENCE)
+    expect(reading(page)).to_contain_text("gradient of “on”")
+    assert word(page, "on").bounding_box() == pytest.approx(place, abs=1)
+    expect(page).to_have_url(re.compile(r"[?&]word=7"), timeout=PATIENCE)
+
+
 def test_what_truncation_discards_is_drawn_as_discarded(visitor, server):
     levers = Levers(size=1.0, reach="4")
     visitor.goto(f"{server.address}/?see={levers.to_link()}")
@@ -113,6 +137,7 @@ def test_every_page_has_a_title_of_its_own_and_the_old_addresses_lead_where_they
     titles = {}
     for path in ("", "story", "by_hand", "corpus", "train", "generate", "gradients", "compare", "runs", "race"):
         visitor.goto(f"{server.address}/{path}")
+        expect(first_look(visitor)).to_have_count(0)
         expect(visitor.get_by_role("heading", level=1)).to_be_visible()
         expect(visitor).to_have_title(re.compile(".+ · .+"))
         titles[path] = visitor.title()

@@ -15,7 +15,9 @@ from rnn_core.arrays import Array
 if TYPE_CHECKING:
     import pandas as pd
 
-_component = own_component("unrolled_network", Path(__file__).parent)
+FOLDER = Path(__file__).parent
+
+_component = own_component("unrolled_network", FOLDER)
 
 ALT_TEXT = "A sentence as an unrolled network, with arcs from one loss back to every earlier word"
 
@@ -63,11 +65,50 @@ def unrolled_network(
 
     Returns the chosen t, in the range 0 .. T - 1. Raises ValueError where the shapes do not fit.
     """
+    data = picture_data(
+        words,
+        norms,
+        chosen=chosen,
+        listener=listener,
+        bound=bound,
+        truncate=truncate,
+        before=before,
+        before_name=before_name,
+        unknown=unknown,
+        probabilities=probabilities,
+        unit=unit,
+        size=size,
+        reports=on_choose is not None,
+    )
+    callbacks: dict[str, Any] = {} if on_choose is None else {"on_chosen_change": on_choose}
+    # In a list: in a dictionary Streamlit would look for tables, and import pandas for it, before the first picture.
+    result = _component(key=key, data=[data], **callbacks)
+    picked = result.get("chosen")
+    return data["chosen"] if picked is None else int(np.clip(int(picked), 0, len(words) - 2))
+
+
+def picture_data(
+    words: Sequence[str],
+    norms: Array,
+    *,
+    chosen: int | None = None,
+    listener: int | None = None,
+    bound: float | None = None,
+    truncate: int | None = None,
+    before: Array | None = None,
+    before_name: str = "before",
+    unknown: Sequence[bool] | None = None,
+    probabilities: Array | None = None,
+    unit: str = "word",
+    size: Size = "usual",
+    reports: bool = False,
+) -> dict[str, Any]:
+    """What the script draws, as JSON knows it: see `unrolled_network`. reports: whether a choice is sent back."""
     steps = len(words) - 1
     for matrix in (norms, before):
         if matrix is not None and matrix.shape != (steps, steps):
             raise ValueError(f"{steps + 1} words need norms of shape {(steps, steps)}, not {matrix.shape}")
-    data: dict[str, Any] = {
+    return {
         "words": list(words),
         "unknown": [False] * len(words) if unknown is None else [bool(flag) for flag in unknown],
         "norms": _rows(norms),
@@ -80,13 +121,8 @@ def unrolled_network(
         "listener": listener,
         "unit": unit,
         "size": size,
-        "reports": on_choose is not None,
+        "reports": reports,
     }
-    callbacks: dict[str, Any] = {} if on_choose is None else {"on_chosen_change": on_choose}
-    # In a list: in a dictionary Streamlit would look for tables, and import pandas for it, before the first picture.
-    result = _component(key=key, data=[data], **callbacks)
-    picked = result.get("chosen")
-    return data["chosen"] if picked is None else int(np.clip(int(picked), 0, steps - 1))
 
 
 def unrolled_picture(words: Sequence[str], norms: Array, *, key: str) -> Drawing:

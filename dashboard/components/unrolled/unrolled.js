@@ -425,10 +425,14 @@ export default function ({ parentElement, data, setStateValue }) {
   let picture = kept.get(parentElement)
   if (!picture) {
     picture = new Unrolled(parentElement)
-    kept.set(parentElement, picture)
   }
   const [given] = data
   picture.receive(given, chosen => given.reports && setStateValue("chosen", chosen))
+  if (!kept.has(parentElement)) {
+    kept.set(parentElement, picture)
+    // What stood in its place until now may go: ../first_look
+    parentElement.dispatchEvent(new CustomEvent("unrolled", { bubbles: true, composed: true, detail: picture }))
+  }
   return () => {
     picture.watch.disconnect()
     kept.delete(parentElement)
