@@ -103,16 +103,16 @@ def test_the_picture_lives_before_the_page_stands_and_goes_on_in_its_place(page,
     page.set_default_timeout(PATIENCE)
     page.route("**/static/js/index.*.js", lambda request: held.append(request))
     page.goto(server.address, wait_until="commit")
-    word(page, "his").click()
     word(page, "on").hover()
     expect(reading(page)).to_contain_text("gradient of “on”")
-    place = word(page, "on").bounding_box()
+    word(page, "his").click()
+    place = word(page, "his").bounding_box()
     assert page.locator("#root > *").count() == 0
     for request in held:
         request.continue_()
     expect(first_look(page)).to_have_count(0, timeout=PATIENCE)
-    expect(reading(page)).to_contain_text("gradient of “on”")
-    assert word(page, "on").bounding_box() == pytest.approx(place, abs=1)
+    expect(reading(page)).to_contain_text("gradient of “his”")
+    assert word(page, "his").bounding_box() == pytest.approx(place, abs=1)
     expect(page).to_have_url(re.compile(r"[?&]word=7"), timeout=PATIENCE)
 
 
