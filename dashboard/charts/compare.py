@@ -122,11 +122,10 @@ def _built(
     pointed = alt.selection_point(name="pointed", fields=["line"], on="pointerover", clear="pointerout")
     base = alt.Chart().encode(x=x, y=y, detail="line:N", color=colour)
     faint = alt.condition(pointed, alt.value(1.0), alt.value(0.12))
-    # Those without a colour of their own lie behind, thin, until somebody points at one.
-    rest = base.mark_line(strokeWidth=1.2).encode(
-        opacity=alt.condition(pointed, alt.value(1.0), alt.value(0.35), empty=False),
-        strokeWidth=alt.condition(pointed, alt.value(2.0), alt.value(1.0), empty=False),
-    )
+    # Those without a colour of their own lie behind, thin. They stay as they are: the pointer would wait for a browser
+    # that gives them all another opacity, so the one that is pointed at is drawn once more.
+    rest = base.mark_line(strokeWidth=1, opacity=0.35)
+    again = base.mark_line(strokeWidth=2).transform_filter(pointed, empty=False)
     lines = base.mark_line(strokeWidth=2).encode(opacity=faint)
     # What the pointer touches is wider than what is seen.
     reachable = base.mark_line(strokeWidth=13, opacity=0.001).encode(tooltip="line:N").add_params(pointed)
@@ -138,16 +137,16 @@ def _built(
     shown_when_pointed = alt.condition(pointed, alt.value(1.0), alt.value(0.0), empty=False)
     layers = [
         rest.transform_filter("datum.hue == 'rest'"),
+        again.transform_filter("datum.hue == 'rest'"),
         lines.transform_filter("datum.hue != 'rest'"),
         names.transform_filter("datum.named").encode(opacity=faint),
         names.transform_filter("!datum.named").encode(opacity=shown_when_pointed),
         reachable,
     ]
     if bands:
-        area = base.mark_area().encode(
-            y=alt.Y("low:Q", scale=scale, title=y_title),
-            y2="high:Q",
-            opacity=alt.condition(pointed, alt.value(0.2), alt.value(0.04)),
-        )
-        layers.insert(0, area.transform_filter("isValid(datum.low)"))
+        area = base.encode(y=alt.Y("low:Q", scale=scale, title=y_title), y2="high:Q")
+        area = area.transform_filter("isValid(datum.low)")
+        bright = area.mark_area().encode(opacity=alt.condition(pointed, alt.value(0.2), alt.value(0.04)))
+        layers.insert(0, bright.transform_filter("datum.hue != 'rest'"))
+        layers.insert(0, area.mark_area(opacity=0.06).transform_filter("datum.hue == 'rest'"))
     return stacked(*layers, height=HEIGHT)
