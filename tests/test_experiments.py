@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from rnn_core.experiments import (
 )
 from rnn_core.experiments.base import Experiment, Row, Settings, Trial
 from rnn_core.experiments.catalogue import EXPERIMENTS
-from rnn_core.experiments.results import FILE, shipped
+from rnn_core.experiments.results import FILE, PID, load, process_of, shipped
 from rnn_core.experiments.running import run
 from rnn_core.experiments.texts import with_held_out
 from rnn_core.nn.activations import sigmoid
@@ -354,6 +355,39 @@ def test_a_result_of_other_settings_is_refused_and_damage_is_explained(tmp_path:
         run(TOY, jobs=0)
 
 
+def test_a_result_with_anything_of_another_kind_is_refused(tmp_path: Path) -> None:
+    run(TOY, folder=tmp_path)
+    whole = (tmp_path / FILE).read_text()
+    assert load(TOY, tmp_path / FILE) is not None
+    of_trial = ([], ["setting"], ["seed"], ["seconds"], ["measured"], ["measured", "one"], ["curves"])
+    of_all = (["seeds"], ["text"], ["machine"], ["date"], ["versions"], ["versions", "numpy"], ["trials"])
+    for *way, last in (*of_all, *(["trials", 0, *path] for path in of_trial)):
+        for wrong in ([3], True):
+            values = json.loads(whole)
+            place = values
+            for step in way:
+                place = place[step]
+            place[last] = wrong
+            (tmp_path / FILE).write_text(json.dumps(values))
+            with pytest.raises(RunError, match="choose another folder"):
+                load(TOY, tmp_path / FILE)
+
+
+def test_neither_a_pipe_nor_a_link_nor_depth_stops_a_gallery(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    (tmp_path / "deep").write_text("[" * 100_000)
+    for name in ("pipe", "link", "deep"):
+        with pytest.raises(RunError, match="choose another folder"):
+            load(TOY, tmp_path / name)
+
+
+@pytest.mark.parametrize(("said", "pid"), [("4711", 4711), ("0", None), ("-1", None), ("1", None), ("x", None)])
+def test_a_signal_goes_to_one_process_or_to_none(tmp_path: Path, said: str, pid: int | None) -> None:
+    (tmp_path / PID).write_text(said)
+    assert process_of(tmp_path) == pid
+
+
 @pytest.mark.process
 def test_with_several_processes_the_rows_are_the_same() -> None:
     assert run(EXPERIMENTS["cliff"], 2, jobs=2).rows == run(EXPERIMENTS["cliff"], 2).rows
@@ -391,7 +425,9 @@ def test_the_command_prints_one_object_with_its_keys(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
-    "arguments", [["no such"], ["cliff", "--seeds", "0"], ["cliff", "--corpus", "a"], ["cliff", "--jobs", "0"]]
+    "arguments",
+    [["no such"], ["cliff", "--seeds", "0"], ["cliff", "--corpus", "a"], ["cliff", "--jobs", "0"]]
+    + [["learning-curve", "--corpus", "/dev/zero"]],
 )
 def test_a_senseless_command_is_explained_in_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", *arguments, "--quiet"]) == 2

@@ -43,6 +43,42 @@ def test_an_export_over_a_runs_own_file_is_refused(folder: Path, name: str, caps
     assert contents(folder) == before
 
 
+@pytest.mark.parametrize(
+    ("marker", "name"),
+    [("sweep.json", "sweep.json"), ("sweep.json", "stop"), ("sweep.json", "lock"), ("result.json", "result.json")],
+)
+@pytest.mark.parametrize("command", ["export", "report"])
+def test_a_file_of_a_sweep_or_an_experiment_is_not_written_over(
+    folder: Path, tmp_path: Path, marker: str, name: str, command: str, capsys
+) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / marker).write_text("{}")
+    before = contents(tmp_path / "kept")
+    assert main([command, str(folder), str(tmp_path / "kept" / name)]) == 2
+    assert "which needs it" in capsys.readouterr().err
+    assert contents(tmp_path / "kept") == before
+
+
+@pytest.mark.parametrize("place", ["run", "run/inside", "other", "a\0b"])
+@pytest.mark.parametrize(
+    ("command", "marker"),
+    [
+        (["sweep", "--task", "latching", "--grid", "hidden=2,3", "--quiet"], "result.json"),
+        (["reproduce", "cliff", "--seeds", "1", "--quiet"], "sweep.json"),
+    ],
+    ids=["sweep", "reproduce"],
+)
+def test_a_sweep_or_an_experiment_takes_no_folder_of_another_kind(
+    folder: Path, tmp_path: Path, command: list[str], marker: str, place: str, capsys
+) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / marker).write_text("{}")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert main([*command, "--dir", str(tmp_path / place)]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
 def test_a_link_to_a_runs_own_file_is_refused_too(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(folder / "model.safetensors")
     (tmp_path / "same").symlink_to(folder)

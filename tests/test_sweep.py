@@ -23,7 +23,7 @@ from rnn_core.cli.main import main
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
 from rnn_core.errors import RunError, SettingsError
 from rnn_core.experiments.sweep import Point, PointResult, Sweep, ask_to_stop, bands, find_setting, parse_grid
-from rnn_core.experiments.sweeping import corpus_digest, go_on, sweep
+from rnn_core.experiments.sweeping import _corpus_of, corpus_digest, go_on, sweep
 from rnn_core.runs import Run, worker_alive
 from rnn_core.runs.worker import work
 
@@ -106,6 +106,9 @@ def test_a_grid_that_makes_no_sense_is_refused(texts: list[str], why: str) -> No
         ({"clip": [None, math.inf]}, 1, "clip cannot be inf"),
         ({"hidden_size": [4]}, 0, "at least 1 seed"),
         ({"hidden_size": list(range(1, 5002))}, 2, "10,002 points"),
+        ({"hidden_size": [4]}, 10**12, "1,000,000,000,000 points"),  # counted, not made
+        ({name: list(range(1, 1000)) for name in ("hidden_size", "batch_size", "truncate", "layers")}, 1, "points"),
+        ({"clip": [1, 1.0]}, 1, "twice"),
     ],
 )
 def test_a_sweep_that_makes_no_sense_is_refused(grid: dict[str, Any], seeds: int, why: str) -> None:
@@ -181,6 +184,84 @@ def test_a_folder_that_is_somebody_elses_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sweep.json").write_text('{"grid": {"nothing": [1]}}')
     with pytest.raises(RunError, match="damaged"):
         Sweep.read(tmp_path)
+
+
+PLAN = Sweep({"hidden_size": [2, 3]}, 1, MODEL, training(steps=1), TASK)
+
+DAMAGES: dict[str, Any] = {
+    "schema": [2, 10**9, True, "1", None],
+    "seeds": [0, -1, True, "2", 1.5, 1e300, 10**9, None, [1]],
+    "grid": [None, [], 3, {"hidden_size": 5}, {"hidden_size": "23"}, {"hidden_size": [[2]]}, {"hidden_size": [{}]}],
+    "model": [None, [], {"cell": 3}, {"cell": []}],
+    "training": [None, "x", {"batch_size": "8"}],
+    "task": ["adding", [], {"task": "no such"}],
+    "text": [None, 3],
+    "corpus": [None, 1, ["x"]],
+    "beside": ["no", 0, None],
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_sweeps_file_of_the_wrong_kind_is_refused_in_a_sentence(tmp_path: Path, name: str) -> None:
+    PLAN.write(tmp_path)
+    good = json.loads((tmp_path / "sweep.json").read_text())
+    without = {key: value for key, value in good.items() if key != name}
+    for damaged in (without, *(good | {name: value} for value in DAMAGES[name])):
+        (tmp_path / "sweep.json").write_text(json.dumps(damaged))
+        with pytest.raises(RunError, match=r"sweep\.json is damaged|newer version"):
+            Sweep.read(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
+def test_a_sweeps_file_that_is_none_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    PLAN.write(tmp_path / "other")
+    folder = tmp_path / "sweep"
+    folder.mkdir()
+    if kind == "fifo":
+        os.mkfifo(folder / "sweep.json")
+    elif kind == "link":
+        (folder / "sweep.json").symlink_to(tmp_path / "other" / "sweep.json")
+    else:
+        (folder / "sweep.json").mkdir()
+    with pytest.raises(RunError, match="is a link|not a regular file"):
+        Sweep.read(folder)
+
+
+def test_a_run_that_is_another_points_is_neither_counted_nor_trained(tmp_path: Path) -> None:
+    """Put into a point's folder, it would pass for what the folder's name says."""
+    first, second = PLAN.points
+    PLAN.write(tmp_path)
+    work(PLAN.create(tmp_path / second.name, second, None).folder)
+    (tmp_path / second.name).rename(tmp_path / first.name)
+    found = PLAN.result(tmp_path, first)
+    assert (found.state, found.measured) == ("failed", None)
+    assert "other settings" in found.message
+    before = (tmp_path / first.name / "events.sqlite").read_bytes()
+    found, other = go_on(tmp_path, jobs=1)
+    assert (found.state, other.state) == ("failed", "finished")
+    assert (tmp_path / first.name / "events.sqlite").read_bytes() == before
+
+
+def test_a_point_that_went_on_for_longer_is_still_the_point(tmp_path: Path) -> None:
+    point = PLAN.points[0]
+    PLAN.write(tmp_path)
+    work(PLAN.create(tmp_path / point.name, point, None).folder)
+    work(tmp_path / point.name, steps=3)
+    found = PLAN.result(tmp_path, point)
+    assert (found.state, found.step) == ("finished", 3)
+
+
+def test_a_sweep_goes_on_with_its_own_text_alone(tmp_path: Path) -> None:
+    corpus = tiny_corpus()
+    other = dataclasses.replace(corpus, train=corpus.train[::-1])
+    model = dataclasses.replace(MODEL, vocabulary_size=len(corpus.vocabulary))
+    plan = Sweep({"hidden_size": [2, 3]}, 1, model, training(steps=1), corpus=corpus_digest(corpus))
+    plan.write(tmp_path)
+    plan.create(tmp_path / plan.points[0].name, plan.points[0], other)
+    with pytest.raises(RunError, match="has its text"):
+        go_on(tmp_path, jobs=1)
+    plan.create(tmp_path / plan.points[1].name, plan.points[1], corpus)
+    assert _corpus_of(plan, tmp_path).train[0].tolist() == corpus.train[0].tolist()
 
 
 def test_a_sweep_of_which_no_point_makes_sense_leaves_no_folder(tmp_path: Path) -> None:
@@ -286,7 +367,7 @@ def test_a_sweep_is_asked_to_stop_by_a_file_and_goes_on_from_its_folder_alone(
     model = dataclasses.replace(MODEL, vocabulary_size=len(corpus.vocabulary))
     plan = Sweep({"cell": ["tanh", "gru"]}, 1, model, training(steps=40), corpus=corpus_digest(corpus), beside=True)
     plan.write(folder)
-    with pytest.raises(RunError, match="no point"):
+    with pytest.raises(RunError, match="has its text"):
         go_on(folder)
     plan.create(plan.place(folder, plan.points[0]), plan.points[0], corpus)
     assert plan.place(folder, plan.points[0]).parent == tmp_path

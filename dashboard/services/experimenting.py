@@ -17,7 +17,7 @@ from dashboard import hosting
 from dashboard.services import library, processes
 from rnn_core.errors import RunError, UserError
 from rnn_core.experiments.base import Experiment
-from rnn_core.experiments.results import FILE, PID, Result, load, shipped
+from rnn_core.experiments.results import FILE, Result, load, process_of, shipped
 from rnn_core.runs import worker_alive
 
 FOLDER = ".experiments"
@@ -109,5 +109,7 @@ def stop(experiment: Experiment) -> None:
         child.wait()
     elif worker_alive(folder):
         # Started by an earlier server. The lock is held, so the number in the file is still that process's.
-        with contextlib.suppress(OSError, ValueError):
-            os.kill(int((folder / PID).read_text()), signal.SIGTERM)
+        pid = process_of(folder)
+        if pid is not None:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGTERM)

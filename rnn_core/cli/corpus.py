@@ -73,13 +73,18 @@ def sentences_of_file(path: str, settings: TextSettings, vocabulary: Vocabulary)
 
 
 def _bytes_of(path: str) -> bytes:
-    """All of a file, or of a pipe; of a device there may be no end."""
+    """All of a file, or of a pipe."""
     try:
-        if Path(path).is_char_device() or Path(path).is_block_device():
-            raise CorpusError(f"{path} cannot be read: it is a device. Give the name of a file.")
+        check_no_device(path)
         return Path(path).read_bytes()
     except OSError as error:
         raise CorpusError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def check_no_device(path: str) -> None:
+    """Raises CorpusError for a device, of which there may be no end."""
+    if Path(path).is_char_device() or Path(path).is_block_device():
+        raise CorpusError(f"{path} cannot be read: it is a device. Give the name of a file.")
 
 
 def _with_previews(read: Callable[[], Read]) -> Read:

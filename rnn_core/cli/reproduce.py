@@ -11,6 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from rnn_core.cli.corpus import check_no_device
 from rnn_core.cli.hosting import give_way
 from rnn_core.cli.output import finite, program, refresh_seconds, show, tell
 from rnn_core.cli.parser import Commands
@@ -18,9 +19,9 @@ from rnn_core.cli.progress import Progress
 from rnn_core.errors import RunError, SettingsError
 from rnn_core.experiments.base import Experiment
 from rnn_core.experiments.catalogue import EXPERIMENTS
-from rnn_core.experiments.results import PID, VERDICTS, Result, shipped
+from rnn_core.experiments.results import FILE, PID, VERDICTS, Result, shipped
 from rnn_core.experiments.running import run
-from rnn_core.runs import locked
+from rnn_core.runs import check_output_folder, locked
 from rnn_core.runs.files import atomic_write
 
 
@@ -54,6 +55,8 @@ def reproduce_command(options: argparse.Namespace) -> int:
     if options.max_minutes is not None:
         # The signal's own action ends the process: what has been done by then is stored.
         signal.setitimer(signal.ITIMER_REAL, 60 * options.max_minutes)
+    for name in options.corpus:
+        check_no_device(name)
     texts = [Path(name) for name in options.corpus]
     with _folder(options.dir) as folder, TrialsProgress(options.quiet) as bar:
         result = run(experiment, options.seeds, texts, folder, bar, options.jobs, options.dask)
@@ -115,6 +118,7 @@ def _folder(name: str | None) -> Any:
         yield None
         return
     folder = Path(name)
+    check_output_folder(folder, FILE)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

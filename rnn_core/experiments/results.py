@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shlex
 import time
@@ -125,11 +126,12 @@ def load(experiment: Experiment, path: Path) -> Result | None:
     """The result in this file; None where there is none. Raises RunError where it is not of this experiment as it is
     declared now.
     """
+    if not os.path.lexists(path):
+        return None
     try:
-        if not path.exists():
-            return None
+        # A loss that has diverged is stored as NaN, which stricter readers refuse.
         return _of_json(experiment, json.loads(read_bytes(path, LIMIT_BYTES)))
-    except (RunError, RecursionError, OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (RunError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise RunError(
             f"{path} is no result of this version's experiment {experiment.name}; choose another folder, or delete it."
         ) from None
@@ -137,34 +139,57 @@ def load(experiment: Experiment, path: Path) -> Result | None:
 
 def shipped(experiment: Experiment) -> Result | None:
     """The last full result, which comes with the package; None where there is none."""
-    return load(experiment, Path(str(resources.files("rnn_core.experiments") / "results" / f"{experiment.name}.json")))
+    ours = resources.files("rnn_core.experiments") / "results" / f"{experiment.name}.json"
+    return _of_json(experiment, json.loads(ours.read_bytes())) if ours.is_file() else None
+
+
+def process_of(folder: Path) -> int | None:
+    """The process that computes, or last computed, the result in this folder; None where nothing says so."""
+    try:
+        pid = int(read_bytes(folder / PID, 20))
+    except (RunError, ValueError):
+        return None
+    return pid if pid > 1 else None  # to a signal, 0 and numbers below are not one process but many
 
 
 def _of_json(experiment: Experiment, values: Any) -> Result:
     """Raises ValueError, KeyError, TypeError or AttributeError."""
     if values["experiment"] != experiment.name or values["settings"] != json.loads(json.dumps(experiment.settings)):
         raise ValueError("of other settings")
-    finished = [
-        Finished(entry["setting"], int(entry["seed"]), float(entry["seconds"]), _trial(entry))
-        for entry in values["trials"]
-    ]
+    finished = [_trial_of_json(entry) for entry in values["trials"]]
     known = {(ended.setting, ended.seed) for ended in finished}
     if len(known) < len(finished) or not {setting for setting, _ in known} <= set(experiment.settings):
         raise ValueError("trials that are not of it")
-    return Result(
-        experiment,
-        int(values["seeds"]),
-        str(values["text"]),
-        str(values["machine"]),
-        str(values["date"]),
-        dict(values["versions"]),
-        finished,
-    )
+    seeds = _whole(values["seeds"])
+    if any(ended.seed >= seeds for ended in finished):
+        raise ValueError("more seeds than it has")
+    said = [_text(values[name]) for name in ("text", "machine", "date")]
+    versions = {_text(name): _text(version) for name, version in values["versions"].items()}
+    return Result(experiment, seeds, *said, versions, finished)
 
 
-def _trial(entry: Any) -> Trial:
-    measured = {name: None if value is None else float(value) for name, value in entry["measured"].items()}
-    return Trial(measured, {name: [float(value) for value in curve] for name, curve in entry["curves"].items()})
+def _trial_of_json(entry: Any) -> Finished:
+    measured = {_text(row): None if value is None else _number(value) for row, value in entry["measured"].items()}
+    curves = {_text(name): [_number(value) for value in curve] for name, curve in entry["curves"].items()}
+    return Finished(_text(entry["setting"]), _whole(entry["seed"]), _number(entry["seconds"]), Trial(measured, curves))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _number(value: object) -> float:
+    if type(value) not in (int, float):
+        raise TypeError("no number")
+    return value  # type: ignore[return-value]
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError("no number from 0 up")
+    return value
 
 
 def _versions() -> dict[str, str]:

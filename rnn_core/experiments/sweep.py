@@ -33,7 +33,7 @@ from rnn_core.config.fields import Setting, is_finite
 from rnn_core.data import PreparedCorpus
 from rnn_core.data.tasks import make_task
 from rnn_core.errors import RunError, SettingsError
-from rnn_core.runs import Run, create_run, create_task_run, memory
+from rnn_core.runs import Run, check_output_folder, create_run, create_task_run, memory
 from rnn_core.runs.files import atomic_write
 from rnn_core.runs.paths import is_run
 from rnn_core.runs.reading import read_json
@@ -41,6 +41,7 @@ from rnn_core.runs.strict_json import json_bytes
 from rnn_core.training import network_config
 
 FILE, STOP = "sweep.json", "stop"
+SCHEMA = 1
 LIMIT_BYTES = 2**20
 MOST_POINTS = 10_000
 ENDED = ("finished", "diverged")
@@ -125,8 +126,6 @@ class Sweep:
             setting = find_setting(name, self.task is not None)
             if setting.name != name or not values:
                 raise SettingsError(f"say which values {name} is to have: NAME=V1,V2,… .")
-            if len(set(map(repr, values))) < len(values):
-                raise SettingsError(f"a value of {name} stands there twice; name each once.")
             for value in values:
                 if not setting.fits(value) or (isinstance(value, float) and not is_finite(value)):
                     raise SettingsError(f"{name} cannot be {value!r}.")
@@ -136,9 +135,13 @@ class Sweep:
             name: tuple(None if value is None else kinds[name](value) for value in values)
             for name, values in self.grid.items()
         }
+        for name, values in grid.items():
+            if len(set(values)) < len(values):
+                raise SettingsError(f"a value of {name} stands there twice; name each once.")
         object.__setattr__(self, "grid", grid)
-        if len(self.points) > MOST_POINTS:
-            raise SettingsError(f"this sweep has {len(self.points):,} points, and {MOST_POINTS:,} are the most.")
+        count = self.seeds * math.prod(map(len, grid.values()))  # before any of them is made
+        if count > MOST_POINTS:
+            raise SettingsError(f"this sweep has {count:,} points, and {MOST_POINTS:,} are the most.")
 
     @property
     def points(self) -> list[Point]:
@@ -183,12 +186,25 @@ class Sweep:
         assert data is not None
         return create_run(place, point.label, data, model, training, self.text)
 
+    def opened(self, place: Path, point: Point) -> Run:
+        """The run in the folder of a point. Raises RunError, also where it is another one: whatever it has reached
+        would be taken for what its folder's name says.
+        """
+        run = Run.open(place)
+        task, model, training = self.settings(point)
+        # Its end may have been moved, by who let it go on for longer.
+        training = dataclasses.replace(training, epochs=run.config.training.epochs, steps=run.config.training.steps)
+        if (run.config.task, run.config.model, run.config.training) != (task, model, training):
+            raise RunError(f"the run in {place} has other settings than this point; move it to another folder.")
+        return run
+
     # -- As a folder --------------------------------------------------------------------------------------------------
 
     def write(self, folder: Path) -> None:
         """Write sweep.json. Raises RunError where the folder holds another sweep: one that differs in more than the
         values and the seeds that are swept over.
         """
+        check_output_folder(folder, FILE)
         if (folder / FILE).exists():
             before = Sweep.read(folder)
             if dataclasses.replace(before, grid={}, seeds=1) != dataclasses.replace(self, grid={}, seeds=1):
@@ -199,7 +215,7 @@ class Sweep:
         elif folder.is_dir() and any(folder.iterdir()):
             raise RunError(f"{folder} is not empty; choose a new folder for the sweep.")
         values = {
-            "schema": 1,
+            "schema": SCHEMA,
             "grid": {name: list(values) for name, values in self.grid.items()},
             "seeds": self.seeds,
             "model": self.model.to_json(),
@@ -222,18 +238,25 @@ class Sweep:
             raise RunError(f"{folder} is not a sweep: it has no {FILE}.")
         values = read_json(folder / FILE, LIMIT_BYTES)
         try:
+            for name, kind in (("schema", int), ("seeds", int), ("corpus", str), ("beside", bool)):
+                if type(values[name]) is not kind:
+                    raise ValueError(f"its {name!r} makes no sense")
+            if values["schema"] > SCHEMA:
+                raise RunError(f"{folder} was written by a newer version of this program; update it first.")
             return cls(
                 values["grid"],
-                int(values["seeds"]),
+                values["seeds"],
                 ModelConfig.from_json(values["model"]),
                 TrainingSettings.from_json(values["training"]),
                 None if values["task"] is None else TaskSettings.from_json(values["task"]),
                 TextSettings.from_json(values["text"]),
-                str(values["corpus"]),
-                bool(values["beside"]),
+                values["corpus"],
+                values["beside"],
             )
-        except (KeyError, TypeError, ValueError, AttributeError, SettingsError) as error:
-            raise RunError(f"{FILE} is damaged: {error}.") from None
+        except (ValueError, SettingsError) as error:
+            raise RunError(f"{FILE} is damaged: {str(error).removesuffix('.')}.") from None
+        except (KeyError, TypeError, AttributeError):
+            raise RunError(f"{FILE} is damaged: something is missing in it, or of another kind.") from None
 
     def results(self, folder: Path) -> Iterator[PointResult]:
         """How every point stands, as its folder says."""
@@ -247,7 +270,7 @@ class Sweep:
             if not is_run(place):
                 self.settings(point)
                 return PointResult(point, "waiting")
-            run = Run.open(place)
+            run = self.opened(place, point)
             status = run.status()
             validated = run.events(kinds=["validated"])
         except (SettingsError, RunError) as error:

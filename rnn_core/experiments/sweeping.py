@@ -7,6 +7,7 @@ needs (the corpus) is sent to each once.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -84,11 +85,18 @@ def go_on(folder: str | Path, jobs: int | None = None, progress: Progress | None
     plan = Sweep.read(place)
     corpus = None
     if plan.task is None:
-        begun = [plan.place(place, point) for point in plan.points if is_run(plan.place(place, point))]
-        if not begun:
-            raise RunError(f"no point of the sweep in {folder} was begun; repeat the command that it was begun by.")
-        corpus = Run.open(begun[0]).corpus()
+        corpus = _corpus_of(plan, place)
     return _work_through(plan, place, corpus, _OnCores(jobs), progress)
+
+
+def _corpus_of(plan: Sweep, folder: Path) -> PreparedCorpus:
+    """The text of a sweep, from the first of its runs that has it. Raises RunError."""
+    for point in plan.points:
+        with contextlib.suppress(UserError):
+            corpus = plan.opened(plan.place(folder, point), point).corpus()
+            if corpus_digest(corpus) == plan.corpus:
+                return corpus
+    raise RunError(f"no run of the sweep in {folder} has its text; repeat the command that it was begun by.")
 
 
 def _work_through(
@@ -204,7 +212,9 @@ def _created(plan: Sweep, folder: Path, point: Point, corpus: PreparedCorpus | N
     """Whether the point's run is there, or could be made."""
     try:
         place = plan.place(folder, point)
-        if not is_run(place):
+        if is_run(place):
+            plan.opened(place, point)
+        else:
             plan.create(place, point, corpus)
         return True
     except UserError as error:
@@ -251,7 +261,7 @@ class _OnCluster:
             try:
                 for point, future in self._as_they_end(client, points, signals):
                     try:
-                        _take(future.result(), plan.place(folder, point))
+                        _take(future.result(), plan, folder, point)
                     except Exception as error:  # Whatever it is, the other points have nothing to do with it.
                         failures[point.name] = str(error) or type(error).__name__
             except self.distributed.CancelledError:
@@ -290,11 +300,12 @@ def _train_elsewhere(plan: Sweep, point: Point, corpus: PreparedCorpus | None) -
         return packed.getvalue()
 
 
-def _take(packed: bytes, folder: Path) -> None:
+def _take(packed: bytes, plan: Sweep, folder: Path, point: Point) -> None:
     """Unpack a run that came back. One that was begun here before, on this machine's cores, gives way to it."""
-    if is_run(folder):
-        delete_run(folder)
-    import_run(io.BytesIO(packed), folder)
+    place = plan.place(folder, point)
+    if is_run(place):
+        delete_run(plan.opened(place, point).folder)
+    import_run(io.BytesIO(packed), place)
 
 
 def corpus_digest(corpus: PreparedCorpus) -> str:

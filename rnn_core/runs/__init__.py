@@ -22,7 +22,7 @@ from rnn_core.runs.database import METRICS
 from rnn_core.runs.fork import CHANGEABLE, fork_run
 from rnn_core.runs.listing import RunSummary, list_runs
 from rnn_core.runs.lock import locked, worker_alive
-from rnn_core.runs.outputs import check_output_path
+from rnn_core.runs.outputs import check_output_folder, check_output_path
 from rnn_core.runs.paths import ROOT_VARIABLE, RUN_ID, new_run_id, run_folder, runs_root
 from rnn_core.runs.reading import disk_error
 from rnn_core.runs.run import REQUESTS, LoadedWeights, Run
@@ -42,6 +42,7 @@ __all__ = [
     "RunStatus",
     "RunSummary",
     "State",
+    "check_output_folder",
     "check_output_path",
     "create_run",
     "create_task_run",

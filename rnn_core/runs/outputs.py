@@ -1,24 +1,33 @@
-"""Where a command may write what somebody asked for: never over a run's own files."""
+"""Where a command may write what somebody asked for: never over the files of a run, a sweep or an experiment."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from rnn_core.errors import SettingsError
-from rnn_core.runs.paths import OWN_FILES
+from rnn_core.errors import RunError, SettingsError
+from rnn_core.runs.paths import OWN_FILES, is_run
+
+KINDS = {
+    "config.json": ("run", OWN_FILES),
+    "sweep.json": ("sweep", re.compile(r"sweep\.json|stop|lock|worker\.log|owner")),
+    "result.json": ("experiment", re.compile(r"result\.json|pid|lock|worker\.log")),
+}
+"""By the file that says what a folder is: what it is called, and which of its files belong to it."""
 
 
 def check_output_path(path: str | Path) -> Path:
     """The path, if a command may write a new file there. SettingsError, with what to do, for a folder, for a place in
-    no folder, and for a file that belongs to a run, also where a link leads to it.
+    no folder, and for a file that belongs to a run, a sweep or an experiment, also where a link leads to it.
     """
     path = Path(path)
     try:
         places = (path.absolute(), path.resolve())
         if path.is_dir():
             inside = path / "exported.safetensors"
-            better = f"{path}.safetensors" if _is_run(path) else inside
+            better = f"{path}.safetensors" if "config.json" in _markers(path) else inside
             raise SettingsError(f"{path} is a folder; give the name of a file, such as {better}.")
         if path.exists() and not path.is_file():
             raise SettingsError(f"{path} is no file but a device or a pipe; give the name of a file.")
@@ -27,12 +36,30 @@ def check_output_path(path: str | Path) -> Path:
     except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL character, a link to itself
         raise SettingsError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from None
     for place in places:
-        if OWN_FILES.fullmatch(place.name) and _is_run(place.parent):
-            raise SettingsError(
-                f"{path} belongs to the run in {place.parent}, which needs it; choose another name or another folder."
-            )
+        for kind, own in map(KINDS.__getitem__, _markers(place.parent)):
+            if own.fullmatch(place.name):
+                raise SettingsError(
+                    f"{path} belongs to the {kind} in {place.parent}, which needs it; choose another name or another "
+                    "folder."
+                )
     return path
 
 
-def _is_run(folder: Path) -> bool:
-    return os.path.lexists(folder / "config.json")
+def check_output_folder(folder: Path, marker: str) -> None:
+    """Raises RunError unless a sweep or an experiment, whose folder `marker` says what it is, may be kept here: for a
+    run's folder and any place in it, for the other's, and for what is no path.
+    """
+    try:
+        places = {folder.absolute(), folder.resolve()}
+    except (OSError, ValueError, RuntimeError) as error:
+        raise RunError(f"{folder} cannot be written: {getattr(error, 'strerror', None) or error}.") from None
+    for place in places:
+        if is_run(place.parent):
+            raise RunError(f"{folder} lies in the folder of a run; choose one outside for this.")
+        for name in _markers(place):
+            if name != marker:
+                raise RunError(f"{folder} is the folder of a {KINDS[name][0]}; choose one of its own for this.")
+
+
+def _markers(folder: Path) -> Iterator[str]:
+    return (name for name in KINDS if os.path.lexists(folder / name))
