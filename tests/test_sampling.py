@@ -73,6 +73,8 @@ def test_half_of_what_top_k_has_left_is_less_than_half_of_everything() -> None:
 def test_of_equally_likely_words_the_first_ones_are_kept() -> None:
     odds = next_word_odds(np.full(100, -np.log(100)), SamplingSettings(top_k=3))
     assert np.flatnonzero(odds).tolist() == [0, 1, 2]
+    every_second = next_word_odds(-1.0 * (np.arange(100) % 2), SamplingSettings(top_k=40))
+    assert np.flatnonzero(every_second).tolist() == list(range(0, 80, 2))
 
 
 def test_odds_are_computed_in_double_precision() -> None:

@@ -42,7 +42,9 @@ def test_cosine_warms_up_in_a_line_and_ends_at_zero() -> None:
 
 
 def test_cosine_without_warm_up_starts_at_the_full_rate() -> None:
-    assert make_schedule("cosine", 0.4, total_steps=50).learning_rate(0) == pytest.approx(0.4)
+    schedule = make_schedule("cosine", 0.4, total_steps=50)
+    assert schedule.learning_rate(0) == pytest.approx(0.4)
+    assert schedule.learning_rate(25) == pytest.approx(0.2, abs=1e-15)
 
 
 @pytest.mark.parametrize("total", [0, 1, 10])

@@ -70,7 +70,7 @@ class CosineWithWarmup(Schedule):
     5).
     """
 
-    def __init__(self, rate: float, total_steps: int, warmup_steps: int = 0) -> None:
+    def __init__(self, rate: float, total_steps: int, warmup_steps: int) -> None:
         super().__init__(rate)
         self.total_steps, self.warmup_steps = total_steps, warmup_steps
 
