@@ -163,9 +163,9 @@ def _of_json(experiment: Experiment, values: Any) -> Result:
     seeds = _whole(values["seeds"])
     if any(ended.seed >= seeds for ended in finished):
         raise ValueError("more seeds than it has")
-    said = [_text(values[name]) for name in ("text", "machine", "date")]
+    text, machine, date = (_text(values[name]) for name in ("text", "machine", "date"))
     versions = {_text(name): _text(version) for name, version in values["versions"].items()}
-    return Result(experiment, seeds, *said, versions, finished)
+    return Result(experiment, seeds, text, machine, date, versions, finished)
 
 
 def _trial_of_json(entry: Any) -> Finished:
