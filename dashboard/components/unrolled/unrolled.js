@@ -372,7 +372,8 @@ class Unrolled {
     const { before, before_name, bound, truncate } = this.data
     const entries = []
     if (before) entries.push(["before", before_name])
-    if (bound !== null) entries.push(["bound", "the most that W allows: (max φ′ ‖W‖) to the power of the distance"])
+    const drawn = bound !== null && bound >= 10 ** this.range.low && bound <= 10 ** this.range.high
+    if (drawn) entries.push(["bound", "the most that W allows: (max φ′ ‖W‖) to the power of the distance"])
     if (truncate !== null) entries.push(["cut", `discarded by truncation at K = ${truncate}`])
     if (this.range.high > 0) entries.push(["grows", "grows beyond 1"])
     this.key.replaceChildren(...entries.map(([name, text]) => {
