@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from dashboard.charts import line_ends
 from dashboard.charts.common import counted, layered, smooth
 from rnn_core.training import HorizonMeasured
 
 TRAINING, VALIDATION = "training", "validation"
 LOSS, SATURATED = "loss", "share that is saturated"
 MOST_POINTS = 160
+HEIGHT = 320
 
 
 def loss_table(
@@ -24,13 +26,11 @@ def loss_table(
     places = np.unique(np.linspace(0, max(len(steps) - 1, 0), min(len(steps), MOST_POINTS)).astype(int))
     known = sorted(validation)
     running = smooth(losses, len(losses) // 60)
-    return pd.concat(
-        [
-            _line(TRAINING, steps[places], running[places]),
-            _line(VALIDATION, known, [validation[step] for step in known]),
-        ],
-        ignore_index=True,
-    )
+    parts = [
+        _line(TRAINING, steps[places], running[places]),
+        _line(VALIDATION, known, [validation[step] for step in known]),
+    ]
+    return _named(parts)
 
 
 def saturation_table(measured: Mapping[int, HorizonMeasured], signals: Sequence[str]) -> pd.DataFrame:
@@ -38,9 +38,13 @@ def saturation_table(measured: Mapping[int, HorizonMeasured], signals: Sequence[
     steps = sorted(measured)
     steps = [steps[place] for place in np.unique(np.linspace(0, len(steps) - 1, MOST_POINTS).astype(int))]
     shares = [dict(zip(measured[step].signals, measured[step].saturated, strict=False)) for step in steps]
-    return pd.concat(
-        [_line(name, steps, [share.get(name, np.nan) for share in shares]) for name in signals], ignore_index=True
-    )
+    parts = [_line(name, steps, [share.get(name, np.nan) for share in shares]) for name in signals]
+    return _named(parts, domain=(0.0, 1.0))
+
+
+def _named(parts: Sequence[pd.DataFrame], domain: tuple[float, float] | None = None) -> pd.DataFrame:
+    table = pd.concat(parts, ignore_index=True)
+    return line_ends.with_names(table, "step", "value", "series", height=HEIGHT, domain=domain)
 
 
 def _line(series: str, steps: npt.ArrayLike, values: npt.ArrayLike) -> pd.DataFrame:
@@ -52,24 +56,20 @@ def over_steps(table: pd.DataFrame, title: str, *names: str) -> alt.LayerChart:
     share = title == SATURATED
     form = ".1%" if share else ".4f"
     base = alt.Chart().encode(
-        x=counted("step"),
+        x=line_ends.room(counted("step"), names),
         y=alt.Y(
             "value:Q",
             title=title,
             scale=alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=False, nice=True),
             axis=alt.Axis(format="%") if share else alt.Axis(),
         ),
-        color=alt.Color(
-            "series:N",
-            title=None,
-            scale=alt.Scale(domain=list(names)),
-            legend=alt.Legend(orient="top", columns=3, symbolType="stroke", symbolOpacity=1, labelLimit=120),
-        ),
+        color=alt.Color("series:N", scale=alt.Scale(domain=list(names)), legend=None),
     )
     tooltip = [alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("value:Q", format=form)]
     return layered(
         table,
         base.mark_line(strokeWidth=2.4),
+        line_ends.names(base, "series"),
         base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
-        height=320,
+        height=HEIGHT,
     )
