@@ -39,7 +39,7 @@ def gate_blocks(model: LanguageModel, name: str = "W") -> list[np.ndarray]:
 
 @every_cell_with_recurrence
 def test_uniform_fills_plus_minus_one_over_the_root_of_the_inputs(cell: str) -> None:
-    model = fresh(cell=cell, layers=2, embedding_size=9)
+    model = fresh(cell=cell, layers=2, embedding_size=9, embedding_init="uniform")
     inputs = {"E": 9, "U": 9, "W": H, "U2": H, "W2": H, "V": H}
     for name, fan_in in inputs.items():
         bound, largest = 1 / math.sqrt(fan_in), np.abs(model.params[name]).max()
@@ -213,7 +213,9 @@ def test_a_network_has_exactly_the_parameters_of_its_shape(cell: str, gru_reset:
     assert model.parameter_count == sum(math.prod(shape) for shape in expected.values())
 
 
-@pytest.mark.parametrize(("kind", "deviation"), [("uniform", 1 / math.sqrt(3 * 40)), ("normal", 1.0)])
+@pytest.mark.parametrize(
+    ("kind", "deviation"), [("uniform", 1 / math.sqrt(3 * 40)), ("small_normal", 0.3), ("normal", 1.0)]
+)
 def test_word_vectors_start_as_they_are_asked_to(kind: str, deviation: float) -> None:
     E = fresh(embedding_size=40, embedding_init=kind).params["E"]
     assert float(E.std()) == pytest.approx(deviation, rel=0.05)
@@ -248,7 +250,10 @@ def test_parameters_of_another_shape_are_refused() -> None:
         ({"layers": 0}, "1 to 3 layers, not 0"),
         ({"layers": 4}, "1 to 3 layers, not 4"),
         ({"embedding_init": "normal"}, "one-hot input has no word vectors"),
-        ({"embedding_size": 5, "embedding_init": "zero"}, "word vectors start uniform, normal, not 'zero'"),
+        (
+            {"embedding_size": 5, "embedding_init": "zero"},
+            "word vectors start uniform, small_normal, normal, not 'zero'",
+        ),
         ({"tied": True}, "the embedding size must equal the hidden size"),
         ({"tied": True, "embedding_size": 10, "hidden_size": 20}, r"hidden size \(20\); set it, or untie them"),
         ({"init": "xavier"}, "choose one of uniform, glorot, orthogonal, identity, spectral"),
@@ -323,7 +328,17 @@ def test_json_that_does_not_fit_is_refused_by_name(values: object, reason: str) 
         ModelConfig.from_json(values)
 
 
+def test_a_file_of_before_word_vectors_could_be_chosen_means_the_uniform_ones_that_there_were() -> None:
+    then = ModelConfig(embedding_size=5).to_json()
+    del then["embedding_init"]
+    assert ModelConfig.from_json(then) == ModelConfig(embedding_size=5, embedding_init="uniform")
+    assert ModelConfig.from_json(ModelConfig(embedding_size=5).to_json()).embedding_init == "small_normal"
+    # Networks with one-hot input had it as their default, and say so.
+    ModelConfig(embedding_init="uniform").validate()
+
+
 def test_missing_settings_take_their_defaults_and_whole_numbers_may_stand_for_fractions() -> None:
-    assert ModelConfig.from_json({}) == ModelConfig()
-    assert ModelConfig.from_json({"forget_bias": 2, "embedding_size": None}) == ModelConfig(forget_bias=2)
-    assert ModelConfig.from_json({"dropout": 0}) == ModelConfig(dropout=0)
+    then = {"embedding_init": "small_normal"}  # the one that is not what it was before it could be set
+    assert ModelConfig.from_json(then) == ModelConfig()
+    assert ModelConfig.from_json({**then, "forget_bias": 2, "embedding_size": None}) == ModelConfig(forget_bias=2)
+    assert ModelConfig.from_json({**then, "dropout": 0}) == ModelConfig(dropout=0)

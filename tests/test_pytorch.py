@@ -52,7 +52,12 @@ def test_the_recording_covers_every_cell_with_one_and_two_layers_and_is_small() 
     for cell in ("tanh", "relu", "lstm", "gru"):
         for layers in (1, 2):
             assert Recorded(f"{cell}-{layers}").config == ModelConfig(
-                cell=cell, layers=layers, vocabulary_size=6, hidden_size=3, embedding_size=2
+                cell=cell,
+                layers=layers,
+                vocabulary_size=6,
+                hidden_size=3,
+                embedding_size=2,
+                embedding_init="uniform",
             )
     lengths = Recorded("lstm-1")["mask"].sum(axis=0)
     assert len(set(lengths)) == len(lengths), "the sequences should be of different lengths"

@@ -68,6 +68,7 @@ class Setting:
                       of the choices with which it has one, and the value of any setting
     excludes          settings that have no effect where this one is given
     needs             what else must hold where this one is not at its default
+    before            what it is in a file that lacks it, of a version before it existed, where that is not the default
     """
 
     label: str
@@ -87,6 +88,7 @@ class Setting:
     refusal_in_vain: str = ""
     excludes: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
+    before: Any = None
     # Read from the field itself:
     name: str = ""
     annotation: str = ""
@@ -185,14 +187,16 @@ class Settings:
     @classmethod
     def from_json(cls, values: Any) -> Self:
         """Strict: unknown names, wrong types and values out of bounds raise SettingsError; what is missing takes its
-        default.
+        default, or what it was before it could be set.
         """
         if not isinstance(values, dict):
             raise SettingsError(f"the {cls.__name__} of this run is not a JSON object.")
+        declared = settings_of(cls)
         for name in values:
-            if name not in settings_of(cls):
+            if name not in declared:
                 raise SettingsError(f"{cls.__name__} has no setting called {name!r}.")
-        settings = cls(**values)
+        before = {name: setting.before for name, setting in declared.items() if setting.before is not None}
+        settings = cls(**{**before, **values})
         settings.validate()
         return settings
 
@@ -249,7 +253,8 @@ def _problem(setting: Setting, value: Any, declared: Mapping[str, Setting], valu
         return f"the setting {setting.name!r} should be of type {setting.annotation}, not {type(value).__name__}."
     if not setting.allows(value):
         return setting.refusal.format(value=value, choices=", ".join(setting.choices or ()))
-    if value == setting.default:
+    # What was the default once stands in files where nobody asked for it.
+    if value == setting.default or (setting.before is not None and value == setting.before):
         return None
     if setting.refusal_in_vain and not _has_effect(declared, values, setting.name):
         choices = declared[setting.only_with].choices or Choices()

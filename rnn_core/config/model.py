@@ -107,16 +107,18 @@ class ModelConfig(Settings):
         only_with="init",
         refusal_in_vain="the {init} initialisation has no scale to set; leave it at 1, or choose {names}.",
     )
+    # Chosen by a comparison: docs/defaults.md.
     embedding_init: str = setting(
-        "uniform",
+        "small_normal",
         label="First word vectors",
-        help="How word vectors start: small, as the other matrices, or N(0, 1), as PyTorch's.",
+        help="How word vectors start: N(0, 0.3²); uniform, as the other matrices; or N(0, 1), as PyTorch's.",
         group=START,
         flag="--embedding-init",
         choices=EMBEDDING_INITIALISATIONS,
         refusal="word vectors start {choices}, not {value!r}.",
         only_with="embedding_size",
-        refusal_in_vain="one-hot input has no word vectors to start; choose an embedding, or leave this at uniform.",
+        refusal_in_vain="one-hot input has no word vectors to start; choose an embedding, or leave this as it is.",
+        before="uniform",
     )
     forget_bias: float = setting(
         1.0,

@@ -121,7 +121,12 @@ class SentenceSource(Source):
     def config(self, cell: str) -> NetworkConfig:
         """Of the network that reads them and answers singular or plural."""
         return NetworkConfig(
-            cell=cell, vocabulary_size=len(self.ids) + 1, hidden_size=UNITS, embedding_size=UNITS, outputs=2
+            cell=cell,
+            vocabulary_size=len(self.ids) + 1,
+            hidden_size=UNITS,
+            embedding_size=UNITS,
+            embedding_init="uniform",
+            outputs=2,
         )
 
     def check(self, network: Network) -> None:

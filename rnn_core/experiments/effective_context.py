@@ -18,7 +18,7 @@ WORDS_USED, ORDER_USED = "words used", "words whose order is used"
 PUBLISHED = {WORDS_USED: 200.0, ORDER_USED: 50.0}
 
 TEXT = TextSettings(vocabulary_size=3000)
-MODEL = ModelConfig(cell="lstm", hidden_size=100, embedding_size=100, tied=True, dropout=0.3)
+MODEL = ModelConfig(cell="lstm", hidden_size=100, embedding_size=100, embedding_init="uniform", tied=True, dropout=0.3)
 TRAINING = TrainingSettings(
     optimizer="adam",
     learning_rate=0.003,

@@ -47,14 +47,15 @@ _RECURRENT: dict[str, tuple[Choice, Callable[[int, float, np.random.Generator], 
     "identity": (Choice("identity (IRNN)", {"init_scale": "Scale"}), lambda size, scale, _: identity(size, scale)),
     "spectral": (Choice("given spectral radius", {"init_scale": "Spectral radius"}), with_spectral_radius),
 }
-EMBEDDINGS: dict[str, tuple[Choice, Callable[[tuple[int, int], np.random.Generator], Array]]] = {
+_EMBEDDING: dict[str, tuple[Choice, Callable[[tuple[int, int], np.random.Generator], Array]]] = {
     # A word vector is read by one position at a time: what it is summed over is its own length.
     "uniform": (Choice("uniform ±1/√D"), lambda shape, rng: uniform(shape, shape[1], rng)),
+    "small_normal": (Choice("normal, N(0, 0.3²)"), lambda shape, rng: 0.3 * rng.standard_normal(shape)),
     "normal": (Choice("normal, N(0, 1)"), lambda shape, rng: rng.standard_normal(shape)),
 }
 for _name, (_choice, _matrix) in _RECURRENT.items():
     INITIALISATIONS.offer(_name, _choice)
-for _name, (_choice, _vectors) in EMBEDDINGS.items():
+for _name, (_choice, _vectors) in _EMBEDDING.items():
     EMBEDDING_INITIALISATIONS.offer(_name, _choice)
 
 
@@ -67,6 +68,6 @@ def recurrent_block(kind: str, size: int, scale: float, rng: np.random.Generator
 
 def embedding(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Array:
     """Word vectors (N, D). `kind` is a value of `ModelConfig.embedding_init`."""
-    if kind not in EMBEDDINGS:
+    if kind not in _EMBEDDING:
         raise ValueError(f"unknown initialisation {kind!r}")
-    return EMBEDDINGS[kind][1](shape, rng)
+    return _EMBEDDING[kind][1](shape, rng)
