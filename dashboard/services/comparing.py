@@ -21,7 +21,7 @@ import numpy.typing as npt
 from dashboard.services import measurements, racing, story
 from dashboard.services.history import CHANGES
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
-from rnn_core.config.fields import Setting, settings_of
+from rnn_core.config.fields import Setting, in_vain, settings_of
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunConfig
 from rnn_core.runs.database import FILE
@@ -255,10 +255,15 @@ _CLASSES = {"model": ModelConfig, "training": TrainingSettings, "text": TextSett
 
 
 def differing(runs: Sequence[Run]) -> dict[str, list[str]]:
-    """The settings in which these runs differ, by the name that the screen has for each -> a value for each run."""
+    """The settings in which these runs differ, by the name that the screen has for each -> a value for each run. One
+    that has no effect in any of them is no difference.
+    """
+    idle = [in_vain(run.config.model, run.config.training) for run in runs]
     columns = {"corpus": [run.config.corpus.name for run in runs]}
     for part, settings_class in _CLASSES.items():
         for name, setting in settings_of(settings_class).items():
+            if all(name in idle_there for idle_there in idle):
+                continue
             values = [getattr(getattr(run.config, part), name, None) for run in runs]
             label = setting.label if setting.label not in columns else f"{setting.label} ({part})"
             columns[label] = [_shown(value, setting) for value in values]

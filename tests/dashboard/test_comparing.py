@@ -20,7 +20,7 @@ from dashboard.charts import compare as charts
 from dashboard.services import comparing, library, measurements, racing
 from dashboard.text import compare as wording
 from rnn_core import runs
-from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
+from rnn_core.config import ModelConfig, TextSettings, TrainingSettings, settings_of
 from rnn_core.data import detokenize, prepare_sentences
 from rnn_core.runs import Run
 from rnn_core.training import BY_HAND
@@ -40,19 +40,20 @@ def note(history: sqlite3.Connection, step: int, kind: str, **payload: object) -
 def make(runs_folder: Path) -> Callable[..., Run]:
     """Makes a run with a made-up history: these validation losses, 30 steps of 10 tokens and half a second each."""
 
-    def make(name: str, losses: list[float], cell: str = "tanh", unit: str = "word", **training: object) -> Run:
+    def make(name: str, losses: list[float], cell: str = "tanh", unit: str = "word", **settings: object) -> Run:
         text = TextSettings(unit=unit)
         corpus = tiny_corpus()
         if unit == "char":
             sentences = [list(detokenize(corpus.vocabulary.decode(ids[1:-1]))) for ids in corpus.train]
             corpus = prepare_sentences(sentences, "agreement", text)
-        model = ModelConfig(cell=cell, vocabulary_size=len(corpus.vocabulary), hidden_size=4)
+        network = {name: settings.pop(name) for name in settings_of(ModelConfig) if name in settings}
+        model = ModelConfig(cell=cell, vocabulary_size=len(corpus.vocabulary), hidden_size=4, **network)
         run = runs.create_run(
             runs_folder / runs.new_run_id(),
             name,
             corpus,
             model,
-            TrainingSettings(**training),
+            TrainingSettings(**settings),
             text,  # type: ignore[arg-type]
         )
         with closing(sqlite3.connect(run.folder / "events.sqlite")) as history:
@@ -158,6 +159,14 @@ def test_only_settings_that_differ_are_listed_and_every_name_is_told_from_the_ot
         "same, learning rate 0.2",
         "same, learning rate 0.2 (2)",
     ]
+
+
+def test_a_setting_without_effect_in_any_of_the_runs_is_no_difference(make) -> None:
+    """Word vectors, where there are none: their usual start was another once, and stands in the runs of then."""
+    now, then = make("now", [1.0]), make("then", [1.0], embedding_init="uniform")
+    assert comparing.differing([now, then]) == {}
+    vectors = make("vectors", [1.0], embedding_size=4, embedding_init="uniform")
+    assert "First word vectors" in comparing.differing([now, vectors])
 
 
 def test_runs_of_a_story_or_a_race_are_known_by_what_they_are(trained_run: Run) -> None:
