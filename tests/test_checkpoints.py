@@ -24,6 +24,7 @@ from waiting import HANG_SECONDS
 from rnn_core.errors import CheckpointError
 from rnn_core.runs import Run, checkpoints, files
 from rnn_core.runs.checkpoints import load_newest, save
+from rnn_core.runs.reading import disk_error
 from rnn_core.runs.tensors import Spec, encode_tensors, read_tensors, specs_of, write_tensors
 from rnn_core.runs.worker import work
 
@@ -173,6 +174,22 @@ def test_where_every_checkpoint_is_damaged_the_error_says_what_to_do(tmp_path: P
         path.write_bytes(b"x")
     with pytest.raises(CheckpointError, match="delete its model"):
         load_newest(tmp_path, SPECS)
+
+
+def test_weights_that_say_no_step_are_no_checkpoint(tmp_path: Path) -> None:
+    """Such as other programs write."""
+    path = checkpoints.older_path(tmp_path, 5)
+    safetensors.numpy.save_file({"W": np.zeros((2, 2), np.float32)}, path)
+    assert checkpoints.step_of(path) is None
+    safetensors.numpy.save_file({"W": np.zeros((2, 2), np.float32)}, path, {"step": "five"})
+    assert checkpoints.step_of(path) is None
+
+
+def test_what_the_system_says_of_a_disk_is_told_with_its_place(tmp_path: Path) -> None:
+    assert str(disk_error(OSError(errno.EIO, "Input/output error", "a"), tmp_path)) == "a: Input/output error."
+    assert str(disk_error(OSError("odd"), tmp_path)) == f"{tmp_path}: odd."
+    for number, said in ((errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk is full"), (errno.EROFS, "make it")):
+        assert said in str(disk_error(OSError(number, os.strerror(number)), tmp_path))
 
 
 def test_a_folder_without_checkpoints_has_none(tmp_path: Path) -> None:

@@ -374,6 +374,8 @@ def test_history_and_status_tell_of_the_whole_training(tmp_path: Path) -> None:
     assert list(metrics) == list(runs.METRICS)
     assert metrics["step"].tolist() == list(range(1, len(steps) + 1))
     assert metrics["loss_nats"].tolist() == [step.loss_nats for step in steps]
+    assert outcome.tokens_per_second is not None
+    assert outcome.tokens_per_second > 0
     assert run.metrics(after_step=5, limit=2)["step"].tolist() == [6, 7]
     assert run.metrics(stride=4)["step"].tolist() == [4, 8, 12, 16, 20]
     assert run.metrics(after_step=10**6)["step"].tolist() == []
