@@ -188,7 +188,11 @@ def test_weights_that_say_no_step_are_no_checkpoint(tmp_path: Path) -> None:
 def test_what_the_system_says_of_a_disk_is_told_with_its_place(tmp_path: Path) -> None:
     assert str(disk_error(OSError(errno.EIO, "Input/output error", "a"), tmp_path)) == "a: Input/output error."
     assert str(disk_error(OSError("odd"), tmp_path)) == f"{tmp_path}: odd."
-    for number, said in ((errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk is full"), (errno.EROFS, "make it")):
+    for number, said in (
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EDQUOT, "the disk is full"),
+        (errno.EROFS, "make it"),
+    ):
         assert said in str(disk_error(OSError(number, os.strerror(number)), tmp_path))
 
 

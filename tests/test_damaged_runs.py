@@ -50,6 +50,32 @@ def test_a_damaged_run_is_read_in_every_way_without_a_traceback_or_a_wait(good: 
 
 
 @pytest.mark.parametrize(
+    "name", ["config.json", "vocabulary.json", "corpus.safetensors", checkpoints.NEWEST, "events.sqlite"]
+)
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_whole_file_at_the_other_end_of_a_link_is_not_read_and_a_pipe_not_waited_for(
+    good: Path, tmp_path: Path, name: str, kind: str
+) -> None:
+    folder = Path(shutil.copytree(good, tmp_path / "run"))
+    for older in folder.glob("*-*.safetensors"):
+        older.unlink()
+    (folder / name).rename(tmp_path / name)
+    if kind == "link":
+        (folder / name).symlink_to(tmp_path / name)
+    else:
+        os.mkfifo(folder / name)
+
+    def read_all() -> None:
+        run = Run.open(folder)
+        run.corpus()
+        run.load_model()
+        run.events()
+
+    with pytest.raises(RunError, match=f"{name}.* is (a link|not a regular file)"):
+        read_all()
+
+
+@pytest.mark.parametrize(
     "text",
     [
         *("NaN", "[Infinity]", "1e999", "9" * 30, '{"a": 1, "a": 1}', '"\\ud800"', "[" * 40 + "]" * 40, "[" * 10**6),

@@ -729,6 +729,17 @@ def test_a_host_limits_minutes_and_steps(tmp_path: Path) -> None:
     assert run.status().step <= stopped_at + 1
 
 
+def test_what_was_recorded_after_a_checkpoint_is_taken_back(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", steps=6)
+    work(run.folder)
+    events = run.events()
+    history = HistoryWriter(run.folder)
+    history.restore(4, {"event_id": events[1]["id"]}, 0.0)
+    history.close()
+    assert run.metrics()["step"].tolist() == [1, 2, 3, 4]
+    assert run.events() == events[:2]
+
+
 def test_what_a_killed_worker_had_not_finished_writing_is_cleared_away(tmp_path: Path) -> None:
     run = tiny_run(tmp_path / "run", steps=2)
     for name in ("model.safetensors.tmp", "weights-1.safetensors.tmp"):

@@ -55,6 +55,14 @@ def test_the_weights_of_every_measured_moment_can_be_looked_at_again(tmp_path, a
     assert set(run.checkpoint_steps()) <= set(run.moments())
 
 
+@pytest.mark.parametrize(("nbytes", "most"), [(80, 40), (32 * 2**20, 2), (33 * 2**20, 0)])
+def test_there_are_at_most_40_and_64_megabytes_of_them(tmp_path, always, nbytes, most):
+    store = snapshots.SnapshotStore(tmp_path, nbytes, "words")
+    for step in range(50):
+        store.take(step, {"W": np.zeros(20, np.float32)})
+    assert len(snapshots.steps(tmp_path)) == most
+
+
 def test_a_training_with_snapshots_ends_in_the_same_bits_as_one_without(tmp_path, always):
     with_them = tiny_run(tmp_path / "with", **ALL)
     without = tiny_run(tmp_path / "without", **ALL | {"horizon_every_seconds": None})

@@ -27,6 +27,7 @@ from dashboard.text import general as wording
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import prepare_sentences
 from rnn_core.errors import RunError
+from rnn_core.experiments.sweep import Sweep
 from rnn_core.runs import Run, create_run, new_run_id
 from rnn_core.runs.worker import work
 from tests.dashboard.conftest import APP
@@ -130,6 +131,28 @@ def test_no_page_sends_a_guest_a_sentence_of_the_training_text(view: Path, priva
     for app in visit(view, private_run, GUEST):
         assert not app.exception
     assert sent
+    assert found_in(sent, private_run) == set()
+
+
+@pytest.mark.slow
+def test_a_link_to_a_sweep_sends_a_guest_no_sentence_of_its_text(private_run: Run, sent: list[bytes]) -> None:
+    config = private_run.config
+    plan = Sweep({"hidden_size": [6, 7]}, 1, config.model, config.training, text=config.text, beside=True)
+    folder = private_run.folder.parent / new_run_id()
+    plan.write(folder)
+    first, second = (plan.create(plan.place(folder, point), point, private_run.corpus()) for point in plan.points)
+    work(first.folder)
+    for place in (folder, first.folder, second.folder):
+        hosting.set_owner(place, hosting.owner_id(OWNER))
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.session_state[session._SECRET] = GUEST
+    app.query_params |= {"sweep": folder.name, "runs": f"{first.id},{private_run.id}"}
+    app.run()
+    for page in ("sweep", "compare"):
+        app.switch_page(f"views/{page}.py").run()
+        assert not app.exception
+        assert "hidden" in b"".join(sent).decode("utf-8", "replace").lower()
+        assert not [button.label for button in app.button if button.label in ("Go on", "Stop")]
     assert found_in(sent, private_run) == set()
 
 
