@@ -48,6 +48,7 @@ def set_up() -> None:
 def leave_link() -> None:
     """Take the task's settings out of the page's link: it is about to show a training."""
     settings_link.forget(SettingFields(TASK, TaskSettings), settings_of(TaskSettings))
+    link.write("learn", None)
 
 
 def choose_kind() -> str:
