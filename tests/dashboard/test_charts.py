@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dashboard.charts import changes, corpus, generation, training
-from dashboard.charts.common import numbered, smooth
+from dashboard.charts.common import FAINT, numbered, smooth
 from dashboard.charts.thinning import POINTS, thin
 from dashboard.components import pictures
 from rnn_core.training import HorizonMeasured
@@ -170,3 +171,21 @@ def test_every_chart_is_drawn_by_the_one_function_that_also_offers_it_to_be_take
 def test_a_file_is_called_after_its_picture_and_moment_in_letters_that_every_system_takes():
     assert pictures.file_name("gradients: gradient by lag", "step 7") == "gradients-gradient-by-lag-step-7"
     assert pictures.file_name("race loss chart") == "race-loss-chart"
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb (WCAG 2)."""
+    parts = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
+    linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("base", ["light", "dark"])
+def test_a_name_in_the_colour_of_its_line_can_be_read_on_the_page(base):
+    theme = tomllib.loads((DASHBOARD / ".streamlit" / "config.toml").read_text())["theme"][base]
+    style = (DASHBOARD / "style.css").read_text()
+    letters = dict(re.findall(r'text\[fill="(#\w+)"\] \{ fill: ([^;]+);', style))
+    assert letters[FAINT] == "currentColor"
+    for colour in theme["chartCategoricalColors"]:
+        shades = sorted(map(luminance, (letters.get(colour, colour), theme["backgroundColor"])))
+        assert (shades[1] + 0.05) / (shades[0] + 0.05) >= 4.5, colour
