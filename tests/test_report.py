@@ -21,7 +21,7 @@ from rnn_core.cli.main import main, make_parser
 from rnn_core.cli.parser import read_settings
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
 from rnn_core.data import prepare_sentences
-from rnn_core.errors import SettingsError
+from rnn_core.errors import RunError, SettingsError
 from rnn_core.experiments.base import Trial
 from rnn_core.experiments.catalogue import EXPERIMENTS, Result, shipped
 from rnn_core.experiments.report import result_html
@@ -114,8 +114,13 @@ def test_a_run_on_a_task_has_a_report(tmp_path: Path) -> None:
     made = create_task_run(tmp_path / "run", "parity", task, ModelConfig(hidden_size=4), training)
     work(made.folder)
     page = Read(report_html(made))
-    assert page.tags.count("svg") == 2
-    assert "--task prefix_parity" in "".join(page.texts)
+    assert page.tags.count("svg") == 3
+    text = "".join(page.texts)
+    assert "--task prefix_parity" in text
+    (*_, last) = made.events(kinds=["validated"])
+    assert f"after 4 steps the error rate is {last['metric']:.3g}; without looking at the input it is 0.5." in text
+    with pytest.raises(RunError, match="it has no words"):
+        report_html(made, "a")
 
 
 def test_a_network_that_diverged_has_a_report_that_says_so(run: Run, tmp_path: Path) -> None:

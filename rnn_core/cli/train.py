@@ -150,7 +150,11 @@ def _asked_cell(options: argparse.Namespace) -> str | None:
 def check_one_of_both(options: argparse.Namespace) -> None:
     """Raises SettingsError unless either a text is given or a task, and with a task nothing that only a text has."""
     if hasattr(options, "task") == (options.corpus is not None):
-        raise SettingsError("give one of the two: the CORPUS file to train on, or a --task.")
+        hint = " (Sentences as Linzen's files have them are read by `reproduce agreement --corpus FILE …`.)"
+        agreement = getattr(options, "task", None) == "agreement"
+        raise SettingsError(
+            f"give one of the two: the CORPUS file to train on, or a --task.{hint if agreement else ''}"
+        )
     settings_class = TextSettings if hasattr(options, "task") else TaskSettings
     declared, kind = settings_of(settings_class), "a task" if hasattr(options, "task") else "a text"
     given = [declared[name].flag for name in given_settings(settings_class, options)]

@@ -7,7 +7,8 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from rnn_core.report.svg import Plot
+from rnn_core.data.tasks import Task
+from rnn_core.report.svg import Plot, add, figure
 from rnn_core.runs import Run
 from rnn_core.training import Validated
 
@@ -37,6 +38,27 @@ def loss(parent: Element, run: Run) -> None:
             plot.line(x, y, name)
             ends.append((float(y[-1]), f"{name} {y[-1]:.3f}", name))
     plot.names(ends)
+
+
+def metric(parent: Element, run: Run, task: Task) -> None:
+    """What a task is measured by, beside that of an answer that does not look at the input."""
+    validated = [event for event in run.events(kinds=[Validated.kind]) if event.get("metric") is not None]
+    if not validated:
+        add(parent, "p", "Nothing has been measured yet.", class_="note")
+        return
+    steps = np.array([event["step"] for event in validated], dtype=float)
+    values = np.array([event["metric"] for event in validated], dtype=float)
+    said = f"{task.label}: after {validated[-1]['step']:,} steps the {task.metric_name} is {figure(float(values[-1]))}"
+    add(parent, "p", f"{said}; without looking at the input it is {figure(task.baseline)}.", class_="verdict")
+    described = f"{task.metric_name} over the steps of the training"
+    add(parent, "h2", task.metric_name.capitalize())
+    extent = (0.0, float(max(values.max(), task.baseline)))
+    plot = Plot(parent, described, (0.0, float(steps[-1])), extent, titles=("step", task.metric_name))
+    plot.line(np.array([0.0, steps[-1]]), np.array([task.baseline] * 2), "other", dashed=True)
+    plot.line(steps, values, "validation")
+    plot.names(
+        [(task.baseline, "without looking", "other"), (float(values[-1]), figure(float(values[-1])), "validation")]
+    )
 
 
 def gradient_norm(parent: Element, run: Run) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from rnn_core.config import SamplingSettings
 from rnn_core.data import END, END_ID, START, START_ID, Vocabulary, detokenize
+from rnn_core.data.tasks import make_task
 from rnn_core.diagnostics import gradient_flow, verdict
 from rnn_core.errors import SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel
@@ -46,7 +47,10 @@ def report_html(run: Run, text: str | None = None) -> str:
     facts = [config.model.cell, f"{config.model.hidden_size} units", f"step {status.step:,}", config.corpus.name]
     made = time.strftime("%Y-%m-%d", time.gmtime(config.created))
     add(body, "p", " · ".join([*facts, made, *config.tags]), class_="facts")
-    _network(body, run, text)
+    if config.task is None or text is not None:
+        _network(body, run, text)
+    else:
+        curves.metric(body, run, make_task(config.task))
     if status.step:
         add(body, "h2", "Loss")
         curves.loss(body, run)
