@@ -141,6 +141,15 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return trained(tmp_path_factory.mktemp("forked") / "parent")
 
 
+def test_an_older_state_is_forked_by_its_step_alone_where_the_newest_is_damaged(tmp_path: Path) -> None:
+    parent = trained(tmp_path / "parent")
+    (parent.folder / checkpoints.NEWEST).write_bytes(b"damaged")
+    with pytest.raises(RunError, match=rf"newest state cannot be read .* is {HALFWAY}\."):
+        fork_run(parent.folder, tmp_path / "fork", changes={"steps": 40})
+    assert not (tmp_path / "fork").exists()
+    assert fork_run(parent.folder, tmp_path / "fork", step=HALFWAY).status().step == HALFWAY
+
+
 def test_a_fork_of_a_training_that_goes_on_disturbs_it_not_and_takes_none_of_its_requests(tmp_path: Path) -> None:
     parent = tiny_run(tmp_path / "parent")
     work(parent.folder, limits=Limits(steps=HALFWAY))

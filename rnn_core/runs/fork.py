@@ -99,6 +99,11 @@ def _moment(parent: Run, step: int | None) -> tuple[Checkpoint, bool]:
             break
         with contextlib.suppress(CheckpointError):
             checkpoint = parent.load_checkpoint(step)
+            if checkpoint is not None and step is None and checkpoint.rejected:
+                raise RunError(
+                    f"the newest state cannot be read ({checkpoint.rejected[0]}) Say at which step to fork: the newest "
+                    f"that can is {checkpoint.step:,}."
+                )
             if checkpoint is not None and step in (None, checkpoint.step):
                 return checkpoint, True
     if step is None or step not in parent.moments():
