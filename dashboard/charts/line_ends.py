@@ -13,7 +13,8 @@ import pandas as pd
 AT = "name_at"
 """The column that says how high a line's name stands; missing but in the last row of each line."""
 
-_LETTER, _APART, _SIZE = 6.6, 18, 12  # pixels: a letter's width, from one name to the next, of the letters
+_LETTER, _APART, _SIZE = 6.6, 15, 12  # pixels: a letter's width, from one name to the next, of the letters
+_AXIS = 80  # pixels of a chart's height that its lower axis takes
 
 
 def with_names(
@@ -46,7 +47,7 @@ def with_names(
     lines = table[known] if among is None else table[known & table[by].isin(list(among)).to_numpy()]
     rows = np.array([group[x][::-1].idxmax() for _, group in lines.groupby(by, sort=False)], dtype=int)
     rows = rows[np.argsort(scaled[rows], kind="stable")]
-    places = apart(np.clip(scaled[rows], low, high), _APART / height * max(high - low, 1e-9), low, high)
+    places = apart(np.clip(scaled[rows], low, high), _APART / (height - _AXIS) * max(high - low, 1e-9), low, high)
     at[rows] = 10.0**places if log else places
     return table.assign(**{AT: at})
 
