@@ -669,6 +669,7 @@ def test_a_given_vocabulary_keeps_its_order_and_its_words_whatever_the_text_has(
     assert corpus.vocabulary.counts == tuple(np.bincount(train, minlength=6).tolist())
     assert corpus.vocabulary.counts[3] == 0
     assert corpus.report.coverage < 0.3
+    assert "The words to know were given, not counted in the text." in corpus.report.notes
     with pytest.raises(CorpusError, match="None of the text's words is in the given vocabulary"):
         prepare(STORY.encode(), "a.txt", TextSettings(), words=[*words[:3], "zebra"])
 
@@ -685,3 +686,4 @@ def test_a_given_validation_file_is_what_is_validated_on_and_nothing_of_the_text
         ["It", "<unk>", "."],
     ]
     assert (corpus.report.train_sentences, corpus.report.valid_sentences) == (len(everything), 3)
+    assert "No sentence is kept aside: a file of its own is validated on." in corpus.report.notes

@@ -132,12 +132,13 @@ def _assemble(
     tokens = sum(map(len, pieces))
     _check_enough(tokens, len(pieces), settings, dropped)
 
-    unsplit: tuple[str, ...] = ()
+    given: tuple[str, ...] = () if words is None else ("The words to know were given, not counted in the text.",)
     if held_out is None:
         train, valid = _split(pieces, settings)
         if settings.validation_fraction == 0:
-            unsplit = ("No sentence is kept aside: the loss is measured on the sentences that the network trains on.",)
+            given += ("No sentence is kept aside: the loss is measured on the sentences that the network trains on.",)
     else:
+        given += ("No sentence is kept aside: a file of its own is validated on.",)
         train, valid = pieces, cut_sentences(held_out, limit, settings.unit)
         pieces = train + valid
         tokens = sum(map(len, pieces))
@@ -165,7 +166,7 @@ def _assemble(
         longest_sentence=longest,
         cut_sentences=too_long,
         dropped=dict(dropped),
-        notes=found.notes + unsplit + _notes(tokens, len(frequencies), covered, too_long, settings, dropped),
+        notes=found.notes + given + _notes(tokens, len(frequencies), covered, too_long, settings, dropped),
         frequencies=np.array(sorted(frequencies.values(), reverse=True), dtype=np.int64),
     )
     if words is not None and not covered:
