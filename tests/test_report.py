@@ -114,7 +114,7 @@ def test_a_run_on_a_task_has_a_report(tmp_path: Path) -> None:
     made = create_task_run(tmp_path / "run", "parity", task, ModelConfig(hidden_size=4), training)
     work(made.folder)
     page = Read(report_html(made))
-    assert page.tags.count("svg") == 3
+    assert page.tags.count("svg") == 5
     text = "".join(page.texts)
     assert "--task prefix_parity" in text
     (*_, last) = made.events(kinds=["validated"])

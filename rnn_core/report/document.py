@@ -9,12 +9,13 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from rnn_core.config import SamplingSettings
+from rnn_core.config import SamplingSettings, Settings, in_vain
 from rnn_core.data import END, END_ID, START, START_ID, Vocabulary, detokenize
-from rnn_core.data.tasks import make_task
-from rnn_core.diagnostics import gradient_flow, verdict
+from rnn_core.data.tasks import Task, make_task
+from rnn_core.diagnostics import GradientFlow, gradient_flow, verdict
 from rnn_core.errors import SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel
+from rnn_core.randomness import stream
 from rnn_core.report import curves, gradients, repeat
 from rnn_core.report.page import html, new_page, table, write
 from rnn_core.report.svg import add
@@ -50,7 +51,9 @@ def report_html(run: Run, text: str | None = None) -> str:
     if config.task is None or text is not None:
         _network(body, run, text)
     else:
-        curves.metric(body, run, make_task(config.task))
+        task = make_task(config.task)
+        curves.metric(body, run, task)
+        _sequence(body, run, task)
     if status.step:
         add(body, "h2", "Loss")
         curves.loss(body, run)
@@ -103,12 +106,7 @@ def _gradients(body: Element, run: Run, model: LanguageModel, vocabulary: Vocabu
     flow = gradient_flow(model, ids[:-2], ids[1:-1]) if len(words) > 1 else gradient_flow(model, ids[:-1], ids[1:])
     read = [START, *words] if len(words) > 1 else [START, *words, END]
     unit = "character" if vocabulary.unit == "char" else "word"
-    try:
-        add(body, "p", gradients.verdict_sentence(verdict(flow), unit), class_="verdict")
-    except ValueError as error:
-        add(body, "p", f"{error}.", class_="verdict")
-    gradients.unrolled(body, read, flow)
-    add(body, "p", f"The loss of the last {unit} on its way back: what arrives, of 1 at the loss itself.")
+    _way_back(body, read, flow, unit)
     add(body, "h2", f"Every loss at every {unit} before it")
     gradients.triangle(body, read, flow)
     add(
@@ -116,6 +114,35 @@ def _gradients(body: Element, run: Run, model: LanguageModel, vocabulary: Vocabu
         "p",
         "Full colour: all of it arrives; none: less than a hundred-millionth; orange: it grew.",
     )
+    add(body, "h2", "Gradient by lag")
+    gradients.by_lag(body, flow, run.config.training.truncate)
+
+
+def _way_back(body: Element, read: list[str], flow: GradientFlow, unit: str) -> None:
+    """What becomes of the last loss. read: what is read at each step, and what is asked for at the last one."""
+    try:
+        add(body, "p", gradients.verdict_sentence(verdict(flow), unit), class_="verdict")
+    except ValueError as error:
+        add(body, "p", f"{error}.", class_="verdict")
+    gradients.unrolled(body, read, flow)
+    add(body, "p", f"The loss of the last {unit} on its way back: what arrives, of 1 at the loss itself.")
+
+
+def _sequence(body: Element, run: Run, task: Task) -> None:
+    """What the gradient of a sequence of a task does, which no training step sees; or why that cannot be shown."""
+    try:
+        weights = run.load_network()
+    except UserError as error:
+        add(body, "p", str(error), class_="note")
+        return
+    if weights.note:
+        add(body, "p", weights.note, class_="note")
+    batch = task.draw(1, stream(0, f"task {task.name} shown"))
+    if len(batch.inputs) > LONGEST:
+        return  # too wide to be read
+    flow = gradient_flow(weights.model, batch.inputs, batch.targets, loss_weights=batch.loss_weights)
+    add(body, "h2", "One of its sequences")
+    _way_back(body, [*task.input_names(batch, 0), task.target_names(batch, 0)[-1]], flow, "step")
     add(body, "h2", "Gradient by lag")
     gradients.by_lag(body, flow, run.config.training.truncate)
 
@@ -144,12 +171,14 @@ def _changes(body: Element, run: Run) -> None:
 def _settings(body: Element, run: Run) -> None:
     add(body, "h2", "Settings")
     config = run.config
-    parts = {"network": config.model, "training": config.training, "text": config.text, "task": config.task}
+    learnt = {"text": config.text} if config.task is None else {"task": config.task}
+    parts: dict[str, Settings] = {"network": config.model, "training": config.training, **learnt}
+    idle = set() if config.task is None else in_vain(config.task)
     rows = [
         (part, name, value)
         for part, settings in parts.items()
-        if settings is not None
         for name, value in settings.to_json().items()
+        if name not in idle
     ]
     table(body, ("part", "setting", "value"), rows)
 
