@@ -23,7 +23,6 @@ from tests.waiting import HANG_SECONDS
 pytestmark = pytest.mark.browser
 
 SVG = "{http://www.w3.org/2000/svg}"
-MORE = ("Over the training", "Gate by gate", "In the long run, and over the training", "Truncation, words that")
 PATIENCE = 1000 * HANG_SECONDS
 
 
@@ -105,6 +104,17 @@ def test_clicks_on_pictures_choose_a_row_a_moment_and_a_spike(visitor: Page, ser
     show_more(visitor, "Gate by gate")
     expect(chart(visitor, "on a dial from vanishing")).to_be_visible()
     expect(chart(visitor, "Values of the gate")).to_be_visible()
+
+    show_more(visitor, "In the long run, and over the training")
+    expect(visitor.locator("h3", has_text="Clipping")).to_be_visible()
+    # Every heading of a picture offers its files, whatever the number of its charts.
+    visitor.wait_for_function(
+        """() => {
+            const pictures = [...document.querySelectorAll('h3')].length
+            const offers = [...document.querySelectorAll('[data-testid=stPopover]')]
+            return pictures > 12 && offers.filter(offer => offer.innerText.includes('Save')).length === pictures
+        }"""
+    )
     assert not complaints
 
 
@@ -147,18 +157,6 @@ def test_every_picture_can_be_taken_home_as_svg_as_png_and_as_numbers(
     with Image.open(files["png"]) as image:
         assert image.size == pytest.approx([2 * float(drawing.get(side, 0)) for side in ("width", "height")], abs=1)
         assert len(image.convert("RGB").getcolors(1 << 20) or []) > 50
-
-    for label in MORE:
-        show_more(visitor, label)
-    expect(visitor.locator("h3", has_text="Clipping")).to_be_visible()
-    # Every heading of a picture offers its files, whatever the number of its charts.
-    visitor.wait_for_function(
-        """() => {
-            const pictures = [...document.querySelectorAll('h3')].length
-            const offers = [...document.querySelectorAll('[data-testid=stPopover]')]
-            return pictures > 12 && offers.filter(offer => offer.innerText.includes('Save')).length === pictures
-        }"""
-    )
 
 
 def lightness(colour: str | None) -> float:
