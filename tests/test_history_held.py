@@ -21,7 +21,8 @@ from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import HistoryHeld, Limits, Steps, Worker, work
 from rnn_core.training import Event
 
-STEPS = 700  # More than a checkpoint has room for while the history is held.
+ROOM = 16 * 1024  # A quarter of what a checkpoint has for rows while the history is held,
+STEPS = 200  # and more steps than fill it.
 
 
 class Training:
@@ -58,7 +59,13 @@ class Training:
 @pytest.fixture
 def training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Training]:
     monkeypatch.setattr(history_writer, "PATIENCE_MILLISECONDS", 1)
-    run = tiny_run(tmp_path / "run", steps=STEPS, validate_every=100)
+    monkeypatch.setattr(history_writer, "PENDING_LIMIT_BYTES", ROOM)
+    with at_work(tiny_run(tmp_path / "run", steps=STEPS, validate_every=100)) as training:
+        yield training
+
+
+@contextlib.contextmanager
+def at_work(run: Run) -> Iterator[Training]:
     with locked(run.folder):
         training = Training(run)
         yield training
@@ -79,7 +86,7 @@ def test_a_training_goes_on_stores_itself_and_then_waits_while_its_history_is_he
     training.until_step(3)
     training.hold_history()
     training.until_it_waits()
-    assert 100 < training.worker.state.step < STEPS
+    assert 30 < training.worker.state.step < STEPS
     newest = checkpoints.load_newest(training.run.folder, checkpoint_specs(training.run.config))
     assert newest is not None
     assert newest.step == training.worker.state.step
@@ -87,6 +94,17 @@ def test_a_training_goes_on_stores_itself_and_then_waits_while_its_history_is_he
     training.until_the_end()
     assert training.run.status().state == "finished"
     assert differences(ending(training.run), undisturbed) == []
+
+
+def test_a_checkpoint_has_room_for_as_many_rows_as_ever_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_writer, "PATIENCE_MILLISECONDS", 1)
+    with at_work(tiny_run(tmp_path / "run", steps=10_000, epochs=None, validate_every=100)) as training:
+        training.until_step(3)
+        training.hold_history()
+        training.until_it_waits()
+        newest = checkpoints.load_newest(training.run.folder, checkpoint_specs(training.run.config))
+        assert newest is not None
+        assert newest.step == training.worker.state.step > 100
 
 
 def test_it_says_that_its_history_is_held_and_for_how_long_it_was(training: Training) -> None:
