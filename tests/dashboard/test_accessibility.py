@@ -1,7 +1,10 @@
-"""Every page, light and dark: no serious fault that axe-core finds, headings in order, nothing wider than a phone."""
+"""Every page, light and dark, at its own address: no serious fault that axe-core finds, headings in order, a title of
+its own, nothing wider than a phone.
+"""
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
@@ -46,6 +49,7 @@ def run_of_the_server(server: Server, trained_run: Run) -> str:
 
 def open_page(page: Page, server: Server, run_id: str, path: str) -> None:
     page.goto(f"{server.address}/{path}?run={run_id}")
+    expect(page.locator("#first-look")).to_have_count(0, timeout=PATIENCE)
     expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE)
     own_style = "[...document.querySelectorAll('style')].some(one => one.textContent.includes('st-key-doors'))"
     page.wait_for_function(own_style)
@@ -60,9 +64,11 @@ def test_no_page_has_a_serious_fault_or_skips_a_heading_or_is_wider_than_the_scr
     page.set_default_timeout(PATIENCE)
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
-    faults = []
+    faults, titles = [], set()
     for path in PAGES:
         open_page(page, server, run_of_the_server, path)
+        expect(page).to_have_title(re.compile(".+ · .+"), timeout=PATIENCE)
+        titles.add(page.title())
         for found in Axe().run(page).response["violations"]:
             if found["impact"] in ("serious", "critical") and found["id"] not in NOT_OURS:
                 faults += [
@@ -78,3 +84,7 @@ def test_no_page_has_a_serious_fault_or_skips_a_heading_or_is_wider_than_the_scr
         if over > 0:
             faults.append(f"/{path} is {over} pixels wider than the screen")
     assert not faults, "\n".join(faults)
+    assert len(titles) == len(PAGES)
+    if width > 1000:  # the navigation is open
+        for group in ("See", "Train", "Understand", "Compare"):
+            expect(page.get_by_test_id("stSidebarNav").get_by_text(group, exact=True).first).to_be_visible()

@@ -133,19 +133,6 @@ def test_a_sentence_of_ones_own_is_text_and_nothing_else(visitor):
     expect(word(visitor, "bold")).to_be_attached()
 
 
-def test_every_page_has_a_title_of_its_own_and_the_old_addresses_lead_where_they_did(visitor, server):
-    titles = {}
-    for path in ("", "story", "by_hand", "corpus", "train", "generate", "gradients", "compare", "runs", "race"):
-        visitor.goto(f"{server.address}/{path}")
-        expect(first_look(visitor)).to_have_count(0)
-        expect(visitor.get_by_role("heading", level=1)).to_be_visible()
-        expect(visitor).to_have_title(re.compile(".+ · .+"))
-        titles[path] = visitor.title()
-    assert len(set(titles.values())) == len(titles)
-    for group in ("See", "Train", "Understand", "Compare"):
-        expect(visitor.get_by_test_id("stSidebarNav").get_by_text(group, exact=True).first).to_be_visible()
-
-
 def test_the_picture_is_whole_on_a_phone(visitor):
     visitor.set_viewport_size({"width": 400, "height": 800})
     word(visitor, "went").click()
