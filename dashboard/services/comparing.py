@@ -28,7 +28,7 @@ from rnn_core.runs.database import FILE
 from rnn_core.training import BY_HAND, HorizonMeasured, Validated
 
 Floats = npt.NDArray[np.float64]
-Quantity = Literal["validation", "training", "gradient", "half-life"]
+Quantity = Literal["validation", "training", "metric", "gradient", "half-life"]
 Axis = Literal["steps", "tokens", "seconds"]
 
 POINTS = 300
@@ -108,8 +108,8 @@ def _curve(run: Run, quantity: Quantity, axis: Axis, bits: bool) -> Line:
     elif quantity == "gradient":
         y = outline["gradient_norm"]
         steps, y = steps[y > 0], y[y > 0]  # for a logarithmic axis
-    elif quantity == "validation":
-        found = _validations(run)
+    elif quantity in ("validation", "metric"):
+        found = _validations(run) if quantity == "validation" else _metrics(run)
         steps, y = np.array([*found], dtype=float), np.array([*found.values()], dtype=float)
     else:
         reaches = _half_lives(run)
@@ -184,6 +184,10 @@ def _validations(run: Run) -> Mapping[int, float]:
     return _read_validations(str(run.folder), _stamp(run))[0]
 
 
+def _metrics(run: Run) -> Mapping[int, float]:
+    return _read_validations(str(run.folder), _stamp(run))[2]
+
+
 def _half_lives(run: Run) -> Mapping[int, tuple[float, bool]]:
     return _read_half_lives(str(run.folder), _stamp(run))
 
@@ -201,12 +205,18 @@ def _read_outline(folder: str, _: tuple[int, ...]) -> Mapping[str, npt.NDArray[A
 
 
 @lru_cache(maxsize=4 * MOST)
-def _read_validations(folder: str, _: tuple[int, ...]) -> tuple[Mapping[int, float], tuple[tuple[int, str, Any], ...]]:
-    """The validation loss in nats, by step; and what somebody changed on the way: step, kind, new value."""
+def _read_validations(
+    folder: str, _: tuple[int, ...]
+) -> tuple[Mapping[int, float], tuple[tuple[int, str, Any], ...], Mapping[int, float]]:
+    """The validation loss in nats, by step; what somebody changed on the way: step, kind, new value; and the metric of
+    a task, by step.
+    """
     events = Run.open(folder).events(kinds=[Validated.kind, *CHANGES])
-    losses = {event["step"]: float(event["loss_nats"]) for event in events if event["kind"] == Validated.kind}
+    validated = [event for event in events if event["kind"] == Validated.kind]
+    losses = {event["step"]: float(event["loss_nats"]) for event in validated}
+    metrics = {event["step"]: float(event["metric"]) for event in validated if event.get("metric") is not None}
     changes = [event for event in events if event.get("why") == BY_HAND]
-    return _few(losses), tuple((event["step"], event["kind"], event["new"]) for event in changes)
+    return _few(losses), tuple((event["step"], event["kind"], event["new"]) for event in changes), _few(metrics)
 
 
 @lru_cache(maxsize=4 * MOST)

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 QUANTITIES = {
     "validation": "Validation loss",
     "training": "Training loss",
+    "metric": "Error on the task",
     "gradient": "Gradient norm",
     "half-life": "Half-life",
 }
 QUANTITY_HELP = (
     "Validation: measured on the text that is kept aside. Training loss and gradient norm (before clipping): each "
-    "point is the mean over 1/300 of the training. Half-life: how far back half of a gradient is left, on the probe; "
-    "where more is left at its end, its end."
+    "point is the mean over 1/300 of the training. Error on the task: the share of wrong answers, or the mean squared "
+    "error. Half-life: how far back half of a gradient is left, on the probe; where more is left at its end, its end."
 )
 AXES = {"steps": "steps", "tokens": "tokens", "seconds": "seconds"}
 AXIS_HELP = "Steps of the training, tokens trained on, or seconds of training."
@@ -27,7 +28,7 @@ UNIT_HELP = (
 SEEDS_HELP = (
     "Runs that differ in the seed alone: the line is their median, the band reaches from the lowest to the highest."
 )
-MIXED = "These runs learn from different texts, vocabularies or tasks: their losses do not compare."
+MIXED = "These runs learn from different texts, vocabularies or tasks: their losses and errors do not compare."
 OTHER_TEXTS = "These runs read different texts: one may be easier to predict than the other, in any unit."
 NOTHING_YET = "None of these trainings has measured this yet."
 ONE_IS_ENOUGH = "These trainings have the same settings."

@@ -38,7 +38,10 @@ def page() -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with row:
         runs = choose_runs(mine, usual(mine) if chosen is None else chosen)
-        quantity = cast(Quantity, choose("Shown", "quantity", wording.QUANTITIES, "validation", wording.QUANTITY_HELP))
+        shown = dict(wording.QUANTITIES)
+        if all(run.config.task is None for run in runs):
+            del shown["metric"]
+        quantity = cast(Quantity, choose("Shown", "quantity", shown, "validation", wording.QUANTITY_HELP))
         axis = cast(Axis, choose("Over", "axis", wording.AXES, "steps", wording.AXIS_HELP))
         together = comparing.same_text(runs)
         unit = "nats"
@@ -122,12 +125,12 @@ def draw(runs: list[Run], quantity: Quantity, axis: Axis, unit: str, together: b
     lines = comparing.lines(runs, quantity, axis, bits=bits, seeds=seeds)
     if lines:
         back, lost = widgets.units_of(runs[0].config) if together else ("token", "token")
-        units = {"gradient": "", "half-life": f"{back}s"}
+        units = {"metric": "", "gradient": "", "half-life": f"{back}s"}
         usual = wording.UNITS["bits"] if bits else f"nats per {lost}" if lost else ""
         # Another program's loss is whatever it says; so are those of different tasks.
         known = all(map(comparing.has_text, runs)) or (together and runs[0].config.task is not None)
         measured = units.get(quantity, usual if known else "")
-        if quantity in ("validation", "training") and not together:
+        if quantity in ("validation", "training", "metric") and not together:
             several = len({run.config.corpus.name for run in runs}) > 1
             if several or not bits:
                 st.caption(wording.OTHER_TEXTS if bits else wording.MIXED)

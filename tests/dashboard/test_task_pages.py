@@ -11,7 +11,7 @@ from waiting import wait_for
 
 from dashboard import hosting
 from dashboard.laboratory.task_analysis import analyse_task
-from dashboard.services import python_snippets, worker
+from dashboard.services import comparing, python_snippets, worker
 from rnn_core import runs
 from rnn_core.config import TASKS, ModelConfig, TaskSettings, TrainingSettings
 from rnn_core.runs import Run
@@ -82,6 +82,23 @@ def test_every_other_page_shows_it_or_says_why_not(view: str, open_page: OpenPag
         labels = {metric.label: metric.value for metric in app.metric}
         assert float(labels["Mean squared error"]) > 0
         assert "Perplexity" not in labels
+
+
+def test_runs_on_a_task_are_compared_by_its_error_and_not_with_another_task(
+    open_page: OpenPage, runs_folder: Path
+) -> None:
+    parity, adding = (
+        task_run(runs_folder, TaskSettings(task=name, task_steps=6, validation_sequences=20))
+        for name in ("prefix_parity", "adding")
+    )
+    errors = [event["metric"] for event in parity.events(kinds=["validated"])]
+    (line,) = comparing.lines([parity], "metric", "steps", bits=False, seeds=False)
+    assert line.y.tolist() == errors
+    app = open_page("compare", runs=parity.id, quantity="metric")
+    assert not app.error
+    assert f"ends at {errors[-1]:.4g}." in texts(app)
+    app = open_page("compare", runs=f"{parity.id},{adding.id}", quantity="metric")
+    assert "do not compare" in texts(app)
 
 
 @pytest.mark.process
