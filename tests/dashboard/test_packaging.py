@@ -55,5 +55,7 @@ def test_the_server_keeps_its_guards_up():
     assert settings["server"]["enableCORS"] is True
     assert settings["browser"]["gatherUsageStats"] is False
     assert settings["client"]["showErrorDetails"] == "none"
+    assert settings["client"]["disableDataExport"] is True  # its CSV keeps formulas
+    assert settings["runner"]["magicEnabled"] is False  # what stands alone on a line would be read as Markdown
     assert settings["logger"]["enableRich"] is False  # or forged messages cost a second of a core each
     assert settings["server"]["maxUploadSize"] <= 50
