@@ -342,9 +342,9 @@ def test_the_queue_is_finite_and_nobody_takes_it_all(queued_run, runs_folder) ->
 def test_who_goes_away_loses_the_place_and_who_looks_keeps_it(queued_run, slots, runs_folder, monkeypatch) -> None:
     gone, stays = queued_run(ANNA), queued_run(BERT)
     now = time.monotonic()
-    monkeypatch.setattr(queue, "_clock", lambda: now + queue.ABANDONED_SECONDS - 5)
+    monkeypatch.setattr(queue, "_clock", lambda: now + 85)  # 90 are promised
     hosting.record_visit(stays)
-    monkeypatch.setattr(queue, "_clock", lambda: now + queue.ABANDONED_SECONDS + 5)
+    monkeypatch.setattr(queue, "_clock", lambda: now + 95)
     hosting.dispatch(runs_folder, CAPS, slots.start)
     assert slots.order == [stays.id]
     assert gone.status().state == "stopped"

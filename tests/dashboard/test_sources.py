@@ -65,6 +65,12 @@ def test_a_text_is_read_once_for_vocabularies_of_any_size():
     assert other.vocabulary.words == first.vocabulary.words[:6]
 
 
+def test_the_last_four_texts_stay_and_older_ones_are_forgotten():
+    for number in range(6):
+        sources.prepare(sources.Paste(f"{TEXT}\nonce {number}"), TextSettings(sentences="lines"))
+    assert [source.content[-1] for source, _ in sources._kept if isinstance(source, sources.Paste)] == list("2345")
+
+
 def test_a_hosted_server_gives_a_text_a_limited_time_and_says_so(monkeypatch):
     monkeypatch.setenv("SEE_BPTT_HOSTED", "reading_seconds=0.001")
     for source in (sources.Paste(TEXT * 50), sources.Upload("a.txt", (TEXT * 50).encode())):
@@ -128,9 +134,9 @@ def test_a_text_to_judge_is_read_in_turn_too_stops_with_its_page_and_is_read_onc
 def test_a_text_to_judge_has_a_limit_in_time_and_few_stay_read(
     trained_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(held_out.KEPT + 3):
+    for number in range(7):
         held_out.read(trained_run, sources.Paste(TEXT + str(number)))
-    assert len(held_out._kept) == held_out.KEPT
+    assert len(held_out._kept) == 4
     monkeypatch.setenv("SEE_BPTT_HOSTED", "reading_seconds=0.001")
     with pytest.raises(CorpusError, match="longer than the 0.001 seconds"):
         held_out.read(trained_run, sources.Paste(TEXT * 50))
