@@ -30,8 +30,8 @@ HEIGHT = 440
 _LETTER = 16 / (HEIGHT - 80)
 """The height of a name, as a share of what the picture has beside its axis."""
 
-_ROOM = 0.26
-"""Share of the picture's width that is left for the names."""
+LONGEST_NAME = 32
+"""Letters of a name that have room beside the picture, where it is wide enough."""
 
 _HUES = [str(place) for place in range(COLOURS)]
 
@@ -95,26 +95,17 @@ def compare_chart(curves: Sequence[Curve], x_title: str, y_title: str, *, log: b
     margin = 0.02 * (high - low)
     domain = (low / 1.05, high * 1.05) if log else (low - margin, high + margin)
     reach = max(float(curve.x[-1]) for curve in curves) or 1.0
-    return _built(x_title, y_title, log, bands, domain, reach)
+    letters = min(LONGEST_NAME, max(len(curve.label) for curve in curves))
+    return _built(x_title, y_title, log, bands, domain, reach, letters)
 
 
 @specification
 def _built(
-    x_title: str, y_title: str, log: bool, bands: bool, domain: tuple[float, float], reach: float
+    x_title: str, y_title: str, log: bool, bands: bool, domain: tuple[float, float], reach: float, letters: int
 ) -> alt.LayerChart:
-    x = alt.X(
-        "x:Q",
-        title=x_title,
-        scale=alt.Scale(domain=[0, reach / (1 - _ROOM)], nice=False),
-        axis=alt.Axis(
-            # No ticks below the names, where there is nothing to read.
-            labelExpr=f"datum.value <= {reach * 1.001} ? {SHORT} : ''",
-            tickCount=8,
-            tickMinStep=1,
-            grid=False,
-            titleAnchor="start",
-        ),
-    )
+    axis = alt.Axis(labelExpr=SHORT, tickCount=8, tickMinStep=1, grid=False)
+    x = alt.X("x:Q", title=x_title, scale=alt.Scale(domain=[0, reach], nice=False), axis=axis)
+    x = line_ends.room(x, ["n" * letters])
     scale = alt.Scale(type="log" if log else "linear", domain=list(domain), nice=False, zero=False)
     y = logarithmic("y", y_title).scale(scale) if log else alt.Y("y:Q", title=y_title, scale=scale)
     hue = alt.Color("hue:N", scale=in_order(*_HUES), legend=None)
@@ -130,7 +121,7 @@ def _built(
     # What the pointer touches is wider than what is seen.
     reachable = base.mark_line(strokeWidth=13, opacity=0.001).encode(tooltip="line:N").add_params(pointed)
     names = (
-        base.mark_text(align="left", dx=7, fontSize=12.5, limit=alt.expr(f"{_ROOM} * width - 8"))
+        base.mark_text(align="left", dx=7, fontSize=12.5, limit=alt.expr("width - range('x')[1] - 8"))
         .encode(y=alt.Y("name at:Q", scale=scale, title=y_title), text="line:N", tooltip="line:N")
         .transform_filter("isValid(datum['name at'])")
     )

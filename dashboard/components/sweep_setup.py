@@ -38,7 +38,7 @@ def draw() -> None:
     else:
         chosen = chosen_text.find()
         if chosen is None:
-            demo.offer("train")
+            demo.offer("sweep")
             return
         corpus, text = chosen.corpus, chosen.settings
         chosen_text.show(chosen)

@@ -52,6 +52,10 @@ WOULD_SHOW = {
         "Here a network learns while you watch: its loss, its gradient, what it writes. Choose a text of your own, or "
         "train the demo: sentences in which *her* or *his* depends on a queen or king 20 words before."
     ),
+    "sweep": (
+        "A sweep needs a text. Choose one of your own, or train the demo: its sentences, in which *her* or *his* depends "
+        "on a queen or king 20 words before, stay chosen."
+    ),
     "gradients": (
         "Here you look into a network: how much of each word's gradient arrives at every word before it, where it is "
         "lost, and what that costs. The demo has a network to look into after a few seconds."
