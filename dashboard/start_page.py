@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dashboard.hosting.rates import Message, Receive, Send
 from dashboard.hosting.uploads import Application, Scope
+from dashboard.text import general as wording
 
 # Whatever stands before a page's name belongs to a proxy, and is the server's place for this browser.
 SCRIPT = (
@@ -96,6 +97,7 @@ class StartPage:
         if self.first_look is not None and _asks_for_first_page(request):
             more, end = await asyncio.to_thread(self.first_look)
             head += more
+        page = page.replace(b"<title>Streamlit</title>", f"<title>{wording.APP}</title>".encode(), 1)
         page = page.replace(b"<head>", f"<head>{head}".encode(), 1)
         page = page.replace(b"</head>", f"{self.links}</head>".encode(), 1)
         return page.replace(b"</body>", f"{end}</body>".encode(), 1)

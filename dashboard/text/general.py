@@ -53,8 +53,8 @@ WOULD_SHOW = {
         "train the demo: sentences in which *her* or *his* depends on a queen or king 20 words before."
     ),
     "sweep": (
-        "A sweep needs a text. Choose one of your own, or train the demo: its sentences, in which *her* or *his* depends "
-        "on a queen or king 20 words before, stay chosen."
+        "A sweep needs a text. Choose one of your own, or train the demo: its sentences, in which *her* or *his* "
+        "depends on a queen or king 20 words before, stay chosen."
     ),
     "gradients": (
         "Here you look into a network: how much of each word's gradient arrives at every word before it, where it is "

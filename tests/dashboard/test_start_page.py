@@ -17,7 +17,7 @@ from dashboard.services import opening
 from dashboard.services.opening import Levers
 from dashboard.start_page import StartPage, widget_files
 
-PAGE = b"<!DOCTYPE html><html><head><title>x</title></head><body></body></html>"
+PAGE = b"<!DOCTYPE html><html><head><title>Streamlit</title></head><body></body></html>"
 HTML = [(b"accept", b"text/html")]
 
 
@@ -53,6 +53,7 @@ def test_a_page_gets_the_script_before_everything_else_and_its_true_length():
     headers, body = answer([(b"accept", b"text/html,*/*"), (b"accept-encoding", b"gzip"), (b"if-none-match", b"1")])
     assert body.index(b"BACKEND_BASE_URL") < body.index(b"<title>")
     assert b"(by_hand|train)" in body
+    assert b"<title>see-bptt</title>" in body  # in the browser's tab too, before Streamlit knows the page's own
     assert int(headers[b"content-length"]) == len(body)
     assert b"etag" not in headers  # it says nothing of our part of the page
 
