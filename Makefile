@@ -11,7 +11,7 @@ install: ## make .venv with everything that a contributor needs
 app: ## open the dashboard
 	$(PYTHON) -m streamlit run dashboard/app.py
 
-test-fast: ## the tests to run often: no browser, no processes; 80 seconds on two cores
+test-fast: ## the tests to run often: no browser, no processes; about a minute on two cores
 	$(PYTHON) -m pytest -q -n auto --dist worksteal -m "not browser and not process and not slow"
 
 test: ## all tests
