@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from dashboard.services import opening
 from dashboard.services.opening import Levers
 from tests.dashboard.conftest import Server
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -112,8 +113,13 @@ def test_the_picture_lives_before_the_page_stands_and_goes_on_in_its_place(page,
         request.continue_()
     expect(first_look(page)).to_have_count(0, timeout=PATIENCE)
     expect(reading(page)).to_contain_text("gradient of “his”")
-    assert word(page, "his").bounding_box() == pytest.approx(place, abs=1)
     expect(page).to_have_url(re.compile(r"[?&]word=7"), timeout=PATIENCE)
+
+    def stands_where_it_was() -> bool:
+        box = word(page, "his").bounding_box()  # none while it is just being drawn again
+        return box is not None and box == pytest.approx(place, abs=1)
+
+    wait_for(stands_where_it_was, "the picture in its place")
 
 
 def test_what_truncation_discards_is_drawn_as_discarded(visitor, server):
