@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from dashboard.charts import line_ends
 from dashboard.charts.common import FAINT, numbered
 from dashboard.charts.specification import (
     Floats,
@@ -62,6 +63,8 @@ def quantiles(words: tuple[str, ...], title: str, low: float | None, high: float
 
 
 VALUE, SLOPE, UNITS = "φ(a)", "φ′(a)", "pre-activations here"
+CURVE_HEIGHT = 270
+_HEIGHTS = {"tanh": (-1.05, 1.05), "sigmoid": (0.0, 1.05), "relu": (0.0, 3.0)}
 
 
 def curve_table(phi: str, histogram: npt.NDArray[Any]) -> pd.DataFrame:
@@ -69,7 +72,7 @@ def curve_table(phi: str, histogram: npt.NDArray[Any]) -> pd.DataFrame:
     curve = activation_curve(phi, points=97)
     total = max(1, int(histogram.sum()))
     inside = np.abs(curve.pre) <= HISTOGRAM_EDGES[-1]
-    return pd.concat(
+    table = pd.concat(
         [
             series(VALUE, a=curve.pre[inside], value=curve.value[inside]),
             series(SLOPE, a=curve.pre[inside], value=curve.slope[inside]),
@@ -77,22 +80,19 @@ def curve_table(phi: str, histogram: npt.NDArray[Any]) -> pd.DataFrame:
         ],
         ignore_index=True,
     )
+    return line_ends.with_names(
+        table, "a", "value", "series", height=CURVE_HEIGHT, among=(VALUE, SLOPE), domain=_HEIGHTS[phi]
+    )
 
 
 @specification
 def curve(phi: str) -> alt.LayerChart:
     """An activation function and its slope, with a histogram of what the network gives to it."""
-    low, high = {"tanh": (-1.05, 1.05), "sigmoid": (0.0, 1.05), "relu": (0.0, 3.0)}[phi]
     x = alt.X("a:Q", title="pre-activation a (the end bars hold all beyond)", axis=alt.Axis(grid=False, tickCount=7))
-    color = alt.Color(
-        "series:N",
-        title=None,
-        scale=in_order(VALUE, SLOPE),
-        legend=alt.Legend(orient="top", symbolType="stroke"),
-    )
-    y = alt.Y(
-        "value:Q", title="φ(a), φ′(a)", scale=alt.Scale(domain=[low, high], clamp=True), axis=alt.Axis(tickCount=5)
-    )
+    x = line_ends.room(x, (VALUE, SLOPE))
+    color = alt.Color("series:N", scale=in_order(VALUE, SLOPE), legend=None)
+    scale = alt.Scale(domain=list(_HEIGHTS[phi]), clamp=True)
+    y = alt.Y("value:Q", title="φ(a), φ′(a)", scale=scale, axis=alt.Axis(tickCount=5))
     bars = (
         alt.Chart()
         .mark_bar(color=FAINT, opacity=0.45)
@@ -113,13 +113,9 @@ def curve(phi: str) -> alt.LayerChart:
         )
         .transform_filter(only(UNITS))
     )
-    lines = (
-        alt.Chart()
-        .mark_line(strokeWidth=2.2, clip=True)
-        .encode(x=x, y=y, color=color)
-        .transform_filter(only(VALUE, SLOPE))
-    )
-    return stacked(lines, bars, height=270).resolve_scale(y="independent")
+    base = alt.Chart().encode(x=x, y=y, color=color).transform_filter(only(VALUE, SLOPE))
+    lines = alt.layer(base.mark_line(strokeWidth=2.2, clip=True), line_ends.names(base, "series"))
+    return stacked(lines, bars, height=CURVE_HEIGHT).resolve_scale(y="independent")
 
 
 LEFT, RIGHT = "low end", "high end"

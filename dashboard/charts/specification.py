@@ -154,7 +154,9 @@ def series(name: str, **columns: Any) -> pd.DataFrame:
     return pd.DataFrame({"series": name, **columns})
 
 
-def stacked(*layers: alt.Chart, height: int, shared_colour: bool = True) -> alt.LayerChart:
+def stacked(
+    *layers: alt.Chart | alt.LayerChart | alt.FacetChart, height: int, shared_colour: bool = True
+) -> alt.LayerChart:
     """Layers on top of each other, all of them drawn from the one table that comes beside the specification."""
     # Without a name for it each layer would get a table of Altair's own, with one empty row in it.
     chart = alt.layer(*layers, data=alt.NamedData("table"))
