@@ -48,11 +48,15 @@ def _bare(chart: alt.LayerChart) -> Specification:
 MANY_WORDS = 18
 """So many slanted labels still have room beside each other; of more, those that would collide are left out."""
 
+# With a character that no text of ours has, so that nothing else in a specification is taken for it.
 _SOME_WORD = "\N{REPLACEMENT CHARACTER} word"
 
 
 def specification_over_words(build: Callable[..., alt.LayerChart]) -> Callable[..., Specification]:
-    """The same for a chart with the words of a sentence along its axis, its first argument: not built anew for each."""
+    """The same for a chart with the words of a sentence along its axis, its first argument: not built anew for each.
+
+    It is built with some other words in their place; the sentence's own are put there in the finished JSON.
+    """
 
     @lru_cache(maxsize=64)
     def built(many: bool, *arguments: Any) -> str:

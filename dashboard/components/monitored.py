@@ -24,10 +24,10 @@ UNIT = "step"
 def draw(run: Run) -> None:
     """All of it; again every few seconds while the other program is at work."""
     seconds = widgets.poll_seconds(run, POLL_SECONDS)
-    st.fragment(widgets.error_boundary(_course), run_every=seconds)(run, seconds)
+    st.fragment(widgets.error_boundary(_live), run_every=seconds)(run, seconds)
 
 
-def _course(run: Run, seconds: float | None) -> None:
+def _live(run: Run, seconds: float | None) -> None:
     try:
         status = run.status()
         history = session.history(run)

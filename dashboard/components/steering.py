@@ -20,23 +20,23 @@ from rnn_core.training import STEERABLE, check_change
 FIELD_PIXELS = 168
 
 
-def standing(run: Run, history: History) -> dict[str, Any]:
-    """What each dial stands at: what was asked for last, also where no training has heard it yet."""
+def dial_values(run: Run, history: History) -> dict[str, Any]:
+    """What each dial is set to: what was asked for last, also where no training has heard it yet."""
     asked = run.asked_settings()  # first: a training makes the change before it takes the request away
     history.update()
     return history.steered() | asked
 
 
-def draw(run: Run, stand: dict[str, Any], page: str) -> None:
+def draw(run: Run, values: dict[str, Any], page: str) -> None:
     """A field for each; one that is turned asks the training at once, or says why its value will not do."""
     fields = SettingFields(f"{page}, steering {run.id}", TrainingSettings)
     with st.container(horizontal=True, key=session.key(page, "steering")):
         for name in STEERABLE:
-            fields.follow(name, _rounded(stand[name]))
+            fields.follow(name, _rounded(values[name]))
             with st.container(width=FIELD_PIXELS, gap="xxsmall"):
                 reason = _refusal(run, name, fields.value(name))
                 if reason is not None:
-                    reason += f" It goes on with {_shown(fields, name, stand[name])}."
+                    reason += f" It goes on with {_shown(fields, name, values[name])}."
                 fields.draw(name, reason, wording.DIALS[name], partial(_turn, run, fields))
 
 

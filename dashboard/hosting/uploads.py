@@ -1,5 +1,5 @@
-"""The web server's doors, held before any page's script runs: uploads by size, by visitor and in all; how fast a
-visitor may ask; no statistics.
+"""ASGI middleware in front of Streamlit's server: bounds uploads by size, by visitor and in all, and how fast a visitor
+may connect and send; hides Streamlit's statistics.
 
 Streamlit keeps an uploaded file in memory from the moment it arrives, whether or not a page asks for it, until its
 session ends. So this stands in front of it as ASGI middleware: it lets in so many uploads at a time, and takes the
@@ -66,11 +66,11 @@ class UploadGuard:
 
     def __init__(self, app: Application, *, caps: Caps, store: Callable[[], UploadStore]) -> None:
         self.app, self.caps, self.store = app, caps, store
-        self.on_their_way: set[str] = set()  # visitors
+        self.uploading: set[str] = set()  # visitors
         self.visitor_of: dict[str, str] = {}  # by session
-        self.beginnings = RateLimit(CONNECTIONS_AT_ONCE, CONNECTIONS_PER_SECOND)
+        self.connections = RateLimit(CONNECTIONS_AT_ONCE, CONNECTIONS_PER_SECOND)
         self.messages = RateLimit(caps.messages_at_once, caps.messages_per_second)
-        self.nobodies = itertools.count()
+        self.unknown_visitors = itertools.count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -87,21 +87,17 @@ class UploadGuard:
             return
         session = upload["session"]
         visitor = _visitor(scope) or session
-        if (
-            visitor in self.on_their_way
-            or len(self.on_their_way) >= MOST_AT_ONCE
-            or not self.beginnings.allows(visitor)
-        ):
+        if visitor in self.uploading or len(self.uploading) >= MOST_AT_ONCE or not self.connections.allows(visitor):
             await _refuse(send, 429, "one upload at a time, please; try again in a moment")
             return
-        self.on_their_way.add(visitor)
+        self.uploading.add(visitor)
         try:
             async with asyncio.timeout(UPLOAD_SECONDS):
                 await self.app(scope, receive, send)
         except TimeoutError:
             await _refuse(send, 408, "this upload takes too long")
         finally:
-            self.on_their_way.discard(visitor)
+            self.uploading.discard(visitor)
             self.visitor_of[session] = visitor
             self.make_room(visitor)
 
@@ -109,11 +105,11 @@ class UploadGuard:
         """The connection of one page, for as long as it is open."""
         secret, address = _visitor(scope), _address(scope)
         senders = ({} if secret is None else {secret: 1}) | ({} if address is None else {address: PEOPLE_OF_AN_ADDRESS})
-        if not all(self.beginnings.allows(sender, people) for sender, people in senders.items()):
+        if not all(self.connections.allows(sender, people) for sender, people in senders.items()):
             await send({"type": "websocket.close", "code": TRY_AGAIN_LATER})
             return
         if secret is None:  # who comes for the first time is somebody else on each connection
-            senders[f"connection {next(self.nobodies)}"] = 1
+            senders[f"connection {next(self.unknown_visitors)}"] = 1
         await self.app(scope, in_turn(receive, send, self.messages, senders), send)
 
     def make_room(self, visitor: str) -> None:

@@ -1,4 +1,4 @@
-"""The network of a run as its newest checkpoint has it, read again only when there is a newer one."""
+"""The network of a run at its newest checkpoint, or at any stored moment; what was read stays in memory for a while."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _of_task(folder: str, step: int) -> LoadedNetwork:
 
 
 def of_any(folder: str, step: int) -> LoadedNetwork:
-    """As `at`, also of a run on a task, which has no words."""
+    """As `at`, for a run on a text or on a task; the latter has no words, and so no vocabulary comes with it."""
     return at(folder, step) if Run.open(folder).config.task is None else _of_task(folder, step)
 
 

@@ -5,27 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-import numpy as np
 import streamlit as st
 
-from dashboard.charts import story as charts
-from dashboard.components import pictures, widgets
-from dashboard.components.unrolled import unrolled_network, unrolled_picture
-from dashboard.services import arriving, library, racing, story, worker
-from dashboard.services.arriving import Arriving
-from dashboard.services.racing import LaneHistory
+from dashboard.components import story_pictures, widgets
+from dashboard.services import library, racing, story, worker
 from dashboard.services.story import Setting
 from dashboard.state import link, session
-from dashboard.text import general as common_wording
 from dashboard.text import stories as wording
 from rnn_core.errors import UserError
-from rnn_core.runs import Run, RunStatus
+from rnn_core.runs import Run
 
 PAGE = "story"
 CHAPTER = session.key(PAGE, "chapter")
 TURNED = session.key(PAGE, "chapter turned to")
 READ = "story chapter"
-UNROLLED = session.key(PAGE, "unrolled network")
 FIRST = {
     "tutorial": Setting(),
     "reach": Setting(),
@@ -58,10 +51,11 @@ def page() -> None:
     if session.value(TURNED, None) == chapter:
         bring_into_view(chapter)
     if run is None or setting is None:
-        before_training(FIRST[chapter])
+        story_pictures.before_training(FIRST[chapter])
     else:
         live = widgets.at_work(run)
-        st.fragment(widgets.error_boundary(look), run_every=POLL_SECONDS if live else None)(run, setting, live)
+        draw = st.fragment(widgets.error_boundary(story_pictures.draw), run_every=POLL_SECONDS if live else None)
+        draw(run, setting, live)
     onwards(chapter)
     with st.expander("Equations and settings", icon=":material/function:"):
         st.latex(wording.STORY_EQUATIONS)
@@ -203,227 +197,12 @@ def begin(setting: Setting) -> None:
     try:
         if before is not None and known is not None and before.status().alive and library.mine(before):
             library.request(before, "stop")
-        name = f"Story: {describe(setting)}"
+        name = f"Story: {story_pictures.describe(setting)}"
         race_id = worker.begin_race({name: setting.model()}, setting.corpus(), story.TEXT, setting.training())
     except UserError as error:
         session.leave_problem(error)
         return
     session.open_run(racing.lane_id(race_id, 1))
-
-
-def describe(setting: Setting) -> str:
-    reach = "full gradients" if setting.truncate is None else f"truncation {setting.truncate}"
-    return f"{wording.STORY_NETWORKS[setting.network]}, gap {setting.gap}, {reach}, seed {setting.seed}"
-
-
-# --- the pictures -----------------------------------------------------------------------------------------------------
-
-
-def look(run: Run, setting: Setting, live: bool) -> None:
-    """One look at the experiment. Drawn again several times a second while it trains."""
-    if live != widgets.at_work(run):
-        st.rerun()
-    try:
-        status = run.status()
-        history = session.lane_history(run)
-        history.update()
-        steps = run.moments()
-    except UserError as error:
-        widgets.problem("This training cannot be read", error)
-        return
-    state(setting, status, history)
-    widgets.older_state(run)
-    if status.state in ("failed", "diverged", "dead"):
-        widgets.problem(common_wording.STATE_HELP[status.state], status.message)
-    if not steps:
-        st.info(wording.STORY_STARTING, icon=":material/hourglass_top:")
-        return
-    try:
-        folder, first, newest = str(run.folder), steps[0], steps[-1]
-        shares, first_shares = story.lag_shares(folder, newest), story.lag_shares(folder, first)
-        sentence = story.example(folder)
-        arrives = arriving.arriving(folder, newest, sentence.tokens)
-        at_first = arriving.arriving(folder, first, sentence.tokens) if first < newest else None
-        finished = status.state == "finished"
-        fresh = story.fresh_accuracy(folder, newest, setting.gap) if finished else None
-    except UserError:
-        return  # a newer checkpoint took its place between the two looks; the next look finds it
-    what_arrives(setting, sentence, arrives, at_first, first)
-    left, right = st.columns(2, gap="large")
-    with left:
-        loss(history, status)
-    with right:
-        accuracy(history, status, fresh)
-    left, right = st.columns(2, gap="large")
-    with left:
-        by_lag(setting, shares, first_shares)
-    with right:
-        ten_seeds(setting, fresh)
-
-
-def before_training(setting: Setting) -> None:
-    """The sentence in the network that the first training will start from."""
-    sentence, arrives = story.untrained(setting)
-    words = arrives.words
-    st.markdown(
-        wording.STORY_WAITING.format(
-            target=words[sentence.target + 1],
-            controller=words[sentence.controller],
-            lag=sentence.target - sentence.controller,
-        )
-    )
-    unrolled(setting, sentence, arrives)
-
-
-def state(setting: Setting, status: RunStatus, history: LaneHistory) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        widgets.state_badge(status.state)
-        st.caption(describe(setting))
-    if status.total_steps:
-        text = f"step {status.step:,} of {status.total_steps:,}"
-        left = history.seconds_left(status.total_steps)
-        if status.alive and left is not None:
-            text += f" · {widgets.duration(left)} left"
-        elif not status.alive and len(history.clock.values):
-            text += f" · trained for {widgets.duration(history.clock.values[-1])}"
-        st.progress(min(1.0, status.step / status.total_steps), text=text)
-
-
-def heading(name: str) -> None:
-    st.header(wording.STORY_PICTURES[name], anchor=False)
-
-
-def percent(share: float) -> str:
-    """0.123 -> "12 %", 0.00012 -> "0.012 %", 1e-9 -> "1e-07 %", 4.89 -> "4.9 times"; no line breaks before the %."""
-    if share >= 2:
-        return f"{share:.1f} times"
-    return f"{100 * share:.0f}\u00a0%" if share >= 0.1 else f"{100 * share:.2g}\u00a0%"
-
-
-def what_arrives(
-    setting: Setting, sentence: story.Example, now: Arriving, at_first: Arriving | None, first: int
-) -> None:
-    """The sentence unrolled, and pale beside it what arrived before the training: that is where it vanishes."""
-    drawing = unrolled_picture(now.words, now.norms, key=UNROLLED)
-    pictures.heading(wording.STORY_PICTURES["sentence"], [drawing], level=2)
-    lag = sentence.target - sentence.controller
-    if setting.truncate is not None and setting.truncate < lag:
-        last = now.words[sentence.target - setting.truncate]
-        if not last.isalpha():  # A word of the grammar is letters alone. Another's run may hold anything: no Markdown.
-            last = "…"
-        st.markdown(
-            wording.STORY_SENTENCE_CUT.format(
-                target=now.words[sentence.target + 1],
-                reached=setting.truncate,
-                last=last,
-                controller=now.words[sentence.controller],
-                lag=lag,
-            )
-        )
-    before_name = common_wording.BEFORE_STEP.format(step=first) if first else wording.STORY_BEFORE
-    unrolled(setting, sentence, now, at_first, before_name)
-
-
-def unrolled(
-    setting: Setting, sentence: story.Example, now: Arriving, at_first: Arriving | None = None, before_name: str = ""
-) -> None:
-    unrolled_network(
-        now.words,
-        now.norms,
-        key=UNROLLED,
-        chosen=sentence.target,
-        listener=sentence.controller,
-        bound=now.bound,
-        truncate=setting.truncate,
-        before=None if at_first is None else at_first.norms,
-        before_name=before_name,
-        unknown=now.unknown,
-        size="compact",
-    )
-
-
-def loss(history: LaneHistory, status: RunStatus) -> None:
-    last = history.recent_loss()
-    reading = "" if last is None else wording.STORY_LOSS.format(first=history.loss.values[0], last=last)
-    widgets.chart(
-        charts.loss(charts.loss_table(history.loss.steps, history.loss.values), status.total_steps or 1),
-        title=wording.STORY_PICTURES["loss"],
-        reading=reading,
-        alt_text="Training loss over the steps",
-        key="story loss",
-    )
-
-
-def accuracy(history: LaneHistory, status: RunStatus, fresh: float | None) -> None:
-    reading = ""
-    measured = {step: found.accuracy[0] for step, found in history.agreements.items() if found.accuracy}
-    if fresh is not None:
-        verdict = wording.STORY_VERDICTS[verdict_of(fresh)]
-        reading = wording.STORY_FRESH.format(asked=story.ASKED, share=percent(fresh), verdict=verdict)
-    elif measured:
-        step = max(measured)
-        items = history.agreements[step].items[0]
-        reading = wording.STORY_ACCURACY.format(step=step, share=percent(measured[step]), items=items)
-    widgets.chart(
-        charts.accuracy(charts.accuracy_table(measured), status.total_steps or 1),
-        title=wording.STORY_PICTURES["accuracy"],
-        reading=reading,
-        alt_text="Share of sentences in which the right word is likelier, over the steps, beside a coin's half",
-        key="story accuracy",
-    )
-
-
-def verdict_of(accuracy: float) -> str:
-    """A coin's accuracy over ASKED sentences lies within two standard errors of a half, 19 times in 20."""
-    if accuracy >= story.LEARNED:
-        return "learned"
-    if accuracy < 0.5 + 2 * (0.25 / story.ASKED) ** 0.5:
-        return "coin"
-    return "hardly" if accuracy < 0.6 else "between"
-
-
-def by_lag(setting: Setting, now: story.LagShares, at_first: story.LagShares) -> None:
-    share, first = float(now.shares[setting.gap]), float(at_first.shares[setting.gap])
-    if setting.truncate is not None and setting.truncate < setting.gap:
-        reading = wording.STORY_LAGS_CUT.format(bars=setting.truncate + 1, gap=setting.gap)
-    else:
-        reading = wording.STORY_LAGS_FULL.format(gap=setting.gap, share=percent(share), at_first=percent(first))
-    widgets.chart(
-        charts.lag_shares(charts.lag_shares_table(now.shares), len(now.shares), setting.gap),
-        title=wording.STORY_PICTURES["lags"],
-        reading=reading,
-        alt_text="What each distance pays into the gradient of W",
-        key="story lags",
-    )
-
-
-def ten_seeds(setting: Setting, fresh: float | None) -> None:
-    beforehand = story.measured(setting)
-    if beforehand is None:
-        heading("seeds")
-        st.markdown(wording.STORY_NO_SEEDS)
-        return
-    seeds = len(beforehand.accuracies)
-    reading = wording.STORY_SEEDS.format(learned=beforehand.learned, seeds=seeds)
-    if setting.seed in range(seeds):
-        then = beforehand.accuracies[setting.seed]
-        reading += " " + wording.STORY_THEN.format(seed=setting.seed, then=then)
-        if fresh is not None and (fresh >= story.LEARNED) != (then >= 100 * story.LEARNED):
-            reading += " " + wording.STORY_OTHERWISE
-    widgets.chart(
-        charts.seeds(charts.seeds_table(beforehand.accuracies, fresh)),
-        title=wording.STORY_PICTURES["seeds"],
-        reading=reading,
-        alt_text="Accuracy of ten seeds after the last step, and of this run",
-        key="story seeds",
-    )
-    if setting.chapter == "tutorial":
-        longer = story.LONGER.accuracies
-        st.caption(
-            wording.STORY_ECHO.format(
-                steps=story.LONGER_STEPS, low=min(longer), high=max(longer), median=float(np.median(longer))
-            )
-        )
 
 
 page()

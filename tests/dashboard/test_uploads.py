@@ -162,7 +162,7 @@ def test_who_sends_a_byte_now_and_then_is_sent_away(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(uploads, "UPLOAD_SECONDS", 0.01)
     served = Guarded(lambda: asyncio.sleep(3600))
     assert run_async(served.upload("tab", "file")) == 408
-    assert not served.guard.on_their_way
+    assert not served.guard.uploading
 
 
 def test_the_files_of_those_who_left_are_forgotten() -> None:
