@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from tiny_runs import tiny_run
 from waiting import HANG_SECONDS
 
-from rnn_core.errors import CheckpointError
+from rnn_core.errors import CheckpointError, RunError
 from rnn_core.runs import Run, checkpoints, files
 from rnn_core.runs.checkpoints import load_newest, save
-from rnn_core.runs.reading import disk_error
+from rnn_core.runs.reading import check_regular, disk_error
 from rnn_core.runs.tensors import Spec, encode_tensors, read_tensors, specs_of, write_tensors
 from rnn_core.runs.worker import work
 
@@ -174,6 +174,30 @@ def test_where_every_checkpoint_is_damaged_the_error_says_what_to_do(tmp_path: P
         path.write_bytes(b"x")
     with pytest.raises(CheckpointError, match="delete its model"):
         load_newest(tmp_path, SPECS)
+
+
+def test_older_checkpoints_are_ordered_by_their_steps_as_numbers(tmp_path: Path) -> None:
+    for step in (9, 100, 10):
+        checkpoints.older_path(tmp_path, step).touch()
+    assert checkpoints.candidates(tmp_path) == [checkpoints.older_path(tmp_path, step) for step in (100, 10, 9)]
+
+
+def test_a_checkpoint_of_a_newer_version_says_so(tmp_path: Path) -> None:
+    arrays = {"W": np.zeros((2, 2), np.float32)}
+    write_tensors(tmp_path / checkpoints.NEWEST, arrays, {"schema": "2", "step": "5", "state": "{}"})
+    with pytest.raises(CheckpointError, match="newer version of this program"):
+        checkpoints.load(tmp_path / checkpoints.NEWEST, specs_of(arrays))
+
+
+def test_what_another_library_opens_is_a_file_or_told_of(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    check_regular(tmp_path / "file")
+    check_regular(tmp_path / "none", missing_ok=True)
+    for path, said in (("none", "none is missing."), ("file/x", "x cannot be opened: Not a directory.")):
+        with pytest.raises(RunError, match=f"^{said}$"):
+            check_regular(tmp_path / path)
+    with pytest.raises(RunError, match="not a regular file"):
+        check_regular(tmp_path)
 
 
 def test_weights_that_say_no_step_are_no_checkpoint(tmp_path: Path) -> None:

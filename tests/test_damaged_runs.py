@@ -5,6 +5,7 @@ The long form, with the pages: python tests/fuzz_runs.py --folders 2000.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from dashboard import hosting
 from dashboard.services import library
 from rnn_core.errors import RunError
-from rnn_core.runs import Run, checkpoints, list_runs, rename_run, tensors
+from rnn_core.runs import Run, checkpoints, database, list_runs, reading, rename_run, status, tensors
 from rnn_core.runs.layout import checkpoint_specs
 from rnn_core.runs.strict_json import parse_json
 from rnn_core.runs.worker import work
@@ -47,6 +48,27 @@ def test_a_damaged_run_is_read_in_every_way_without_a_traceback_or_a_wait(good: 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as room:
         fuzz.folder(good, Path(room), seed, pages=False, damages=damages)
     assert fuzz.faults == []
+
+
+def test_a_status_that_no_worker_writes_is_refused_column_by_column(good: Path) -> None:
+    with database.reading(good) as history:
+        values = history.execute(f"SELECT {', '.join(status.COLUMNS)} FROM status").fetchone()
+    row = dict(zip(status.COLUMNS, values, strict=True))
+    status.check_row(row)
+    moments = {"heartbeat", "watched"}
+    wrong: dict[str, list[object]] = {"state": ["dreaming", None, 1], "message": [None, 3, "x" * 4001]}
+    for name, declared in database.TABLES["status"].items():
+        if name in row and declared.startswith("INTEGER"):
+            wrong[name] = [-1, 1.5, "1", True, b"1"]
+        elif name in row and declared.startswith("REAL"):
+            wrong[name] = [-1.0, "1", math.nan, math.inf, *([reading.LAST_MOMENT] if name in moments else [])]
+    assert wrong.keys() == row.keys()
+    nothing = {name: None for name in row if name not in ("state", "message", "step", "epoch")}
+    status.check_row(row | nothing)
+    for name, refused in wrong.items():
+        for value in refused:
+            with pytest.raises(ValueError, match="status"):
+                status.check_row(row | nothing | {name: value})
 
 
 @pytest.mark.parametrize(

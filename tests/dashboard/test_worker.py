@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from dashboard.services import processes, worker
+from rnn_core.config import TrainingSettings
 from rnn_core.errors import RunError
 from tests.waiting import HANG_SECONDS, wait_for
 
@@ -73,3 +75,9 @@ def test_a_machine_that_can_start_no_process_is_an_error_with_a_way_out(new_run,
     with pytest.raises(RunError, match="try again"):
         worker.start(run)
     assert run.status().state == "failed"
+
+
+def test_going_further_moves_the_end_that_there_is():
+    of_steps, of_epochs = TrainingSettings(steps=50, epochs=None), TrainingSettings(epochs=3)
+    assert worker.longer_by(of_steps, 10) == replace(of_steps, steps=60)
+    assert worker.longer_by(of_epochs, 10) == replace(of_epochs, epochs=13)
