@@ -14,7 +14,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from rnn_core.runs import Run
 
 DISPATCH_SECONDS = 1.0
 SWEEP_SECONDS = 60.0
+ENDING_SECONDS = 30.0
 
 _children: dict[Path, subprocess.Popen[bytes]] = {}
 _ended: list[Path] = []
@@ -140,12 +141,25 @@ def go_further(more: int, *together: Run) -> None:
         try:
             for run in together:
                 lengthened.append(runs.lengthen_run(run.folder, longer_by(run.config.training, more)))
+            _await_end(lengthened)
             start(*lengthened)
         except UserError:
             for run in together[: len(lengthened)]:
                 with contextlib.suppress(UserError):
                     runs.lengthen_run(run.folder, run.config.training)
             raise
+
+
+def _await_end(together: Sequence[Run]) -> None:
+    """A process that has let go of its runs takes a moment to end, and until then none is started for them."""
+    for run in together:
+        with _lock:
+            child = _children.get(run.folder)
+        if child is not None:
+            try:
+                child.wait(ENDING_SECONDS)
+            except subprocess.TimeoutExpired:
+                raise RunError("the process that trained it has not ended yet; try again in a moment.") from None
 
 
 def longer_by(training: TrainingSettings, more: int) -> TrainingSettings:

@@ -45,6 +45,23 @@ def test_starting_twice_starts_one_process(new_run):
 
 
 @pytest.mark.process
+def test_a_finished_training_goes_further_though_its_process_has_not_ended_yet(trained_run):
+    class Ending:
+        returncode = None
+
+        def poll(self):
+            return self.returncode
+
+        def wait(self, timeout):
+            self.returncode = 0
+
+    steps = trained_run.status().step
+    worker._children[trained_run.folder] = Ending()
+    worker.go_further(1, trained_run)
+    wait_for(lambda: trained_run.status().state == "finished" and trained_run.status().step > steps)
+
+
+@pytest.mark.process
 def test_a_training_outlives_the_server_that_started_it(new_run):
     run = new_run(epochs=100_000)
     server = (
