@@ -1106,7 +1106,7 @@ class Life(RuleBasedStateMachine):
 def test_a_runs_life(workers: Workers) -> None:
     Life.workers = workers
     Life.TestCase.settings = settings(
-        max_examples=8, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
     )
     test = Life.TestCase("runTest")
     test.runTest()
@@ -1123,7 +1123,11 @@ def test_a_short_form_of_the_kill_harness() -> None:
         "    random_kills(Path(room), 8, random.Random(1), steps=400)\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=HANG_SECONDS
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=3 * HANG_SECONDS,  # for dozens of trainings, one after the other
     )
     assert result.returncode == 0, result.stderr
 
