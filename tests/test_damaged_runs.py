@@ -9,7 +9,9 @@ import math
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from damaged_runs import DAMAGES
@@ -50,10 +52,30 @@ def test_a_damaged_run_is_read_in_every_way_without_a_traceback_or_a_wait(good: 
     assert fuzz.faults == []
 
 
-def test_a_status_that_no_worker_writes_is_refused_column_by_column(good: Path) -> None:
-    with database.reading(good) as history:
+def status_row(folder: Path) -> dict[str, Any]:
+    with database.reading(folder) as history:
         values = history.execute(f"SELECT {', '.join(status.COLUMNS)} FROM status").fetchone()
-    row = dict(zip(status.COLUMNS, values, strict=True))
+    return dict(zip(status.COLUMNS, values, strict=True))
+
+
+@pytest.mark.parametrize(("state", "pid"), [("running", 7), ("paused", 7), ("stopped", None), ("finished", None)])
+def test_a_process_is_told_of_while_it_is_at_work_and_no_beat_of_the_future(good: Path, state: str, pid: Any) -> None:
+    told = status.from_row(status_row(good) | {"state": state, "pid": 7, "heartbeat": time.time() + 3600})
+    assert (told.state, told.pid, told.heartbeat_age_seconds) == (state, pid, 0.0)
+
+
+def test_a_file_is_read_up_to_its_bound_and_damage_is_told_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"[1]")
+    assert reading.read_json(tmp_path / "a.json", 3) == [1]
+    with pytest.raises(RunError, match=r"^a\.json is larger than 2 bytes"):
+        reading.read_json(tmp_path / "a.json", 2)
+    (tmp_path / "a.json").write_bytes(b"[1")
+    with pytest.raises(RunError, match=r"^a\.json is damaged: "):
+        reading.read_json(tmp_path / "a.json", 3)
+
+
+def test_a_status_that_no_worker_writes_is_refused_column_by_column(good: Path) -> None:
+    row = status_row(good)
     status.check_row(row)
     moments = {"heartbeat", "watched"}
     wrong: dict[str, list[object]] = {"state": ["dreaming", None, 1], "message": [None, 3, "x" * 4001]}
