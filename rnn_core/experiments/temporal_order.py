@@ -19,6 +19,11 @@ from rnn_core.training import TaskSource, network_config
 STEPS, UNITS, DEVIATION = 50, 50, 0.1
 SOLVED, SEQUENCES = 0.01, 10_000
 UPDATES = 30_000
+OMEGA = 4 / STEPS
+"""Of the sum over the steps that the paper prints. The authors' code, with which 4 belongs, takes the mean over them
+(RNN.py of github.com/pascanur/trainingRNNs): 4 times the sum would be fifty times as strong."""
+FRESH = 5
+"""The first seed with Ω: with those before it, 4 times the sum was tried."""
 
 BOTH, CLIPPED, NEITHER = "clipping and Ω", "clipping alone", "neither"
 
@@ -37,6 +42,7 @@ TRAINING = TrainingSettings(
 
 def trial(settings: Settings, seed: int, texts: Sequence[Path] = ()) -> Trial:
     """Train until fewer than 1 % of 10,000 sequences are wrong, or for so many updates: 1 or 0 for solved."""
+    seed += settings["first_seed"]
     source = TaskSource(TemporalOrder(steps=STEPS), validation_sequences=SEQUENCES)
     config = network_config(source.task, ModelConfig(cell="tanh", hidden_size=UNITS))
     training = dataclasses.replace(TRAINING, seed=seed, clip=settings["clip"], omega=settings["omega"])
@@ -63,9 +69,9 @@ EXPERIMENT = Experiment(
     measures="share of seeds that solve it within 30,000 updates: fewer than 1 % of 10,000 sequences wrong",
     rule="Every seed solves it with clipping and Ω, fewer than half with clipping alone, fewer than half with neither.",
     settings={
-        BOTH: {"row": BOTH, "clip": 1.0, "omega": 4.0},
-        CLIPPED: {"row": CLIPPED, "clip": 1.0, "omega": 0.0},
-        NEITHER: {"row": NEITHER, "clip": None, "omega": 0.0},
+        BOTH: {"row": BOTH, "clip": 1.0, "omega": OMEGA, "first_seed": FRESH},
+        CLIPPED: {"row": CLIPPED, "clip": 1.0, "omega": 0.0, "first_seed": 0},
+        NEITHER: {"row": NEITHER, "clip": None, "omega": 0.0, "first_seed": 0},
     },
     seeds=5,
     trial=trial,

@@ -5,8 +5,9 @@ It penalises every step back through time on which the error signal changes its 
     Omega = sum_k (r_k^2 - 1)^2,   r_k = ||dE/ds_{k+1} J_{k+1}|| / ||dE/ds_{k+1}||,   J_{k+1} = ds_{k+1}/ds_k =
     diag(phi'(a_{k+1})) W
 
-(The paper's equation 9 prints (r - 1)^2; its equation 10 and the authors' code use r^2.) Its gradient is the
-*immediate* one: s and dE/ds are held fixed, so that W acts only where it is written above.
+(The paper's equation 9 prints (r - 1)^2; its equation 10 and the authors' code use r^2. Their code also divides by the
+number of steps: a strength of theirs is T times as much as the same number here.) Its gradient is the *immediate* one:
+s and dE/ds are held fixed, so that W acts only where it is written above.
 """
 
 from __future__ import annotations
