@@ -18,12 +18,13 @@ from rnn_core.training import TaskSource, network_config
 
 STEPS, UNITS, DEVIATION = 50, 50, 0.1
 SOLVED, SEQUENCES = 0.01, 10_000
-UPDATES = 30_000
+UPDATES = 60_000
+"""The paper allows five million. Within 30,000 and with four of five seeds solved, the fifth was still falling."""
 OMEGA = 4 / STEPS
 """Of the sum over the steps that the paper prints. The authors' code, with which 4 belongs, takes the mean over them
 (RNN.py of github.com/pascanur/trainingRNNs): 4 times the sum would be fifty times as strong."""
-FRESH = 5
-"""The first seed with Ω: with those before it, 4 times the sum was tried."""
+FRESH = 10
+"""The first seed: with those before it, other weights of Ω and fewer updates were tried."""
 
 BOTH, CLIPPED, NEITHER = "clipping and Ω", "clipping alone", "neither"
 
@@ -42,7 +43,7 @@ TRAINING = TrainingSettings(
 
 def trial(settings: Settings, seed: int, texts: Sequence[Path] = ()) -> Trial:
     """Train until fewer than 1 % of 10,000 sequences are wrong, or for so many updates: 1 or 0 for solved."""
-    seed += settings["first_seed"]
+    seed += FRESH
     source = TaskSource(TemporalOrder(steps=STEPS), validation_sequences=SEQUENCES)
     config = network_config(source.task, ModelConfig(cell="tanh", hidden_size=UNITS))
     training = dataclasses.replace(TRAINING, seed=seed, clip=settings["clip"], omega=settings["omega"])
@@ -66,12 +67,12 @@ EXPERIMENT = Experiment(
     claim="A plain network learns an order over 50 steps when its gradient is clipped and Ω keeps it from vanishing, "
     "and not with clipping alone.",
     source="Pascanu, Mikolov & Bengio 2013, section 4.1",
-    measures="share of seeds that solve it within 30,000 updates: fewer than 1 % of 10,000 sequences wrong",
+    measures="share of seeds that solve it within 60,000 updates: fewer than 1 % of 10,000 sequences wrong",
     rule="Every seed solves it with clipping and Ω, fewer than half with clipping alone, fewer than half with neither.",
     settings={
-        BOTH: {"row": BOTH, "clip": 1.0, "omega": OMEGA, "first_seed": FRESH},
-        CLIPPED: {"row": CLIPPED, "clip": 1.0, "omega": 0.0, "first_seed": 0},
-        NEITHER: {"row": NEITHER, "clip": None, "omega": 0.0, "first_seed": 0},
+        BOTH: {"row": BOTH, "clip": 1.0, "omega": OMEGA},
+        CLIPPED: {"row": CLIPPED, "clip": 1.0, "omega": 0.0},
+        NEITHER: {"row": NEITHER, "clip": None, "omega": 0.0},
     },
     seeds=5,
     trial=trial,
