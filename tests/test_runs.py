@@ -1103,6 +1103,7 @@ class Life(RuleBasedStateMachine):
         shutil.rmtree(self.room)
 
 
+@pytest.mark.slow
 def test_a_runs_life(workers: Workers) -> None:
     Life.workers = workers
     Life.TestCase.settings = settings(

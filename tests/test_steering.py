@@ -98,6 +98,7 @@ def same(event: Event, recorded: dict[str, Any]) -> bool:
     return all(values[name] == value for name, value in recorded.items() if name not in by_the_clock)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["halve", "cosine"])
 def test_a_training_that_is_steered_and_killed_ends_like_one_that_was_left_alone(
     tmp_path: Path, workers: Workers, schedule: str

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import compress
 from typing import Any, Literal
 
 import numpy as np
@@ -265,18 +266,20 @@ _CLASSES = {"model": ModelConfig, "training": TrainingSettings, "text": TextSett
 
 
 def differing(runs: Sequence[Run]) -> dict[str, list[str]]:
-    """The settings in which these runs differ, by the name that the screen has for each -> a value for each run. One
-    that has no effect in any of them is no difference.
+    """The settings in which these runs differ, by the name that the screen has for each -> a value for each run, "–"
+    where it has no effect.
     """
     idle = [in_vain(run.config.model, run.config.training) for run in runs]
     columns = {"corpus": [run.config.corpus.name for run in runs]}
+    labels_so_far: set[str] = set()
     for part, settings_class in _CLASSES.items():
         for name, setting in settings_of(settings_class).items():
-            if all(name in idle_there for idle_there in idle):
-                continue
-            values = [getattr(getattr(run.config, part), name, None) for run in runs]
-            label = setting.label if setting.label not in columns else f"{setting.label} ({part})"
-            columns[label] = [_shown(value, setting) for value in values]
+            label = setting.label if setting.label not in labels_so_far else f"{setting.label} ({part})"
+            labels_so_far.add(label)
+            in_effect = [name not in without_effect for without_effect in idle]
+            values = [_shown(getattr(getattr(run.config, part), name, None), setting) for run in runs]
+            if len(set(compress(values, in_effect))) > 1:
+                columns[label] = [value if there else "–" for value, there in zip(values, in_effect, strict=True)]
     steered = [
         ", ".join(
             f"{CHANGES[kind][0]} {CHANGES[kind][1] if new is None else new} after step {step:,}"

@@ -161,12 +161,16 @@ def test_only_settings_that_differ_are_listed_and_every_name_is_told_from_the_ot
     ]
 
 
-def test_a_setting_without_effect_in_any_of_the_runs_is_no_difference(make) -> None:
+def test_a_setting_is_no_difference_where_it_has_no_effect(make) -> None:
     """Word vectors, where there are none: their usual start was another once, and stands in the runs of then."""
     now, then = make("now", [1.0]), make("then", [1.0], embedding_init="uniform")
     assert comparing.differing([now, then]) == {}
-    vectors = make("vectors", [1.0], embedding_size=4, embedding_init="uniform")
-    assert "First word vectors" in comparing.differing([now, vectors])
+    with_vectors = make("vectors", [1.0], embedding_size=4, embedding_init="uniform")
+    assert list(comparing.differing([now, with_vectors])) == ["Numbers in a word vector"]
+    others = make("others", [1.0], embedding_size=4, embedding_init="normal")
+    shown = comparing.differing([now, with_vectors, others])["First word vectors"]
+    assert shown[0] == "–"
+    assert shown[1] != shown[2]
 
 
 def test_runs_of_a_story_or_a_race_are_known_by_what_they_are(trained_run: Run) -> None:

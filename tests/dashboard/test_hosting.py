@@ -53,6 +53,7 @@ def hosted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
         monkeypatch.setenv(hosting.VARIABLE, value)
         # What it does cannot be undone in this process; it has a test of its own.
         monkeypatch.setattr(hosting, "stay_offline", lambda: None)
+        monkeypatch.setattr(worker, "DISPATCH_SECONDS", 0.1)  # which is waited for when the test ends
 
     yield switch_on
     monkeypatch.delenv(hosting.VARIABLE, raising=False)
