@@ -64,6 +64,7 @@ def test_a_carried_state_is_a_constant_of_the_gradient(cell: str, gru_reset: str
     assert_exact(cell, gru_reset, layers=layers, carried=True, mask="behind")
 
 
+@pytest.mark.slow
 @every_form
 @pytest.mark.parametrize("layers", [1, 2])
 def test_embedding_tying_and_missing_biases(cell: str, gru_reset: str, layers: int) -> None:
@@ -74,6 +75,7 @@ def test_embedding_tying_and_missing_biases(cell: str, gru_reset: str, layers: i
     assert_exact(cell, gru_reset, layers=layers, bias=False, embedding_size=2)
 
 
+@pytest.mark.slow
 @every_form
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("variational", [False, True])

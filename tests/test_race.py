@@ -159,6 +159,7 @@ def in_background(runs: list[Run]) -> tuple[threading.Thread, list[Outcome | Use
     return thread, results
 
 
+@pytest.mark.slow
 def test_a_race_is_paused_resumed_and_stopped_like_any_training(tmp_path):
     runs = lanes(tmp_path, epochs=100_000)
     thread, results = in_background(runs)
@@ -179,6 +180,7 @@ def test_a_race_is_paused_resumed_and_stopped_like_any_training(tmp_path):
     assert [run.status().state for run in runs] == ["stopped"] * 4
 
 
+@pytest.mark.slow
 def test_while_one_is_paused_all_wait_and_still_hear_what_is_asked_of_them(tmp_path):
     runs = lanes(tmp_path, epochs=100_000)
     thread, results = in_background(runs)

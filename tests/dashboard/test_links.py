@@ -149,6 +149,7 @@ def change(key: str, field: Any) -> None:
         pytest.fail(f"say in CHOSEN what {field.type} {key!r} is to be set to")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", PAGES)
 def test_a_page_that_is_opened_by_its_link_shows_what_was_set_on_it(view: str, trained_run: Run) -> None:
     app = opened(view, {name: value.replace("RUN", trained_run.id) for name, value in PAGES[view].items()})

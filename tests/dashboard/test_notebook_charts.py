@@ -32,6 +32,7 @@ def rows_of(chart: alt.LayerChart) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["tanh", "lstm", "mingru"])
 @pytest.mark.parametrize("name", sorted(set(OF_A_FLOW) - {"two_paths"}))
 def test_every_chart_is_whole_and_valid_by_itself(cell: str, name: str) -> None:

@@ -454,6 +454,7 @@ def test_a_setting_that_would_have_no_effect_is_neither_shown_nor_kept(open_page
     assert (config.training.warmup_steps, config.training.sequence_length) == (0, 35)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "wrong", "reason"),
     [

@@ -668,6 +668,7 @@ def test_the_seed_is_told_and_why_it_was_chosen_where_it_decides(open_page):
     assert f"came least far at gap 20, to {least} %." in said(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("truncate", "learns"), [(4, False), (None, True)])
 def test_here_too_a_network_learns_with_full_gradients_and_not_with_four_steps(truncate, learns):
     setting = story.Setting(truncate=truncate)
