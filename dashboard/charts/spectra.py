@@ -128,23 +128,31 @@ def product(unit: str) -> alt.LayerChart:
     )
 
 
-RADIUS, NORM = "ρ, spectral radius", "‖ ‖₂, norm"
+RADIUS, NORM = "ρ(W)", "‖W‖"
+SPECTRA_HEIGHT = 300
+
+
+def _line(name: str, gate: str) -> str:
+    return f"{name} {gate}" if gate else name
 
 
 def spectra_table(measured: Mapping[int, HorizonMeasured], blocks: Sequence[int], gates: Sequence[str]) -> pd.DataFrame:
-    """Spectral radius and norm of these blocks of W over the training: (series, gate, step, value), 1,000 rows."""
+    """Spectral radius and norm of these blocks of W over the training: (series, gate, step, value, line), 1,000 rows,
+    and where the lines' names stand.
+    """
     steps = _steps_with(measured, blocks)
     if not steps:
-        return pd.DataFrame({name: [] for name in ("series", "gate", "step", "value", "line")})
+        return pd.DataFrame({name: [] for name in ("series", "gate", "step", "value", "line", line_ends.AT)})
     parts = []
     for block, gate in zip(blocks, gates, strict=True):
         for name, field in ((RADIUS, "radii"), (NORM, "norms")):
             values = np.array([getattr(measured[step], field)[block] for step in steps])
             kept = thin(values, 900 // (2 * len(blocks)))
             parts.append(
-                series(name, gate=gate or "W", step=np.array(steps)[kept], value=values[kept], line=f"{name} {gate}")
+                series(name, gate=gate or "W", step=np.array(steps)[kept], value=values[kept], line=_line(name, gate))
             )
-    return plottable(pd.concat(parts, ignore_index=True), "value")
+    table = plottable(pd.concat(parts, ignore_index=True), "value")
+    return line_ends.with_names(table, "step", "value", "line", height=SPECTRA_HEIGHT, log=True)
 
 
 def _steps_with(measured: Mapping[int, HorizonMeasured], blocks: Sequence[int]) -> list[int]:
@@ -162,20 +170,13 @@ def largest_radius(measured: Mapping[int, HorizonMeasured], blocks: Sequence[int
 def spectra(gates: tuple[str, ...]) -> alt.LayerChart:
     """How training moves the spectral radius and the norm of W."""
     names = list(gates) if gates != ("",) else ["W"]
+    lines = [_line(name, gate) for name in (RADIUS, NORM) for gate in gates]
     base = alt.Chart().encode(
-        x=counted("training step"),
+        x=line_ends.room(counted("training step"), lines),
         y=logarithmic("value", "ρ(W), ‖W‖"),
-        color=alt.Color(
-            "gate:N",
-            title=None,
-            scale=in_order(*names),
-            legend=alt.Legend(orient="top", columns=2, symbolType="stroke") if len(names) > 1 else None,
-        ),
+        color=alt.Color("gate:N", scale=in_order(*names), legend=None),
         strokeDash=alt.StrokeDash(
-            "series:N",
-            title=None,
-            scale=alt.Scale(domain=[RADIUS, NORM], range=[[1, 0], [5, 4]]),
-            legend=alt.Legend(orient="bottom", symbolType="stroke"),
+            "series:N", scale=alt.Scale(domain=[RADIUS, NORM], range=[[1, 0], [5, 4]]), legend=None
         ),
         detail="line:N",
     )
@@ -187,11 +188,10 @@ def spectra(gates: tuple[str, ...]) -> alt.LayerChart:
     ]
     return stacked(
         base.mark_line(strokeWidth=2),
-        alt.Chart().mark_point(size=14, filled=True, opacity=1).encode(x="step:Q", y="value:Q", color="gate:N"),
-        alt.Chart()
-        .mark_point(size=60, opacity=0, filled=True)
-        .encode(x="step:Q", y=logarithmic("value", "ρ(W), ‖W‖"), tooltip=tooltip),
-        height=300,
+        line_ends.names(base, "line"),
+        base.mark_point(size=14, filled=True, opacity=1),
+        base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
+        height=SPECTRA_HEIGHT,
     )
 
 
