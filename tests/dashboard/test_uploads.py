@@ -19,7 +19,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from waiting import run_async, wait_for
 from websockets.sync.client import connect
 
-from dashboard import hosting
+from dashboard import hosting, server
 from dashboard.hosting import Caps, UploadGuard, uploads
 from tests.dashboard.conftest import Server, running_server
 
@@ -275,6 +275,23 @@ def test_nothing_is_taken_from_who_has_no_page_open(hosted_server: Server) -> No
     deadline = time.monotonic() + 60
     while tab.put(address, 0.01) != 400:
         assert time.monotonic() < deadline
+
+
+def test_a_hosted_server_forgets_who_left_after_15_seconds_and_bounds_what_streamlit_takes(monkeypatch) -> None:
+    expected = {
+        "server.disconnectedSessionTTL": 15,
+        "server.maxUploadSize": CAPS.uploads_megabytes,
+        "server.maxWidgetStateSize": CAPS.upload_megabytes + 3,
+    }
+    options: dict[str, Any] = {}
+    monkeypatch.setattr(server.config, "set_option", options.__setitem__)
+    monkeypatch.setenv(hosting.VARIABLE, "upload_megabytes=5 uploads_megabytes=10")
+    assert len(server.middleware()) == 2
+    assert options == expected
+    options.clear()
+    monkeypatch.delenv(hosting.VARIABLE)
+    assert len(server.middleware()) == 1
+    assert options == {}
 
 
 def test_the_running_server_shows_strangers_no_statistics(hosted_server: Server) -> None:
