@@ -615,6 +615,23 @@ def test_a_killed_worker_shows_as_dead_at_once(tmp_path: Path, workers: Workers)
         assert status.resumable
 
 
+def test_what_is_asked_as_soon_as_a_worker_shows_as_alive_is_heard(tmp_path: Path, monkeypatch) -> None:
+    run = long_run(tmp_path / "run")
+    work(run.folder, limits=Limits(steps=2))
+    with contextlib.closing(sqlite3.connect(run.folder / "events.sqlite")) as history, history:
+        history.execute("UPDATE status SET state = 'running'")  # as a killed worker leaves it
+
+    class AskedWhileLocked(StopSignals):
+        def __enter__(self) -> StopSignals:
+            assert run.status().alive
+            run.request("stop")
+            return super().__enter__()
+
+    monkeypatch.setattr(worker_module, "StopSignals", AskedWhileLocked)
+    outcome = work(run.folder, limits=Limits(steps=50))
+    assert (outcome.step, outcome.message) == (2, "by request")
+
+
 def test_a_heart_beats_while_a_worker_is_at_work_paused_or_not(tmp_path: Path, workers: Workers) -> None:
     run = long_run(tmp_path / "run")
     workers.start(run.folder)

@@ -50,10 +50,10 @@ class HistoryWriter:
         with contextlib.suppress(sqlite3.Error):
             self._database.close()
 
-    def restore(self, step: int, history: Mapping[str, Any], lock_taken: float) -> None:
+    def restore(self, step: int, history: Mapping[str, Any], since: float) -> None:
         """Make the history what it was at a checkpoint of `step`, of which `history` is what `pending` gave.
 
-        What was recorded later is taken back, and requests that were meant for a worker of before `lock_taken`. Raises
+        What was recorded later is taken back, and requests that were meant for a worker of before `since`. Raises
         CheckpointError where `history` makes no sense.
         """
         last_event, metrics, events = _read_pending(history)
@@ -65,7 +65,7 @@ class HistoryWriter:
             self._database.executemany(INSERT_EVENT, events)
             (state,) = self._database.execute("SELECT state FROM status").fetchone()
             if state not in ("created", "queued"):  # What was asked while it was queued is meant for this worker.
-                drop_old_requests(self._database, lock_taken)
+                drop_old_requests(self._database, since)
             # A training that begins counts as watched: somebody has just started it.
             self._database.execute("UPDATE status SET watched = ?", (time.time(),))
             self._database.execute("COMMIT")

@@ -32,14 +32,15 @@ def worker_alive(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a run's lock. Raises RunError where another process has it."""
+def locked(folder: Path) -> Iterator[float]:
+    """Hold a run's lock; given is the time just before it was taken. Raises RunError where another process has it."""
     try:
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, PRIVATE)
     except OSError as error:
         raise disk_error(error, folder) from error
     try:
         for attempt in range(40):
+            before = time.time()
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
@@ -47,6 +48,6 @@ def locked(folder: Path) -> Iterator[None]:
             time.sleep(0.005 * (attempt > 0))
         else:
             raise RunError("a training is at work on this run already; watch it, or stop it first.")
-        yield
+        yield before
     finally:
         os.close(descriptor)

@@ -47,14 +47,14 @@ def race(
     runs = [Run.open(folder) for folder in folders]
     check_alike(runs)
     with contextlib.ExitStack() as held:
-        for run in runs:
-            held.enter_context(locked(run.folder))
+        locked_since = [held.enter_context(locked(run.folder)) for run in runs]
         signals = held.enter_context(StopSignals())
         lanes = []
-        for place, run in enumerate(runs):
+        for place, (run, since) in enumerate(zip(runs, locked_since, strict=True)):
             listener = None if on_event is None else _listener(on_event, place)
             # Opened again, now that nobody else can write it.
-            lanes.append(_Lane(Worker(Run.open(run.folder), signals, limits or Limits(), listener)))
+            worker = Worker(Run.open(run.folder), signals, limits or Limits(), listener, since=since)
+            lanes.append(_Lane(worker))
         return _Race(lanes).run()
 
 

@@ -107,7 +107,7 @@ def work(
     are caught while it works, if it works on the main thread), or by `limits`. In all of these cases, and at intervals,
     it writes a checkpoint. Raises RunError where the folder is in use, damaged or cannot be written, and SettingsError.
     """
-    with locked(Run.open(folder).folder), StopSignals() as signals:
+    with locked(Run.open(folder).folder) as since, StopSignals() as signals:
         worker = Worker(
             Run.open(folder),
             signals,
@@ -116,6 +116,7 @@ def work(
             epochs=epochs,
             steps=steps,
             learning_rate=learning_rate,
+            since=since,
         )
         steps_of_worker = worker.steps()
         while True:
@@ -146,7 +147,11 @@ class _Stop(Exception):
 
 
 class Worker:
-    """One process's work on one run, whose lock it must hold. `steps` does the work, for `work` or for a race."""
+    """One process's work on one run, whose lock it must hold. `steps` does the work, for `work` or for a race.
+
+    since: the time just before the lock was taken (now). What was asked earlier was meant for another worker; what is
+    asked as soon as this one shows as alive is not.
+    """
 
     def __init__(
         self,
@@ -158,11 +163,12 @@ class Worker:
         epochs: int | None = None,
         steps: int | None = None,
         learning_rate: float | None = None,
+        since: float | None = None,
     ) -> None:
         self.run, self.limits, self.on_event, self.signals = run, limits, on_event, signals
         self.new_epochs, self.new_steps, self.new_learning_rate = epochs, steps, learning_rate
         self.folder = run.folder
-        self.lock_taken = time.time()
+        self.since = time.time() if since is None else since
         self.paused = self.pause_after_step = False
         self.message = ""
         self.total_steps = 0
@@ -250,7 +256,7 @@ class Worker:
     def begin(self, checkpoint: checkpoints.Checkpoint | None) -> None:
         """Take back what was recorded after the checkpoint, since it is about to happen again."""
         history = {} if checkpoint is None else checkpoint.state.get("history", {})
-        self.history.restore(self.state.step, history if isinstance(history, dict) else {}, self.lock_taken)
+        self.history.restore(self.state.step, history if isinstance(history, dict) else {}, self.since)
         # Only a whole file, and the newest, may be kept as the checkpoint before the next.
         newest_is_whole = checkpoint is not None and checkpoint.path.name == checkpoints.NEWEST
         self.newest_step = self.state.step if newest_is_whole else None
