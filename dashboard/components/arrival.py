@@ -7,7 +7,7 @@ import contextlib
 import streamlit as st
 
 from dashboard.components import pictures, widgets
-from dashboard.components.unrolled import unrolled_network, unrolled_picture
+from dashboard.components.unrolled import picture_data, unrolled_network, unrolled_picture
 from dashboard.services import arriving, demo, library, worker
 from dashboard.services.arriving import Arriving, Sentence
 from dashboard.state import session
@@ -35,18 +35,20 @@ def draw(run: Run, page: str) -> None:
     pictures.heading(wording.ARRIVES_TITLE, [drawing], about=wording.ARRIVES_HELP, level=2)
     before, name = _before(run, moments, sentence)
     unrolled_network(
-        newest.words,
-        newest.norms,
+        picture_data(
+            newest.words,
+            newest.norms,
+            chosen=sentence.asked,
+            listener=sentence.listener,
+            bound=newest.bound,
+            truncate=run.config.training.truncate,
+            before=None if before is None else before.norms,
+            before_name=name,
+            unknown=newest.unknown,
+            unit=widgets.unit(run.config.text.unit),
+            size="compact",
+        ),
         key=key,
-        chosen=sentence.asked,
-        listener=sentence.listener,
-        bound=newest.bound,
-        truncate=run.config.training.truncate,
-        before=None if before is None else before.norms,
-        before_name=name,
-        unknown=newest.unknown,
-        unit=widgets.unit(run.config.text.unit),
-        size="compact",
     )
     _cure(run, newest, sentence, page)
 

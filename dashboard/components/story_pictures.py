@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.charts import story as charts
 from dashboard.components import pictures, widgets
-from dashboard.components.unrolled import unrolled_network, unrolled_picture
+from dashboard.components.unrolled import picture_data, unrolled_network, unrolled_picture
 from dashboard.services import arriving, story
 from dashboard.services.arriving import Arriving
 from dashboard.services.racing import LaneHistory
@@ -136,17 +136,19 @@ def _unrolled(
     setting: Setting, sentence: story.Example, now: Arriving, at_first: Arriving | None = None, before_name: str = ""
 ) -> None:
     unrolled_network(
-        now.words,
-        now.norms,
+        picture_data(
+            now.words,
+            now.norms,
+            chosen=sentence.target,
+            listener=sentence.controller,
+            bound=now.bound,
+            truncate=setting.truncate,
+            before=None if at_first is None else at_first.norms,
+            before_name=before_name,
+            unknown=now.unknown,
+            size="compact",
+        ),
         key=UNROLLED,
-        chosen=sentence.target,
-        listener=sentence.controller,
-        bound=now.bound,
-        truncate=setting.truncate,
-        before=None if at_first is None else at_first.norms,
-        before_name=before_name,
-        unknown=now.unknown,
-        size="compact",
     )
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.charts import arrives
 from dashboard.charts.specification import highest_decade
 from dashboard.components import pictures
-from dashboard.components.unrolled import unrolled_network, unrolled_picture
+from dashboard.components.unrolled import picture_data, unrolled_network, unrolled_picture
 from dashboard.laboratory import captions, figures
 from dashboard.laboratory.figures import chart, figure
 from dashboard.laboratory.view_state import UNROLLED, ViewState
@@ -36,16 +36,18 @@ def unrolled(view: ViewState) -> None:
     words, norms = [*analysis.sources, analysis.targets[-1]], analysis.flow.delta_norms
     figures.heading("unrolled", unrolled_picture(words, norms, key=UNROLLED), step=analysis.loaded.step)
     unrolled_network(
-        words,
-        norms,
+        picture_data(
+            words,
+            norms,
+            chosen=view.chosen,
+            bound=diagnostics.fixed_step_bound(analysis.model),
+            truncate=view.analysis.truncate,
+            before=None if view.before is None else view.before.flow.delta_norms,
+            before_name="before the cure",
+            unknown=analysis.unknown,
+            unit=view.unit,
+        ),
         key=UNROLLED,
-        chosen=view.chosen,
-        bound=diagnostics.fixed_step_bound(analysis.model),
-        truncate=view.analysis.truncate,
-        before=None if view.before is None else view.before.flow.delta_norms,
-        before_name="before the cure",
-        unknown=analysis.unknown,
-        unit=view.unit,
         on_choose=view.choose_clicked_word,
     )
 

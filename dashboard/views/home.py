@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.components import pictures, widgets
-from dashboard.components.unrolled import unrolled_network, unrolled_picture
+from dashboard.components.unrolled import picture_data, unrolled_network, unrolled_picture
 from dashboard.services import opening
 from dashboard.services.opening import Levers, Reading
 from dashboard.state import link, session
@@ -143,18 +143,20 @@ def picture(levers: Levers, words: tuple[str, ...]) -> None:
         chosen = opening.ASKED if usual else len(words) - 1
     session.put(CHOSEN, chosen)
     unrolled_network(
-        reading.words,
-        reading.norms,
+        picture_data(
+            reading.words,
+            reading.norms,
+            chosen=chosen,
+            listener=opening.LISTENER if usual else None,
+            bound=reading.bound,
+            truncate=levers.truncate,
+            before=None if before is None else opening.read(before, words).norms,
+            before_name="" if before is None else f"before: {describe(before)}",
+            unknown=reading.unknown,
+            probabilities=reading.probabilities if levers.trained else None,
+            size="large" if session.presenting() else "usual",
+        ),
         key=PICTURE,
-        chosen=chosen,
-        listener=opening.LISTENER if usual else None,
-        bound=reading.bound,
-        truncate=levers.truncate,
-        before=None if before is None else opening.read(before, words).norms,
-        before_name="" if before is None else f"before: {describe(before)}",
-        unknown=reading.unknown,
-        probabilities=reading.probabilities if levers.trained else None,
-        size="large" if session.presenting() else "usual",
         on_choose=choose_word,
     )
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -157,7 +157,7 @@ def test_any_sentence_is_shown(sentence, open_page):
 
 def test_the_picture_refuses_norms_that_do_not_fit_the_words():
     with pytest.raises(ValueError, match="3 words need norms of shape"):
-        picture.unrolled_network(["a", "b", "c"], np.eye(3), key="x")
+        picture.picture_data(["a", "b", "c"], np.eye(3))
 
 
 def test_what_is_not_finite_travels_as_nothing_and_the_upper_triangle_not_at_all():

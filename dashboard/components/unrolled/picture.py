@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,23 +24,7 @@ ALT_TEXT = "A sentence as an unrolled network, with arcs from one loss back to e
 Size = Literal["usual", "compact", "large"]
 
 
-def unrolled_network(
-    words: Sequence[str],
-    norms: Array,
-    *,
-    key: str,
-    chosen: int | None = None,
-    listener: int | None = None,
-    bound: float | None = None,
-    truncate: int | None = None,
-    before: Array | None = None,
-    before_name: str = "before",
-    unknown: Sequence[bool] | None = None,
-    probabilities: Array | None = None,
-    unit: str = "word",
-    size: Size = "usual",
-    on_choose: Callable[[], None] | None = None,
-) -> int:
+def unrolled_network(picture: Mapping[str, Any], *, key: str, on_choose: Callable[[], None] | None = None) -> int:
     """Draw the sentence with arcs from one loss back to every earlier word, as thick as the gradient that arrives.
 
     It follows the pointer in the browser, without a round trip; a click or the arrow keys keep a word chosen. Under
@@ -48,43 +32,16 @@ def unrolled_network(
     what is above 1 grows, has another colour and an arrow. Under the picture one sentence says what arrives and why,
     from the same numbers: below 0.1 it vanishes, above 2 it explodes.
 
-    words      T + 1 of them, as the network reads them: words[t] is read at step t, and the loss of words[t + 1] is
-               taken there. For a sentence: `[START, *words, END]`. A user's words are safe: they enter as text.
-    norms      (T, T) `GradientFlow.delta_norms` of one sequence: row t the loss, column k <= t the source, any unit.
-    chosen     row t that is followed back at first; default the last.
-    listener   position of the word that matters (the one the sentence below speaks of); default the first word.
-    bound      max phi' ||W||_2, what one step back can multiply by at most (`fixed_step_bound`); None where there is
-               none, as for gated cells.
-    truncate   K: arcs that reach back further are drawn as discarded. None: all the way.
-    before     (T, T) a second matrix of the same sentence, drawn pale behind the first, and called `before_name`.
-    unknown    for each word, whether the network reads it as <unk>.
-    probabilities  (T,) what the network gave the right next word at each step; told of the chosen one.
-    unit       what one step reads, "word" or "character".
-    size       "compact" beside other things, "large" for a projector.
+    picture    what `picture_data` gives.
     on_choose  called before the page is drawn again after a word was chosen; without it nothing is sent back.
 
-    Returns the chosen t, in the range 0 .. T - 1. Raises ValueError where the shapes do not fit.
+    Returns the chosen t, in the range 0 .. T - 1.
     """
-    data = picture_data(
-        words,
-        norms,
-        chosen=chosen,
-        listener=listener,
-        bound=bound,
-        truncate=truncate,
-        before=before,
-        before_name=before_name,
-        unknown=unknown,
-        probabilities=probabilities,
-        unit=unit,
-        size=size,
-        reports=on_choose is not None,
-    )
     callbacks: dict[str, Any] = {} if on_choose is None else {"on_chosen_change": on_choose}
     # In a list: in a dictionary Streamlit would look for tables, and import pandas for it, before the first picture.
-    result = _component(key=key, data=[data], **callbacks)
+    result = _component(key=key, data=[{**picture, "reports": on_choose is not None}], **callbacks)
     picked = result.get("chosen")
-    return data["chosen"] if picked is None else int(np.clip(int(picked), 0, len(words) - 2))
+    return picture["chosen"] if picked is None else int(np.clip(int(picked), 0, len(picture["words"]) - 2))
 
 
 def picture_data(
@@ -101,9 +58,25 @@ def picture_data(
     probabilities: Array | None = None,
     unit: str = "word",
     size: Size = "usual",
-    reports: bool = False,
 ) -> dict[str, Any]:
-    """What the script draws, as JSON knows it: see `unrolled_network`. reports: whether a choice is sent back."""
+    """What the script draws, as JSON knows it.
+
+    words      T + 1 of them, as the network reads them: words[t] is read at step t, and the loss of words[t + 1] is
+               taken there. For a sentence: `[START, *words, END]`. A user's words are safe: they enter as text.
+    norms      (T, T) `GradientFlow.delta_norms` of one sequence: row t the loss, column k <= t the source, any unit.
+    chosen     row t that is followed back at first; default the last.
+    listener   position of the word that matters (the one the sentence below speaks of); default the first word.
+    bound      max phi' ||W||_2, what one step back can multiply by at most (`fixed_step_bound`); None where there is
+               none, as for gated cells.
+    truncate   K: arcs that reach back further are drawn as discarded. None: all the way.
+    before     (T, T) a second matrix of the same sentence, drawn pale behind the first, and called `before_name`.
+    unknown    for each word, whether the network reads it as <unk>.
+    probabilities  (T,) what the network gave the right next word at each step; told of the chosen one.
+    unit       what one step reads, "word" or "character".
+    size       "compact" beside other things, "large" for a projector.
+
+    Raises ValueError where the shapes do not fit.
+    """
     steps = len(words) - 1
     for matrix in (norms, before):
         if matrix is not None and matrix.shape != (steps, steps):
@@ -121,7 +94,7 @@ def picture_data(
         "listener": listener,
         "unit": unit,
         "size": size,
-        "reports": reports,
+        "reports": False,  # until a page listens
     }
 
 
