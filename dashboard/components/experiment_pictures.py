@@ -50,7 +50,8 @@ def _courses(result: Result) -> None:
         setting: [(trial.curves["updates"], trial.curves["errors"]) for trial in result.trials_of(setting)]
         for setting in result.experiment.settings
     }
-    metric = "mean squared error" if result.experiment.name == "adding" else "share of wrong answers"
+    assert result.experiment.picture is not None
+    _, metric = result.experiment.picture.titles
     _picture(result.experiment.name, charts.course_chart(found, metric))
 
 

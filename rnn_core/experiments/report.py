@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.errors import SettingsError
 from rnn_core.experiments.base import Picture, Trial
-from rnn_core.experiments.results import FILE, PID, VERDICTS, Result
-from rnn_core.report.page import html, new_page, table, write
+from rnn_core.experiments.results import VERDICTS, Result
+from rnn_core.report.page import html, new_page, table
 from rnn_core.report.svg import Plot, add
 
 CLASSES = ("first", "second", "third")
 FAINT, PUBLISHED = "faint", "published"
-
-
-def write_result(result: Result, path: str | Path, folder: Path | None = None) -> Path:
-    """Write the report of a result into a file, whole or not at all. folder: where the result is from.
-
-    Raises SettingsError where no file may be written there, RunError where the disk says no.
-    """
-    target = Path(path)
-    if folder is not None and target.name in (FILE, PID, "lock") and target.resolve().parent == folder.resolve():
-        raise SettingsError(f"{target} belongs to the experiment in {folder}; choose another name.")
-    return write(result_html(result), target)
 
 
 def result_html(result: Result) -> str:
