@@ -129,7 +129,7 @@ def main() -> None:
     options = parser.parse_args()
     # No setting; but in this process, where a sweep with one process trains, it is one.
     OPTIMIZERS[TWO_BIASES] = AdamTwoBiases
-    choices.OPTIMIZERS.offer(TWO_BIASES, Choice(TWO_BIASES, defaults={"learning_rate": Adam.default_learning_rate}))
+    choices.OPTIMIZERS.register(TWO_BIASES, Choice(TWO_BIASES, defaults={"learning_rate": Adam.default_learning_rate}))
     vectors: Losses = {}
     biases: Losses = {}
     # Seed by seed, so that a run that is cut short says something of all cases.

@@ -23,9 +23,9 @@ from rnn_core.config import (
     TextSettings,
     TrainingSettings,
     check,
-    in_vain,
     problems,
     settings_of,
+    unused_settings,
 )
 from rnn_core.config.fields import GROUPS, Setting
 from rnn_core.config.page import settings_page
@@ -205,10 +205,10 @@ def test_a_rule_between_a_network_and_its_training_is_asked_where_both_are_at_ha
     ],
 )
 def test_what_has_no_effect_is_known(model: dict[str, Any], training: dict[str, Any], idle: set[str]) -> None:
-    assert in_vain(ModelConfig(**model), TrainingSettings(**training)) == idle
+    assert unused_settings(ModelConfig(**model), TrainingSettings(**training)) == idle
 
 
-def test_the_cells_that_have_a_setting_are_named_where_it_is_set_in_vain() -> None:
+def test_the_cells_that_have_a_setting_are_named_where_it_is_set_without_effect() -> None:
     for name in ("chrono", "gru_reset"):
         value = another_value(declared(ModelConfig, name))
         for cell in CELLS:

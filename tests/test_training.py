@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_runs import tiny_corpus
 
-from rnn_core.config import CELLS, ModelConfig, TextSettings, TrainingSettings, check_together
+from rnn_core.config import CELLS, ModelConfig, TextSettings, TrainingSettings, check
 from rnn_core.config.presets import PRESETS
 from rnn_core.data import Batch, PreparedCorpus, prepare_sentences
 from rnn_core.errors import CorpusError, SettingsError
@@ -515,7 +515,7 @@ def test_settings_that_make_no_sense_are_refused_with_the_reason(values: dict[st
 
 def test_omega_is_refused_where_it_has_no_meaning() -> None:
     with pytest.raises(SettingsError):
-        check_together(config(cell="lstm"), quiet(omega=1.0))
+        check(config(cell="lstm"), quiet(omega=1.0))
 
 
 def test_settings_survive_json_and_unknown_ones_are_refused() -> None:

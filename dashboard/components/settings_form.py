@@ -17,7 +17,7 @@ from dashboard import hosting
 from dashboard.components import settings_link
 from dashboard.components.setting_fields import SettingFields
 from dashboard.state import link, session
-from rnn_core.config import TASK_DEFAULTS, ModelConfig, TrainingSettings, in_vain, problems, settings_of
+from rnn_core.config import TASK_DEFAULTS, ModelConfig, TrainingSettings, problems, settings_of, unused_settings
 from rnn_core.config.fields import BATCHES, NETWORK, OPTIMIZER, REGULARIZATION, START, Setting
 from rnn_core.config.presets import PRESETS, Preset
 
@@ -91,7 +91,7 @@ def draw(page: str, vocabulary_size: int, sentences: int, limits: Mapping[str, i
     settings_link.write(fields, _offered(fields), values, fields.defaults | {"batch_size": batch})
     if not of_task:
         _presets(fields, form)
-    idle = in_vain(form.model, form.training)
+    idle = unused_settings(form.model, form.training)
 
     def field(name: str) -> None:
         if name not in idle:
@@ -127,7 +127,7 @@ def _read(fields: SettingFields, vocabulary_size: int, limits: Mapping[str, int]
     model = fields.read(ModelConfig, vocabulary_size=vocabulary_size)
     training = fields.read(TrainingSettings, checkpoint_every_seconds=FRESH_SECONDS)
     while True:
-        idle = in_vain(model, training)
+        idle = unused_settings(model, training)
         settled = _without(model, idle), _without(training, idle)
         if settled == (model, training):
             break

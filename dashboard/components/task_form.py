@@ -10,7 +10,16 @@ from dashboard.components.setting_fields import SettingFields
 from dashboard.services import worker
 from dashboard.state import link, session
 from dashboard.text import tasks as wording
-from rnn_core.config import CELLS, TASKS, ModelConfig, TaskSettings, TrainingSettings, in_vain, problems, settings_of
+from rnn_core.config import (
+    CELLS,
+    TASKS,
+    ModelConfig,
+    TaskSettings,
+    TrainingSettings,
+    problems,
+    settings_of,
+    unused_settings,
+)
 from rnn_core.data.tasks import Task, make_task
 from rnn_core.errors import UserError
 from rnn_core.runs import memory
@@ -69,7 +78,7 @@ def choose_task() -> tuple[TaskSettings, Task | None]:
     fields = SettingFields(TASK, TaskSettings)
     settings_link.fill(fields, fields.declared)
     settings = fields.read(TaskSettings)
-    idle = in_vain(settings)
+    idle = unused_settings(settings)
     settings = TaskSettings(**{name: getattr(settings, name) for name in fields.declared if name not in idle})
     reasons = problems(settings)
     settings_link.write(fields, fields.declared, settings.to_json(), fields.defaults)

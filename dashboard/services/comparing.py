@@ -22,7 +22,7 @@ import numpy.typing as npt
 from dashboard.services import measurements, racing, story
 from dashboard.services.history import CHANGES
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
-from rnn_core.config.fields import Setting, in_vain, settings_of
+from rnn_core.config.fields import Setting, settings_of, unused_settings
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunConfig
 from rnn_core.runs.database import FILE
@@ -269,14 +269,14 @@ def differing(runs: Sequence[Run]) -> dict[str, list[str]]:
     """The settings in which these runs differ, by the name that the screen has for each -> a value for each run, "–"
     where it has no effect.
     """
-    idle = [in_vain(run.config.model, run.config.training) for run in runs]
+    idle = [unused_settings(run.config.model, run.config.training) for run in runs]
     columns = {"corpus": [run.config.corpus.name for run in runs]}
     labels_so_far: set[str] = set()
     for part, settings_class in _CLASSES.items():
         for name, setting in settings_of(settings_class).items():
             label = setting.label if setting.label not in labels_so_far else f"{setting.label} ({part})"
             labels_so_far.add(label)
-            in_effect = [name not in without_effect for without_effect in idle]
+            in_effect = [name not in unused_settings for unused_settings in idle]
             values = [_shown(getattr(getattr(run.config, part), name, None), setting) for run in runs]
             if len(set(compress(values, in_effect))) > 1:
                 columns[label] = [value if there else "–" for value, there in zip(values, in_effect, strict=True)]

@@ -1,4 +1,4 @@
-"""Every setting, declared once: of the text or task, the network, its training, and of drawing words from it."""
+"""Every setting, declared once: of the text or task, the network, its training, and the drawing of words from it."""
 
 from rnn_core.config.choices import (
     CELLS,
@@ -10,13 +10,13 @@ from rnn_core.config.choices import (
     Choice,
     Choices,
 )
-from rnn_core.config.fields import Settings, check, in_vain, problems, settings_of
+from rnn_core.config.fields import Settings, check, problems, settings_of, unused_settings
 from rnn_core.config.model import ModelConfig
 from rnn_core.config.network import LOSSES, NetworkConfig
 from rnn_core.config.sampling import SamplingSettings
 from rnn_core.config.task import TASK_DEFAULTS, TaskSettings
 from rnn_core.config.text import SENTENCES, UNITS, TextSettings
-from rnn_core.config.training import BATCHINGS, CLIP_MODES, TrainingSettings, check_together
+from rnn_core.config.training import BATCHINGS, CLIP_MODES, TrainingSettings
 
 __all__ = [
     "BATCHINGS",
@@ -41,8 +41,7 @@ __all__ = [
     "TextSettings",
     "TrainingSettings",
     "check",
-    "check_together",
-    "in_vain",
+    "unused_settings",
     "problems",
     "settings_of",
 ]

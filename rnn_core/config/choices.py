@@ -1,8 +1,8 @@
-"""What a setting that is a name can be called: the cells, initialisations, optimizers and schedules there are.
+"""The values of the settings that are chosen by name: cells, initialisations, optimizers, schedules, tasks.
 
-Settings stand below the modules that give these names a meaning, so each of those offers its own here when it is
-imported (all are, with `rnn_core`). A new cell is then known to validation, the command line and the form on the
-Train page without a word here.
+This package cannot import the modules that implement these names, since they import it. So each of them registers its
+own here when it is imported (`import rnn_core` imports them all). A new cell is then known to validation, the command
+line and the form on the Train page without a change here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Choice:
     """One value of such a setting.
 
     label     what it is called on the screen
-    settings  other settings that have an effect only with it, and what each is called then ("": as always)
+    settings  other settings that have an effect only with it, by name -> their label then ("": the usual label)
     defaults  what other settings are with it, where nobody sets them
     """
 
@@ -27,27 +27,27 @@ class Choice:
 
 
 class Choices(Mapping[str, Choice]):
-    """The values of one setting by their names, in the order in which they were offered."""
+    """The values of one setting by their names, in the order in which they were registered."""
 
-    def __init__(self, offered: Mapping[str, Choice] = MappingProxyType({})) -> None:
-        self._offered = dict(offered)
+    def __init__(self, choices: Mapping[str, Choice] = MappingProxyType({})) -> None:
+        self._choices = dict(choices)
 
-    def offer(self, name: str, choice: Choice) -> None:
+    def register(self, name: str, choice: Choice) -> None:
         """Make `name` a value of the setting."""
-        self._offered[name] = choice
+        self._choices[name] = choice
 
     def having(self, setting: str) -> list[str]:
         """The names with which the other setting called `setting` has an effect."""
         return [name for name, choice in self.items() if setting in choice.settings]
 
     def __getitem__(self, name: str) -> Choice:
-        return self._offered[name]
+        return self._choices[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._offered)
+        return iter(self._choices)
 
     def __len__(self) -> int:
-        return len(self._offered)
+        return len(self._choices)
 
 
 CELLS = Choices()

@@ -40,7 +40,7 @@ TEXT, TASK, NETWORK, START, BATCHES, OPTIMIZER, REGULARIZATION, PACE, DRAWING = 
 class Need:
     """What a setting that is not at its default asks of others: `holds` of all settings at hand, or else `refusal`.
 
-    of  names of the settings that it looks at; where one of them is not at hand, nothing is asked
+    of  names of the settings that `holds` looks at; where one of them is not at hand, nothing is asked
     """
 
     of: tuple[str, ...]
@@ -64,11 +64,11 @@ class Setting:
     step              how much a click on + or - changes a number
     only_with         another setting: this one has an effect only with those of its choices that list it, or, where
                       the other is a number, only where that is given
-    refusal_in_vain   what is said where it is set without having an effect; "": nothing. May hold {names} and {labels}
+    refusal_if_unused what is said where it is set without having an effect; "": nothing. May hold {names} and {labels}
                       of the choices with which it has one, and the value of any setting
     excludes          settings that have no effect where this one is given
     needs             what else must hold where this one is not at its default
-    before            what it is in a file that lacks it, of a version before it existed, where that is not the default
+    before            what a file that is older than this setting, and so lacks it, is read with; None: the default
     """
 
     label: str
@@ -85,7 +85,7 @@ class Setting:
     none: str = ""
     step: float | None = None
     only_with: str = ""
-    refusal_in_vain: str = ""
+    refusal_if_unused: str = ""
     excludes: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
     before: Any = None
@@ -143,12 +143,12 @@ _KINDS: dict[str, type[str] | type[int] | type[float] | type[bool]] = {
     "float": float,
     "bool": bool,
 }
-# NumPy's numbers count as well as Python's.
+# What a value is checked against, so that NumPy's numbers are accepted as well as Python's.
 _ABSTRACT: dict[type, type] = {str: str, int: numbers.Integral, float: numbers.Real, bool: bool}
 
 
 def setting(default: Any, **declaration: Any) -> Any:
-    """A field of a settings class: its default, and what `Setting` says of it."""
+    """A field of a settings class: its default, and its declaration as the fields of `Setting`."""
     return dataclasses.field(default=default, metadata={"setting": Setting(**declaration)})
 
 
@@ -219,7 +219,7 @@ def problems(*parts: Settings) -> dict[str, str]:
     return reasons
 
 
-def in_vain(*parts: Settings) -> set[str]:
+def unused_settings(*parts: Settings) -> set[str]:
     """The settings that have no effect beside the others, whatever they are."""
     declared, values = _together(parts)
     return {name for name in declared if not _has_effect(declared, values, name)}
@@ -253,13 +253,13 @@ def _problem(setting: Setting, value: Any, declared: Mapping[str, Setting], valu
         return f"the setting {setting.name!r} should be of type {setting.annotation}, not {type(value).__name__}."
     if not setting.allows(value):
         return setting.refusal.format(value=value, choices=", ".join(setting.choices or ()))
-    # What was the default once stands in files where nobody asked for it.
+    # A value that was once the default stands in old files although nobody chose it: it is not refused.
     if value == setting.default or (setting.before is not None and value == setting.before):
         return None
-    if setting.refusal_in_vain and not _has_effect(declared, values, setting.name):
+    if setting.refusal_if_unused and not _has_effect(declared, values, setting.name):
         choices = declared[setting.only_with].choices or Choices()
         names = choices.having(setting.name)
-        return setting.refusal_in_vain.format(
+        return setting.refusal_if_unused.format(
             names=_either(names), labels=_either([choices[name].label for name in names]), **vars(values)
         )
     for need in setting.needs:

@@ -1,4 +1,4 @@
-"""The shape of a network, and how it starts."""
+"""The settings of a language model: its shape, and how it starts."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class ModelConfig(Settings):
         step=0.05,
         refusal="the scale of the initialisation must be a positive number.",
         only_with="init",
-        refusal_in_vain="the {init} initialisation has no scale to set; leave it at 1, or choose {names}.",
+        refusal_if_unused="the {init} initialisation has no scale to set; leave it at 1, or choose {names}.",
     )
     # Chosen by a comparison: docs/defaults.md.
     embedding_init: str = setting(
@@ -117,7 +117,7 @@ class ModelConfig(Settings):
         choices=EMBEDDING_INITIALISATIONS,
         refusal="word vectors start {choices}, not {value!r}.",
         only_with="embedding_size",
-        refusal_in_vain="one-hot input has no word vectors to start; choose an embedding, or leave this as it is.",
+        refusal_if_unused="one-hot input has no word vectors to start; choose an embedding, or leave this as it is.",
         before="uniform",
     )
     forget_bias: float = setting(
@@ -141,7 +141,7 @@ class ModelConfig(Settings):
         none="off",
         refusal="chrono initialisation needs a longest dependency of at least 3 steps.",
         only_with="cell",
-        refusal_in_vain="chrono initialisation sets the biases of gates; choose an {labels}, or switch it off.",
+        refusal_if_unused="chrono initialisation sets the biases of gates; choose an {labels}, or switch it off.",
         excludes=("forget_bias",),
         needs=(
             Need(
@@ -160,7 +160,7 @@ class ModelConfig(Settings):
         choices=GRU_RESETS,
         refusal="the reset gate of a GRU acts 'after' or 'before' the matrix product.",
         only_with="cell",
-        refusal_in_vain="only a GRU has a reset gate to place; choose the GRU, or leave the gate 'after'.",
+        refusal_if_unused="only a GRU has a reset gate to place; choose the GRU, or leave the gate 'after'.",
     )
     dropout: float = setting(
         0.0,

@@ -1,4 +1,4 @@
-"""A network beside the language model: what it reads and gives need not be words of one vocabulary."""
+"""The settings of a network that is no language model: its inputs and outputs need not be words of one vocabulary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ LOSSES = Choices(
 
 @dataclass(frozen=True)
 class NetworkConfig(ModelConfig):
-    """`ModelConfig` is the case in which the words of one vocabulary go in and come out."""
+    """A network with ids or vectors as inputs, and classes or numbers as outputs.
+
+    With the defaults of the three settings here it is a `ModelConfig`: words of one vocabulary go in and come out.
+    """
 
     input_size: int | None = setting(
         None,

@@ -70,6 +70,7 @@ def _values(setting: Setting) -> str:
 
 
 def _number(bound: float) -> str:
+    """A bound as people write it; the largest numbers of an integer type as 2^n - 1."""
     return f"{bound:,}" if bound < 2**31 - 1 else f"2^{round(bound + 1).bit_length() - 1} - 1"
 
 

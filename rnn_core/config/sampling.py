@@ -1,4 +1,4 @@
-"""How to draw words from what a network predicts."""
+"""The settings by which words are drawn from what a network predicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which task of the literature is trained on, and how it is set up."""
+"""The settings of a synthetic task of the literature that is trained on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TASK_DEFAULTS: dict[str, Any] = {"schedule": "constant"}
 """Settings of a training that are other than usual on a task, where nobody sets them: before it is solved its loss
 stays where it is for thousands of steps, which is no reason to halve the learning rate."""
 
-_IN_VAIN = "only {labels} can be set up so; choose that task, or leave the setting as it is."
+_UNUSED = "only {labels} can be set up so; choose that task, or leave the setting as it is."
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class TaskSettings(Settings):
         step=10,
         refusal="a sequence has from 1 to 10,000 steps.",
         only_with="task",
-        refusal_in_vain=_IN_VAIN,
+        refusal_if_unused=_UNUSED,
     )
     markers: str = setting(
         "halves",
@@ -59,7 +59,7 @@ class TaskSettings(Settings):
         choices=MARKERS,
         refusal="the numbers to add are marked in one of the ways {choices}, not {value!r}.",
         only_with="task",
-        refusal_in_vain=_IN_VAIN,
+        refusal_if_unused=_UNUSED,
     )
     delay: int = setting(
         50,
@@ -73,7 +73,7 @@ class TaskSettings(Settings):
         step=10,
         refusal="the delay is from 1 to 10,000 steps.",
         only_with="task",
-        refusal_in_vain=_IN_VAIN,
+        refusal_if_unused=_UNUSED,
     )
     copied: int = setting(
         10,
@@ -85,7 +85,7 @@ class TaskSettings(Settings):
         high=1000,
         refusal="from 1 to 1,000 symbols can be copied.",
         only_with="task",
-        refusal_in_vain=_IN_VAIN,
+        refusal_if_unused=_UNUSED,
     )
     alphabet: int = setting(
         8,
@@ -97,7 +97,7 @@ class TaskSettings(Settings):
         high=1000,
         refusal="the alphabet has from 2 to 1,000 symbols.",
         only_with="task",
-        refusal_in_vain=_IN_VAIN,
+        refusal_if_unused=_UNUSED,
     )
     signal_steps: int = setting(
         3,
@@ -109,7 +109,7 @@ class TaskSettings(Settings):
         high=10_000,
         refusal="the signal takes from 1 to 10,000 steps.",
         only_with="task",
-        refusal_in_vain=_IN_VAIN,
+        refusal_if_unused=_UNUSED,
     )
     noise: float = setting(
         0.2,
@@ -121,7 +121,7 @@ class TaskSettings(Settings):
         step=0.1,
         refusal="the noise must be 0 or a number above 0.",
         only_with="task",
-        refusal_in_vain=_IN_VAIN,
+        refusal_if_unused=_UNUSED,
     )
     most_nouns: int = setting(
         4,
@@ -133,7 +133,7 @@ class TaskSettings(Settings):
         high=100,
         refusal="from 0 to 100 nouns can stand between subject and verb.",
         only_with="task",
-        refusal_in_vain=_IN_VAIN,
+        refusal_if_unused=_UNUSED,
     )
     attractor_probability: float = setting(
         0.5,
@@ -146,7 +146,7 @@ class TaskSettings(Settings):
         step=0.1,
         refusal="the probability of an attractor is from 0 to 1.",
         only_with="task",
-        refusal_in_vain=_IN_VAIN,
+        refusal_if_unused=_UNUSED,
     )
     validation_sequences: int = setting(
         2000,

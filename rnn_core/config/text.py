@@ -1,4 +1,4 @@
-"""How a text becomes ids."""
+"""The settings by which a text becomes ids."""
 
 from __future__ import annotations
 

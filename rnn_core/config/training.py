@@ -1,4 +1,4 @@
-"""How to train."""
+"""The settings of a training."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from rnn_core.config.fields import (
     START,
     Need,
     Settings,
-    check,
     setting,
 )
-from rnn_core.config.model import ModelConfig
 
 BATCHINGS = Choices(
     {
@@ -141,7 +139,7 @@ class TrainingSettings(Settings):
         high=2**53 - 1,
         refusal="the warm-up takes 0 steps or more.",
         only_with="schedule",
-        refusal_in_vain="only the cosine schedule warms up; choose it, or leave the warm-up at 0.",
+        refusal_if_unused="only the cosine schedule warms up; choose it, or leave the warm-up at 0.",
     )
     clip: float | None = setting(
         5.0,
@@ -185,7 +183,7 @@ class TrainingSettings(Settings):
         step=0.1,
         refusal="the strength of omega must be 0 or a number above 0.",
         only_with="cell",
-        refusal_in_vain="Omega is defined for the plain recurrent network, whose Jacobian is diag(phi') W; a cell "
+        refusal_if_unused="Omega is defined for the plain recurrent network, whose Jacobian is diag(phi') W; a cell "
         "with gates has another.",
         needs=(
             Need(
@@ -302,8 +300,3 @@ class TrainingSettings(Settings):
         if self.learning_rate is not None:
             return self.learning_rate
         return OPTIMIZERS[self.optimizer].defaults["learning_rate"]
-
-
-def check_together(model: ModelConfig, training: TrainingSettings) -> None:
-    """Raises SettingsError where a network and a way to train make no sense together, or one of them does not alone."""
-    check(model, training)

@@ -26,7 +26,7 @@ from rnn_core.config import (
     TaskSettings,
     TextSettings,
     TrainingSettings,
-    check_together,
+    check,
     settings_of,
 )
 from rnn_core.config.fields import Setting, is_finite
@@ -156,7 +156,7 @@ class Sweep:
         training = dataclasses.replace(training, seed=point.seed)
         if task is not None:
             model = network_config(make_task(task), model)
-        check_together(model, training)
+        check(model, training)
         return task, model, training
 
     def check(self, data: PreparedCorpus | None) -> None:

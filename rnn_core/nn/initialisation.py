@@ -54,9 +54,9 @@ _EMBEDDING: dict[str, tuple[Choice, Callable[[tuple[int, int], np.random.Generat
     "normal": (Choice("normal, N(0, 1)"), lambda shape, rng: rng.standard_normal(shape)),
 }
 for _name, (_choice, _matrix) in _RECURRENT.items():
-    INITIALISATIONS.offer(_name, _choice)
+    INITIALISATIONS.register(_name, _choice)
 for _name, (_choice, _vectors) in _EMBEDDING.items():
-    EMBEDDING_INITIALISATIONS.offer(_name, _choice)
+    EMBEDDING_INITIALISATIONS.register(_name, _choice)
 
 
 def recurrent_block(kind: str, size: int, scale: float, rng: np.random.Generator) -> Array:

@@ -203,7 +203,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adamw": AdamW,
 }
 for _name, _optimizer in OPTIMIZERS.items():
-    choices.OPTIMIZERS.offer(
+    choices.OPTIMIZERS.register(
         _name, Choice(_optimizer.__name__, defaults={"learning_rate": _optimizer.default_learning_rate})
     )
 

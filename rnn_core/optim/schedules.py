@@ -87,7 +87,7 @@ _SCHEDULES: dict[str, tuple[Choice, Callable[[float, int, int], Schedule]]] = {
     "cosine": (Choice("cosine", {"warmup_steps": ""}), CosineWithWarmup),
 }
 for _name, (_choice, _make) in _SCHEDULES.items():
-    SCHEDULES.offer(_name, _choice)
+    SCHEDULES.register(_name, _choice)
 
 
 def make_schedule(name: str, rate: float, total_steps: int, warmup_steps: int = 0) -> Schedule:

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from rnn_core.config import SamplingSettings, Settings, in_vain
+from rnn_core.config import SamplingSettings, Settings, unused_settings
 from rnn_core.data import END, END_ID, START, START_ID, Vocabulary, detokenize
 from rnn_core.data.tasks import Task, make_task
 from rnn_core.diagnostics import GradientFlow, gradient_flow, verdict
@@ -173,7 +173,7 @@ def _settings(body: Element, run: Run) -> None:
     config = run.config
     learnt = {"text": config.text} if config.task is None else {"task": config.task}
     parts: dict[str, Settings] = {"network": config.model, "training": config.training, **learnt}
-    idle = set() if config.task is None else in_vain(config.task)
+    idle = set() if config.task is None else unused_settings(config.task)
     rows = [
         (part, name, value)
         for part, settings in parts.items()

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rnn_core.config import TrainingSettings, check_together
+from rnn_core.config import TrainingSettings, check
 from rnn_core.errors import RunError
 from rnn_core.runs.lock import locked
 from rnn_core.runs.paths import OWN_FILES, is_run
@@ -40,7 +40,7 @@ def _rewrite(run: Run, **changed: Any) -> Run:
 def lengthen_run(folder: str | Path, training: TrainingSettings) -> Run:
     """Give a run that nobody trains these settings, which have a later end; whoever resumes it trains until then."""
     run = Run.open(folder)
-    check_together(run.config.model, training)
+    check(run.config.model, training)
     with locked(run.folder):
         return _rewrite(run, training=training)
 

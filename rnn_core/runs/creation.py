@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings, check_together
+from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings, check
 from rnn_core.data import PreparedCorpus, ngrams
 from rnn_core.data.tasks import make_task
 from rnn_core.errors import CorpusError, RunError, SettingsError
@@ -47,7 +47,7 @@ def create_run(
     folder is in use or cannot be written.
     """
     folder = Path(folder)
-    check_together(model, training)
+    check(model, training)
     text.validate()
     if model.vocabulary_size != len(corpus.vocabulary):
         raise SettingsError(
@@ -73,7 +73,7 @@ def create_task_run(
     """
     folder, of_task = Path(folder), make_task(task)
     network = network_config(of_task, model)
-    check_together(network, training)
+    check(network, training)
     nats = of_task.baseline if of_task.loss == "squared_error" else math.log(of_task.outputs)
     facts = CorpusFacts(of_task.label, 0, 0, 0, 0, uniform_nats=nats, unigram_nats=nats)
     config = RunConfig(

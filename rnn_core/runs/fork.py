@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rnn_core.config import TrainingSettings, check_together, settings_of
+from rnn_core.config import TrainingSettings, check, settings_of
 from rnn_core.errors import CheckpointError, RunError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.nn.network import Network
@@ -123,7 +123,7 @@ def _changed(parent: Run, step: int, exact: bool, name: str | None, changes: Map
     of_model = {setting: value for setting, value in changes.items() if setting not in of_training}
     model = dataclasses.replace(before.model, **of_model)
     training = dataclasses.replace(before.training, **of_training)
-    check_together(model, training)
+    check(model, training)
     return dataclasses.replace(
         before,
         name=clean_name(name or f"{before.name}, forked at step {step:,}"),

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnn_core.config import NetworkConfig, TrainingSettings, check_together
+from rnn_core.config import NetworkConfig, TrainingSettings, check
 from rnn_core.errors import CheckpointError, RunError, SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.nn.network import Network
@@ -222,7 +222,7 @@ class Worker:
             settings = dataclasses.replace(settings, steps=steps)
         elif epochs is not None:
             settings = dataclasses.replace(settings, epochs=epochs, steps=None)
-        check_together(config.model, settings)
+        check(config.model, settings)
         plan = config.plan(settings)
         for unfinished in self.folder.glob("*.safetensors.tmp"):  # by a worker that was killed while it wrote
             with contextlib.suppress(OSError):

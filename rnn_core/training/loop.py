@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 
-from rnn_core.config import ModelConfig, NetworkConfig, TrainingSettings, check_together
+from rnn_core.config import ModelConfig, NetworkConfig, TrainingSettings, check
 from rnn_core.data import PreparedCorpus
 from rnn_core.data.tasks import Task
 from rnn_core.nn.gradients import Gradients
@@ -80,7 +80,7 @@ def train(
     Finished or Diverged. Between two events the caller may change what `STEERABLE` names, by `state.change`. Raises
     SettingsError and CorpusError before the first event.
     """
-    check_together(model.config, settings)
+    check(model.config, settings)
     source = source_of(data)
     source.check(model)
     plan = source.plan(settings)

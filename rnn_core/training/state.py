@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.config import ModelConfig, TrainingSettings, check_together
+from rnn_core.config import ModelConfig, TrainingSettings, check
 from rnn_core.errors import CheckpointError, SettingsError
 from rnn_core.nn.cells import make_cell
 from rnn_core.nn.network import Network
@@ -184,7 +184,7 @@ def check_change(model: ModelConfig, settings: TrainingSettings, setting: str, v
     """Raises SettingsError where one of `STEERABLE` cannot be changed to this value (which may come from JSON)."""
     if setting == "learning_rate" and value is None:
         raise SettingsError("the learning rate must be a number above 0.")
-    check_together(model, TrainingSettings.from_json({**settings.to_json(), setting: value}))
+    check(model, TrainingSettings.from_json({**settings.to_json(), setting: value}))
 
 
 def state_arrays(

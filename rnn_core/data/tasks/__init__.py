@@ -31,7 +31,7 @@ def _settings_of(kind: type[Task]) -> dict[str, str]:
 
 
 for _kind in TASKS.values():
-    OFFERED.offer(_kind.name, Choice(_kind.label, dict.fromkeys(_settings_of(_kind).values(), "")))
+    OFFERED.register(_kind.name, Choice(_kind.label, dict.fromkeys(_settings_of(_kind).values(), "")))
 
 
 def make_task(settings: TaskSettings) -> Task:

@@ -21,7 +21,7 @@ CELL_FORMS: tuple[Cell, ...] = (
 """Every cell; several may share a name, and then differ in where their reset gate acts. The first is the usual one."""
 
 for _cell in CELL_FORMS:
-    CELLS.offer(_cell.name, Choice(_cell.label, dict.fromkeys(_cell.settings, "")))
+    CELLS.register(_cell.name, Choice(_cell.label, dict.fromkeys(_cell.settings, "")))
 
 
 def make_cell(name: str, gru_reset: str = "after") -> Cell:
