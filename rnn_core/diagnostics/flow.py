@@ -16,7 +16,7 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.diagnostics import html
 from rnn_core.diagnostics.jacobian import delta_step_norms, step_norms
-from rnn_core.diagnostics.norms import arithmetic, block_norm, vector_norm
+from rnn_core.diagnostics.norms import arithmetic, block_norm, precise, vector_norm
 from rnn_core.nn.batch import Batch
 from rnn_core.nn.bptt import LagStep, per_loss_bptt
 from rnn_core.nn.cells import merge_gates
@@ -260,14 +260,29 @@ def as_columns(
 
 def _delta_norms(trace: Trace, lag_steps: list[LagStep], counted: Array) -> Array:
     """(T, T, B)."""
-    steps, batch = trace.shape
-    by_lag = np.full((steps, steps, batch), np.nan)
-    for step in lag_steps:
-        by_lag[step.lag, : steps - step.lag] = delta_norms_of(trace, step)
-    norms = np.full((steps, steps, batch), np.nan)
+    steps = len(counted)
     losses, sources = np.tril_indices(steps)
-    norms[losses, sources] = by_lag[losses - sources, sources]
+    norms = np.full((steps, *counted.shape), np.nan)
+    norms[losses, sources] = _norms_by_lag(trace, lag_steps)[losses - sources, sources]
     return np.where(counted[:, None], norms, np.nan)
+
+
+def _norms_by_lag(trace: Trace, lag_steps: list[LagStep]) -> Array:
+    """`delta_norms_of` of all lags, (T, T, B): row j is lag j, and 1 where a position has no such lag."""
+    # The squares of all blocks first, and the rest once: forty lags of a small network wait for Python, not for sums.
+    shape = (len(lag_steps), *trace.shape)
+    squares = [np.ones((layer.cell.d_preactivation_blocks, *shape)) for layer in trace.layers]
+    for step in lag_steps:
+        for out, deltas in zip(squares, step.d_preactivations, strict=True):
+            np.vecdot(deltas, deltas, out=out[:, step.lag, : deltas.shape[1]])
+    parts = [layer.cell.input_part(by_block) for layer, by_block in zip(trace.layers, squares, strict=True)]
+    total = np.add.reduce([np.add.reduce(part) for part in parts])
+    if precise(total):
+        return np.sqrt(total)
+    norms = np.ones(shape)
+    for step in lag_steps:
+        norms[step.lag, : shape[1] - step.lag] = delta_norms_of(trace, step)
+    return norms
 
 
 def delta_norms_of(trace: Trace, step: LagStep) -> Array:

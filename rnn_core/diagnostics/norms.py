@@ -29,7 +29,7 @@ def vector_norm(vectors: Array) -> Array:
     """
     with np.errstate(all="ignore"):
         squares = np.einsum("...i,...i->...", vectors, vectors)
-        if _precise(squares):
+        if precise(squares):
             return np.sqrt(squares)
         largest = np.abs(vectors).max(axis=-1, initial=0.0)
         scale = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
@@ -41,14 +41,14 @@ def block_norm(stacks: Sequence[Array]) -> Array:
     """Stacks of blocks (K, ..., n), each with a K of its own -> (...,): the norm over all blocks together."""
     with np.errstate(all="ignore"):
         squares = np.add.reduce([np.add.reduce(np.vecdot(stack, stack)) for stack in stacks])
-        if _precise(squares):
+        if precise(squares):
             return np.sqrt(squares)
     by_block = np.concatenate([vector_norm(stack) for stack in stacks])
     return vector_norm(np.moveaxis(by_block, 0, -1))
 
 
-def _precise(squares: Array) -> bool:
-    """Whether none of them has lost digits, or itself, at the ends of float64's range."""
+def precise(squares: Array) -> bool:
+    """Whether none of these squares has lost digits, or itself, at the ends of float64's range."""
     return bool(squares.min(initial=1) > 1e-280 and squares.max(initial=1) < 1e280)
 
 

@@ -201,18 +201,19 @@ def _losses(torch: Any, rnn: Any, hidden: Array, loss: Callable[[Any], Any]) -> 
             raise SettingsError(f"the loss is computed with {losses.dtype}; compute it in float32, without autocast.")
         if not losses.requires_grad:
             raise SettingsError("the loss does not depend on the module's output.")
-        (own,) = torch.autograd.grad(losses.sum(), outputs, retain_graph=True)
         # If E_t depends on h_t alone, weights of the losses are factors of the gradient.
-        factors = torch.rand(shape, dtype=dtype, generator=torch.Generator().manual_seed(0)) + 0.5
-        (weighted,) = torch.autograd.grad((factors * losses).sum(), outputs)
-    if not (torch.isfinite(losses).all() and torch.isfinite(own).all()):
+        factors = torch.rand(shape, dtype=losses.dtype, generator=torch.Generator().manual_seed(0)) + 0.5
+        (own,) = torch.autograd.grad(losses, outputs, torch.ones_like(losses), retain_graph=True)
+        (weighted,) = torch.autograd.grad(losses, outputs, factors)
+    values, d_hidden, d_weighted, weights = (
+        part.detach().numpy().astype(np.float64) for part in (losses, own, weighted, factors)
+    )
+    if not (np.isfinite(values).all() and np.isfinite(d_hidden).all()):
         raise SettingsError("the loss, or its gradient by the module's output, is not finite; look at the loss first.")
-    difference = (weighted - factors[..., None] * own).abs().max()
-    if not difference <= _SAME * own.abs().max():
+    difference = np.abs(d_weighted - weights[..., None] * d_hidden).max()
+    if not difference <= _SAME * np.abs(d_hidden).max():
         raise SettingsError(
             "the loss mixes time steps (or sequences): the gradient of one step's loss would not be its own; give one "
             "loss for each step that looks at the output of that step alone."
         )
-    arrays = [part.detach().numpy().astype(np.float64) for part in (losses, own)]
-    found = [array.swapaxes(0, 1) if rnn.batch_first else array for array in arrays]
-    return found[0], found[1]
+    return (values.swapaxes(0, 1), d_hidden.swapaxes(0, 1)) if rnn.batch_first else (values, d_hidden)
