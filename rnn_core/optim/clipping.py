@@ -13,15 +13,14 @@ from rnn_core.nn.gradients import Gradients, squared_norm, to_dense
 
 def global_norm(gradients: Gradients) -> float:
     """Euclidean norm of all gradients taken as one vector; inf or nan where any of them is not finite."""
-    total = sum(map(squared_norm, gradients.values()))
-    return math.sqrt(total) if total >= 0 else math.nan
+    return math.sqrt(sum(map(squared_norm, gradients.values())))
 
 
 def clip_by_global_norm(gradients: Gradients, limit: float) -> tuple[float, float]:
     """Norm before clipping, and the factor min(1, limit / (norm + 1e-6)) that PyTorch's `clip_grad_norm_` multiplies
     by.
 
-    The gradients are left alone: the factor goes to the optimizer, which is touching every number anyway.
+    The gradients are not changed: the optimizer multiplies by the factor, since it reads every number anyway.
     """
     norm = global_norm(gradients)
     return norm, min(1.0, limit / (norm + 1e-6))

@@ -1,9 +1,10 @@
 """Optimizers, in order of growing complexity, with PyTorch's update rules (`torch.optim`).
 
-With parameter theta, gradient g and learning rate eta. Gradients may be dense or zero but in some rows (those of the
-words that occur in the batch); parameters are updated in place. Weight decay is added to the gradient after clipping,
-g + lambda theta (an L2 penalty lambda/2 ||theta||^2), as PyTorch does; AdamW instead shrinks the parameter itself
-(Loshchilov & Hutter 2019).
+The docstrings write theta for a parameter, g for its gradient and eta for the learning rate. A gradient is dense, or a
+`RowGradient`: zero except in the rows of the words that occur in the batch. Parameters are updated in place.
+
+Weight decay is added to the gradient after clipping, g + lambda theta (an L2 penalty lambda/2 ||theta||^2), as PyTorch
+does; AdamW instead shrinks the parameter itself (Loshchilov & Hutter 2019).
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from rnn_core.nn.gradients import Gradient, Gradients, RowGradient, subtract, to
 from rnn_core.parallel.threads import for_row_blocks
 
 # The moments of a word that does not occur decay until they are subnormal numbers, with which a processor is thirty
-# times as slow, though they no longer move any parameter. So every so many updates those close to it are set to zero:
-# below this many times the smallest normal number, since 0.9^64 (1e-3) of the limit must still be normal.
+# times as slow, though they no longer move any parameter. So every 64 updates moments that are nearly subnormal, below
+# 1e4 times the smallest normal number, are set to zero: what is above that stays normal until the next time, since the
+# fastest decay leaves 0.9^64 = 1e-3 of it.
 UPDATES_BETWEEN_FLUSHES = 64
 FLUSH_BELOW = 1e4
 
@@ -88,6 +90,7 @@ class Optimizer:
                 self._apply_gradient(here, part, moments_here, learning_rate)
             self._apply_moments(here, moments_here, learning_rate)
 
+        # With each moment an update touches a number about twice as often.
         for_row_blocks(parameter, update_block, passes=2 ** len(moments))
 
     def _apply_gradient(self, parameter: Array, gradient: Array, moments: list[Array], learning_rate: float) -> None:
@@ -202,6 +205,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adam": Adam,
     "adamw": AdamW,
 }
+# Makes each a value of the setting `optimizer`.
 for _name, _optimizer in OPTIMIZERS.items():
     choices.OPTIMIZERS.register(
         _name, Choice(_optimizer.__name__, defaults={"learning_rate": _optimizer.default_learning_rate})
@@ -209,7 +213,9 @@ for _name, _optimizer in OPTIMIZERS.items():
 
 
 def make_optimizer(name: str, params: dict[str, Array], weight_decay: float = 0.0) -> Optimizer:
-    """The optimizer called `name` (a key of OPTIMIZERS) with fresh state for these parameters."""
+    """The optimizer called `name` (a key of OPTIMIZERS) with fresh state for these parameters. Raises SettingsError
+    for a name that is not known.
+    """
     if name not in OPTIMIZERS:
         raise SettingsError(f"optimizer {name!r} is not known; choose one of {', '.join(OPTIMIZERS)}.")
     return OPTIMIZERS[name](params, weight_decay)

@@ -1,7 +1,7 @@
 """Learning-rate schedules: constant, halve when the validation loss rises (the tutorial's), cosine with warm-up.
 
-A schedule gives the learning rate of step number `step` (from 0), and may change it after a validation. `state` is a
-plain dict of numbers, for the checkpoint. `rate` may be set from outside, when a person changes it.
+A schedule gives the learning rate of each update, and may change it after a validation. `state` is a plain dict of
+numbers, for the checkpoint. `rate` is what the schedule starts from; a person may set it while the training runs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Schedule:
         self.rate = rate
 
     def learning_rate(self, step: int) -> float:
-        """Of the update that is made after `step` updates."""
+        """The learning rate of update number `step`, counted from 0."""
         return self.rate
 
     def after_validation(self, loss_nats: float) -> bool:
@@ -81,6 +81,7 @@ class CosineWithWarmup(Schedule):
         return self.rate * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
 
+# For each its entry in the setting `schedule`, and how it is made from (rate, total_steps, warmup_steps).
 _SCHEDULES: dict[str, tuple[Choice, Callable[[float, int, int], Schedule]]] = {
     "constant": (Choice("constant"), lambda rate, total_steps, warmup_steps: Schedule(rate)),
     "halve": (Choice("halve when validation gets worse"), lambda rate, total_steps, warmup_steps: HalveOnPlateau(rate)),
@@ -91,7 +92,9 @@ for _name, (_choice, _make) in _SCHEDULES.items():
 
 
 def make_schedule(name: str, rate: float, total_steps: int, warmup_steps: int = 0) -> Schedule:
-    """The schedule called `name`; the last two matter to the cosine only."""
+    """The schedule called `name`. The cosine alone uses `total_steps`, the updates of the whole training, and
+    `warmup_steps`. Raises SettingsError for a name that is not known.
+    """
     if name not in _SCHEDULES:
         raise SettingsError(f"schedule {name!r} is not known; choose one of {', '.join(SCHEDULES)}.")
     return _SCHEDULES[name][1](rate, total_steps, warmup_steps)
