@@ -15,7 +15,7 @@ from rnn_core.diagnostics import gradient_by_sentence, horizon, lyapunov_exponen
 from rnn_core.nn.batch import last_step_weights
 from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.nn.gradients import to_dense
-from rnn_core.reference.gradcheck import small_model
+from rnn_core.reference.small_networks import small_model
 
 N, T, B = 7, 4, 3
 MODEL = small_model(ModelConfig(cell="lstm", vocabulary_size=N, hidden_size=3))

@@ -9,6 +9,7 @@ import pytest
 
 from rnn_core.reference import by_hand, tutorial
 from rnn_core.reference.by_hand import ASKED, SENTENCE, TARGETS, WORDS, Chain, Weights
+from rnn_core.reference.lecture import lecture
 
 STEP = 1e-30
 """Of complex-step differentiation: no difference is taken, so it can be as small as one likes."""
@@ -144,14 +145,14 @@ def test_a_wrong_sum_is_seen_in_the_check():
 
 
 def test_every_line_that_the_lecture_points_at_is_in_the_oracle_once():
-    for step in by_hand.lecture(len(SENTENCE), ASKED):
+    for step in lecture(len(SENTENCE), ASKED):
         source = [line.strip() for line in inspect.getsource(getattr(tutorial, step.function)).split("\n")]
         for line in step.lines:
             assert source.count(line) == 1, line
 
 
 def test_the_lecture_visits_every_word_and_every_term_in_the_order_of_the_code():
-    told = by_hand.lecture(5, 3)
+    told = lecture(5, 3)
     assert [step.t for step in told if step.kind == "forward"] == [0, 1, 2, 3, 4]
     assert [step.k for step in told if step.kind == "term"] == [3, 2, 1, 0]
     assert [step.kind for step in told[5:8]] == ["loss", "error", "delta"]

@@ -15,7 +15,7 @@ from rnn_core.nn.allocation import aligned_copy
 from rnn_core.nn.cells import CELL_FORMS, Cell, Signal, Weights, make_cell, merge_gates, split_gates
 from rnn_core.nn.cells.base import tanh_signal
 from rnn_core.reference import gradcheck
-from rnn_core.reference.gradcheck import small_model
+from rnn_core.reference.small_networks import small_model
 from rnn_core.runs.memory import estimate_for
 from rnn_core.training import StepDone, new_model, train
 

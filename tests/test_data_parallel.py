@@ -24,7 +24,7 @@ from rnn_core.data import PreparedCorpus, prepare_sentences
 from rnn_core.nn.gradients import to_dense
 from rnn_core.parallel import data_parallel, worker
 from rnn_core.parallel.data_parallel import DataParallel, processes_for, split
-from rnn_core.reference.gradcheck import small_batch
+from rnn_core.reference.small_networks import small_batch
 from rnn_core.training import new_model, train
 
 pytestmark = pytest.mark.process

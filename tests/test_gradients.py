@@ -12,17 +12,9 @@ from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.nn.gradients import to_dense
 from rnn_core.optim.clipping import clip_by_global_norm, clip_by_value
 from rnn_core.optim.optimizers import make_optimizer
-from rnn_core.reference.gradcheck import (
-    check_all,
-    check_cell,
-    check_gradients,
-    compare,
-    mean_loss,
-    numeric_gradients,
-    small_batch,
-    small_model,
-    small_state,
-)
+from rnn_core.reference.gradcheck import check_all, check_cell, check_gradients, compare, numeric_gradients
+from rnn_core.reference.mean_loss import mean_loss
+from rnn_core.reference.small_networks import small_batch, small_model, small_state
 
 EXACT = 1e-9  # of a complex step, relative, element by element
 FORMS = [(cell.name, cell.reset or "after") for cell in CELL_FORMS]

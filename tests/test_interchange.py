@@ -9,7 +9,7 @@ import pytest
 
 from rnn_core import LanguageModel, ModelConfig, from_torch_state_dict, load_tutorial_model, to_torch_state_dict
 from rnn_core.errors import CheckpointError, SettingsError, UserError
-from rnn_core.reference.gradcheck import small_batch, small_model
+from rnn_core.reference.small_networks import small_batch, small_model
 from rnn_core.reference.tutorial import total_loss
 
 EXCHANGEABLE = [

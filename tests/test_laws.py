@@ -16,7 +16,7 @@ from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.nn.gradients import Occurrences, RowGradient, squared_norm, subtract, to_dense
 from rnn_core.optim.clipping import clip_by_global_norm, clip_by_value, global_norm
 from rnn_core.optim.optimizers import OPTIMIZERS, make_optimizer
-from rnn_core.reference.gradcheck import small_model, small_state
+from rnn_core.reference.small_networks import small_model, small_state
 from rnn_core.reference.tutorial import bptt, total_loss
 
 quick = settings(deadline=None, max_examples=40)

@@ -34,7 +34,8 @@ from rnn_core.diagnostics import (
 from rnn_core.errors import SettingsError
 from rnn_core.nn.batch import last_step_weights
 from rnn_core.nn.cells import CELL_FORMS
-from rnn_core.reference.gradcheck import check_gradients, small_model, small_network
+from rnn_core.reference.gradcheck import check_gradients
+from rnn_core.reference.small_networks import small_model, small_network
 
 EXACT = 1e-9
 N, D, T, B, H = 5, 2, 5, 3, 3

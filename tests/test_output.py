@@ -9,7 +9,8 @@ from rnn_core import LanguageModel, ModelConfig
 from rnn_core.nn import softmax as output
 from rnn_core.nn.activations import log_softmax
 from rnn_core.nn.gradients import to_dense
-from rnn_core.reference.gradcheck import compare, numeric_gradients, small_batch
+from rnn_core.reference.gradcheck import compare, numeric_gradients
+from rnn_core.reference.small_networks import small_batch
 
 
 def problem(rows: int = 7, words: int = 11, hidden: int = 3, dtype: type = np.float64, bias: bool = True):

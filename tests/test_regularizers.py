@@ -9,7 +9,8 @@ from rnn_core import LanguageModel, ModelConfig
 from rnn_core.errors import SettingsError
 from rnn_core.nn.gradients import to_dense
 from rnn_core.nn.regularizers import omega, omega_gradient
-from rnn_core.reference.gradcheck import compare, numeric_gradients, small_batch, small_model
+from rnn_core.reference.gradcheck import compare, numeric_gradients
+from rnn_core.reference.small_networks import small_batch, small_model
 
 PHI = {
     "tanh": (np.tanh, lambda s: 1 - s**2),

@@ -21,7 +21,7 @@ from rnn_core.nn.gradients import to_dense
 from rnn_core.optim.clipping import clip_by_global_norm
 from rnn_core.optim.optimizers import OPTIMIZERS, make_optimizer
 from rnn_core.parallel import threads
-from rnn_core.reference.gradcheck import small_batch
+from rnn_core.reference.small_networks import small_batch
 
 NETWORKS = [
     {"cell": "tanh"},
@@ -100,7 +100,7 @@ import hashlib, sys
 import numpy as np
 from rnn_core import LanguageModel, ModelConfig
 from rnn_core.optim.clipping import clip_by_global_norm
-from rnn_core.reference.gradcheck import small_batch
+from rnn_core.reference.small_networks import small_batch
 from rnn_core.nn.gradients import to_dense
 from rnn_core.optim.optimizers import make_optimizer
 from rnn_core.randomness import stream

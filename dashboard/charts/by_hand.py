@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from rnn_core.arrays import Array
 from rnn_core.reference import by_hand, tutorial
-from rnn_core.reference.by_hand import Chain, Step, Unrolled
+from rnn_core.reference.by_hand import Chain, Unrolled
+from rnn_core.reference.lecture import Step
 
 GROWS = 1.005
 """A share above which a bar grows, as on the unrolled network: what rounds to 1 does not."""

@@ -11,7 +11,8 @@ import streamlit as st
 from dashboard.charts import by_hand as charts
 from dashboard.charts.by_hand import factor, fraction, row
 from dashboard.text import stories as wording
-from rnn_core.reference.by_hand import ASKED, SENTENCE, TARGETS, WORDS, Chain, Step, Unrolled, Weights
+from rnn_core.reference.by_hand import ASKED, SENTENCE, TARGETS, WORDS, Chain, Unrolled, Weights
+from rnn_core.reference.lecture import Step
 
 
 def draw(step: Step, weights: Weights, unrolled: Unrolled, chain: Chain) -> None:

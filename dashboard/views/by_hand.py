@@ -17,10 +17,11 @@ from rnn_core.arrays import Array
 from rnn_core.data import START
 from rnn_core.reference import by_hand
 from rnn_core.reference.by_hand import ASKED, SENTENCE, TARGETS, WORDS, Weights
+from rnn_core.reference.lecture import lecture
 
 PAGE = "by hand"
 STEP = session.key(PAGE, "step")
-LECTURE = by_hand.lecture(len(SENTENCE), ASKED)
+LECTURE = lecture(len(SENTENCE), ASKED)
 LARGEST = 9.0
 
 

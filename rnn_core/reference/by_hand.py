@@ -4,13 +4,13 @@
 
 where d+s_k/dW is the immediate derivative: s_{k-1} is held fixed. The network is the tutorial's: tanh, no biases,
 U (H, N), V (N, H), W (H, H), steps counted from 0, zero state before the first. Every factor is written out as the
-matrix that it is, and multiplied as on a blackboard; nothing here is shared with the code that trains.
+matrix that it is, and multiplied as on a blackboard. `chain` shares nothing with the code that trains, with which
+`check_one` and `check_all` compare it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,11 +30,11 @@ class Weights(NamedTuple):
 
 WORDS = ("<s>", "the", "queen", "lost", "her", "crown")
 SENTENCE = np.arange(5)
-"""Ids of the five words read; the word to be said after each is the next one."""
+"""Ids of the five words that are read; the target of each is the word after it."""
 
 TARGETS = SENTENCE + 1
 ASKED = 3
-"""The loss that the lecture follows: after "lost", how surprising was "her"?"""
+"""The step whose loss the lecture follows: how surprising is "her" after "lost"?"""
 
 
 def example() -> Weights:
@@ -60,7 +60,7 @@ class Unrolled(NamedTuple):
 
 
 def unroll(x: Array, y: Array, weights: Weights) -> Unrolled:
-    """x, y (T,) ids of the words read and of the words to be said -> Unrolled."""
+    """x, y (T,) ids of the words read and of the words to be predicted -> Unrolled."""
     U, V, W = weights
     p, s = forward_propagation(x, U, V, W)
     steps = np.arange(len(x))
@@ -138,52 +138,6 @@ def chain(unrolled: Unrolled, y: Array, weights: Weights, t: int) -> Chain:
     )
 
 
-# --- the lecture ------------------------------------------------------------------------------------------------------
-
-Kind = Literal["forward", "loss", "error", "delta", "term", "back", "done"]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of the lecture: what happens, at which place, and which lines of the oracle do it.
-
-    kind      forward: s_t and p_t | loss: E_t | error: dE_t/do_t | delta: dE_t/da_t | term: the part of dE_t/dW in
-              which W is used at step k | back: from k to k - 1 | done: the sum
-    t         the time step whose word is read, or whose loss is asked
-    k         the time step that the gradient has come to; None while going forward
-    function  of rnn_core.reference.tutorial
-    lines     the beginnings of the lines in it that compute this
-    """
-
-    kind: Kind
-    t: int
-    k: int | None
-    function: str
-    lines: tuple[str, ...]
-
-
-def lecture(steps: int, t: int) -> list[Step]:
-    """Forward through `steps` words, then the loss of step t on its way back to the first word."""
-    forward = (
-        "s[t] = np.tanh(U[:, x[t]] + W.dot(s[t - 1]))",
-        "scores = V.dot(s[t])",
-        "scores = np.exp(scores - scores.max())",
-        "o[t] = scores / scores.sum()",
-    )
-    told = [Step("forward", step, None, "forward_propagation", forward) for step in range(steps)]
-    told.append(Step("loss", t, None, "total_loss", ("return float(-np.sum(np.log(o[np.arange(len(y)), y])))",)))
-    error = ("delta_o = o", "delta_o[np.arange(len(y)), y] -= 1.0")
-    told.append(Step("error", t, t, "bptt", error))
-    told.append(Step("delta", t, t, "bptt", ("delta_t = V.T.dot(delta_o[t]) * (1 - (s[t] ** 2))",)))
-    for k in range(t, -1, -1):
-        told.append(Step("term", t, k, "bptt", ("dLdW += np.outer(delta_t, s[bptt_step - 1])",)))
-        if k:
-            back = ("delta_t = W.T.dot(delta_t) * (1 - s[bptt_step - 1] ** 2)",)
-            told.append(Step("back", t, k, "bptt", back))
-    told.append(Step("done", t, 0, "bptt", ("return TutorialGradients(dLdU, dLdV, dLdW)",)))
-    return told
-
-
 class Check(NamedTuple):
     """dE/dW (H, H) three times, from code that has nothing in common."""
 
@@ -198,18 +152,18 @@ class Check(NamedTuple):
 
 
 def check_one(x: Array, y: Array, weights: Weights, t: int) -> Check:
-    """The gradient of the loss of step t alone.
+    """dE_t/dW of the loss of step t alone.
 
-    The other two know only sums of losses: what one word more adds to the sum is its own loss, since no word changes
-    what was said before it.
+    The oracle and the code that trains give only gradients of sums of losses. So the gradient of E_t is theirs of the
+    first t + 1 losses less theirs of the first t: a later word changes no earlier loss.
     """
     by_hand = chain(unroll(x, y, weights), y, weights, t).gradient
-    oracle, trained = (of(x, y, weights, t + 1) - of(x, y, weights, t) for of in (_oracle, _trained))
+    oracle, trained = (gradient(x, y, weights, t + 1) - gradient(x, y, weights, t) for gradient in (_oracle, _trained))
     return Check(by_hand, oracle, trained)
 
 
 def check_all(x: Array, y: Array, weights: Weights) -> Check:
-    """The gradient of the sum of all losses."""
+    """dE/dW of the sum of all losses."""
     unrolled = unroll(x, y, weights)
     by_hand = np.sum([chain(unrolled, y, weights, t).gradient for t in range(len(x))], axis=0)
     return Check(by_hand, _oracle(x, y, weights, len(x)), _trained(x, y, weights, len(x)))

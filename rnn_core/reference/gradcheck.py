@@ -1,4 +1,4 @@
-"""Proof of the gradients: every number that back-propagation gives, against a derivative of the loss itself.
+"""The gradient check: every number that back-propagation gives, against a derivative of the loss itself.
 
 Two independent derivatives of a function f of one parameter theta:
 
@@ -10,49 +10,40 @@ The complex step subtracts nothing, so nothing cancels: it is right to the last 
 loss is analytic. The central difference needs only the loss as anyone can compute it; its rounding error is about
 1e-12, so it says nothing about elements that are far smaller than the rest of their matrix.
 
-The loss is written out here once more, from the forward pass and the definition of the softmax, and shares no line with
-the training code behind it. Truncation is defined, not copied: E_t is a function of the words and parameters of steps
-t - K .. t, run from the state before them as a constant.
+The loss is that of `mean_loss`, written out from its definition and not taken from the training code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.config import CELLS, ModelConfig, NetworkConfig
-from rnn_core.nn.activations import log_softmax
+from rnn_core.config import CELLS, ModelConfig
 from rnn_core.nn.cells import CELL_FORMS
-from rnn_core.nn.language_model import LanguageModel
-from rnn_core.nn.network import Network, State, dense, last_states
+from rnn_core.nn.network import Network, State, dense
+from rnn_core.reference.mean_loss import mean_loss
+from rnn_core.reference.small_networks import small_batch, small_model, small_state
 
 Method = Literal["complex", "central"]
-AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
 STEPS: dict[str, float] = {"complex": 1e-30, "central": 1e-3}
 
-# A ReLU is not differentiable where its pre-activation is 0: steps small enough not to reach that point.
+# The step for central differences of ReLU networks. ReLU is not differentiable where its pre-activation is 0, and
+# this step is small enough for no pre-activation to change its sign.
 _RELU_STEP = 1e-4
 
 # Central differences: an element below this share of its array's largest is compared on the scale of that share.
 _CENTRAL_FLOOR = 1e-3
 
 
-class SmallBatch(NamedTuple):
-    """inputs, targets (T, B) ids; mask (T, B) bool or None."""
-
-    inputs: Array
-    targets: Array
-    mask: Array | None
-
-
 @dataclass(frozen=True)
 class GradientCheck:
-    """The worst of all elements: |analytic - numeric| / max(|analytic|, |numeric|), where it stands, and both numbers.
+    """The largest relative error, |analytic - numeric| / max(|analytic|, |numeric|), of all elements; where it is, and
+    both numbers.
 
     errors  the worst relative error of every parameter array, by name.
     """
@@ -63,93 +54,6 @@ class GradientCheck:
     analytic: float
     numeric: float
     errors: dict[str, float]
-
-
-def small_batch(
-    vocabulary_size: int = 5, steps: int = 5, batch: int = 3, *, mask: str | None = None, seed: int = 0
-) -> SmallBatch:
-    """Random ids. `mask`: None | "behind" (padding at the end of each sequence) | "anywhere" (before, between, behind).
-
-    Every masked batch has at least one full-length sequence and one that is shorter.
-    """
-    rng = np.random.default_rng(seed)
-    inputs, targets = rng.integers(0, vocabulary_size, (2, steps, batch))
-    if mask is None:
-        return SmallBatch(inputs, targets, None)
-    lengths = np.maximum(1, steps - 2 * np.arange(batch))
-    present = np.arange(steps)[:, None] < lengths
-    if mask == "anywhere":
-        present = np.stack([rng.permutation(column) for column in present.T], axis=1)
-        present[0, 1:] = False  # so that padding stands in front, too
-    return SmallBatch(inputs, targets, present)
-
-
-def mean_loss(
-    model: Network,
-    inputs: Array,
-    targets: Array,
-    mask: Array | None = None,
-    *,
-    loss_weights: Array | None = None,
-    state: State | None = None,
-    truncate: int | None = None,
-    frozen: Network | None = None,
-    dropout_rng: Callable[[], np.random.Generator] | None = None,
-) -> Any:
-    """Mean of E_t (for words -log p_t[y_t], in nats) over the tokens that count, weighted by `loss_weights`: a float,
-    or complex where the parameters are.
-
-    With `truncate=K`, E_t depends on the parameters through the steps t - K .. t alone: the state before them is that
-    of `frozen`, a model that keeps its parameters. `dropout_rng` makes the same generator anew for each pass.
-    Truncation and dropout together raise ValueError: the windows would draw masks of their own.
-    """
-    if truncate is not None and (frozen is None or dropout_rng is not None):
-        raise ValueError("a truncated loss needs `frozen`, and no dropout")
-    inputs, targets, weights = _without_padding(inputs, targets, mask, loss_weights)
-    batch = inputs.shape[1]
-    state = (frozen or model).initial_state(batch) if state is None else state
-    if truncate is None:
-        trace = model.forward(inputs, state, None if dropout_rng is None else dropout_rng())
-        return (_losses(model, trace.hidden, targets) * weights).sum() / weights.sum()
-    assert frozen is not None
-    constants = [state]
-    for t in range(len(inputs) - 1):
-        constants.append(last_states(frozen.forward(inputs[t : t + 1], constants[-1])))
-    total: Any = 0.0
-    for t in range(len(inputs)):
-        start = max(0, t - truncate)
-        # The states before the window are numbers, whatever the type of the model that goes on from them.
-        hidden = model.forward(inputs[start : t + 1], constants[start]).hidden[-1]
-        total = total + (_losses(model, hidden, targets[t]) * weights[t]).sum()
-    return total / weights.sum()
-
-
-def _without_padding(
-    inputs: Array, targets: Array, mask: Array | None, loss_weights: Array | None
-) -> tuple[Array, Array, Array]:
-    """What padding means: a sequence with holes is the sequence without them. Real tokens to the front, rest zero.
-
-    Returns inputs, targets, and the weight (T, B) of each loss.
-    """
-    inputs, targets = np.asarray(inputs), np.asarray(targets)
-    weights = np.ones(inputs.shape[:2]) if loss_weights is None else np.asarray(loss_weights, float)
-    if mask is None:
-        return inputs, targets, weights
-    found = np.zeros_like(inputs), np.zeros_like(targets), np.zeros_like(weights)
-    for b, keep in enumerate(np.asarray(mask).astype(bool).T):
-        for compact, given in zip(found, (inputs, targets, weights), strict=True):
-            compact[: int(keep.sum()), b] = given[keep, b]
-    return found
-
-
-def _losses(model: Network, hidden: Array, targets: Array) -> Array:
-    """E for hidden (..., H), targets (...) ids or (..., O) numbers, from its definition."""
-    outputs = hidden @ model.output_matrix.T
-    if "c" in model.params:
-        outputs = outputs + model.params["c"]
-    if isinstance(model.config, NetworkConfig) and model.config.loss == "squared_error":
-        return np.asarray(((outputs - targets) ** 2).sum(axis=-1))
-    return -np.take_along_axis(log_softmax(outputs), targets[..., None], axis=-1)[..., 0]
 
 
 def numeric_gradients(
@@ -165,12 +69,12 @@ def numeric_gradients(
     """
     step = STEPS[method] if step is None else step
     dtype = np.complex128 if method == "complex" else np.float64
-    moved = {name: value.astype(dtype) for name, value in params.items()}
+    perturbed = {name: value.astype(dtype) for name, value in params.items()}
 
     def at(name: str, index: tuple[int, ...], offset: complex) -> Any:
-        moved[name][index] = params[name][index] + offset
-        value = objective(moved)
-        moved[name][index] = params[name][index]
+        perturbed[name][index] = params[name][index] + offset
+        value = objective(perturbed)
+        perturbed[name][index] = params[name][index]
         return value
 
     gradients = {name: np.zeros(value.shape) for name, value in params.items()}
@@ -220,7 +124,7 @@ def check_gradients(
     method: Method = "complex",
     step: float | None = None,
 ) -> GradientCheck:
-    """The gradients that training uses against the chosen derivative of `mean_loss`; arguments as there.
+    """The gradients that training uses, compared with the chosen derivative of `mean_loss`; arguments as there.
 
     `model` should be float64, and small: the loss is computed one to four times for every number in it.
     """
@@ -234,12 +138,12 @@ def check_gradients(
         loss_weights=loss_weights,
     )
 
-    moved = type(model)(model.config, params=model.params)
+    perturbed = type(model)(model.config, params=model.params)
 
     def objective(params: dict[str, Array]) -> Any:
-        moved.params = params
+        perturbed.params = params
         return mean_loss(
-            moved,
+            perturbed,
             inputs,
             targets,
             mask,
@@ -252,32 +156,6 @@ def check_gradients(
 
     numeric = numeric_gradients(objective, model.params, method=method, step=step)
     return compare(dense(given), numeric, floor=_CENTRAL_FLOOR if method == "central" else 0.0)
-
-
-def small_model(config: ModelConfig, seed: int = 0) -> LanguageModel:
-    """A float64 model in which every parameter, biases too, is drawn from a normal distribution of deviation 1/2.
-
-    Nothing in it is zero, equal or symmetric by construction, so that no mistake hides behind a start.
-    """
-    return _randomised(LanguageModel(config, dtype=np.float64), seed)
-
-
-def small_network(config: NetworkConfig, seed: int = 0) -> Network:
-    """The same for a network that is no language model."""
-    return _randomised(Network(config, dtype=np.float64), seed)
-
-
-def _randomised(model: AnyNetwork, seed: int) -> AnyNetwork:
-    rng = np.random.default_rng(seed)
-    for value in model.params.values():
-        value[...] = 0.5 * rng.standard_normal(value.shape)
-    return model
-
-
-def small_state(model: Network, batch: int, seed: int = 0) -> State:
-    """A carried state as a chunk before might leave it: one (B, S) array per layer, normal, deviation 1/2."""
-    rng = np.random.default_rng(seed)
-    return [0.5 * rng.standard_normal(part.shape) for part in model.initial_state(batch)]
 
 
 def check_cell(
@@ -300,7 +178,8 @@ def check_cell(
     """All gradients of a small network (5 words, 3 units, 5 steps, 3 sequences) with this cell.
 
     Options as in ModelConfig; `mask` as in `small_batch`; `truncate` as in training; `carried`: the state does not
-    start at zero; with `dropout` the masks come from one fixed generator. Raises SettingsError for a senseless network.
+    start at zero; with `dropout` the masks come from one fixed generator. Raises SettingsError for settings that make
+    no sense.
     """
     config = ModelConfig(
         cell=cell,
@@ -328,8 +207,8 @@ def check_cell(
     )
 
 
-# What `check_all` puts each cell through; the tests go through many more.
-_ROUNDS: tuple[dict[str, Any], ...] = (
+# The networks with each cell that `check_all` checks; the tests check many more.
+_VARIANTS: tuple[dict[str, Any], ...] = (
     {"layers": 1},
     {"layers": 2, "mask": "anywhere"},
     {"layers": 2, "truncate": 2},
@@ -346,6 +225,6 @@ def check_all(cells: Iterable[str] = tuple(CELLS), *, method: Method = "central"
     worst: dict[str, float] = {}
     for cell in cells:
         forms = [form.reset or "after" for form in CELL_FORMS if form.name == cell]
-        checks = [check_cell(cell, gru_reset=form, method=method, **options) for form in forms for options in _ROUNDS]
+        checks = [check_cell(cell, gru_reset=form, method=method, **options) for form in forms for options in _VARIANTS]
         worst[cell] = max(check.worst_relative_error for check in checks)
     return worst

@@ -28,6 +28,7 @@ from rnn_core.data import agreement_items
 from rnn_core.diagnostics import agreement_accuracy
 from rnn_core.reference import by_hand
 from rnn_core.reference.by_hand import ASKED, SENTENCE, TARGETS, WORDS
+from rnn_core.reference.lecture import lecture
 from rnn_core.runs import Run
 from rnn_core.runs.events import AgreementMeasured
 from rnn_core.runs.worker import work
@@ -79,7 +80,7 @@ def test_every_step_shows_the_numbers_it_is_about(open_page):
     weights = by_hand.example()
     unrolled = by_hand.unroll(SENTENCE, TARGETS, weights)
     chain = by_hand.chain(unrolled, TARGETS, weights, ASKED)
-    for place, step in enumerate(by_hand.lecture(5, ASKED), 1):
+    for place, step in enumerate(lecture(5, ASKED), 1):
         app.slider(key=session.key("by hand", "step")).set_value(place).run()
         shown = page_html(app)
         expected = {
@@ -148,7 +149,7 @@ def test_the_drawing_shows_a_delta_for_every_word_that_the_gradient_has_reached(
     unrolled = by_hand.unroll(SENTENCE, TARGETS, weights)
     chain = by_hand.chain(unrolled, TARGETS, weights, ASKED)
     reached = {"forward": 0, "loss": 0, "error": 0, "delta": 1}
-    for step in by_hand.lecture(5, ASKED):
+    for step in lecture(5, ASKED):
         drawn = charts.drawing(WORDS, unrolled, chain, step, ASKED)
         words = ASKED - step.k + 1 + (step.kind == "back") if step.kind not in reached else reached[step.kind]
         assert drawn.count("<i>δ</i>") == words, step
@@ -163,7 +164,7 @@ def test_the_bars_under_the_words_are_seen_to_grow_where_the_gradient_does(size,
     unrolled = by_hand.unroll(SENTENCE, TARGETS, weights)
     chain = by_hand.chain(unrolled, TARGETS, weights, ASKED)
     np.testing.assert_allclose(charts.shares(chain, ASKED), size ** np.arange(ASKED, -1.0, -1))
-    drawn = charts.drawing(WORDS, unrolled, chain, by_hand.lecture(5, ASKED)[-1], ASKED)
+    drawn = charts.drawing(WORDS, unrolled, chain, lecture(5, ASKED)[-1], ASKED)
     assert drawn.count("▲") == drawn.count("class='bh-more'") == grows
     heights = [float(height) for height in re.findall(r"bh-bar' style='height:([0-9.]+)%", drawn)]
     # What arrives at 1 or above fills the part below the line at 1; what decays is the shorter the further back.
