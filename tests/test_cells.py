@@ -277,7 +277,7 @@ def leaky(monkeypatch: pytest.MonkeyPatch) -> str:
     forms = (*cells.CELL_FORMS, LeakyCell())
     monkeypatch.setattr(cells, "CELL_FORMS", forms)
     monkeypatch.setattr(gradcheck, "CELL_FORMS", forms)
-    monkeypatch.setitem(CELLS._offered, LeakyCell.name, Choice(LeakyCell.label))
+    monkeypatch.setitem(CELLS._choices, LeakyCell.name, Choice(LeakyCell.label))
     return LeakyCell.name
 
 
