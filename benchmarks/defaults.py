@@ -32,8 +32,8 @@ import numpy as np
 
 from rnn_core.config import Choice, ModelConfig, TaskSettings, TextSettings, TrainingSettings, choices
 from rnn_core.data import PreparedCorpus, prepare
-from rnn_core.experiments.sweep import ENDED
-from rnn_core.experiments.sweeping import sweep
+from rnn_core.experiments.points import ENDED
+from rnn_core.experiments.sweep_runner import sweep
 from rnn_core.nn.gradients import Gradient
 from rnn_core.optim.optimizers import OPTIMIZERS, Adam
 

@@ -22,8 +22,9 @@ from rnn_core.cli.parser import read_settings
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
 from rnn_core.data import prepare_sentences
 from rnn_core.errors import RunError, SettingsError
+from rnn_core.experiments import results
 from rnn_core.experiments.base import Trial
-from rnn_core.experiments.catalogue import EXPERIMENTS, Result, shipped
+from rnn_core.experiments.catalogue import EXPERIMENTS, Result, open_result, shipped
 from rnn_core.experiments.report import result_html
 from rnn_core.report import report_html, write_report
 from rnn_core.report.repeat import _call, command, fork_command, python
@@ -197,6 +198,15 @@ def test_what_a_result_says_stays_text_and_a_part_of_it_is_called_one(tmp_path: 
     (tmp_path / "result.json").write_text(json.dumps(values))
     assert main(["report", str(tmp_path), str(tmp_path / "r.html")]) == 2
     assert "result of no experiment" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_result_is_read_once_whichever_experiment_it_is_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = list(EXPERIMENTS.values())[-1]
+    Result(last, last.seeds).save(tmp_path)
+    read, read_bytes = [], results.read_bytes
+    monkeypatch.setattr(results, "read_bytes", lambda path, limit: read.append(path) or read_bytes(path, limit))
+    assert open_result(tmp_path).experiment is last
+    assert len(read) == 1
 
 
 # --- how to repeat it -------------------------------------------------------------------------------------------------

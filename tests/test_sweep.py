@@ -22,8 +22,10 @@ from waiting import HANG_SECONDS, wait_for
 from rnn_core.cli.main import main
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
 from rnn_core.errors import RunError, SettingsError
-from rnn_core.experiments.sweep import Point, PointResult, Sweep, ask_to_stop, bands, find_setting, parse_grid
-from rnn_core.experiments.sweeping import _corpus_of, corpus_digest, go_on, sweep
+from rnn_core.experiments.grid import find_setting, parse_grid
+from rnn_core.experiments.points import Point, PointResult, bands
+from rnn_core.experiments.sweep import Sweep, ask_to_stop
+from rnn_core.experiments.sweep_runner import _corpus_of, corpus_digest, go_on, sweep
 from rnn_core.runs import Run, worker_alive
 from rnn_core.runs.worker import work
 
@@ -158,7 +160,7 @@ def test_each_point_is_the_run_that_it_would_be_alone_and_a_failed_one_stops_no_
     monkeypatch.setenv("RNN_CORE_THREADS", "1")
     plan = Sweep.read(tmp_path / "sweep")
     for result in states.values():
-        alone = plan.create(tmp_path / result.point.name, result.point, corpus)
+        alone = plan.create_run(tmp_path / result.point.name, result.point, corpus)
         work(alone.folder)
         assert differences(ending(alone), ending(Run.open(tmp_path / "sweep" / result.point.name))) == []
         assert result.measured == alone.status().valid_loss_nats
@@ -231,7 +233,7 @@ def test_a_run_that_is_another_points_is_neither_counted_nor_trained(tmp_path: P
     """Put into a point's folder, it would pass for what the folder's name says."""
     first, second = PLAN.points
     PLAN.write(tmp_path)
-    work(PLAN.create(tmp_path / second.name, second, None).folder)
+    work(PLAN.create_run(tmp_path / second.name, second, None).folder)
     (tmp_path / second.name).rename(tmp_path / first.name)
     found = PLAN.result(tmp_path, first)
     assert (found.state, found.measured) == ("failed", None)
@@ -245,7 +247,7 @@ def test_a_run_that_is_another_points_is_neither_counted_nor_trained(tmp_path: P
 def test_a_point_that_went_on_for_longer_is_still_the_point(tmp_path: Path) -> None:
     point = PLAN.points[0]
     PLAN.write(tmp_path)
-    work(PLAN.create(tmp_path / point.name, point, None).folder)
+    work(PLAN.create_run(tmp_path / point.name, point, None).folder)
     work(tmp_path / point.name, steps=3)
     found = PLAN.result(tmp_path, point)
     assert (found.state, found.step) == ("finished", 3)
@@ -257,10 +259,10 @@ def test_a_sweep_goes_on_with_its_own_text_alone(tmp_path: Path) -> None:
     model = dataclasses.replace(MODEL, vocabulary_size=len(corpus.vocabulary))
     plan = Sweep({"hidden_size": [2, 3]}, 1, model, training(steps=1), corpus=corpus_digest(corpus))
     plan.write(tmp_path)
-    plan.create(tmp_path / plan.points[0].name, plan.points[0], other)
+    plan.create_run(tmp_path / plan.points[0].name, plan.points[0], other)
     with pytest.raises(RunError, match="has its text"):
         go_on(tmp_path, jobs=1)
-    plan.create(tmp_path / plan.points[1].name, plan.points[1], corpus)
+    plan.create_run(tmp_path / plan.points[1].name, plan.points[1], corpus)
     assert _corpus_of(plan, tmp_path).train[0].tolist() == corpus.train[0].tolist()
 
 
@@ -369,8 +371,8 @@ def test_a_sweep_is_asked_to_stop_by_a_file_and_goes_on_from_its_folder_alone(
     plan.write(folder)
     with pytest.raises(RunError, match="has its text"):
         go_on(folder)
-    plan.create(plan.place(folder, plan.points[0]), plan.points[0], corpus)
-    assert plan.place(folder, plan.points[0]).parent == tmp_path
+    plan.create_run(plan.run_folder(folder, plan.points[0]), plan.points[0], corpus)
+    assert plan.run_folder(folder, plan.points[0]).parent == tmp_path
 
     process = subprocess.Popen([sys.executable, "-m", "rnn_core", "sweep", "--dir", str(folder), "--quiet"])
     wait_for(lambda: worker_alive(folder), "the sweep at work")

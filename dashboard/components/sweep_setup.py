@@ -12,8 +12,9 @@ from dashboard.text import sweep as wording
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings, settings_of
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import UserError
-from rnn_core.experiments.sweep import Grid, Sweep, parse_grid
-from rnn_core.experiments.sweeping import corpus_digest
+from rnn_core.experiments.grid import Grid, parse_grid
+from rnn_core.experiments.sweep import Sweep
+from rnn_core.experiments.sweep_runner import corpus_digest
 
 PAGE = "sweep"
 NOT_OFFERED = ("vocabulary_size", "seed", "task", "validation_sequences")

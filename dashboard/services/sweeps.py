@@ -15,7 +15,8 @@ from rnn_core import runs
 from rnn_core.data import PreparedCorpus
 from rnn_core.data.tasks import make_task
 from rnn_core.errors import RunError, SettingsError, UserError
-from rnn_core.experiments.sweep import ENDED, FILE, STOP, PointResult, Sweep, ask_to_stop
+from rnn_core.experiments.points import ENDED, PointResult
+from rnn_core.experiments.sweep import FILE, STOP, Sweep, ask_to_stop
 from rnn_core.runs import Run, worker_alive
 
 MOST_POINTS = 300
@@ -64,7 +65,7 @@ def _make(plan: Sweep, corpus: PreparedCorpus | None, folder: Path) -> None:
     try:
         for point in plan.points:
             with contextlib.suppress(SettingsError):
-                made.append(plan.create(plan.place(folder, point), point, corpus))
+                made.append(plan.create_run(plan.run_folder(folder, point), point, corpus))
                 if hosted:
                     hosting.set_owner(made[-1].folder, library.visitor())
         if hosted:
@@ -94,7 +95,7 @@ def opened(sweep_id: str) -> tuple[Sweep, list[PointResult]]:
 
 def run_id(sweep_id: str, plan: Sweep, result: PointResult) -> str:
     """The id of a point's run."""
-    return plan.place(library.root() / sweep_id, result.point).name
+    return plan.run_folder(library.root() / sweep_id, result.point).name
 
 
 def mine(sweep_id: str) -> bool:

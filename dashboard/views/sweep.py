@@ -14,7 +14,9 @@ from dashboard.state import session
 from dashboard.text import sweep as wording
 from rnn_core.data.tasks import make_task
 from rnn_core.errors import UserError
-from rnn_core.experiments.sweep import ENDED, PointResult, Sweep, bands, find_setting
+from rnn_core.experiments.grid import find_setting
+from rnn_core.experiments.points import ENDED, PointResult, bands
+from rnn_core.experiments.sweep import Sweep
 
 PAGE = "sweep"
 POLL_SECONDS = 2.0

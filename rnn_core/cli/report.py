@@ -8,7 +8,7 @@ from pathlib import Path
 from rnn_core.cli.output import tell
 from rnn_core.cli.parser import Commands
 from rnn_core.errors import SettingsError
-from rnn_core.experiments.catalogue import opened
+from rnn_core.experiments.catalogue import open_result
 from rnn_core.experiments.report import result_html
 from rnn_core.experiments.results import FILE
 from rnn_core.report import write_report
@@ -31,7 +31,7 @@ def report_command(options: argparse.Namespace) -> int:
     if (folder / FILE).exists():
         if options.text is not None:
             raise SettingsError("an experiment's report draws no sentence; leave --text out.")
-        target = write(result_html(opened(folder)), options.out)
+        target = write(result_html(open_result(folder)), options.out)
     else:
         target = write_report(Run.open(folder), options.out, options.text)
     tell(f"wrote {target}; any browser opens it, without a network.")

@@ -20,8 +20,10 @@ from rnn_core.config import TASK_DEFAULTS, ModelConfig, TaskSettings, TextSettin
 from rnn_core.data import PreparedCorpus
 from rnn_core.data.tasks import make_task
 from rnn_core.errors import SettingsError
-from rnn_core.experiments.sweep import ENDED, Band, PointResult, Sweep, bands, parse_grid
-from rnn_core.experiments.sweeping import go_on, sweep
+from rnn_core.experiments.grid import parse_grid
+from rnn_core.experiments.points import ENDED, Band, PointResult, bands
+from rnn_core.experiments.sweep import Sweep
+from rnn_core.experiments.sweep_runner import go_on, sweep
 
 MOST_LINES = 40
 BAR = "{percentage:3.0f}%|{bar}| {n:.1f} of {total} points [{elapsed} gone, {remaining} left{postfix}]"

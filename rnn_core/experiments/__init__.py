@@ -1,1 +1,1 @@
-"""Many trainings that answer one question."""
+"""Sweeps over settings, and experiments of the literature: many trainings that answer one question."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from rnn_core.config import ModelConfig, TrainingSettings
 from rnn_core.data.tasks import Adding
 from rnn_core.experiments.base import Experiment, Picture, Settings, Trial
-from rnn_core.experiments.training import learn_task
+from rnn_core.experiments.task_training import learn_task
 from rnn_core.training import TaskSource, network_config, new_network
 
 STEPS, UNITS = 50, 64
@@ -36,8 +36,8 @@ def trial(settings: Settings, seed: int, texts: Sequence[Path] = ()) -> Trial:
     source = TaskSource(Adding(steps=STEPS), validation_sequences=1000)
     training = dataclasses.replace(TRAINING, seed=seed)
     config = network_config(source.task, ModelConfig(cell=settings["cell"], hidden_size=UNITS))
-    course = learn_task(new_network(config, training), source, training)
-    return Trial({settings["row"]: float(course.updates[-1]) if course.solved else None}, course.curves)
+    curve = learn_task(new_network(config, training), source, training)
+    return Trial({settings["row"]: float(curve.updates[-1]) if curve.solved else None}, curve.curves)
 
 
 EXPERIMENT = Experiment(

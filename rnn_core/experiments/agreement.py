@@ -24,7 +24,7 @@ CELLS = {"LSTM": "lstm", "tanh": "tanh"}
 ATTRACTORS = (1, 2, 3, 4, 5)
 UNITS = 50
 HELD_OUT = 0.1
-GOOD_ENOUGH = 7.0
+GOOD_ENOUGH = 7.0  # per cent of wrong answers
 UNKNOWN = 0
 AT_A_TIME = 250
 
@@ -81,11 +81,11 @@ def read_sentences(texts: Sequence[Path] = ()) -> Sentences:
             sentences += read_number_prediction(path)
     if len(sentences) < 1 / HELD_OUT:
         raise CorpusError("there is nothing to train on; give a file of sentences whose name does not end in a number.")
-    return _apart(sentences, tests)
+    return _split(sentences, tests)
 
 
-def _apart(sentences: list[NumberPrediction], tests: Mapping[int, list[NumberPrediction]]) -> Sentences:
-    """The last tenth is kept aside; of it and of the tests only what is not trained on."""
+def _split(sentences: list[NumberPrediction], tests: Mapping[int, list[NumberPrediction]]) -> Sentences:
+    """Keep the last tenth aside, and leave out of it and of the tests every sentence that is trained on."""
     cut = round(len(sentences) * (1 - HELD_OUT))
     known = {sentence.words for sentence in sentences[:cut]}
 
@@ -97,7 +97,7 @@ def _apart(sentences: list[NumberPrediction], tests: Mapping[int, list[NumberPre
 
 
 def _own_sentences() -> Sentences:
-    """Always the same: a seed is to change the network and nothing else."""
+    """Sentences of a small grammar, always the same: a trial's seed changes the network and nothing else."""
     most = max(ATTRACTORS)
     rng = stream(0, "agreement sentences")
     ordinary, testing = (Agreement(most_nouns=most, attractor_probability=share) for share in (ORDINARY, TESTING))
@@ -106,7 +106,7 @@ def _own_sentences() -> Sentences:
     for sentence in (testing.sentence(rng) for _ in range(OWN_SENTENCES)):
         if sentence.attractors in tests:
             tests[sentence.attractors].append(sentence)
-    return _apart(sentences, tests)
+    return _split(sentences, tests)
 
 
 class SentenceSource(Source):
@@ -114,12 +114,12 @@ class SentenceSource(Source):
 
     def __init__(self, sentences: Sentences) -> None:
         self.sentences, self.ids = sentences, sentences.ids
-        # `batches` takes the last entry of each for what is asked, not read.
+        # `batches` sorts by length, and takes the last entry of a sentence for a target that is not read: hence the 1.
         self._lengths = [np.zeros(len(sentence.words) + 1, np.int32) for sentence in sentences.train]
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
 
     def config(self, cell: str) -> NetworkConfig:
-        """Of the network that reads them and answers singular or plural."""
+        """The settings of a network that reads these sentences and answers singular or plural."""
         return NetworkConfig(
             cell=cell,
             vocabulary_size=len(self.ids) + 1,
@@ -140,30 +140,30 @@ class SentenceSource(Source):
         if self._epoch[0] != epoch:
             drawn = batches(self._lengths, settings.batch_size, stream(settings.seed, "shuffle", epoch))
             self._epoch = (epoch, [batch.sentences for batch in drawn])
-        return self.beside([self.sentences.train[number] for number in self._epoch[1][position]])
+        return self.as_batch([self.sentences.train[number] for number in self._epoch[1][position]])
 
     def validation(self, network: Network) -> Iterator[Validation]:
         done = loss = errors = 0.0
-        for batch in self.parts(self.sentences.held_out):
+        for batch in self.batches_of(self.sentences.held_out):
             wrong, losses = answers(network, batch)
             done, loss, errors = done + len(wrong), loss + float(losses.sum()), errors + float(wrong.sum())
             yield Validation(done / len(self.sentences.held_out), loss / done, errors / done)
 
     def probe(self) -> TaskBatch:
-        return self.beside(self.sentences.train[:PROBE_SENTENCES])
+        return self.as_batch(self.sentences.train[:PROBE_SENTENCES])
 
-    def beside(self, sentences: Sequence[NumberPrediction]) -> TaskBatch:
+    def as_batch(self, sentences: Sequence[NumberPrediction]) -> TaskBatch:
         """These sentences as one batch."""
         return number_prediction_batch(sentences, self.ids, UNKNOWN)
 
-    def parts(self, sentences: Sequence[NumberPrediction]) -> Iterator[TaskBatch]:
-        """These sentences some at a time."""
+    def batches_of(self, sentences: Sequence[NumberPrediction]) -> Iterator[TaskBatch]:
+        """These sentences as batches of at most AT_A_TIME."""
         for start in range(0, len(sentences), AT_A_TIME):
-            yield self.beside(sentences[start : start + AT_A_TIME])
+            yield self.as_batch(sentences[start : start + AT_A_TIME])
 
     def error_rate(self, network: Network, sentences: Sequence[NumberPrediction]) -> float | None:
         """Wrong answers in per cent; None for no sentences."""
-        wrong = [answer for batch in self.parts(sentences) for answer in answers(network, batch)[0]]
+        wrong = [answer for batch in self.batches_of(sentences) for answer in answers(network, batch)[0]]
         return 100 * float(np.mean(wrong)) if wrong else None
 
 
@@ -180,11 +180,11 @@ def trial(settings: Settings, seed: int, texts: Sequence[Path] = ()) -> Trial:
     source = SentenceSource(read_sentences(texts))
     training = dataclasses.replace(TRAINING, seed=seed)
     network = new_network(source.config(settings["cell"]), training)
-    courses = [event.metric for event in train(network, source, training) if isinstance(event, Validated)]
+    metrics = [event.metric for event in train(network, source, training) if isinstance(event, Validated)]
     found = {row_name(settings["row"]): source.error_rate(network, source.sentences.held_out)}
     for attractors, sentences in source.sentences.by_attractors.items():
         found[row_name(settings["row"], attractors)] = source.error_rate(network, sentences)
-    return Trial(found, {"errors": [metric for metric in courses if metric is not None]})
+    return Trial(found, {"errors": [metric for metric in metrics if metric is not None]})
 
 
 def row_name(network: str, attractors: int | None = None) -> str:

@@ -15,8 +15,8 @@ Settings = Mapping[str, Any]
 class Trial:
     """What one seed gave in one of the settings.
 
-    measured  by the name of the row that it belongs to; None: beyond what could be measured
-    curves    by name: what a picture shows besides
+    measured  a number for each row of the result, by its name; None: beyond what could be measured
+    curves    by name: series for a picture, such as the loss by epoch
     """
 
     measured: Mapping[str, float | None]
@@ -40,7 +40,7 @@ class Picture:
     y, x       names of `Trial.curves`; without x it is counted from 0
     titles     of the axes, x first
     log        whether the y axis is logarithmic
-    names      by setting, the name at the end of its lines; the others are drawn faint. Empty: every setting its own
+    names      {setting: label at its line's end}; settings without one are drawn faint. Empty: each setting's own name
     published  what was published, over the same x
     """
 
@@ -64,7 +64,7 @@ class Experiment:
     settings      by name, the arguments of `trial`
     seeds         how many; the seeds are 0, 1, …
     trial         (settings, seed, texts) -> Trial: a function of these alone. `texts`: files, where `reads` names some
-    published     by the name of a row, a number that stands in the issue's or the source's own text
+    published     by the name of a row, a number that the source states
     reproduced    the rule; None: nothing is published to compare with
     reads         what text files it takes; "" where it reads none
     picture       what a report draws; None: its rows say all
@@ -104,6 +104,6 @@ def measured(rows: Sequence[Row], setting: str) -> float:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    """None as soon as one of them is: the mean of numbers of which one is beyond measuring is too."""
+    """The mean; None where one is None: with one number beyond measuring, the mean is beyond it too."""
     known = [value for value in values if value is not None]
     return math.fsum(known) / len(known) if len(known) == len(values) else None

@@ -3,10 +3,8 @@
 `EXPERIMENTS` lists them by name; a new one is a file that declares an `Experiment`, and a line here.
 """
 
-import contextlib
 from pathlib import Path
 
-from rnn_core.errors import RunError
 from rnn_core.experiments import (
     adding,
     agreement,
@@ -21,7 +19,7 @@ from rnn_core.experiments import (
     temporal_order,
 )
 from rnn_core.experiments.base import Experiment, Row, Trial
-from rnn_core.experiments.results import FILE, Finished, Result, load, shipped
+from rnn_core.experiments.results import FILE, Finished, Result, load, load_any, shipped
 from rnn_core.experiments.running import run
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -42,15 +40,9 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 
 
-def opened(folder: Path) -> Result:
+def open_result(folder: Path) -> Result:
     """The result in this folder, of whichever experiment. Raises RunError where there is none that can be read."""
-    path = folder / FILE
-    for experiment in EXPERIMENTS.values():
-        with contextlib.suppress(RunError):  # of another one
-            result = load(experiment, path)
-            if result is not None:
-                return result
-    raise RunError(f"{path} is the result of no experiment of this version; `reproduce list` names them.")
+    return load_any(EXPERIMENTS, folder / FILE)
 
 
-__all__ = ["EXPERIMENTS", "Experiment", "Finished", "Result", "Row", "Trial", "load", "opened", "run", "shipped"]
+__all__ = ["EXPERIMENTS", "Experiment", "Finished", "Result", "Row", "Trial", "load", "open_result", "run", "shipped"]

@@ -1,4 +1,4 @@
-"""Copy memory: an LSTM that has to say again what it heard, with gates that start for long memories and without."""
+"""Copy memory: an LSTM repeats symbols after a silence; its gates start for long memories (chrono), or not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from rnn_core.config import ModelConfig, TrainingSettings
 from rnn_core.data.tasks import CopyMemory
 from rnn_core.experiments.base import Experiment, Picture, Row, Settings, Trial, measured
-from rnn_core.experiments.training import learn_task
+from rnn_core.experiments.task_training import learn_task
 from rnn_core.training import TaskSource, network_config, new_network
 
 TASK = CopyMemory(delay=30, length=5)
@@ -38,11 +38,11 @@ def trial(settings: Settings, seed: int, texts: Sequence[Path] = ()) -> Trial:
     source = TaskSource(TASK, validation_sequences=500)
     training = dataclasses.replace(TRAINING, seed=seed)
     shape = ModelConfig(cell="lstm", hidden_size=UNITS, chrono=settings["chrono"])
-    course = learn_task(new_network(network_config(TASK, shape), training), source, training)
-    # The metric is of all steps, and once anything is learnt nothing goes wrong at those that are blank.
+    curve = learn_task(new_network(network_config(TASK, shape), training), source, training)
+    # The metric is the share over all steps. The blank ones are soon always right, so the errors are at the symbols.
     steps_per_symbol = (TASK.delay + 2 * TASK.length) / TASK.length
-    wrong = [100 * steps_per_symbol * error for error in course.errors]
-    return Trial({settings["row"]: wrong[-1]}, {"updates": course.updates, "errors": course.errors})
+    wrong = [100 * steps_per_symbol * error for error in curve.errors]
+    return Trial({settings["row"]: wrong[-1]}, curve.curves)
 
 
 def _reproduced(rows: Sequence[Row]) -> bool:

@@ -30,7 +30,7 @@ def small_network(cell: str, seed: int) -> LanguageModel:
     return model
 
 
-def arriving(cell: str, seed: int) -> Array:
+def arriving_norms(cell: str, seed: int) -> Array:
     """(128,) ||dE_128/da_k|| for k = 128, 127, ..., 1; all other losses are left out."""
     ids = stream(seed, "film words").integers(0, WORDS, STEPS + 1)
     only_last = np.zeros(STEPS)
@@ -51,7 +51,7 @@ def reach(norms: Array) -> float:
 
 def trial(settings: Settings, seed: int, texts: Sequence[Path] = ()) -> Trial:
     """How far the gradient of the last loss reaches, and its norm at every step."""
-    norms = arriving(settings["cell"], seed)
+    norms = arriving_norms(settings["cell"], seed)
     return Trial({settings["row"]: reach(norms)}, {"norms": norms.tolist()})
 
 

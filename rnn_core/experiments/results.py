@@ -1,4 +1,4 @@
-"""The result of an experiment as a file: every trial with what it took, the date, and the versions that made it."""
+"""The result of an experiment as a file: every trial with its computing time, the date, and the versions used."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ FILE = "result.json"
 PID = "pid"
 LIMIT_BYTES = 64 * 2**20
 
+UNREADABLE = (RunError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a result raises where its file is damaged, or was written by something else."""
+
 VERDICTS = {True: "reproduced", False: "NOT reproduced", None: "nothing published to compare with"}
 
 
@@ -37,7 +40,7 @@ class Finished:
 
 @dataclass
 class Result:
-    """What there is of an experiment so far; `seeds`: how many it is to have."""
+    """The trials of an experiment that have ended; `seeds`: how many it is to have; `text`: the files it read."""
 
     experiment: Experiment
     seeds: int
@@ -129,12 +132,20 @@ def load(experiment: Experiment, path: Path) -> Result | None:
     if not os.path.lexists(path):
         return None
     try:
-        # A loss that has diverged is stored as NaN, which stricter readers refuse.
-        return _of_json(experiment, json.loads(read_bytes(path, LIMIT_BYTES)))
-    except (RunError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return _of_json(experiment, _read(path))
+    except UNREADABLE:
         raise RunError(
             f"{path} is no result of this version's experiment {experiment.name}; choose another folder, or delete it."
         ) from None
+
+
+def load_any(experiments: Mapping[str, Experiment], path: Path) -> Result:
+    """The result in this file, of the one of `experiments` that it names. Raises RunError where there is none."""
+    try:
+        values = _read(path)
+        return _of_json(experiments[values["experiment"]], values)
+    except UNREADABLE:
+        raise RunError(f"{path} is the result of no experiment of this version; `reproduce list` names them.") from None
 
 
 def shipped(experiment: Experiment) -> Result | None:
@@ -150,6 +161,11 @@ def process_of(folder: Path) -> int | None:
     except (RunError, ValueError):
         return None
     return pid if pid > 1 else None  # to a signal, 0 and numbers below are not one process but many
+
+
+def _read(path: Path) -> Any:
+    # Not the strict JSON of runs: a loss that has diverged is stored as NaN.
+    return json.loads(read_bytes(path, LIMIT_BYTES))
 
 
 def _of_json(experiment: Experiment, values: Any) -> Result:

@@ -27,7 +27,7 @@ def run(
 
     texts     the files that the experiment reads, where it reads some
     folder    where the result is stored after each trial; trials that it holds already are not repeated
-    progress  hears of the result before the first trial and after each
+    progress  called with the result before the first trial and after each
     jobs      processes, one thread each (default 1; the most: as many as there are cores)
     dask      the address of a Dask scheduler that is to do the work instead (needs `distributed`, and texts that its
               workers can read)
@@ -61,14 +61,14 @@ def run(
 
 
 def missing(result: Result) -> list[tuple[str, int]]:
-    """The (setting, seed) that are still to do, seed by seed: so the first ones say something of all settings."""
+    """The (setting, seed) pairs still to do, seed by seed, so that every setting has a first number early."""
     done = {(ended.setting, ended.seed) for ended in result.finished}
     every = [(setting, seed) for seed in range(result.seeds) for setting in result.experiment.settings]
     return [point for point in every if point not in done]
 
 
 def _trial(experiment: Experiment, setting: str, seed: int, texts: Sequence[Path]) -> Finished:
-    # The processor's time: a shared machine gives a process a part of the clock's.
+    # Processor time, because a busy machine makes the wall clock say more.
     started = time.process_time()
     with limited_threads(1):
         trial = experiment.trial(experiment.settings[setting], seed, texts)
@@ -96,12 +96,12 @@ def _on_cluster(
     except (OSError, ValueError) as error:
         raise RunError(f"no Dask scheduler answers at {address} ({error}); is it running?") from None
     with client:
-        # Not "pure": a trial that has run before, by an older version perhaps, is to run again.
+        # Not "pure", so that Dask does not answer with what an older version of the program computed.
         futures = [client.submit(_trial, experiment, setting, seed, texts, pure=False) for setting, seed in todo]
         try:
             for future in distributed.as_completed(futures):
                 yield future.result()
-                future.release()  # else it is computed again where the worker that keeps it dies
+                future.release()  # else Dask computes it again where the worker that holds it dies
         except (distributed.CancelledError, distributed.KilledWorker):
             raise RunError(
                 f"the Dask cluster at {address} has lost this experiment; is its scheduler still running, and is there "

@@ -11,28 +11,20 @@ folder's name follows from its settings. So a sweep can also be enlarged by more
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rnn_core.config import (
-    ModelConfig,
-    Settings,
-    TaskSettings,
-    TextSettings,
-    TrainingSettings,
-    check,
-    settings_of,
-)
-from rnn_core.config.fields import Setting, is_finite
+from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings, check, settings_of
+from rnn_core.config.fields import is_finite
 from rnn_core.data import PreparedCorpus
 from rnn_core.data.tasks import make_task
 from rnn_core.errors import RunError, SettingsError
+from rnn_core.experiments.grid import Grid, find_setting
+from rnn_core.experiments.points import Point, PointResult
 from rnn_core.runs import Run, check_output_folder, create_run, create_task_run, memory
 from rnn_core.runs.files import atomic_write
 from rnn_core.runs.paths import is_run
@@ -44,71 +36,18 @@ FILE, STOP = "sweep.json", "stop"
 SCHEMA = 1
 LIMIT_BYTES = 2**20
 MOST_POINTS = 10_000
-ENDED = ("finished", "diverged")
-
-Grid = Mapping[str, Sequence[Any]]
-
-
-@dataclass(frozen=True)
-class Point:
-    """One training of a sweep. settings: the values of what is swept over."""
-
-    settings: Mapping[str, Any]
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Of its folder: the same for the same point, whatever else the sweep has."""
-        values = json.dumps([sorted(self.settings.items()), self.seed])
-        return f"point-{hashlib.sha256(values.encode()).hexdigest()[:16]}"
-
-    @property
-    def label(self) -> str:
-        """For people: "hidden_size 50, clip none, seed 0"."""
-        parts = [f"{name} {'none' if value is None else value}" for name, value in self.settings.items()]
-        return ", ".join([*parts, f"seed {self.seed}"])
-
-
-@dataclass(frozen=True)
-class PointResult:
-    """How a point stands.
-
-    state    as a run's; "waiting" where it has not begun, "failed" also for settings that make no sense
-    metric   a task's; None for a text, and before the first validation
-    message  why it failed or diverged
-    """
-
-    point: Point
-    state: str
-    step: int = 0
-    total_steps: int | None = None
-    train_loss_nats: float | None = None
-    valid_loss_nats: float | None = None
-    metric: float | None = None
-    message: str = ""
-
-    @property
-    def measured(self) -> float | None:
-        """What the points are compared by, the smaller the better: a task's metric, else the validation loss."""
-        return None if self.state != "finished" else self.valid_loss_nats if self.metric is None else self.metric
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """Smaller is better: by what is measured, and where that is the same (no error at all) by the loss."""
-        measured, loss = self.measured, self.valid_loss_nats
-        return math.inf if measured is None else measured, math.inf if loss is None else loss
-
-    @property
-    def fraction(self) -> float:
-        """How much of it is done."""
-        if self.state in (*ENDED, "failed"):
-            return 1.0
-        return self.step / self.total_steps if self.total_steps else 0.0
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is swept over. The settings stand for every point but for what `grid` says; task: None for a text."""
+    """What is swept over: every combination of the values in `grid`, with each of so many seeds.
+
+    model, training, task  the settings of every point, but for those in `grid`; task None: a text is trained on
+    text, corpus           how that text was read, and a digest of its words and sentences
+    beside                 the runs lie beside the sweep's folder, where an app that lists runs finds them
+
+    Raises SettingsError for a grid that makes no sense.
+    """
 
     grid: Grid
     seeds: int
@@ -116,8 +55,8 @@ class Sweep:
     training: TrainingSettings
     task: TaskSettings | None = None
     text: TextSettings = field(default_factory=TextSettings)
-    corpus: str = ""  # a digest of the words and sentences
-    beside: bool = False  # the runs stand beside the sweep's folder, where an app that lists runs finds them
+    corpus: str = ""
+    beside: bool = False
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
@@ -129,7 +68,7 @@ class Sweep:
             for value in values:
                 if not setting.fits(value) or (isinstance(value, float) and not is_finite(value)):
                     raise SettingsError(f"{name} cannot be {value!r}.")
-        # 1, 1.0 and NumPy's 1.0 are one value, and one point.
+        # To Python's own types: 1, 1.0 and NumPy's 1.0 are one value, and must not become two points.
         kinds = {name: find_setting(name, self.task is not None).kind for name in self.grid}
         grid = {
             name: tuple(None if value is None else kinds[name](value) for value in values)
@@ -145,12 +84,12 @@ class Sweep:
 
     @property
     def points(self) -> list[Point]:
-        """All of them, seed by seed: so the first ones say something of all settings."""
+        """Every point, seed by seed, so that every combination has a first result early."""
         combinations = [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
         return [Point(values, seed) for seed in range(self.seeds) for values in combinations]
 
     def settings(self, point: Point) -> tuple[TaskSettings | None, ModelConfig, TrainingSettings]:
-        """Of one point. Raises SettingsError where they make no sense."""
+        """The settings of one point. Raises SettingsError where they make no sense."""
         task = None if self.task is None else _changed(self.task, point.settings)
         model, training = _changed(self.model, point.settings), _changed(self.training, point.settings)
         training = dataclasses.replace(training, seed=point.seed)
@@ -174,31 +113,32 @@ class Sweep:
         if len(reasons) == len(self.points):
             raise reasons[0]
 
-    def place(self, folder: Path, point: Point) -> Path:
-        """Where the run of a point is, of a sweep in this folder."""
+    def run_folder(self, folder: Path, point: Point) -> Path:
+        """The folder of a point's run, where `folder` is the sweep's."""
         return folder.parent / f"{folder.name}-{point.name}" if self.beside else folder / point.name
 
-    def create(self, place: Path, point: Point, data: PreparedCorpus | None) -> Run:
-        """Make the run's folder of a point. Raises SettingsError and RunError."""
+    def create_run(self, run_folder: Path, point: Point, data: PreparedCorpus | None) -> Run:
+        """Make the run of a point in this folder; data: the corpus, None where there is a task.
+
+        Raises SettingsError for settings that make no sense, RunError where the folder is in use or cannot be written.
+        """
         task, model, training = self.settings(point)
         if task is not None:
-            return create_task_run(place, point.label, task, model, training)
+            return create_task_run(run_folder, point.label, task, model, training)
         assert data is not None
-        return create_run(place, point.label, data, model, training, self.text)
+        return create_run(run_folder, point.label, data, model, training, self.text)
 
-    def opened(self, place: Path, point: Point) -> Run:
-        """The run in the folder of a point. Raises RunError, also where it is another one: whatever it has reached
-        would be taken for what its folder's name says.
+    def open_run(self, run_folder: Path, point: Point) -> Run:
+        """The run of a point in this folder. Raises RunError, also where the run there has other settings: its results
+        would count as this point's.
         """
-        run = Run.open(place)
+        run = Run.open(run_folder)
         task, model, training = self.settings(point)
-        # Its end may have been moved, by who let it go on for longer.
+        # Its end may differ: `resume --epochs` or `--steps` lets a run train for longer.
         training = dataclasses.replace(training, epochs=run.config.training.epochs, steps=run.config.training.steps)
         if (run.config.task, run.config.model, run.config.training) != (task, model, training):
-            raise RunError(f"the run in {place} has other settings than this point; move it to another folder.")
+            raise RunError(f"the run in {run_folder} has other settings than this point; move it to another folder.")
         return run
-
-    # -- As a folder --------------------------------------------------------------------------------------------------
 
     def write(self, folder: Path) -> None:
         """Write sweep.json. Raises RunError where the folder holds another sweep: one that differs in more than the
@@ -265,12 +205,12 @@ class Sweep:
 
     def result(self, folder: Path, point: Point) -> PointResult:
         """How one point stands."""
-        place = self.place(folder, point)
+        run_folder = self.run_folder(folder, point)
         try:
-            if not is_run(place):
-                self.settings(point)
+            if not is_run(run_folder):
+                self.settings(point)  # raises where they make no sense
                 return PointResult(point, "waiting")
-            run = self.opened(place, point)
+            run = self.open_run(run_folder, point)
             status = run.status()
             validated = run.events(kinds=["validated"])
         except (SettingsError, RunError) as error:
@@ -293,77 +233,7 @@ def ask_to_stop(folder: Path) -> None:
     (folder / STOP).touch(mode=0o600)
 
 
-@dataclass(frozen=True)
-class Band:
-    """One combination of settings over its seeds, as far as they are finished; failed: how many have failed."""
-
-    settings: Mapping[str, Any]
-    seeds: int
-    mean: float
-    low: float
-    high: float
-    failed: int
-
-
-def bands(results: Sequence[PointResult]) -> list[Band]:
-    """The best first, by the mean over the seeds, and of equals by the least loss; combinations of which no seed has
-    finished are left out.
-    """
-    found: list[tuple[float, float, Band]] = []
-    for _, group in itertools.groupby(sorted(results, key=_combination), key=_combination):
-        points = list(group)
-        values = [result.measured for result in points if result.measured is not None]
-        failed = sum(result.state in ("failed", "diverged") for result in points)
-        if values:
-            mean = sum(values) / len(values)
-            band = Band(points[0].point.settings, len(values), mean, min(values), max(values), failed)
-            found.append((mean, min(result.rank for result in points)[1], band))
-    return [band for _, _, band in sorted(found, key=lambda one: one[:2])]
-
-
-def find_setting(name: str, of_task: bool) -> Setting:
-    """The setting called so in Python ("hidden_size") or on the command line ("hidden"). Raises SettingsError."""
-    classes: list[type[Settings]] = [ModelConfig, TrainingSettings, *([TaskSettings] if of_task else [])]
-    for settings_class in classes:
-        for setting in settings_of(settings_class).values():
-            if name in (setting.name, setting.flag.removeprefix("--")) and setting.name not in _NOT_SWEPT:
-                return setting
-    raise SettingsError(
-        f"there is no setting {name!r} to sweep over; `train --help` lists them. (Seeds are asked for by --seeds.)"
-    )
-
-
-def parse_grid(texts: Sequence[str], of_task: bool) -> dict[str, list[Any]]:
-    """["hidden=50,100", "clip=none,1"] -> {"hidden_size": [50, 100], "clip": [None, 1.0]}. Raises SettingsError."""
-    grid: dict[str, list[Any]] = {}
-    for text in texts:
-        name, _, values = text.partition("=")
-        setting = find_setting(name.strip(), of_task)
-        if setting.name in grid:
-            raise SettingsError(f"{name} is there twice; give all its values at once.")
-        grid[setting.name] = [_parse(setting, value.strip()) for value in values.split(",") if value.strip()]
-    return grid
-
-
-_NOT_SWEPT = ("seed", "vocabulary_size")
-_YES_OR_NO = {"yes": True, "true": True, "no": False, "false": False}
-
-
-def _parse(setting: Setting, text: str) -> Any:
-    if setting.none and text in (setting.none, "none"):
-        return None
-    try:
-        return _YES_OR_NO[text.lower()] if setting.kind is bool else setting.kind(text)
-    except (ValueError, KeyError):
-        kind = "yes or no" if setting.kind is bool else "a whole number" if setting.kind is int else "a number"
-        raise SettingsError(f"{setting.name} cannot be {text!r}: it is {kind}.") from None
-
-
-def _combination(result: PointResult) -> str:
-    return json.dumps(list(result.point.settings.items()))
-
-
 def _changed(settings: Any, values: Mapping[str, Any]) -> Any:
-    """Settings with those of `values` that their class knows."""
+    """Settings with those of `values` that their class has."""
     known = settings_of(type(settings))
     return dataclasses.replace(settings, **{name: value for name, value in values.items() if name in known})

@@ -11,7 +11,7 @@ import numpy as np
 from rnn_core.config import ModelConfig, TrainingSettings
 from rnn_core.data.tasks import TemporalOrder
 from rnn_core.experiments.base import Experiment, Picture, Row, Settings, Trial, measured
-from rnn_core.experiments.training import learn_task
+from rnn_core.experiments.task_training import learn_task
 from rnn_core.nn.network import Network
 from rnn_core.randomness import stream
 from rnn_core.training import TaskSource, network_config
@@ -52,8 +52,8 @@ def trial(settings: Settings, seed: int, texts: Sequence[Path] = ()) -> Trial:
         rng = stream(seed, f"temporal order {name}")
         fresh = DEVIATION * rng.standard_normal(value.shape) if value.ndim > 1 else np.zeros(value.shape)
         network.params[name] = fresh.astype(np.float32)
-    course = learn_task(network, source, training)
-    return Trial({settings["row"]: float(course.solved)}, course.curves)
+    curve = learn_task(network, source, training)
+    return Trial({settings["row"]: float(curve.solved)}, curve.curves)
 
 
 def _reproduced(rows: Sequence[Row]) -> bool:

@@ -18,28 +18,28 @@ HELD_OUT = 5
 
 
 def documents(texts: Sequence[Path], settings: TextSettings) -> list[str]:
-    """What stands in the files; without any, the reference, a document for each topic. Raises CorpusError."""
+    """The documents in these files; without files, the reference, a document for each topic. Raises CorpusError."""
     return [document for path in texts for document in _of_file(path, settings)] or python_reference()
 
 
 def name_of(texts: Sequence[Path]) -> str:
-    """For people."""
+    """What reports call these texts."""
     return ", ".join(path.name for path in texts) or "the Python language reference"
 
 
 def with_held_out(texts: Sequence[Path], settings: TextSettings) -> PreparedCorpus:
-    """Four fifths to train on, in their order, and a fifth, of other passages, for validation. Raises CorpusError."""
+    """Four fifths of the texts to train on, and a fifth (see `HELD_OUT`) for validation. Raises CorpusError."""
     found = documents(texts, settings)
     if len(found) >= HELD_OUT:
-        ours = [document for place, document in enumerate(found) if place % HELD_OUT]
-        theirs = found[::HELD_OUT]
+        train = [document for place, document in enumerate(found) if place % HELD_OUT]
+        held_out = found[::HELD_OUT]
     else:
         lines = [document.splitlines() for document in found]
         cuts = [len(each) - len(each) // HELD_OUT for each in lines]
-        ours = ["\n".join(each[:cut]) for each, cut in zip(lines, cuts, strict=True)]
-        theirs = ["\n".join(each[cut:]) for each, cut in zip(lines, cuts, strict=True)]
-    corpus = prepare_documents(ours, name_of(texts), dataclasses.replace(settings, validation_fraction=0))
-    valid = encode_documents(theirs, settings, corpus.vocabulary)
+        train = ["\n".join(each[:cut]) for each, cut in zip(lines, cuts, strict=True)]
+        held_out = ["\n".join(each[cut:]) for each, cut in zip(lines, cuts, strict=True)]
+    corpus = prepare_documents(train, name_of(texts), dataclasses.replace(settings, validation_fraction=0))
+    valid = encode_documents(held_out, settings, corpus.vocabulary)
     if not valid:
         raise CorpusError(
             "a fifth of this text is needed to measure on, and it has fewer than five lines; give a longer one."

@@ -140,7 +140,9 @@ def test_a_link_to_a_sweep_sends_a_guest_no_sentence_of_its_text(private_run: Ru
     plan = Sweep({"hidden_size": [6, 7]}, 1, config.model, config.training, text=config.text, beside=True)
     folder = private_run.folder.parent / new_run_id()
     plan.write(folder)
-    first, second = (plan.create(plan.place(folder, point), point, private_run.corpus()) for point in plan.points)
+    first, second = (
+        plan.create_run(plan.run_folder(folder, point), point, private_run.corpus()) for point in plan.points
+    )
     work(first.folder)
     for place in (folder, first.folder, second.folder):
         hosting.set_owner(place, hosting.owner_id(OWNER))

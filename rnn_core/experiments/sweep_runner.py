@@ -1,4 +1,4 @@
-"""Works through a sweep's points: on this machine's cores by joblib, or on a Dask cluster. No scheduler of our own.
+"""Trains a sweep's points: on this machine's cores by joblib, or on a Dask cluster.
 
 On one machine each point is trained by one of joblib's processes, in its own folder. On a cluster, whose machines need
 not share a disk, a point is trained in a temporary folder, comes back as a zip, and is unpacked here; what a worker
@@ -24,7 +24,9 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import RunError, UserError
-from rnn_core.experiments.sweep import ENDED, STOP, Grid, Point, PointResult, Sweep
+from rnn_core.experiments.grid import Grid
+from rnn_core.experiments.points import ENDED, Point, PointResult
+from rnn_core.experiments.sweep import STOP, Sweep
 from rnn_core.parallel.threads import limited_threads, usable_cores
 from rnn_core.runs import Run, delete_run, import_run, locked, worker_alive, zip_run
 from rnn_core.runs.paths import is_run
@@ -32,8 +34,8 @@ from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import work
 
 WATCH_SECONDS = 1.0
-MOST_LOSSES = 3
-"""So often may processes be killed before a point has ended, and others start in their place: memory may be short."""
+MOST_BROKEN_POOLS = 3
+"""How often in a row the pool may break (the system killed a process, perhaps for its memory) and be made anew."""
 
 Progress = Callable[[list[PointResult]], None]
 
@@ -59,7 +61,7 @@ def sweep(
     model, training  all other settings
     jobs         processes, one thread each (default, and the most: as many as there are cores)
     dask         the address of a Dask scheduler that is to do the work instead (needs `distributed`)
-    progress     hears about once a second how all points stand
+    progress     called about once a second with how all points stand
 
     SIGINT and SIGTERM stop it, with a checkpoint of every point at work; calling it again goes on. Raises SettingsError
     and RunError before anything begins, RunError also where processes are killed again and again.
@@ -73,44 +75,42 @@ def sweep(
     of_text = text or TextSettings()
     plan = Sweep(grid, seeds, model, training or TrainingSettings(), task, of_text, digest)
     plan.check(corpus)
-    work_of = _OnCluster(dask) if dask is not None else _OnCores(jobs)
-    place = Path(folder).absolute()
-    plan.write(place)
-    return _work_through(plan, place, corpus, work_of, progress)
+    backend = _OnCluster(dask) if dask is not None else _OnCores(jobs)
+    folder = Path(folder).absolute()
+    plan.write(folder)
+    return _train_points(plan, folder, corpus, backend, progress)
 
 
 def go_on(folder: str | Path, jobs: int | None = None, progress: Progress | None = None) -> list[PointResult]:
     """Go on with the sweep in this folder, on this machine; as `sweep`. A corpus is taken from its runs."""
-    place = Path(folder).absolute()
-    plan = Sweep.read(place)
-    corpus = None
-    if plan.task is None:
-        corpus = _corpus_of(plan, place)
-    return _work_through(plan, place, corpus, _OnCores(jobs), progress)
+    folder = Path(folder).absolute()
+    plan = Sweep.read(folder)
+    corpus = _corpus_of(plan, folder) if plan.task is None else None
+    return _train_points(plan, folder, corpus, _OnCores(jobs), progress)
 
 
 def _corpus_of(plan: Sweep, folder: Path) -> PreparedCorpus:
     """The text of a sweep, from the first of its runs that has it. Raises RunError."""
     for point in plan.points:
         with contextlib.suppress(UserError):
-            corpus = plan.opened(plan.place(folder, point), point).corpus()
+            corpus = plan.open_run(plan.run_folder(folder, point), point).corpus()
             if corpus_digest(corpus) == plan.corpus:
                 return corpus
     raise RunError(f"no run of the sweep in {folder} has its text; repeat the command that it was begun by.")
 
 
-def _work_through(
-    plan: Sweep, place: Path, corpus: PreparedCorpus | None, work_of: _OnCores | _OnCluster, progress: Progress | None
+def _train_points(
+    plan: Sweep, folder: Path, corpus: PreparedCorpus | None, backend: _OnCores | _OnCluster, progress: Progress | None
 ) -> list[PointResult]:
-    with locked(place), StopSignals() as signals:
-        (place / STOP).unlink(missing_ok=True)
-        with _Watch(plan, place, signals, progress):
-            failures = work_of(plan, place, corpus, signals)
+    with locked(folder), StopSignals() as signals:
+        (folder / STOP).unlink(missing_ok=True)
+        with _Watch(plan, folder, signals, progress):
+            failures = backend(plan, folder, corpus, signals)
     return [
         dataclasses.replace(result, state="failed", message=failures[result.point.name])
         if result.point.name in failures and result.state not in ENDED
         else result
-        for result in plan.results(place)
+        for result in plan.results(folder)
     ]
 
 
@@ -121,7 +121,9 @@ def _unfinished(plan: Sweep, folder: Path) -> list[Point]:
 
 
 class _Watch:
-    """A thread that looks at the points about once a second: for whoever listens, and to pass on a signal to stop."""
+    """A thread that reads how the points stand about once a second, reports it to `progress`, and passes on a request
+    or a signal to stop to every worker.
+    """
 
     def __init__(self, plan: Sweep, folder: Path, signals: StopSignals, progress: Progress | None) -> None:
         self.plan, self.folder, self.signals, self.progress = plan, folder, signals, progress
@@ -135,22 +137,22 @@ class _Watch:
     def __exit__(self, *exception: object) -> None:
         self.over.set()
         self.thread.join()
-        self._look()
+        self._report()
 
     def _watch(self) -> None:
         while not self.over.wait(WATCH_SECONDS):
-            self._look()
+            self._report()
             if (self.folder / STOP).exists():
                 self.signals.received = self.signals.received or signal.SIGTERM
             if self.signals.received is not None:
                 self._stop()
 
-    def _look(self) -> None:
+    def _report(self) -> None:
         if self.progress is not None:
             self.progress([self._result(point) for point in self.plan.points])
 
     def _result(self, point: Point) -> PointResult:
-        """What has ended is read once: 60 folders each second would cost more than the sweep may cost in all."""
+        """How a point stands. One that has ended is not read again: 60 folders each second would slow the training."""
         result = self.ended.get(point.name) or self.plan.result(self.folder, point)
         if result.state in ENDED:
             self.ended[point.name] = result
@@ -158,10 +160,10 @@ class _Watch:
 
     def _stop(self) -> None:
         for point in self.plan.points:
-            place = self.plan.place(self.folder, point)
-            if is_run(place) and worker_alive(place):
+            run_folder = self.plan.run_folder(self.folder, point)
+            if is_run(run_folder) and worker_alive(run_folder):
                 try:
-                    Run.open(place).request("stop")
+                    Run.open(run_folder).request("stop")
                 except UserError:
                     continue  # It ended a moment ago.
 
@@ -177,30 +179,30 @@ class _OnCores:
     def __call__(
         self, plan: Sweep, folder: Path, corpus: PreparedCorpus | None, signals: StopSignals
     ) -> dict[str, str]:
-        """Work through all points -> why those that failed did, by their names."""
+        """Train every point that has not ended -> by their names, why points failed."""
         failures: dict[str, str] = {}
-        losses = 0
+        broken_pools = 0
         while left := [point for point in _unfinished(plan, folder) if point.name not in failures]:
-            # As many as there are processes are handed out at a time: what is handed out cannot be called back.
+            # No more points than processes are dispatched at a time: joblib cannot take back what it has dispatched.
             pool = joblib.Parallel(
                 self.jobs, backend="loky", return_as="generator_unordered", pre_dispatch=self.jobs, batch_size=1
             )
             calls = (
-                joblib.delayed(_train)(point.name, str(plan.place(folder, point)))
+                joblib.delayed(_train)(point.name, str(plan.run_folder(folder, point)))
                 for point in left
                 if signals.received is None and _created(plan, folder, point, corpus, failures)
             )
             try:
                 for name, failure, received in pool(calls):
-                    losses = 0
-                    # A single process is this one, where the training catches the signal.
+                    broken_pools = 0
+                    # With one job joblib trains in this process, and the training is what catches the signal.
                     signals.received = signals.received or received
                     if failure:
                         failures[name] = failure
                 return failures
             except BrokenProcessPool:
-                losses += 1
-                if losses > MOST_LOSSES:
+                broken_pools += 1
+                if broken_pools > MOST_BROKEN_POOLS:
                     raise RunError(
                         "the processes of this sweep are killed again and again; perhaps memory is short: try fewer "
                         "--jobs. What is done is kept, and the same command goes on."
@@ -209,13 +211,13 @@ class _OnCores:
 
 
 def _created(plan: Sweep, folder: Path, point: Point, corpus: PreparedCorpus | None, failures: dict[str, str]) -> bool:
-    """Whether the point's run is there, or could be made."""
+    """Whether the point's run is there, or could be made; else the reason is put into `failures`."""
     try:
-        place = plan.place(folder, point)
-        if is_run(place):
-            plan.opened(place, point)
+        run_folder = plan.run_folder(folder, point)
+        if is_run(run_folder):
+            plan.open_run(run_folder, point)
         else:
-            plan.create(place, point, corpus)
+            plan.create_run(run_folder, point, corpus)
         return True
     except UserError as error:
         failures[point.name] = str(error)
@@ -244,24 +246,25 @@ class _OnCluster:
     def __call__(
         self, plan: Sweep, folder: Path, corpus: PreparedCorpus | None, signals: StopSignals
     ) -> dict[str, str]:
-        """Work through all points -> why those that failed did, by their names."""
+        """Train every point that has not ended -> by their names, why points failed."""
         failures: dict[str, str] = {}
         try:
             client = self.distributed.Client(self.address, timeout="20s")
         except (OSError, ValueError) as error:
             raise RunError(f"no Dask scheduler answers at {self.address} ({error}); is it running?") from None
         with client:
-            # As a task's result: "scattered", it would be lost for good with the workers that have it.
-            shared = None if corpus is None else client.submit(_same, corpus, pure=False)
+            # As the result of a task, which Dask computes again where the workers that hold it die. Data that were
+            # scattered would be lost.
+            shared = None if corpus is None else client.submit(_identity, corpus, pure=False)
             points = {
-                # Not "pure": the same point of another sweep is another training.
+                # Not "pure", so that Dask does not answer with the result of the same point in an earlier sweep.
                 client.submit(_train_elsewhere, plan, point, shared, pure=False): point
                 for point in _unfinished(plan, folder)
             }
             try:
                 for point, future in self._as_they_end(client, points, signals):
                     try:
-                        _take(future.result(), plan, folder, point)
+                        _import_result(future.result(), plan, folder, point)
                     except Exception as error:  # Whatever it is, the other points have nothing to do with it.
                         failures[point.name] = str(error) or type(error).__name__
             except self.distributed.CancelledError:
@@ -279,33 +282,33 @@ class _OnCluster:
                 done = set()
             for future in done:
                 yield points.pop(future), future
-                # What is here already need not be kept there, nor be computed again where the worker that kept it dies.
+                # The result is here: the cluster need not keep it, nor compute it again where the worker with it dies.
                 future.release()
             if signals.received is not None:
                 client.cancel(list(points))
                 return
 
 
-def _same(corpus: PreparedCorpus) -> PreparedCorpus:
+def _identity(corpus: PreparedCorpus) -> PreparedCorpus:
     return corpus
 
 
 def _train_elsewhere(plan: Sweep, point: Point, corpus: PreparedCorpus | None) -> bytes:
     """Train a point from its start, with one thread, on whatever machine this is -> its run as a zip."""
     with tempfile.TemporaryDirectory() as temporary, limited_threads(1):
-        run = plan.create(Path(temporary) / point.name, point, corpus)
+        run = plan.create_run(Path(temporary) / point.name, point, corpus)
         work(run.folder)
         packed = io.BytesIO()
         zip_run(run.folder, packed)
         return packed.getvalue()
 
 
-def _take(packed: bytes, plan: Sweep, folder: Path, point: Point) -> None:
-    """Unpack a run that came back. One that was begun here before, on this machine's cores, gives way to it."""
-    place = plan.place(folder, point)
-    if is_run(place):
-        delete_run(plan.opened(place, point).folder)
-    import_run(io.BytesIO(packed), place)
+def _import_result(packed: bytes, plan: Sweep, folder: Path, point: Point) -> None:
+    """Unpack a run that came back. It replaces one of the same point that was begun on this machine."""
+    run_folder = plan.run_folder(folder, point)
+    if is_run(run_folder):
+        delete_run(plan.open_run(run_folder, point).folder)
+    import_run(io.BytesIO(packed), run_folder)
 
 
 def corpus_digest(corpus: PreparedCorpus) -> str:

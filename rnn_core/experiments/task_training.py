@@ -1,4 +1,4 @@
-"""Trainings on a task, as experiments need them: the course of the error, and whether the task was solved."""
+"""Training on a task, as experiments need it: the error over the updates, and whether the task was solved."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rnn_core.training import Diverged, TaskSource, Validated, train
 
 
 @dataclass(frozen=True)
-class Course:
-    """The task's metric after so many updates; solved: it fell below `stop_below`. A training that diverged is not."""
+class ErrorCurve:
+    """The task's metric (`errors`) after so many `updates`; solved: it fell below `stop_below`, without diverging."""
 
     updates: list[int]
     errors: list[float]
@@ -24,7 +24,7 @@ class Course:
         return {"updates": self.updates, "errors": self.errors}
 
 
-def learn_task(network: Network, source: TaskSource, settings: TrainingSettings) -> Course:
+def learn_task(network: Network, source: TaskSource, settings: TrainingSettings) -> ErrorCurve:
     """Train to the end, or until the metric is below `settings.stop_below`."""
     updates: list[int] = []
     errors: list[float] = []
@@ -36,4 +36,4 @@ def learn_task(network: Network, source: TaskSource, settings: TrainingSettings)
             errors.append(event.metric)
         diverged = diverged or isinstance(event, Diverged)
     below = settings.stop_below
-    return Course(updates, errors, not diverged and below is not None and bool(errors) and errors[-1] < below)
+    return ErrorCurve(updates, errors, not diverged and below is not None and bool(errors) and errors[-1] < below)
