@@ -321,8 +321,6 @@ def test_coverage_is_the_share_of_tokens_that_the_network_knows() -> None:
     corpus = prepared(STORY, vocabulary_size=12)
     unknown = sum(int((sentence == UNKNOWN_ID).sum()) for sentence in corpus.train + corpus.valid)
     assert corpus.report.coverage == pytest.approx(1 - unknown / corpus.report.tokens)
-    assert corpus.report.coverage_of(10**6) == 1.0
-    assert corpus.report.coverage_of(3) == 0.0
     assert any("in the vocabulary" in note for note in corpus.report.notes)
 
 
@@ -687,3 +685,8 @@ def test_a_given_validation_file_is_what_is_validated_on_and_nothing_of_the_text
     ]
     assert (corpus.report.train_sentences, corpus.report.valid_sentences) == (len(everything), 3)
     assert "No sentence is kept aside: a file of its own is validated on." in corpus.report.notes
+
+
+def test_a_validation_file_without_words_is_refused() -> None:
+    with pytest.raises(CorpusError, match=r"^b\.txt, to validate on: there is no word in it\."):
+        prepare(STORY.encode(), "a.txt", TextSettings(), validation=("b.txt", b"a" * 2000))

@@ -1,4 +1,4 @@
-"""Sentences of ids -> batches with a mask."""
+"""Sentences of ids -> batches with a mask: sentence by sentence, or one continuous stream."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Batch:
     targets: np.ndarray  # (T, B) int32
     mask: np.ndarray  # (T, B) bool
     sentences: np.ndarray  # (B,) index into the list; in a stream, of the sentence at each column's top (-1: padding)
-    loss_weights: None = None  # every token's loss counts alike
+    loss_weights: None = None  # a TaskBatch has some; here every token's loss counts alike
 
 
 def _check_batch_size(batch_size: int) -> None:

@@ -42,7 +42,7 @@ class Copies:
 
 def find_copies(sentences: Sequence[Ids], train: Sequence[Ids]) -> Copies:
     """Sentences and training sentences of word ids (n,), without <s> and </s> -> Copies. Spans end where a sentence of
-    either ends, and at unknown words, which may be any.
+    either ends, and at <unk>, which stands for different words.
 
     Spans grow by a word at a time: of each length only the places stay at which such a span stands in both texts. So
     the time grows with the length of what is copied, and not with the square of the text.

@@ -30,16 +30,11 @@ class CorpusReport:
     cut_sentences: int = 0  # sentences that were longer than max_sentence_length
     dropped: dict[str, int] = field(default_factory=dict)  # characters left out, by kind
     notes: tuple[str, ...] = ()  # sentences for the reader
-    # How often each distinct word occurs, largest first: from it, the coverage of any vocabulary. Not saved
-    # with a run.
+    # How often each distinct word occurs, largest first: from it, the coverage of any vocabulary. Not saved with a run.
     frequencies: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64), repr=False, compare=False)
 
-    def coverage_of(self, vocabulary_size: int) -> float:
-        """Share of the tokens that the `vocabulary_size - 3` most frequent words make up."""
-        total = int(self.frequencies.sum())
-        return float(self.frequencies[: max(0, vocabulary_size - len(SPECIALS))].sum()) / total if total else 0.0
-
     def to_json(self) -> dict[str, Any]:
+        """Every entry by its name, but `frequencies`."""
         values = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "frequencies"}
         return {**values, "dropped": dict(self.dropped), "notes": list(self.notes)}
 
@@ -49,12 +44,13 @@ class CorpusReport:
         if not isinstance(values, dict):
             raise RunError("The report on the corpus must be an object.")
         kinds: dict[str, type | tuple[type, ...]] = {
-            **dict.fromkeys(("format", "encoding"), str),
-            **dict.fromkeys(("column",), (str, type(None))),
-            **dict.fromkeys(("coverage",), (int, float)),
-            **dict.fromkeys(("dropped",), dict),
-            **dict.fromkeys(("notes",), list),
-        }
+            "format": str,
+            "encoding": str,
+            "column": (str, type(None)),
+            "coverage": (int, float),
+            "dropped": dict,
+            "notes": list,
+        }  # and the others int
         known = {entry.name for entry in fields(cls)} - {"frequencies"}
         for name, value in values.items():
             if name not in known:
@@ -70,7 +66,7 @@ class CorpusReport:
 
 @dataclass(frozen=True)
 class PreparedCorpus:
-    """What a network sees; needs no NLTK to load."""
+    """What a network sees of a text: its vocabulary, and its sentences as ids; needs no NLTK to load."""
 
     vocabulary: Vocabulary
     train: list[np.ndarray]  # each int32 ids from <s> to </s>, length >= 3, in the order of the text

@@ -6,12 +6,12 @@ import codecs
 import unicodedata
 from collections import Counter
 
-from rnn_core.data.characters import clean, invisible, shown
+from rnn_core.data.characters import clean, count_invisible, shown
 from rnn_core.data.file_types import binary_error, refuse_known_file
 from rnn_core.errors import CorpusError, EncodingCandidate, EncodingError
 
-# A share of characters above which damage is no longer an accident in a text: control characters mean that it
-# is no text at all, undecodable bytes that the chosen encoding is the wrong one.
+# The share of damaged characters that a text may have by accident. Above it, control characters mean that the file is
+# no text at all, and undecodable bytes that the chosen encoding is the wrong one.
 TOLERATED_DAMAGE = 0.01
 
 
@@ -36,8 +36,10 @@ _NOT_FOR_FILES = {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "u
 
 
 def characters(data: bytes, encoding: str | None) -> tuple[str, str, int]:
-    """(text as it was written, the encoding's name, bytes that were not of that encoding). Raises
-    CorpusError."""
+    """The bytes of a file -> (its text as it was written, the encoding's name, how many bytes did not fit it).
+
+    Raises CorpusError, EncodingError where the encoding has to be chosen.
+    """
     if not data:
         raise CorpusError("The file is empty. Choose a file with text in it.")
     refuse_known_file(data)
@@ -52,7 +54,7 @@ def characters(data: bytes, encoding: str | None) -> tuple[str, str, int]:
         text, damaged = _decode_tolerantly(data[len(mark) :], name, name)
     else:
         chosen, text, damaged = "utf-8", _certain_utf8(data), 0
-    if invisible(text) > max(3, TOLERATED_DAMAGE * len(text)):
+    if count_invisible(text) > max(3, TOLERATED_DAMAGE * len(text)):
         raise binary_error()
     if not text:
         raise CorpusError("The file is empty. Choose a file with text in it.")
@@ -89,7 +91,9 @@ def _decode_tolerantly(data: bytes, codec: str, called: str) -> tuple[str, int]:
 
 
 def _certain_utf8(data: bytes) -> str:
-    """UTF-8 decodes by accident almost never, so what decodes is UTF-8; anything else must be asked for."""
+    """The text of bytes that are UTF-8: others hardly ever decode as that by accident. Raises EncodingError for a text
+    that is not, CorpusError for what is no text.
+    """
     if b"\x00" in data:
         candidates = [] if _stray_nulls(data[: 1 << 18]) else _wide_candidates(data)
         if not candidates:
@@ -131,7 +135,11 @@ def _preview(text: str, near: int = 0, length: int = 80) -> str:
 
 
 def _stray_nulls(window: bytes) -> bool:
-    """Few NULs in what is narrow text without them. (Two ASCII letters read as one UTF-16 character, often Chinese.)"""
+    """Whether these are bytes of a text with a few NULs in it, and not UTF-16 or UTF-32, of which NULs are a part.
+
+    It has to be asked first, since most narrow text decodes as UTF-16 too: two ASCII letters are often one Chinese
+    character there.
+    """
     rest = window.replace(b"\x00", b"")
     text = rest.decode("utf-8", errors="replace")
     damage = _odd_characters(text) + text.count("\ufffd")
@@ -139,6 +147,7 @@ def _stray_nulls(window: bytes) -> bool:
 
 
 def _wide_candidates(data: bytes) -> list[EncodingCandidate]:
+    """The encodings of two or four bytes a character in which the bytes may be a text, the likeliest first."""
     window = data[: 1 << 18]
     found = []
     for encoding, width in (("utf-16-le", 2), ("utf-16-be", 2), ("utf-32-le", 4), ("utf-32-be", 4)):
@@ -148,20 +157,23 @@ def _wide_candidates(data: bytes) -> list[EncodingCandidate]:
             continue
         odd = _odd_characters(text)
         if text and odd <= TOLERATED_DAMAGE * len(text):
-            # ASCII in the wrong byte order reads as assigned, but scattered, characters: the likelier one goes
-            # first.
+            # ASCII in the wrong byte order decodes to real characters from all over Unicode: the fewer different ones,
+            # the likelier.
             found.append((len(set(text)), EncodingCandidate(encoding, _preview(text))))
     return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
 
 
 def _narrow_candidates(data: bytes, first_bad: int) -> list[EncodingCandidate]:
+    """The other encodings in which the bytes may be a text. first_bad: where they are not UTF-8; previews show that
+    place.
+    """
     start = max(0, first_bad - 5000)
     if start:
         # Begin after white space, never in the middle of a character of several bytes.
         start = max(data.find(b"\n", start, first_bad), data.find(b" ", start, first_bad), start - 1) + 1
     window = data[start : first_bad + (1 << 17)]
     before = window[: first_bad - start]
-    if invisible(window.decode("ascii", errors="ignore")) > max(3, TOLERATED_DAMAGE * len(window)):
+    if count_invisible(window.decode("ascii", errors="ignore")) > max(3, TOLERATED_DAMAGE * len(window)):
         return []
     found: dict[str, EncodingCandidate] = {}
     text = window.decode("utf-8", errors="replace")

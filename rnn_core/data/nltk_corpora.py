@@ -36,8 +36,7 @@ def nltk_corpus(name: str, download: bool = True) -> list[str]:
     import nltk
 
     try:
-        # The server may fail in any way between the index and the last byte; whichever way, the corpus is not
-        # there.
+        # A server can fail in many ways between the index and the last byte; in all of them the corpus is not there.
         nltk.download(name, quiet=True, raise_on_error=True)
         return _read_nltk(name)
     except (OSError, ValueError, LookupError) as error:

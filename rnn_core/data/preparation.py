@@ -36,7 +36,7 @@ def prepare(
     `progress` is called several times a second with how far the reading is; what it raises ends the reading.
     `limit_seconds` is the processor time that the reading may take. `words`: the vocabulary, <unk>, <s> and </s> first,
     in the place of the text's most frequent words. `validation`: name and bytes of a file, in the place of sentences
-    kept aside. Raises CorpusError (EncodingError to be asked) and SettingsError.
+    kept aside. Raises CorpusError (EncodingError where the user has to choose the encoding) and SettingsError.
     """
     settings.validate()
     report = ReadingProgress(progress, limit_seconds)
@@ -48,14 +48,17 @@ def prepare(
 
 
 def _held_out(name: str, data: bytes, settings: TextSettings, report: Progress) -> list[list[str]]:
-    """The sentences of a file to validate on. Raises CorpusError, which says that it is that file."""
+    """The sentences of a file to validate on, at least one. Raises CorpusError, which says that it is that file."""
     try:
         documents = read(data, name, settings.column, settings.encoding, report).documents
     except EncodingError:
         raise
     except CorpusError as error:
         raise CorpusError(f"{name}, to validate on: {error}") from error
-    return tokenize_sentences(documents, settings)
+    sentences = tokenize_sentences(documents, settings)
+    if not sentences:
+        raise CorpusError(f"{name}, to validate on: there is no word in it. Choose another file.")
+    return sentences
 
 
 def prepare_documents(
@@ -120,11 +123,11 @@ def _assemble(
     settings: TextSettings,
     found: Reading,
     dropped: Counter[str],
-    tell: Progress,
+    report_progress: Progress,
     words: Sequence[str] | None = None,
     held_out: list[list[str]] | None = None,
 ) -> PreparedCorpus:
-    tell(0.9, "counting words")
+    report_progress(0.9, "counting words")
     limit = settings.max_sentence_length
     longest = max(map(len, sentences), default=0)
     too_long = sum(len(sentence) > limit for sentence in sentences)
@@ -132,23 +135,23 @@ def _assemble(
     tokens = sum(map(len, pieces))
     _check_enough(tokens, len(pieces), settings, dropped)
 
-    given: tuple[str, ...] = () if words is None else ("The words to know were given, not counted in the text.",)
+    notes: tuple[str, ...] = () if words is None else ("The words to know were given, not counted in the text.",)
     if held_out is None:
         train, valid = _split(pieces, settings)
         if settings.validation_fraction == 0:
-            given += ("No sentence is kept aside: the loss is measured on the sentences that the network trains on.",)
+            notes += ("No sentence is kept aside: the loss is measured on the sentences that the network trains on.",)
     else:
-        given += ("No sentence is kept aside: a file of its own is validated on.",)
+        notes += ("No sentence is kept aside: a file of its own is validated on.",)
         train, valid = pieces, cut_sentences(held_out, limit, settings.unit)
         pieces = train + valid
         tokens = sum(map(len, pieces))
-    tell(0.91, "counting words")
+    report_progress(0.91, "counting words")
     # The vocabulary comes from the training part alone: a word that only the validation part has is unknown to
     # the network.
     vocabulary = Vocabulary.build(train, settings) if words is None else Vocabulary.given(words, train, settings)
     if len(vocabulary) == len(SPECIALS):
         raise CorpusError(f"The corpus has no words but {UNKNOWN}. Choose another text.")
-    tell(0.93, "counting words")
+    report_progress(0.93, "counting words")
     frequencies = Counter(chain.from_iterable(pieces))
     covered = sum(count for word, count in frequencies.items() if word in vocabulary)
     report = CorpusReport(
@@ -166,14 +169,14 @@ def _assemble(
         longest_sentence=longest,
         cut_sentences=too_long,
         dropped=dict(dropped),
-        notes=found.notes + given + _notes(tokens, len(frequencies), covered, too_long, settings, dropped),
+        notes=found.notes + notes + _notes(tokens, len(frequencies), covered, too_long, settings, dropped),
         frequencies=np.array(sorted(frequencies.values(), reverse=True), dtype=np.int64),
     )
     if words is not None and not covered:
         raise CorpusError("None of the text's words is in the given vocabulary. Give the one that belongs to it.")
-    tell(0.95, "numbering words")
+    report_progress(0.95, "numbering words")
     train_ids = _encode_all(train, vocabulary)
-    tell(0.99, "numbering words")
+    report_progress(0.99, "numbering words")
     return PreparedCorpus(vocabulary, train_ids, _encode_all(valid, vocabulary), name, report)
 
 
@@ -249,7 +252,9 @@ def _notes(
 
 
 def _encode_all(sentences: list[list[str]], vocabulary: Vocabulary) -> list[np.ndarray]:
-    """Each sentence a view into one array, which takes a fraction of the memory of many small ones."""
+    """The ids of each of at least one sentence, from <s> to </s>. All are views into one array, which takes a fraction
+    of the memory of many small ones.
+    """
     lengths = np.fromiter((len(sentence) + 2 for sentence in sentences), dtype=np.int64, count=len(sentences))
     ends = np.cumsum(lengths)
     flat = np.empty(int(ends[-1]), dtype=np.int32)

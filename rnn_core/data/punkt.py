@@ -98,6 +98,7 @@ class SentenceSplitter:
 
 
 def _goes_on(candidate: re.Match[str]) -> int:
+    """Where the text goes on after a mark that ends a sentence."""
     return candidate.start("next_tok") if candidate.group("next_tok") else candidate.end()
 
 
@@ -118,6 +119,7 @@ def _sample(paragraphs: Sequence[str]) -> list[str]:
 
 
 def _train(stretches: Sequence[str]) -> Any:
+    """Punkt's parameters, learnt from these; abbreviations by stricter rules than Punkt's, and the usual ones added."""
     from nltk.tokenize.punkt import PunktTrainer
 
     trainer = PunktTrainer()

@@ -54,7 +54,7 @@ def tokenize_sentences(
         elif settings.unit == "word":
             sentences += filter(None, tokenizer.tokenize(portion))
         else:
-            # The same object for each character that is the same: a text then costs a pointer for each.
+            # Equal characters as one object, so that a text takes a pointer for each character and no string.
             sentences += (list(map(sys.intern, sentence)) for text in portion if (sentence := text.strip()))
         done += sum(map(len, portion))
         report(0.15 + 0.75 * min(1.0, done / total), "splitting into sentences and words")
@@ -75,6 +75,7 @@ def _split(documents: list[str], settings: TextSettings, report: Progress) -> It
 
 
 def _portions(sentences: Iterable[str]) -> Iterator[list[str]]:
+    """Sentences in lists of about _PORTION characters; longer ones in pieces."""
     portion: list[str] = []
     length = 0
     for sentence in sentences:

@@ -32,6 +32,9 @@ class Table:
         raise NotImplementedError
 
     def cells(self, column: str | None) -> Iterator[str]:
+        """The texts in a column, in order; rows without text there are counted in `skipped`. column None: the only
+        column, or lines that are texts themselves.
+        """
         raise NotImplementedError
 
 
@@ -71,9 +74,12 @@ class _Csv(Table):
                 best, most = separator, widths[0]
         return best
 
-    def _open_quote(self, line: int, length: int) -> None:
-        """A download that was cut short ends in an open quote and loses nothing; one forgotten early swallows
-        the rest."""
+    def _note_unclosed_quote(self, line: int, length: int) -> None:
+        """The last row, of `length` characters, is within quotes that are never closed.
+
+        A download that was cut short ends so, and all of it is read: a note says it. A quote that was forgotten early
+        makes one row of all that follows: raises CorpusError.
+        """
         where = f"A quote that opens in the row at line {line:,} is never closed"
         if length > len(self.text) / 2:
             raise CorpusError(f"{where}. Close it in the file, or save the text as .txt.")
@@ -103,13 +109,13 @@ class _Csv(Table):
             except csv.Error as error:
                 raise CorpusError(f"The row at line {begins} is not CSV ({error}). Correct it in the file.") from error
             if any(cell.strip() for cell in row):
-                # Where it wanted another line in the middle of a row, the text ends before a quote is closed.
+                # `ended`: the reader asked for another line in the middle of this row, so a quote is never closed.
                 yield begins, ended, row
 
     def _records(self) -> Iterator[list[str]]:
         for line, is_open, row in self._parse(self.text, self.separator):
             if is_open:
-                self._open_quote(line, sum(map(len, row)))
+                self._note_unclosed_quote(line, sum(map(len, row)))
             yield row
 
     def _rows(self) -> Iterator[list[str]]:

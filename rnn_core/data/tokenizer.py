@@ -28,7 +28,8 @@ _LONGEST_WORD = 1000
 # How many characters they see at once.
 _BLOCK = 10_000
 
-# Letters for our own use: two of them that the text at hand does not have.
+# Rare Chinese characters. Two that the words at hand do not have serve as marks inside the text that NLTK splits: one
+# between two words, one in the place of what stays whole.
 _RARE_LETTERS = range(0x20000, 0x2A6D0)
 
 
@@ -100,9 +101,10 @@ def _split_words(words: list[str]) -> Iterator[list[str]]:
 
 
 def _split_block(words: list[str]) -> list[list[str]]:
+    """The tokens of each word, by one call of NLTK for all."""
     text = " ".join(words)
     separator, whole = islice((letter for letter in map(chr, _RARE_LETTERS) if letter not in text), 2)
-    # To NLTK's rules what stays whole is a word of one letter.
+    # NLTK's rules take what stays whole for a word of one letter.
     wholes = iter(_WHOLE.findall(text))
     pieces = (piece for word in words for piece in (*_pieces(_WHOLE.sub(whole, word)), separator))
     split: list[list[str]] = []

@@ -10,6 +10,10 @@ from rnn_core.config import TextSettings
 from rnn_core.data.vocabulary import END, SPECIALS, START, UNKNOWN
 from rnn_core.errors import CorpusError
 
+# By how many nats less than the word in whose place it stands an entry is expected that the network never had to
+# predict. e^-30 is lost in the rounding of the other probabilities, in float32.
+UNEXPECTED_NATS = 30.0
+
 # What others call the three special entries; ours first.
 _CALLED = {
     UNKNOWN: (UNKNOWN, "<UNK>", "<unknown>", "[UNK]", "UNK", "UNKNOWN_TOKEN"),
@@ -91,13 +95,14 @@ def standard_order(words: Sequence[str]) -> StandardOrder:
         assumed.append("a line break ends a sentence")
     if places[END] is None:
         assumed.append(
-            "nothing ends a sentence (what it writes goes on to the length allowed, and an end costs it 30 nats)"
+            "nothing ends a sentence (what it writes goes on to the length allowed, and an end costs it "
+            f"{UNEXPECTED_NATS:g} nats)"
         )
     if places[START] is None:
         places[START] = places[END]
         assumed.append("an average word begins a sentence" if places[END] is None else "what ends one also begins one")
     if places[UNKNOWN] is None:
-        assumed.append("a word that is not in it is read as an average one, and costs it 30 nats")
+        assumed.append(f"a word that is not in it is read as an average one, and costs it {UNEXPECTED_NATS:g} nats")
     special_rows = [places[special] for special in SPECIALS]
     own = [place for place in range(len(words)) if place not in special_rows]
     if not own:

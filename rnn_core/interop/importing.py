@@ -19,6 +19,7 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig, TextSettings
 from rnn_core.data import StandardOrder, standard_order
+from rnn_core.data.word_lists import UNEXPECTED_NATS
 from rnn_core.errors import CheckpointError, SettingsError
 from rnn_core.interop.pytorch import from_torch_state_dict, load_tutorial_model
 from rnn_core.nn.cells import CELL_FORMS
@@ -28,10 +29,6 @@ from rnn_core.nn.parameters import parameter_shapes
 # What people call the modules before and after the recurrent one, in lower case.
 EMBEDDINGS = ("embedding", "embeddings", "embed", "emb", "encoder", "word_embedding", "word_embeddings")
 DECODERS = ("decoder", "linear", "fc", "out", "output", "head", "lm_head", "proj", "projection")
-
-# By how many nats less than the word in whose place it stands an entry is expected that the network never had to
-# predict. e^-30 is lost in the rounding of the other probabilities, in float32.
-UNEXPECTED_NATS = 30.0
 
 _RECURRENT = re.compile(r"(?:(?P<module>.*)\.)?(?P<name>(?:weight|bias)_[ih]h_l(?P<layer>\d{1,4}))")
 

@@ -6,7 +6,7 @@ knows nothing of networks; `TASKS` lists all of them by name, and a new one is a
 
 import dataclasses
 
-from rnn_core.config.choices import TASKS as OFFERED
+from rnn_core.config.choices import TASKS as TASK_CHOICES
 from rnn_core.config.choices import Choice
 from rnn_core.config.task import TaskSettings
 from rnn_core.data.tasks.adding import Adding
@@ -21,7 +21,7 @@ TASKS: dict[str, type[Task]] = {
     task.name: task for task in (TemporalOrder, Adding, CopyMemory, PrefixParity, Agreement, Latching)
 }
 
-# What a setting is called where it stands beside those of the training, whose steps and lengths are others.
+# Fields of tasks whose settings have another name, since a training has a setting `steps` and a `sequence_length` too.
 _SETTING_OF = {"steps": "task_steps", "length": "copied"}
 
 
@@ -30,8 +30,9 @@ def _settings_of(kind: type[Task]) -> dict[str, str]:
     return {field.name: _SETTING_OF.get(field.name, field.name) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
 
 
+# Makes each a value of the setting `task`.
 for _kind in TASKS.values():
-    OFFERED.register(_kind.name, Choice(_kind.label, dict.fromkeys(_settings_of(_kind).values(), "")))
+    TASK_CHOICES.register(_kind.name, Choice(_kind.label, dict.fromkeys(_settings_of(_kind).values(), "")))
 
 
 def make_task(settings: TaskSettings) -> Task:

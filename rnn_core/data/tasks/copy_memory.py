@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,9 +12,8 @@ from rnn_core.data.tasks.base import Array, Task, TaskBatch, require
 
 @dataclass(frozen=True)
 class CopyMemory(Task):
-    """`length` symbols of `alphabet`, `delay` - 1 blanks, a delimiter, `length` blanks, during which they come back.
-
-    The target is the blank before that; every step counts (Arjovsky, Shah & Bengio 2016; after Hochreiter &
+    """Inputs: `length` symbols of `alphabet`, `delay` - 1 blanks, a delimiter, `length` blanks. Targets: the symbols at
+    the last `length` steps, blanks before; every step counts (Arjovsky, Shah & Bengio 2016; after Hochreiter &
     Schmidhuber 1997). Ids: symbols 0 .. K-1, blank K, delimiter K+1. T = delay + 2 length.
     """
 
@@ -44,11 +42,6 @@ class CopyMemory(Task):
     def baseline(self) -> float:
         """Blanks where they are due, and a guess for each symbol: wrong in length (1 - 1/K) of T steps."""
         return self.length * (1 - 1 / self.alphabet) / (self.delay + 2 * self.length)
-
-    @property
-    def baseline_loss_nats(self) -> float:
-        """Cross-entropy of the same answer, in nats a step: length ln K / T."""
-        return self.length * math.log(self.alphabet) / (self.delay + 2 * self.length)
 
     def input_name(self, value: Array) -> str:
         return {self.alphabet: "_", self.alphabet + 1: "?"}.get(int(value), str(int(value)))
