@@ -36,9 +36,9 @@ def _layout(config: ModelConfig) -> tuple[Cell, list[int]]:
 
 
 def _reordered(matrix: Array, order: Sequence[int]) -> Array:
-    """Blocks of equal height along axis 0, in another order; a copy."""
+    """Blocks of equal height along axis 0, in another order; a copy, row by row in memory, as safetensors writes it."""
     blocks = matrix.reshape(len(order), -1, *matrix.shape[1:])
-    return blocks[order].reshape(matrix.shape)
+    return np.ascontiguousarray(blocks[order].reshape(matrix.shape))
 
 
 def _biased(cell: Cell, order: Sequence[int], hidden_size: int) -> slice:
