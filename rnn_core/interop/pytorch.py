@@ -36,9 +36,13 @@ def _layout(config: ModelConfig) -> tuple[Cell, list[int]]:
 
 
 def _reordered(matrix: Array, order: Sequence[int]) -> Array:
-    """Blocks of equal height along axis 0, in another order; a copy, row by row in memory, as safetensors writes it."""
+    """Blocks of equal height along axis 0, in another order. A copy that is C-contiguous: safetensors writes an array's
+    memory as it is.
+    """
     blocks = matrix.reshape(len(order), -1, *matrix.shape[1:])
-    return np.ascontiguousarray(blocks[order].reshape(matrix.shape))
+    ordered = np.empty(matrix.shape, matrix.dtype)
+    np.take(blocks, order, axis=0, out=ordered.reshape(blocks.shape), mode="clip")  # mode "raise" would copy twice
+    return ordered
 
 
 def _biased(cell: Cell, order: Sequence[int], hidden_size: int) -> slice:
