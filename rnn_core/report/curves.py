@@ -8,13 +8,13 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from rnn_core.data.tasks import Task
-from rnn_core.report.svg import Plot, add, figure
+from rnn_core.report.svg import Plot, add, three_digits
 from rnn_core.runs import Run
 from rnn_core.training import Validated
 
 
 def loss(parent: Element, run: Run) -> None:
-    """Training and validation loss, beside what a guesser without memory loses."""
+    """Training and validation loss; for a text beside the losses of the uniform guess and of the unigram."""
     outline, facts = run.outline(), run.config.corpus
     validated = run.events(kinds=[Validated.kind])
     steps = np.array([event["step"] for event in validated], dtype=float)
@@ -24,7 +24,7 @@ def loss(parent: Element, run: Run) -> None:
         references.append(("unigram", facts.unigram_nats))
     values = np.concatenate([outline["loss_nats"], losses, [value for _, value in references]])
     if not len(outline["step"]):
-        return  # a history that was lost
+        return  # the run's history was lost
     last = float(outline["step"][-1])
     title = "loss" if run.config.task or run.config.monitored else "loss (nats per token)"
     extent = (float(values.min()), float(values.max()))
@@ -41,24 +41,23 @@ def loss(parent: Element, run: Run) -> None:
 
 
 def metric(parent: Element, run: Run, task: Task) -> None:
-    """What a task is measured by, beside that of an answer that does not look at the input."""
+    """The metric of a task over the steps, beside that of an answer that does not look at the input."""
     validated = [event for event in run.events(kinds=[Validated.kind]) if event.get("metric") is not None]
     if not validated:
         add(parent, "p", "Nothing has been measured yet.", class_="note")
         return
     steps = np.array([event["step"] for event in validated], dtype=float)
     values = np.array([event["metric"] for event in validated], dtype=float)
-    said = f"{task.label}: after {validated[-1]['step']:,} steps the {task.metric_name} is {figure(float(values[-1]))}"
-    add(parent, "p", f"{said}; without looking at the input it is {figure(task.baseline)}.", class_="verdict")
-    described = f"{task.metric_name} over the steps of the training"
+    last = three_digits(float(values[-1]))
+    result = f"{task.label}: after {validated[-1]['step']:,} steps the {task.metric_name} is {last}"
+    add(parent, "p", f"{result}; without looking at the input it is {three_digits(task.baseline)}.", class_="verdict")
+    alt_text = f"{task.metric_name} over the steps of the training"
     add(parent, "h2", task.metric_name.capitalize())
     extent = (0.0, float(max(values.max(), task.baseline)))
-    plot = Plot(parent, described, (0.0, float(steps[-1])), extent, titles=("step", task.metric_name))
+    plot = Plot(parent, alt_text, (0.0, float(steps[-1])), extent, titles=("step", task.metric_name))
     plot.line(np.array([0.0, steps[-1]]), np.array([task.baseline] * 2), "other", dashed=True)
     plot.line(steps, values, "validation")
-    plot.names(
-        [(task.baseline, "without looking", "other"), (float(values[-1]), figure(float(values[-1])), "validation")]
-    )
+    plot.names([(task.baseline, "without looking", "other"), (float(values[-1]), last, "validation")])
 
 
 def gradient_norm(parent: Element, run: Run) -> None:
@@ -71,7 +70,7 @@ def gradient_norm(parent: Element, run: Run) -> None:
     # Whole powers of ten, so that there are at least two to read.
     extent = (10.0 ** math.floor(math.log10(norms.min())), 10.0 ** math.ceil(math.log10(norms.max() * 1.001)))
     titles = ("step", "gradient norm")
-    described = "Norm of the gradient over the steps of the training, before clipping"
-    plot = Plot(parent, described, (0.0, float(steps[-1])), extent, titles=titles, log=True, height=240)
+    alt_text = "Norm of the gradient over the steps of the training, before clipping"
+    plot = Plot(parent, alt_text, (0.0, float(steps[-1])), extent, titles=titles, log=True, height=240)
     plot.line(steps, norms, "training")
     plot.names([(float(norms[-1]), "before clipping", "training")])

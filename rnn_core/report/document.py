@@ -22,11 +22,13 @@ from rnn_core.report.svg import add
 from rnn_core.runs import Run
 from rnn_core.training import BY_HAND, SETTING_OF, SampledToken, generate, read_prompt
 
-LONGEST = 40
-"""Words of the sentence whose gradients are drawn."""
+MAX_STEPS = 40
+"""At most so many steps of a sentence are drawn: more are too wide to be read."""
 
 SENTENCES = 5
-WRITING = SamplingSettings(temperature=0.8, max_tokens=60)
+"""Sentences that the network writes for the report."""
+
+SAMPLING = SamplingSettings(temperature=0.8, max_tokens=60)
 
 
 def write_report(run: Run, path: str | Path, text: str | None = None) -> Path:
@@ -66,10 +68,10 @@ def report_html(run: Run, text: str | None = None) -> str:
 
 
 def _network(body: Element, run: Run, text: str | None) -> None:
-    """What the gradients of one sentence do, and what the network writes; or why that cannot be shown."""
+    """The gradients of one sentence, and what the network writes; or why that cannot be shown."""
     try:
         weights, vocabulary = run.load_weights(), run.vocabulary()
-        written = list(generate(weights.model, vocabulary, count=SENTENCES, settings=WRITING))
+        written = list(generate(weights.model, vocabulary, count=SENTENCES, settings=SAMPLING))
     except UserError as error:
         if text is not None:
             raise
@@ -77,23 +79,24 @@ def _network(body: Element, run: Run, text: str | None) -> None:
         return
     if weights.note:
         add(body, "p", weights.note, class_="note")
-    own = max(_sentences(written), key=len)
-    words = own if text is None else _words(vocabulary, text)
-    if len(words) > LONGEST:
-        add(body, "p", f"Of the sentence, the first {LONGEST} of {len(words)}.", class_="note")
-    _gradients(body, run, weights.model, vocabulary, words[:LONGEST])
+    words = max(_sentences(written), key=len) if text is None else _words(vocabulary, text)
+    if len(words) > MAX_STEPS:
+        add(body, "p", f"Of the sentence, the first {MAX_STEPS} of {len(words)}.", class_="note")
+    _gradients(body, run, weights.model, vocabulary, words[:MAX_STEPS])
     add(body, "h2", "What it writes")
-    add(body, "p", f"At temperature {WRITING.temperature:g}, seed 0, by the weights of step {weights.step:,}.")
+    add(body, "p", f"At temperature {SAMPLING.temperature:g}, seed 0, by the weights of step {weights.step:,}.")
     listed = add(body, "ol", class_="samples")
     for sentence in _sentences(written):
         add(listed, "li", detokenize(sentence, vocabulary.unit))
 
 
 def _sentences(tokens: list[SampledToken]) -> list[list[str]]:
+    """The words of each sentence."""
     return [[token.word for token in group] for _, group in groupby(tokens, lambda token: token.sentence)]
 
 
 def _words(vocabulary: Vocabulary, text: str) -> list[str]:
+    """The tokens of the given sentence. Raises SettingsError where there is none."""
     words = list(read_prompt(vocabulary, text).tokens)
     if not words:
         raise SettingsError("the sentence is empty; give one, or leave it out for one that the network writes.")
@@ -102,34 +105,32 @@ def _words(vocabulary: Vocabulary, text: str) -> list[str]:
 
 def _gradients(body: Element, run: Run, model: LanguageModel, vocabulary: Vocabulary, words: list[str]) -> None:
     ids = np.array([START_ID, *vocabulary.encode(words), END_ID])
-    # The loss of the last word, not that of the sentence's end, is what one looks back from.
+    # The last loss should be that of a word, not of the sentence's end, so the step that predicts the end is left out.
     flow = gradient_flow(model, ids[:-2], ids[1:-1]) if len(words) > 1 else gradient_flow(model, ids[:-1], ids[1:])
-    read = [START, *words] if len(words) > 1 else [START, *words, END]
+    labels = [START, *words] if len(words) > 1 else [START, *words, END]
     unit = "character" if vocabulary.unit == "char" else "word"
-    _way_back(body, read, flow, unit)
+    _last_loss(body, labels, flow, unit)
     add(body, "h2", f"Every loss at every {unit} before it")
-    gradients.triangle(body, read, flow)
-    add(
-        body,
-        "p",
-        "Full colour: all of it arrives; none: less than a hundred-millionth; orange: it grew.",
-    )
+    gradients.triangle(body, labels, flow)
+    add(body, "p", "Full colour: all of it arrives; none: less than a hundred-millionth; orange: it grew.")
     add(body, "h2", "Gradient by lag")
     gradients.by_lag(body, flow, run.config.training.truncate)
 
 
-def _way_back(body: Element, read: list[str], flow: GradientFlow, unit: str) -> None:
-    """What becomes of the last loss. read: what is read at each step, and what is asked for at the last one."""
+def _last_loss(body: Element, labels: list[str], flow: GradientFlow, unit: str) -> None:
+    """The gradient of the last loss: the verdict, and the unrolled network. labels (T + 1): the inputs of the T steps,
+    and the target of the last one.
+    """
     try:
         add(body, "p", gradients.verdict_sentence(verdict(flow), unit), class_="verdict")
     except ValueError as error:
         add(body, "p", f"{error}.", class_="verdict")
-    gradients.unrolled(body, read, flow)
+    gradients.unrolled(body, labels, flow)
     add(body, "p", f"The loss of the last {unit} on its way back: what arrives, of 1 at the loss itself.")
 
 
 def _sequence(body: Element, run: Run, task: Task) -> None:
-    """What the gradient of a sequence of a task does, which no training step sees; or why that cannot be shown."""
+    """The gradients of one sequence of a task, not one of those trained on; or why that cannot be shown."""
     try:
         weights = run.load_network()
     except UserError as error:
@@ -138,11 +139,11 @@ def _sequence(body: Element, run: Run, task: Task) -> None:
     if weights.note:
         add(body, "p", weights.note, class_="note")
     batch = task.draw(1, stream(0, f"task {task.name} shown"))
-    if len(batch.inputs) > LONGEST:
-        return  # too wide to be read
+    if len(batch.inputs) > MAX_STEPS:
+        return
     flow = gradient_flow(weights.model, batch.inputs, batch.targets, loss_weights=batch.loss_weights)
     add(body, "h2", "One of its sequences")
-    _way_back(body, [*task.input_names(batch, 0), task.target_names(batch, 0)[-1]], flow, "step")
+    _last_loss(body, [*task.input_names(batch, 0), task.target_names(batch, 0)[-1]], flow, "step")
     add(body, "h2", "Gradient by lag")
     gradients.by_lag(body, flow, run.config.training.truncate)
 
@@ -173,12 +174,12 @@ def _settings(body: Element, run: Run) -> None:
     config = run.config
     learnt = {"text": config.text} if config.task is None else {"task": config.task}
     parts: dict[str, Settings] = {"network": config.model, "training": config.training, **learnt}
-    idle = set() if config.task is None else unused_settings(config.task)
+    unused = set() if config.task is None else unused_settings(config.task)
     rows = [
         (part, name, value)
         for part, settings in parts.items()
         for name, value in settings.to_json().items()
-        if name not in idle
+        if name not in unused
     ]
     table(body, ("part", "setting", "value"), rows)
 

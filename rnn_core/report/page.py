@@ -1,4 +1,4 @@
-"""The page that a report is written on: nothing in it is fetched, nothing runs, and whatever a user wrote is text."""
+"""The HTML page of a report: it loads nothing and runs nothing, and whatever a user wrote is text in it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from rnn_core.report.svg import add
 from rnn_core.runs import check_output_path, disk_error, files
 
 STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
-# No script, no font, no address: a browser that keeps to this asks for nothing, whatever the words may look like.
+# With this policy a browser loads nothing and runs no script, even if words of a user were taken for markup.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def new_page(title: str) -> tuple[Element, Element]:
-    """An empty page under its heading -> the page, and what stands in it."""
+    """An empty page with a heading -> (the page, the element that its content goes into)."""
     page = Element("html", lang="en")
     head = add(page, "head")
     add(head, "meta", charset="utf-8")
@@ -29,7 +29,7 @@ def new_page(title: str) -> tuple[Element, Element]:
 
 
 def table(body: Element, names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Rows under their names; None is an empty cell."""
+    """A table with named columns; None is an empty cell."""
     drawn = add(add(body, "div", class_="wide"), "table")
     line = add(drawn, "tr")
     for name in names:
@@ -41,7 +41,7 @@ def table(body: Element, names: Sequence[str], rows: Sequence[Sequence[object]])
 
 
 def html(page: Element) -> str:
-    """As a file has it."""
+    """The page as the content of an HTML file."""
     return f"<!doctype html>\n{tostring(page, encoding='unicode', method='html')}\n"
 
 

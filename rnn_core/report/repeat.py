@@ -1,4 +1,4 @@
-"""How a training is repeated: the command, and the same in Python. Only what is not as usual is said."""
+"""How a training is repeated: the command, and the same in Python. Settings at their defaults are left out."""
 
 from __future__ import annotations
 
@@ -14,36 +14,40 @@ from rnn_core.training import SETTING_OF, STEERABLE
 
 
 def command(run: Run) -> str:
-    """`see-bptt train …` with the settings of this run, in a shell's quotes; CORPUS is the text that it read."""
+    """`see-bptt train …` with the settings of this run, quoted for a shell; CORPUS is the text that it read."""
     config = run.config
-    parts = ["see-bptt", "train", *(["CORPUS"] if config.task is None else []), "--run", "repeated"]
-    given: dict[str, list[str]] = {}
-    for settings in (config.text, config.task, config.model, config.training):
+    arguments = ["see-bptt", "train", *(["CORPUS"] if config.task is None else []), "--run", "repeated"]
+    for settings in (config.training, config.model, config.task, config.text):
         if settings is not None:
-            given = _flags(settings) | given  # one flag may set what several of them know
-    return shlex.join([*parts, *(word for words in given.values() for word in words)])
+            arguments += _flags(settings)
+    return shlex.join(arguments)
 
 
-def _flags(settings: Settings) -> dict[str, list[str]]:
-    flags = {}
+def _flags(settings: Settings) -> list[str]:
+    """The flags of the settings that differ from their defaults; --task always, which makes it a training on a task."""
+    arguments = []
     for name, setting in settings_of(type(settings)).items():
         value = getattr(settings, name)
-        if not setting.flag or (value == setting.default and name != "task") or (value is None and not setting.none):
+        if not setting.flag or (value == setting.default and name != "task"):
             continue
-        flags[setting.flag] = _words(setting, value)
-    return flags
+        if value is None and not setting.none:
+            continue  # left out because another setting excludes it, as --steps excludes --epochs
+        arguments += _flag(setting, value)
+    return arguments
 
 
-def _words(setting: Setting, value: Any) -> list[str]:
-    """A flag and its value."""
+def _flag(setting: Setting, value: Any) -> list[str]:
+    """A setting's flag with its value."""
     if setting.kind is bool:
         return [setting.flag]
     return [setting.flag, setting.none if value is None else str(value)]
 
 
 def fork_command(run: Run, forked: ForkedFrom) -> str:
-    """`see-bptt fork …` for a run that is a fork. What a fork can change is said as this one has it, also where it has
-    it from its parent; of what is steered only what the fork changed.
+    """`see-bptt fork …` for a run that is a fork, quoted for a shell.
+
+    Settings that can also be changed during a training (`STEERABLE`) are given where the fork changed them. The other
+    settings that a fork can change are all given, with this run's values.
     """
     config = run.config
     declared = {**settings_of(type(config.model)), **settings_of(type(config.training))}
@@ -53,7 +57,7 @@ def fork_command(run: Run, forked: ForkedFrom) -> str:
     for change in run.events(kinds=list(SETTING_OF)):
         if change["why"] == BY_FORK and change["step"] == forked.step:
             given[SETTING_OF[change["kind"]]] = change["new"]
-    words = [word for name, value in given.items() for word in _words(declared[name], value)]
+    words = [word for name, value in given.items() for word in _flag(declared[name], value)]
     return shlex.join(["see-bptt", "fork", forked.run, "--at", str(forked.step), "--run", "repeated", *words])
 
 
@@ -79,5 +83,6 @@ def python(run: Run) -> str | None:
 
 
 def _call(settings: Settings) -> str:
+    """The call that makes these settings."""
     changed = ", ".join(f"{name}={value!r}" for name, value in settings.changed().items())
     return f"{type(settings).__name__}({changed})"

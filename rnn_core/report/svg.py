@@ -1,6 +1,6 @@
-"""Pictures as SVG that stands in an HTML page: elements, and a plot with its axes.
+"""Pictures as SVG inside an HTML page: elements, and a plot with its axes.
 
-Everything is a tree of elements, so that whatever a user wrote is escaped when the tree is written out, in one place.
+Everything is a tree of elements, so what a user wrote is escaped in one place: where the tree is written out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 150, 12, 40
 
 
 def add(parent: Element, tag: str, text: str = "", **attributes: object) -> Element:
-    """A new child. Names of attributes have `_` for `-`, and `class_` for `class`."""
+    """A new child of `parent`. Names of attributes are written with `_` for `-`, and `class_` for `class`."""
     named = {name.rstrip("_").replace("_", "-"): _short(value) for name, value in attributes.items()}
     element = SubElement(parent, tag, named)
     element.text = text or None
@@ -27,27 +27,29 @@ def _short(value: object) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
-def picture(parent: Element, width: float, height: float, described: str) -> Element:
-    """An empty picture, with what it shows for those who cannot see it."""
+def picture(parent: Element, width: float, height: float, alt_text: str) -> Element:
+    """An empty picture of this size in pixels; `alt_text` says what it shows to those who cannot see it."""
     frame = add(parent, "div", class_="picture")
     size = f"0 0 {_short(float(width))} {_short(float(height))}"
-    svg = add(frame, "svg", viewBox=size, width=float(width), height=float(height), role="img", aria_label=described)
-    add(svg, "title", described)
+    svg = add(frame, "svg", viewBox=size, width=float(width), height=float(height), role="img", aria_label=alt_text)
+    add(svg, "title", alt_text)
     return svg
 
 
-def figure(value: float) -> str:
-    """Three digits that count: 0.0123, 12.3, 1.2e-09."""
+def three_digits(value: float) -> str:
+    """A number with three significant digits: 0.0123, 12.3, 1.2e-09."""
     return f"{value:.3g}" if math.isfinite(value) else "not finite"
 
 
 class Plot:
-    """A picture with two axes. The values that it can show are given at first; those of a log axis are above 0."""
+    """A picture with two axes; `x` and `y` are the ranges of values that it shows. log: the y axis is logarithmic, and
+    its range above 0.
+    """
 
     def __init__(
         self,
         parent: Element,
-        described: str,
+        alt_text: str,
         x: tuple[float, float],
         y: tuple[float, float],
         *,
@@ -56,7 +58,7 @@ class Plot:
         width: int = 880,
         height: int = 300,
     ) -> None:
-        self.svg = picture(parent, width, height, described)
+        self.svg = picture(parent, width, height, alt_text)
         self.log = log
         self.x_range, self.y_range = x, (math.log10(y[0]), math.log10(y[1])) if log else y
         if self.y_range[0] == self.y_range[1]:
@@ -76,7 +78,7 @@ class Plot:
         return self.foot - (self.foot - TOP) * share
 
     def line(self, x: Array, y: Array, class_: str, dashed: bool = False) -> None:
-        """Points joined by a line, those that are finite."""
+        """A line through the points whose y is finite."""
         points = [(self.x(float(a)), self.y(float(b))) for a, b in zip(x, y, strict=True) if math.isfinite(b)]
         path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         add(self.svg, "polyline", points=path, class_=f"line {class_}{' dashed' if dashed else ''}")
@@ -90,7 +92,7 @@ class Plot:
 
     def _axes(self, titles: tuple[str, str]) -> None:
         for value in ticks(self.x_range):
-            add(self.svg, "text", _counted(value), x=self.x(value), y=self.foot + 17.0, class_="tick middle")
+            add(self.svg, "text", _x_label(value), x=self.x(value), y=self.foot + 17.0, class_="tick middle")
         for value in ticks(self.y_range, whole=self.log):
             shown = 10.0**value if self.log else value
             height = self.y(shown)
@@ -104,7 +106,7 @@ class Plot:
 
 
 def ticks(extent: tuple[float, float], whole: bool = False) -> Iterable[float]:
-    """Some five round numbers from the low end to the high one; whole ones where they are powers of ten."""
+    """About five round numbers within `extent`. whole: only whole numbers, as exponents of ten on a log axis."""
     low, high = extent
     rough = (high - low) / 5 or 1.0
     power = 10.0 ** math.floor(math.log10(rough))
@@ -115,5 +117,6 @@ def ticks(extent: tuple[float, float], whole: bool = False) -> Iterable[float]:
     return [number * step for number in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _counted(value: float) -> str:
+def _x_label(value: float) -> str:
+    """A number at the x axis, shortened to fit: 12000 as 12k."""
     return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
