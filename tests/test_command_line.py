@@ -355,6 +355,19 @@ def test_a_corpus_in_tokens_is_counted_as_papers_on_penn_treebank_count_it(
     assert values["unknown_rate"] == pytest.approx(5 / 9)
 
 
+def test_a_file_is_read_as_in_training_but_for_the_flag_that_is_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("body,note\n" + "".join(f"the {number} cats,a much longer note here\n" for number in range(20)))
+    folder = str(tmp_path / "run")
+    assert main(["train", str(table), "--run", folder, "--column", "body", "--steps", "1", "--quiet", *SMALL]) == 0
+    capsys.readouterr()
+    for flags in (["--encoding", "utf-8"], ["--column", "body"], []):
+        values = last_json(run_main(capsys, "evaluate", folder, str(table), *flags, "--json")[1])
+        assert values["tokens"] == 20 * (3 + 1), flags
+
+
 def tiny_vocabulary(text: str, tmp_path: Path) -> Any:
     folder = str(tmp_path / "vocabulary")
     assert main(["train", text, "--run", folder, "--steps", "1", "--quiet", *SMALL]) == 0

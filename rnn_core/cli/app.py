@@ -14,7 +14,7 @@ from rnn_core.cli.parser import Commands
 from rnn_core.errors import SettingsError
 from rnn_core.runs import ROOT_VARIABLE
 
-# Not that of whatever else is called `dashboard` in the folder where this is started.
+# Found beside rnn_core and not imported, since another `dashboard` may lie in the folder where this is started.
 SCRIPT = Path(rnn_core.__file__).parents[1] / "dashboard" / "app.py"
 NEEDED = ("streamlit", "altair", "pandas")
 
@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
 
 
 def app_command(options: argparse.Namespace) -> int:
-    """Become the dashboard's server: this process, so that whoever stops it stops the server."""
+    """Replace this process by the dashboard's server, so that to stop one is to stop the other."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing or not SCRIPT.is_file():
         lacking = ", ".join(missing) or "the dashboard's files"
@@ -43,7 +43,7 @@ def app_command(options: argparse.Namespace) -> int:
 
 
 def _check_port(port: int) -> None:
-    """Raises SettingsError where no server can listen."""
+    """Raises SettingsError for a port at which no server can listen."""
     if not 1 <= port <= 65535:
         raise SettingsError("the port is a number from 1 to 65535.")
     with socket.socket() as trial:

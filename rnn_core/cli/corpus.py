@@ -1,7 +1,9 @@
-"""Reads the text that a command is given."""
+"""Reads the texts and word lists that a command is given."""
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +14,8 @@ from tqdm import tqdm
 
 from rnn_core.arrays import Array
 from rnn_core.cli.output import one_line, refresh_seconds, tell
-from rnn_core.config import TextSettings
+from rnn_core.cli.parser import Parser, add_setting, given_settings
+from rnn_core.config import TextSettings, settings_of
 from rnn_core.data import (
     PreparedCorpus,
     Vocabulary,
@@ -33,9 +36,9 @@ def prepare_file(
     words: Sequence[str] | None = None,
     validation: str | None = None,
 ) -> PreparedCorpus:
-    """The text of a file as a network sees it; says on standard error how far it is, and what it found.
+    """The text of a file as a network sees it, with progress and notes on standard error.
 
-    words: the vocabulary, if it is given; validation: a file in the place of sentences kept aside.
+    words: the vocabulary, if it is given; validation: a file in the place of sentences kept aside. Raises CorpusError.
     """
     data = _bytes_of(path)
     held_out = None if validation is None else (os.path.basename(validation), _bytes_of(validation))
@@ -60,6 +63,19 @@ def prepare_file(
     return corpus
 
 
+def add_file_flags(parser: Parser) -> None:
+    """Flags for how a file is read where that is other than in training; `file_settings` reads them."""
+    for name in ("column", "encoding"):
+        add_setting(
+            parser, settings_of(TextSettings)[name], default=argparse.SUPPRESS, help="of the file (as in training)"
+        )
+
+
+def file_settings(training_text: TextSettings, options: argparse.Namespace) -> TextSettings:
+    """How a file is read: like the text of the training, but for the flags that are given."""
+    return dataclasses.replace(training_text, **given_settings(TextSettings, options))
+
+
 def words_of_file(path: str) -> list[str]:
     """The words in a file, in its order. Raises CorpusError."""
     return parse_word_list(_bytes_of(path))
@@ -82,13 +98,13 @@ def _bytes_of(path: str) -> bytes:
 
 
 def check_no_device(path: str) -> None:
-    """Raises CorpusError for a device, of which there may be no end."""
+    """Raises CorpusError for a device, which may be endless."""
     if Path(path).is_char_device() or Path(path).is_block_device():
         raise CorpusError(f"{path} cannot be read: it is a device. Give the name of a file.")
 
 
 def _with_previews(read: Callable[[], Read]) -> Read:
-    """An encoding has to be chosen by somebody who can see the previews: show them, and how to choose."""
+    """What `read` returns. Where the encoding has to be chosen, its error goes on after a preview of each candidate."""
     try:
         return read()
     except EncodingError as error:

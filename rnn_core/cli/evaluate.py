@@ -1,17 +1,15 @@
-"""`evaluate`: how well a network predicts a text, beside what counting achieves."""
+"""`evaluate`: how well a network predicts a text, beside n-gram models of the text it was trained on."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import math
 
-from rnn_core.cli.corpus import sentences_of_file
+from rnn_core.cli.corpus import add_file_flags, file_settings, sentences_of_file
 from rnn_core.cli.judgement import Judgement, by_position, context, copies
 from rnn_core.cli.output import finite, one_line, show, tell
-from rnn_core.cli.parser import Commands, add_setting
+from rnn_core.cli.parser import Commands
 from rnn_core.cli.weights import load_weights, weights_json
-from rnn_core.config import TextSettings, settings_of
 from rnn_core.data import ngrams
 from rnn_core.errors import DivergenceError
 from rnn_core.runs import Run
@@ -23,8 +21,7 @@ def add(commands: Commands) -> None:
     parser = commands.add("evaluate", evaluate_command, "perplexity of a network on a text, beside that of counting")
     parser.add_argument("run", metavar="DIR")
     parser.add_argument("corpus", metavar="CORPUS")
-    for name in ("column", "encoding"):
-        add_setting(parser, settings_of(TextSettings)[name], help="of the file (as in training)")
+    add_file_flags(parser)
     parser.add_argument("--by-position", action="store_true", help="the perplexity at each place in the sentence")
     parser.add_argument("--context", action="store_true", help="how far back the network uses what it has read")
     parser.add_argument("--copies", action="store_true", help="how much of what it writes stands in its training text")
@@ -33,11 +30,8 @@ def add(commands: Commands) -> None:
 def evaluate_command(options: argparse.Namespace) -> int:
     """The network's perplexity, and that of the n-grams of the text it was trained on."""
     run = Run.open(options.run)
-    text = run.config.text
-    if options.column is not None or options.encoding is not None:
-        text = dataclasses.replace(text, column=options.column, encoding=options.encoding)
     corpus = run.corpus()
-    sentences = sentences_of_file(options.corpus, text, corpus.vocabulary)
+    sentences = sentences_of_file(options.corpus, file_settings(run.config.text, options), corpus.vocabulary)
     if not corpus.train:
         for note in corpus.report.notes:
             tell(f"note: {one_line(note)}")

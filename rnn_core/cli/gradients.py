@@ -17,7 +17,7 @@ from rnn_core.reference.gradcheck import check_all
 from rnn_core.runs import Run
 from rnn_core.training import read_prompt
 
-# A picture of every pair of steps: memory grows with the square of the text's length.
+# The gradient is kept for every pair of steps, so memory grows with the square of the text's length.
 LONGEST_TEXT = 200
 
 

@@ -1,4 +1,4 @@
-"""Options of a server that starts trainings for others: limits, and giving way. They are not in the help."""
+"""Options of a server that starts trainings for its visitors: limits and priority. They are not in the help."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rnn_core.runs.worker import Limits
 
 
 def add_hosting(parser: Parser) -> None:
-    """The options, and --quiet."""
+    """Add these options, and --quiet."""
     for option, kind in (("--max-minutes", float), ("--max-steps", int), ("--stop-if-unwatched", float)):
         parser.add_argument(option, type=kind, help=argparse.SUPPRESS)
     parser.add_argument("--nice", type=int, default=0, help=argparse.SUPPRESS)
@@ -20,12 +20,12 @@ def add_hosting(parser: Parser) -> None:
 
 
 def limits(options: argparse.Namespace) -> Limits:
-    """What the training may take."""
+    """What the training may take, by the options."""
     return Limits(options.max_minutes, options.max_steps, options.stop_if_unwatched)
 
 
-def give_way(options: argparse.Namespace) -> None:
-    """Let others' processes go before this one, and before those that it will start."""
+def lower_priority(options: argparse.Namespace) -> None:
+    """With --nice N, raise the niceness of this process, and so of those that it will start, by N."""
     if not options.nice:
         return
     os.nice(options.nice)

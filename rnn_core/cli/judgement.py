@@ -1,4 +1,4 @@
-"""What `evaluate` can tell besides a perplexity: by position, how far back, how much is copied."""
+"""What `evaluate` measures on request: loss by position, effective context, verbatim copies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rnn_core.training import LEAST, written_copies
 
 @dataclass(frozen=True)
 class Judgement:
-    """values: entries of the JSON object; lines: the same to read."""
+    """One measurement. values: its entries of the JSON object; lines: the same for people."""
 
     values: dict[str, Any]
     lines: list[str]
@@ -35,8 +35,8 @@ def by_position(model: LanguageModel, sentences: list[Array]) -> Judgement:
 
 
 def context(model: LanguageModel, sentences: list[Array], carried: bool) -> Judgement:
-    """What the loss becomes without what was read further back, and with that in another order; beside it, how far back
-    the gradient reaches. carried: the network reads on from sentence to sentence.
+    """The loss when only the nearest words are read, and when those further back are shuffled; beside it how far back
+    the gradient reaches. carried: the state is carried from sentence to sentence.
     """
     found = reach(model, sentences, carried)
     used = found.context
@@ -73,8 +73,8 @@ def context(model: LanguageModel, sentences: list[Array], carried: bool) -> Judg
 
 
 def copies(model: LanguageModel, corpus: PreparedCorpus, held_out: list[Array]) -> Judgement:
-    """What of the sentences that the network writes stands verbatim in its training text; beside it, what of a text by
-    people does.
+    """How much of the sentences that the network writes stands verbatim in its training text, and how much of
+    `held_out`, which people wrote.
     """
     vocabulary = corpus.vocabulary
     found = written_copies(model, vocabulary, corpus.train, held_out)

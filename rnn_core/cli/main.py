@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell("error: there is not enough memory for this; choose a smaller network, vocabulary, batch or text.")
         return 2
     except BrokenPipeError:
-        # Whoever read our output has enough of it (`| head`); Python would complain once more while it shuts down.
+        # The reader of our output has closed it (`| head`). Without this Python reports it once more while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except OSError as error:

@@ -29,15 +29,15 @@ def one_line(text: str) -> str:
 
 
 def refresh_seconds() -> float:
-    """Seconds between two pictures of a progress bar: in a file or a pipe each is a line of its own."""
+    """Seconds between two updates of a progress bar: few in a file or a pipe, where each is a line of its own."""
     return 0.2 if sys.stderr.isatty() else 5.0
 
 
 def show(options: argparse.Namespace, values: dict[str, Any], lines: Sequence[str]) -> None:
-    """The result: as one JSON object with --json, in words without."""
+    """Print the result: with --json `values` as one JSON object, else `lines`."""
     print(json.dumps(values, allow_nan=False) if options.json else "\n".join(lines))
 
 
 def finite(value: float | None) -> float | None:
-    """A number, or None in the place of infinity and nan, for which JSON has no word."""
+    """A number, or None in the place of infinity and nan, which JSON cannot hold."""
     return value if value is not None and math.isfinite(value) else None

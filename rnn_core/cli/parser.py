@@ -25,7 +25,7 @@ class Parser(argparse.ArgumentParser):
         self.groups: dict[str, Any] = {}
 
     def error(self, message: str) -> NoReturn:
-        """Raises SettingsError in the place of ending the program."""
+        """Raises SettingsError, where argparse would end the program."""
         raise SettingsError(f"{message}. `{self.prog} --help` lists what there is.")
 
 
@@ -37,7 +37,7 @@ class Commands:
         self._commands = self.parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
 
     def add(self, name: str, run: Command, help: str, json: bool = True) -> Parser:
-        """A command that is done by `run`, which returns the exit code. json: whether its result can be had so."""
+        """A command that is done by `run`, which returns the exit code. json: whether it has the flag --json."""
         parser = self._commands.add_parser(name, help=help, description=help)
         parser.set_defaults(command=run, json=False)
         if json:
@@ -46,22 +46,29 @@ class Commands:
 
 
 def add_settings(parser: Parser, settings_class: type[Settings]) -> None:
-    """A flag for each setting of a class that has one, under its group's heading. One that is not given leaves nothing
-    behind, so that `given_settings` knows.
+    """A flag for each setting of a class that has one, under its group's heading. A flag that is not given sets no
+    attribute of the options: so `given_settings` can tell.
     """
     declared = settings_of(settings_class)
-    rivals = {name: setting.name for setting in declared.values() for name in setting.excludes}
-    rivals |= {rival: rival for rival in rivals.values()}
+    # Of a setting and those that it excludes only one may be given: each by the name of the one that excludes.
+    exclusive = {
+        name: setting.name
+        for setting in declared.values()
+        if setting.excludes
+        for name in (setting.name, *setting.excludes)
+    }
     for name, setting in declared.items():
         if setting.flag:
-            place = _group(parser, setting.group)
-            if name in rivals:
-                place = _rivals(parser, place, rivals[name])
-            add_setting(parser, setting, place, default=argparse.SUPPRESS)
+            group = _group(parser, setting.group)
+            if name in exclusive:
+                group = _exclusive_group(parser, group, exclusive[name])
+            add_setting(parser, setting, group, default=argparse.SUPPRESS)
 
 
-def add_setting(parser: Parser, setting: Setting, place: Any = None, **changed: Any) -> None:
-    """The flag of one setting, put into a group of the parser; `changed`: argparse's options that differ here."""
+def add_setting(parser: Parser, setting: Setting, group: Any = None, **changed: Any) -> None:
+    """The flag of one setting, in a group of the parser if one is given; `changed`: argparse's options that differ from
+    those that follow from the declaration.
+    """
     options: dict[str, Any] = {"dest": setting.name, "default": setting.default, "help": _help(setting)}
     if setting.kind is bool:
         options["action"] = "store_false" if setting.default else "store_true"
@@ -70,7 +77,7 @@ def add_setting(parser: Parser, setting: Setting, place: Any = None, **changed: 
     else:
         options["type"] = _or_none(setting) if setting.none else setting.kind
         options["metavar"] = _METAVARS[setting.kind] + (f"|{setting.none}" if setting.none else "")
-    (place or parser).add_argument(setting.flag, **options | changed)
+    (group or parser).add_argument(setting.flag, **options | changed)
 
 
 def given_settings(settings_class: type[Settings], options: argparse.Namespace) -> dict[str, Any]:
@@ -79,14 +86,15 @@ def given_settings(settings_class: type[Settings], options: argparse.Namespace) 
 
 
 def read_settings(
-    settings_class: type[AnySettings], options: argparse.Namespace, usual: Mapping[str, Any] | None = None
+    settings_class: type[AnySettings], options: argparse.Namespace, defaults: Mapping[str, Any] | None = None
 ) -> AnySettings:
-    """The settings that the flags say, one flag for all classes that know a setting of that name; `usual`: what some of
-    them are without a flag, other than their default. One that another excludes, which is given, is as if nobody had
-    set it.
+    """The settings of a class: by the flags that are given, else as in `defaults`, else at their declared defaults.
+
+    A flag sets every class's setting of its name: --seed that of the training, and that of the text's split. A setting
+    that a given one excludes is None, or at its default where it cannot be None.
     """
     declared = settings_of(settings_class)
-    values = {**(usual or {}), **given_settings(settings_class, options)}
+    values = {**(defaults or {}), **given_settings(settings_class, options)}
     for name, setting in declared.items():
         for excluded in setting.excludes:
             if values.get(name) is not None:
@@ -100,8 +108,8 @@ def _group(parser: Parser, title: str) -> Any:
     return parser.groups[title]
 
 
-def _rivals(parser: Parser, group: Any, name: str) -> Any:
-    """The options of which only one may be given, named after one of them."""
+def _exclusive_group(parser: Parser, group: Any, name: str) -> Any:
+    """The mutually exclusive options that are named after the setting `name`."""
     if name not in parser.groups:
         parser.groups[name] = group.add_mutually_exclusive_group()
     return parser.groups[name]
@@ -120,5 +128,5 @@ def _or_none(setting: Setting) -> Callable[[str], Any]:
     def parse(text: str) -> Any:
         return None if text == setting.none else setting.kind(text)
 
-    parse.__name__ = f"number (or {setting.none!r})"  # argparse puts it into its message
+    parse.__name__ = f"number (or {setting.none!r})"  # which stands in argparse's error message
     return parse

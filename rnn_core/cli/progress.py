@@ -14,7 +14,7 @@ from rnn_core.training import Event, LearningRateChanged, Started, StepDone, Val
 
 
 class Progress:
-    """A listener with a bar, which stands there from when it is first told anything until the block ends."""
+    """A listener with a progress bar, which appears with the first event and goes at the end of the `with` block."""
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
@@ -33,7 +33,7 @@ class TrainingProgress(Progress):
 
     def __init__(self, quiet: bool) -> None:
         super().__init__(quiet)
-        # When the numbers behind the bar are written anew: thousands of times a second is too often.
+        # The time from which the numbers behind the bar may be written again: not thousands of times a second.
         self.next_numbers = 0.0
 
     def __call__(self, event: Event) -> None:
@@ -71,7 +71,7 @@ class TrainingProgress(Progress):
 
 
 class RaceProgress(Progress):
-    """One bar for all runs of a race: the step they have come to, and the loss of each."""
+    """One bar for all runs of a race: the step that they are at, and the loss of each."""
 
     def __init__(self, quiet: bool) -> None:
         super().__init__(quiet)
@@ -87,13 +87,13 @@ class RaceProgress(Progress):
         elif isinstance(event, StepDone):
             self.losses[place] = event.loss_nats
             if event.step > self.bar.n:
-                losses = ", ".join(f"{self.losses[lane]:.3f}" for lane in sorted(self.losses))
+                losses = ", ".join(f"{self.losses[run]:.3f}" for run in sorted(self.losses))
                 self.bar.set_postfix_str(f"loss {losses}", refresh=False)
                 self.bar.update(event.step - self.bar.n)
 
 
 def held_history(event: HistoryHeld) -> str:
-    """What is said where another program holds the history, or has let it go."""
+    """The message where another program holds a lock on the history, or has released it."""
     if event.seconds is None:
         return "another program holds the history (events.sqlite); training goes on, and records it when it is free"
     return f"the history is free again after {event.seconds:.0f} s, and complete"

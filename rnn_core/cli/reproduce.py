@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from rnn_core.cli.corpus import check_no_device
-from rnn_core.cli.hosting import give_way
+from rnn_core.cli.hosting import lower_priority
 from rnn_core.cli.output import finite, program, refresh_seconds, show, tell
 from rnn_core.cli.parser import Commands
 from rnn_core.cli.progress import Progress
@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
 
 
 def reproduce_command(options: argparse.Namespace) -> int:
-    """Run it, or list them."""
+    """Run an experiment, or list all of them."""
     if options.name == "list":
         return _list(options)
     experiment = EXPERIMENTS.get(options.name)
@@ -51,9 +51,9 @@ def reproduce_command(options: argparse.Namespace) -> int:
         raise SettingsError("an experiment is run with 1 to 10,000 seeds.")
     if options.corpus and not experiment.reads:
         raise SettingsError(f"the experiment {experiment.name} reads no texts; leave --corpus out.")
-    give_way(options)
+    lower_priority(options)
     if options.max_minutes is not None:
-        # The signal's own action ends the process: what has been done by then is stored.
+        # SIGALRM ends the process when the time is over; what has been done by then is stored.
         signal.setitimer(signal.ITIMER_REAL, 60 * options.max_minutes)
     for name in options.corpus:
         check_no_device(name)
@@ -113,7 +113,7 @@ def _lines(result: Result) -> list[str]:
 
 @contextlib.contextmanager
 def _folder(name: str | None) -> Any:
-    """The folder of the result, held by this process alone, with its id in the file `pid`; None for none."""
+    """The folder of the result, locked, with the id of this process in its file `pid`; None where no name is given."""
     if name is None:
         yield None
         return
@@ -129,7 +129,7 @@ def _folder(name: str | None) -> Any:
 
 
 class TrialsProgress(Progress):
-    """Trials done and left."""
+    """A bar over the trials."""
 
     def __call__(self, result: Result) -> None:
         if self.quiet:

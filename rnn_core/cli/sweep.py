@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from rnn_core.cli.corpus import prepare_file
-from rnn_core.cli.hosting import give_way
+from rnn_core.cli.hosting import lower_priority
 from rnn_core.cli.output import finite, refresh_seconds, show
 from rnn_core.cli.parser import Commands, add_settings, read_settings
 from rnn_core.cli.progress import Progress
@@ -26,6 +26,8 @@ from rnn_core.experiments.sweep import Sweep
 from rnn_core.experiments.sweep_runner import go_on, sweep
 
 MOST_LINES = 40
+"""Combinations listed at the end; the others are counted."""
+
 BAR = "{percentage:3.0f}%|{bar}| {n:.1f} of {total} points [{elapsed} gone, {remaining} left{postfix}]"
 
 
@@ -55,7 +57,7 @@ def sweep_command(options: argparse.Namespace) -> int:
     """A sweep, from its start or where it stood."""
     if not (hasattr(options, "task") or options.corpus is not None or options.grid):
         return _go_on(options)
-    give_way(options)
+    lower_priority(options)
     check_one_of_both(options)
     of_task = hasattr(options, "task")
     text = read_settings(TextSettings, options)
@@ -88,7 +90,7 @@ def _go_on(options: argparse.Namespace) -> int:
     """The rest of the sweep that is in the folder."""
     if options.dask is not None:
         raise SettingsError("to go on with a sweep on Dask, repeat the command that it was begun by.")
-    give_way(options)
+    lower_priority(options)
     with SweepProgress(options.quiet) as progress:
         results = go_on(options.dir, options.jobs, progress)
     return _tell(options, results, Sweep.read(Path(options.dir)).task)
@@ -143,7 +145,7 @@ class SweepProgress(Progress):
     """A bar over all points, those at work by how far they are."""
 
     def __call__(self, results: list[PointResult]) -> None:
-        """Hear how all points stand."""
+        """Show how far all points are."""
         if self.quiet:
             return
         done = sum(result.fraction for result in results)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnn_core.cli.corpus import prepare_file, words_of_file
-from rnn_core.cli.hosting import add_hosting, give_way, limits
+from rnn_core.cli.hosting import add_hosting, limits, lower_priority
 from rnn_core.cli.output import finite, one_line, program, show, tell
 from rnn_core.cli.parser import Commands, add_setting, add_settings, given_settings, read_settings
 from rnn_core.cli.progress import RaceProgress, TrainingProgress
@@ -104,7 +104,7 @@ def resume_command(options: argparse.Namespace) -> int:
 
 def race_command(options: argparse.Namespace) -> int:
     """The rest of several runs' training, side by side."""
-    give_way(options)
+    lower_priority(options)
     with RaceProgress(options.quiet) as progress:
         results = race([Path(run) for run in options.run], limits=limits(options), on_event=progress)
     ended = [result for result in results if isinstance(result, Outcome)]
@@ -137,14 +137,11 @@ def _start(options: argparse.Namespace) -> ImportedNetwork | None:
             "weights from elsewhere have words of their own, and only with those do they mean anything: add "
             "--start-vocabulary FILE, a JSON list or one word in each line, in the order of the weights."
         )
-    start = import_network(options.start_from, words_of_file(options.start_vocabulary), _asked_cell(options))
+    cell = given_settings(ModelConfig, options).get("cell")
+    start = import_network(options.start_from, words_of_file(options.start_vocabulary), cell)
     if start.assumed:
         tell(f"note: {start.assumed}")
     return start
-
-
-def _asked_cell(options: argparse.Namespace) -> str | None:
-    return given_settings(ModelConfig, options).get("cell")
 
 
 def check_one_of_both(options: argparse.Namespace) -> None:
@@ -166,7 +163,7 @@ def check_one_of_both(options: argparse.Namespace) -> None:
 
 
 def _check_files(options: argparse.Namespace) -> None:
-    """Raises SettingsError for a setting in whose place a file is given."""
+    """Raises SettingsError where a file is given for what a setting of the text would decide, and that setting too."""
     given, declared = given_settings(TextSettings, options), settings_of(TextSettings)
     files = {"vocabulary_size": ("vocabulary_file", "start_vocabulary"), "validation_fraction": ("validation",)}
     for name, places in files.items():
@@ -183,8 +180,10 @@ def train_on(
     steps: int | None = None,
     learning_rate: float | None = None,
 ) -> int:
-    """Train until the end, with a bar; a new end and a new learning rate where they are given."""
-    give_way(options)
+    """Train the run in a folder to its end, or to a new one (`epochs` or `steps`), with a progress bar; print the
+    result. Raises DivergenceError.
+    """
+    lower_priority(options)
     with TrainingProgress(options.quiet) as progress:
         outcome = work(
             folder,
@@ -209,11 +208,11 @@ def train_on(
         "tokens_per_second": outcome.tokens_per_second,
         "parameters": outcome.parameters,
     }
-    task = Run.open(folder).config.task
-    if task is not None:
-        of_task = make_task(task)
-        values |= {"metric": outcome.valid_metric, "metric_name": of_task.metric_name, "baseline": of_task.baseline}
-    show(options, values, _summary(outcome, Run.open(folder)))
+    run = Run.open(folder)
+    if run.config.task is not None:
+        task = make_task(run.config.task)
+        values |= {"metric": outcome.valid_metric, "metric_name": task.metric_name, "baseline": task.baseline}
+    show(options, values, _summary(outcome, run))
     if outcome.state == "stopped":
         tell(f"stopped after step {outcome.step} ({outcome.message}); `{program()} resume {folder}` goes on.")
     elif outcome.message:
@@ -222,14 +221,14 @@ def train_on(
 
 
 def _summary(outcome: Outcome, run: Run) -> list[str]:
-    facts, task = run.config.corpus, run.config.task
+    facts, task_settings = run.config.corpus, run.config.task
     lines = [f"{outcome.run}: {outcome.step:,} steps, {outcome.epoch} epochs, {outcome.parameters:,} parameters"]
-    if task is not None:
-        of_task = make_task(task)
+    if task_settings is not None:
+        task = make_task(task_settings)
         if outcome.valid_metric is not None:
             lines.append(
-                f"{of_task.metric_name:<15}  {outcome.valid_metric:.4g} "
-                f"(without looking at the input {of_task.baseline:.4g}; {task.validation_sequences:,} sequences)"
+                f"{task.metric_name:<15}  {outcome.valid_metric:.4g} (without looking at the input "
+                f"{task.baseline:.4g}; {task_settings.validation_sequences:,} sequences)"
             )
         return lines
     if outcome.train_loss_nats is not None:

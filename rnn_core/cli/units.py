@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from typing import Any
 
@@ -11,11 +10,10 @@ import numpy as np
 from tqdm import tqdm
 
 from rnn_core.arrays import Array
-from rnn_core.cli.corpus import sentences_of_file
+from rnn_core.cli.corpus import add_file_flags, file_settings, sentences_of_file
 from rnn_core.cli.output import finite, one_line, refresh_seconds, show, tell
-from rnn_core.cli.parser import Commands, add_setting
+from rnn_core.cli.parser import Commands
 from rnn_core.cli.weights import load_weights, weights_json
-from rnn_core.config import TextSettings, settings_of
 from rnn_core.data import Vocabulary, detokenize
 from rnn_core.diagnostics import (
     FEATURES,
@@ -37,8 +35,14 @@ from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import Run
 
 SHOWN, SHOWN_OF_ONE = 3, 10
+"""Units listed for each feature; for the only one, with --follow."""
+
 ABLATED = 3
+"""Units whose ablation is measured, with --follow."""
+
 PLACES = 8
+"""Places listed at which the best unit is strongest."""
+
 CONTEXT = 40
 """Characters, or a fifth as many words, that are shown before a place."""
 
@@ -50,16 +54,13 @@ def add(commands: Commands) -> None:
     parser.add_argument("run", metavar="DIR")
     parser.add_argument("text", metavar="TEXT", help="a .txt, .csv or .jsonl file")
     parser.add_argument("--follow", choices=tuple(FEATURES), help="look at one thing alone, and closer (all)")
-    for name in ("column", "encoding"):
-        add_setting(parser, settings_of(TextSettings)[name], help="of the file (as in training)")
+    add_file_flags(parser)
 
 
 def units_command(options: argparse.Namespace) -> int:
     """The units that follow each feature best; with --follow, their strongest places and what is lost without them."""
     run = Run.open(options.run)
-    text = run.config.text
-    if options.column is not None or options.encoding is not None:
-        text = dataclasses.replace(text, column=options.column, encoding=options.encoding)
+    text = file_settings(run.config.text, options)
     vocabulary = run.vocabulary()
     sentences = sentences_of_file(options.text, text, vocabulary)
     carried = run.config.training.batching == "stream"
@@ -84,18 +85,20 @@ def units_command(options: argparse.Namespace) -> int:
         if name not in rankings:
             lines += ["", f"{FEATURES[name].label}: the same all over this text, or in one half of it."]
             continue
-        found, said = _of_feature(name, rankings[name], SHOWN if options.follow is None else SHOWN_OF_ONE)
+        found, more = _of_feature(name, rankings[name], SHOWN if options.follow is None else SHOWN_OF_ONE)
         values["features"][name] = found
-        lines += ["", *said]
+        lines += ["", *more]
     if options.follow is not None:
-        found, said = _closer(weights.model, vocabulary, sentences, carried, tokens, features, options.follow, rankings)
+        found, more = _ablation_and_places(
+            weights.model, vocabulary, sentences, carried, tokens, features, options.follow, rankings
+        )
         values |= found
-        lines += said
+        lines += more
     if options.follow == "agreement":
         try:
-            found, said = _over_the_gap(carriers(weights.model, agreement_question(vocabulary, sentences)))
+            found, more = _subject_carriers(carriers(weights.model, agreement_question(vocabulary, sentences)))
             values |= found
-            lines += said
+            lines += more
         except CorpusError as problem:
             tell(f"note: {problem}")
     values |= weights_json(weights)
@@ -125,7 +128,7 @@ def _of_feature(name: str, ranking: Ranking, count: int) -> tuple[dict[str, Any]
     return {"label": label, "followed": any(row["follows"] for row in rows), "units": rows}, lines
 
 
-def _closer(
+def _ablation_and_places(
     model: LanguageModel,
     vocabulary: Vocabulary,
     sentences: list[Array],
@@ -160,8 +163,10 @@ def _closer(
     return {"ablation": ablations, "places": places, "ends": int(ending.sum())}, lines
 
 
-def _over_the_gap(found: Carriers) -> tuple[dict[str, Any], list[str]]:
-    """Who carries the subject to the word that must agree, and the right answers without each unit."""
+def _subject_carriers(found: Carriers) -> tuple[dict[str, Any], list[str]]:
+    """Which unit carries the subject to the word that must agree with it, and the share of right answers without each
+    unit.
+    """
     best = found.ranking.units[0]
     missed = sorted(found.without.items(), key=lambda item: item[1])
     over_gap = ", ".join(f"{correlation:.2f}" for correlation in found.over_gap)

@@ -1,4 +1,4 @@
-"""The weights of a run, for the commands that show what they do: with a word where they are not the newest."""
+"""The weights of a run for a command, with a warning where the newest are damaged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rnn_core.runs import LoadedWeights, Run
 
 
 def load_weights(run: Run) -> LoadedWeights[LanguageModel]:
-    """The newest weights that can be read; where newer ones are damaged, that is said on standard error."""
+    """The newest weights that can be read; where newer ones are damaged, a warning goes to standard error."""
     weights = run.load_weights()
     if weights.note:
         tell(f"warning: {one_line(weights.note)}")
@@ -18,5 +18,5 @@ def load_weights(run: Run) -> LoadedWeights[LanguageModel]:
 
 
 def weights_json(weights: LoadedWeights[LanguageModel]) -> dict[str, Any]:
-    """What a command's JSON adds where newer weights are damaged: the step of those it read, and what is wrong."""
+    """Entries for a command's JSON where newer weights are damaged: the step of those read, and what is wrong."""
     return {"weights_step": weights.step, "damaged_checkpoints": list(weights.damaged)} if weights.damaged else {}
