@@ -1,9 +1,10 @@
 """Networks that were trained elsewhere, with their own words: the tutorial's .npz, or PyTorch's weights in safetensors.
 
-What the network is can be read from the shapes of its arrays. What its rows mean cannot: they come with a word list,
-which becomes the vocabulary, <unk>, <s> and </s> moved to the front as everywhere here and the rows along with them. So
-the network says of every sentence what it said before. A list without these marks gets them: `standard_order` says what
-they are read as, and the network does not expect one that it never had to predict.
+The settings of the network are read from the shapes of its arrays. Which word each row belongs to is not in the file:
+a word list says it, and becomes the vocabulary. Every vocabulary here begins with <unk>, <s> and </s>, so they are
+moved to the front of the list, and their rows of the arrays with them: the network gives each sentence the same loss as
+before. A list without these marks gets them (`standard_order` says what they are read as), with a bias by which the
+network hardly ever predicts one that it was not trained to predict.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.nn.parameters import parameter_shapes
 
-# What people call the modules before and after the recurrent one, in lower case.
+# Usual names, in lower case, of the modules before and after the recurrent one.
 EMBEDDINGS = ("embedding", "embeddings", "embed", "emb", "encoder", "word_embedding", "word_embeddings")
 DECODERS = ("decoder", "linear", "fc", "out", "output", "head", "lm_head", "proj", "projection")
 
@@ -35,8 +36,8 @@ _RECURRENT = re.compile(r"(?:(?P<module>.*)\.)?(?P<name>(?:weight|bias)_[ih]h_l(
 
 @dataclass(frozen=True)
 class ImportedNetwork:
-    """A network and its words, in our order; text: how a text is cut for it, as far as its words tell; assumed:
-    sentences on what the files left open, or "".
+    """A network and its words, <unk>, <s> and </s> first. text: how a text is read for it, as far as its words tell;
+    assumed: sentences on what the files left open, or "".
     """
 
     model: LanguageModel
@@ -46,12 +47,12 @@ class ImportedNetwork:
 
 
 def import_network(path: str | Path, words: Sequence[str], cell: str | None = None) -> ImportedNetwork:
-    """A network from `path` (.npz of the tutorial's code, or .safetensors under PyTorch's names), `words` naming its
-    rows in their order.
+    """A network from `path` (.npz of the tutorial's code, or .safetensors under PyTorch's names); `words`: the word of
+    each of its rows, in their order.
 
     `cell` settles what PyTorch's names leave open: whether an RNN is tanh (the default) or relu. Raises CheckpointError
-    for a file that is something else, CorpusError for a list that is none of words, SettingsError where the two do not
-    fit.
+    for a file that is something else, CorpusError for words that `standard_order` refuses, SettingsError where the
+    words or the cell do not fit the file.
     """
     path = Path(path)
     if path.suffix == ".npz":
@@ -79,13 +80,14 @@ def _reordered(model: LanguageModel, order: StandardOrder) -> LanguageModel:
         if name in params:  # tied, it has no V
             average = params[name].mean(axis=0, keepdims=True)
             rows = [-1 if row is None else row for row in order.rows]
-            params[name] = np.concatenate([params[name], average])[rows]
+            params[name] = np.concatenate([params[name], average])[rows]  # row -1: the average
     for mark in order.unseen:
         params["c"][order.words.index(mark)] -= UNEXPECTED_NATS
     return LanguageModel(config, params=params)
 
 
 def _read_safetensors(path: Path) -> dict[str, Array]:
+    """The arrays of a file, as float32. Raises CheckpointError."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -105,6 +107,7 @@ def _read_safetensors(path: Path) -> dict[str, Array]:
 
 
 def _from_torch(arrays: Mapping[str, Array], cell: str | None) -> tuple[LanguageModel, str]:
+    """The network with these arrays, its words in the file's order; and a sentence on what was assumed, or ""."""
     state = _standard_names(arrays)
     config, assumed = _config_of(state, cell)
     if config.bias:
@@ -144,9 +147,9 @@ def _standard_names(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _config_of(state: Mapping[str, Array], cell: str | None) -> tuple[ModelConfig, str]:
-    """The settings of the network, read from the shapes; and a sentence on what they leave open."""
-    recurrent, into = state.get("rnn.weight_hh_l0"), state.get("rnn.weight_ih_l0")
-    if recurrent is None or into is None or recurrent.ndim != 2 or into.ndim != 2 or not recurrent.size:
+    """The settings of the network, read from the shapes; and a sentence on what was assumed, or ""."""
+    recurrent, of_input = state.get("rnn.weight_hh_l0"), state.get("rnn.weight_ih_l0")
+    if recurrent is None or of_input is None or recurrent.ndim != 2 or of_input.ndim != 2 or not recurrent.size:
         raise CheckpointError("the first recurrent layer lacks weight_ih_l0 or weight_hh_l0, or they are no matrices.")
     hidden = recurrent.shape[1]
     embedding, decoder = state.get("embedding.weight"), state.get("decoder.weight")
@@ -178,8 +181,8 @@ def _config_of(state: Mapping[str, Array], cell: str | None) -> tuple[ModelConfi
 
 
 def with_training_settings(network: ModelConfig, wanted: ModelConfig) -> ModelConfig:
-    """The settings of a network from elsewhere, with what is wanted of its training (dropout). Raises SettingsError
-    where another network was asked for.
+    """The settings of a network from elsewhere, with the dropout of `wanted`. Raises SettingsError where `wanted` asks
+    for another network than this one.
     """
     plain = ModelConfig()
     for name in ("cell", "hidden_size", "embedding_size", "layers", "bias", "tied"):

@@ -7,9 +7,9 @@ PyTorch's module for a model with an embedding is
 
 and without one (`embedding_size=None`) the same with one-hot vectors fed to `rnn`, whose input size is then N.
 
-Differences that are converted here: matrices act on column vectors there (U is transposed); gates are ordered i, f, g,
-o there and o, i, f, g here (LSTM; each cell tells its own order); PyTorch has two biases where one suffices, and uses
-only their sum (but for GRU's b_n).
+Differences that are converted here: PyTorch's matrices act on column vectors (U is transposed); PyTorch orders the
+gates of an LSTM i, f, g, o and this library o, i, f, g (each cell says its own order); PyTorch has two biases where one
+suffices, and uses only their sum (except for GRU's b_n).
 """
 
 from __future__ import annotations

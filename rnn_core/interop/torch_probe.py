@@ -1,7 +1,8 @@
-"""What one step of somebody's own PyTorch training says of its recurrent module: caught on the way, measured later.
+"""Measures the recurrent module of a PyTorch training: hooks keep what one training step computes, for a later measure.
 
-Nothing is computed twice. The forward pass hands over the module's inputs, its state and its weights as they were then;
-the backward pass what arrives at its outputs, dL/dh_t. That is all that a walk back through time needs.
+A hook on the forward pass keeps the module's inputs, state and weights; hooks on the backward pass keep the gradient
+that arrives at its outputs, dL/dh_t. That is all that a walk back through time needs, so the training computes nothing
+twice.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from rnn_core.nn.network import Network, State, last_states
 from rnn_core.training.events import HorizonMeasured
 
 SEQUENCES, STEPS = 8, 40
-"""At most so many sequences of a batch are measured, and the last so many time steps of each."""
+"""Measured are the first SEQUENCES sequences of a batch, and the last STEPS time steps of each."""
 
 
 @dataclass(eq=False)
@@ -41,23 +42,23 @@ class _Pass:
 
 
 class TorchProbe:
-    """Listens to a torch.nn.RNN, LSTM or GRU in training; `measure` says how far back its gradient went.
+    """Hooks on a torch.nn.RNN, LSTM or GRU in training; `measure` says how far back its gradient went.
 
-    Raises SettingsError for a module that is not understood.
+    Raises SettingsError for a module that is none of these, or has an option that is not supported.
     """
 
     def __init__(self, rnn: Any) -> None:
         network_of(rnn)
         self.rnn = rnn
         self.armed = True  # catch the next pass that has a gradient
-        self.positions = 0  # steps times sequences read; whoever counts resets it
-        self.seconds = 0.0  # that the last measurement took, what it caught included
+        self.positions = 0  # steps times sequences read so far; the caller may set it to 0
+        self.seconds = 0.0  # taken by the last measurement and the hook before it
         self._caught: _Pass | None = None
         self._problem: SettingsError | None = None
         self._hook = rnn.register_forward_hook(self._after_forward, with_kwargs=True)
 
     def close(self) -> None:
-        """Leave the module as it was."""
+        """Remove the hook from the module."""
         self._hook.remove()
 
     @property
@@ -66,9 +67,9 @@ class TorchProbe:
         return self._caught is not None or self._problem is not None
 
     def _after_forward(self, _: Any, arguments: tuple[Any, ...], options: Mapping[str, Any], output: Any) -> None:
-        outputs, final = output
+        outputs = output[0]
         values = outputs.data if _is_packed(outputs) else outputs
-        if not values.requires_grad:  # a validation, or text that is being written, between two steps
+        if not values.requires_grad:  # a validation, or a text being generated, between two training steps
             return
         self.positions += values.numel() // values.shape[-1]
         if self.armed:
@@ -76,11 +77,12 @@ class TorchProbe:
             started = time.perf_counter()
             try:
                 self._catch(arguments, options, output)
-            except SettingsError as problem:  # the module is another than it was; a hook must not end the training
+            except SettingsError as problem:  # `measure` raises it, since a hook must not end the training
                 self._problem = problem
             self.seconds = time.perf_counter() - started
 
     def _catch(self, arguments: tuple[Any, ...], options: Mapping[str, Any], output: Any) -> None:
+        """Keep this forward pass, and set hooks that keep the gradients of its outputs. Raises SettingsError."""
         outputs, final = output
         values = outputs.data if _is_packed(outputs) else outputs
         given = {**dict(zip(("input", "hx"), arguments, strict=False)), **options}
@@ -100,8 +102,10 @@ class TorchProbe:
 
     @arithmetic()
     def measure(self, step: int) -> HorizonMeasured | None:
-        """Of the pass that was caught, which is then forgotten; None where there was none, or no loss followed. Raises
-        SettingsError where the module has become one that is not understood.
+        """How far back the gradient of the pass that was caught went, and the module's spectrum and saturation then, as
+        an event of this step. The pass is then forgotten. None where there was none, or no backward pass followed.
+
+        Raises SettingsError where the module has changed into one that is not supported.
         """
         if self._problem is not None:
             raise self._problem
@@ -139,7 +143,9 @@ class TorchProbe:
 
 
 def find_recurrent(module: Any) -> Any:
-    """The one recurrent module in a module, or itself. Raises SettingsError where there is none, or several."""
+    """The one torch.nn.RNN, LSTM or GRU in a module, which may be it. Raises SettingsError where there is none, or
+    several.
+    """
     network = getattr(module, "modules", None)
     found = [part for part in network() if type(part).__name__ in ("RNN", "LSTM", "GRU")] if callable(network) else []
     if len(found) != 1:
@@ -153,8 +159,8 @@ def _is_packed(value: Any) -> bool:
 
 
 def _time_major(rnn: Any, value: Any) -> tuple[Array, Array]:
-    """What the module reads or gives, packed, padded or one sequence -> (T, B, ·) float64 of the first SEQUENCES, and
-    their lengths.
+    """Inputs or outputs of the module, packed, padded or one sequence -> (T, B, D or H) float64 of the first SEQUENCES,
+    and their lengths (B,).
     """
     if _is_packed(value):
         from torch.nn.utils.rnn import pad_packed_sequence
@@ -170,7 +176,7 @@ def _time_major(rnn: Any, value: Any) -> tuple[Array, Array]:
 
 
 def _state(given: Any, batch: int) -> State | None:
-    """h_0, or (h_0, c_0), each (layers, B, H) or (layers, H) -> (B, S) for each layer."""
+    """h_0, or (h_0, c_0), each (layers, B, H) or (layers, H) -> for each layer (B, S), h and c side by side."""
     if given is None:
         return None
     parts = [_batched(part)[:, :batch] for part in (given if isinstance(given, tuple) else (given,))]
@@ -184,5 +190,6 @@ def _batched(state: Any) -> Array:
 
 
 def _numbers(tensor: Any) -> Array:
+    """A tensor's numbers as float64."""
     numbers: Array = tensor.detach().numpy().astype(np.float64)
     return numbers
