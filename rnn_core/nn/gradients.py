@@ -12,11 +12,11 @@ from functools import cached_property
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.parallel.threads import for_row_blocks, matmul
+from rnn_core.parallel.threads import for_row_blocks
 
-# The gradients of a word that occurs more often than this are added up by a product with zeros and ones, those of a
-# rarer one occurrence by occurrence. The product takes the most frequent words only: with many it would be large.
-OFTEN, MOST_BY_PRODUCT = 4, 128
+# The gradients of a word that occurs more often than this are added up word by word; of the rarer ones, which are many,
+# a second occurrence of all is added at once, then a third.
+OFTEN = 4
 
 
 @dataclass(eq=False)
@@ -57,22 +57,11 @@ class Occurrences:
         """blocks (K, P, M) -> (R, K * M): what belongs to the positions of a word, added up."""
         counts = self.counts
         values = np.ascontiguousarray(np.take(blocks, self.order[self.starts], axis=1).swapaxes(0, 1))
-        often = OFTEN
-        if len(counts) > MOST_BY_PRODUCT:
-            often = max(OFTEN, np.partition(counts, -MOST_BY_PRODUCT - 1)[-MOST_BY_PRODUCT - 1])
-        frequent = counts > often
-        if frequent.any():
-            chosen = self.order[np.repeat(frequent, counts)]
-            # To leave out a few positions is more work than to multiply them by zero.
-            if 4 * len(chosen) >= 3 * self.ids.size:
-                columns, theirs = chosen, blocks
-            else:
-                columns, theirs = np.arange(len(chosen)), np.take(blocks, chosen, axis=1)
-            indicator = np.zeros((np.count_nonzero(frequent), theirs.shape[1]), blocks.dtype)
-            indicator[np.repeat(np.arange(len(indicator)), counts[frequent]), columns] = 1
-            values[frequent] = matmul(indicator, theirs).swapaxes(0, 1)
-        # The others: a second occurrence of all that have one, a third, ...
-        left = np.where(frequent, 1, counts)
+        often = counts > OFTEN
+        for word in np.flatnonzero(often):
+            positions = self.order[self.starts[word] : self.starts[word] + counts[word]]
+            np.add.reduce(np.take(blocks, positions, axis=1), axis=1, out=values[word])
+        left = np.where(often, 1, counts)
         for occurrence in range(1, left.max(initial=1)):
             (having,) = np.nonzero(left > occurrence)
             theirs = np.take(blocks, self.order[self.starts[having] + occurrence], axis=1)
