@@ -9,12 +9,12 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import time
 import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
+from waiting import HANG_SECONDS, wait_for
 
 ROOT = Path(__file__).parents[1]
 pytestmark = [pytest.mark.slow, pytest.mark.process]
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.process]
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(folder)]
-    subprocess.run([*command, str(ROOT)], check=True, timeout=150)
+    subprocess.run([*command, str(ROOT)], check=True, timeout=HANG_SECONDS)
     (built,) = folder.glob("*.whl")
     return built
 
@@ -33,10 +33,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bin folder of an environment with this wheel; what it depends on is borrowed from the tests' own."""
     folder = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=150)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=HANG_SECONDS)
     python = folder / "bin" / "python"
     command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", str(wheel)]
-    subprocess.run(command, check=True, timeout=150)
+    subprocess.run(command, check=True, timeout=HANG_SECONDS)
     packages = next((folder / "lib").glob("python*/site-packages"))
     # A line of a .pth file adds a folder, but not the .pth files in it: the checkout's own editable install stays out.
     (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
@@ -46,7 +46,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(program: Path, *arguments: str, folder: Path) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [str(program), *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=150
+        [str(program), *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -91,16 +91,16 @@ def test_the_app_starts_from_any_folder_with_its_theme_and_its_guards(installed:
         start_new_session=True,
     )
     try:
-        for _ in range(600):
+
+        def answers() -> bool:
             assert process.poll() is None, process.stdout.read() if process.stdout else ""
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as answer:
-                    assert answer.status == 200
-                    break
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=HANG_SECONDS) as answer:
+                    return bool(answer.status == 200)
             except OSError:
-                time.sleep(0.1)
-        else:
-            pytest.fail("the app did not answer")
+                return False
+
+        wait_for(answers, "an answer of the app")
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -13,10 +13,11 @@ from playwright.sync_api import Page, expect
 
 from rnn_core.runs import Run
 from tests.dashboard.conftest import Server
+from tests.waiting import HANG_SECONDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-PATIENCE = 30_000  # milliseconds, on a machine that does other things too
+PATIENCE = 1000 * HANG_SECONDS
 PAGES = [
     "",
     "story",

@@ -31,6 +31,7 @@ from rnn_core.experiments.sweep import Sweep
 from rnn_core.runs import Run, create_run, new_run_id
 from rnn_core.runs.worker import work
 from tests.dashboard.conftest import APP
+from tests.waiting import HANG_SECONDS
 
 VIEWS = sorted((APP.parent / "views").glob("[a-z]*.py"))
 OWNER, GUEST = "a" * 64, "b" * 64
@@ -105,7 +106,7 @@ def visit(view: Path, run: Run, secret: str) -> Iterator[AppTest]:
     """A page with a link to the run: as it opens, with every choice on it made, and every step of the training asked
     for, whether the page offers it or not.
     """
-    app = AppTest.from_file(str(APP), default_timeout=60)
+    app = AppTest.from_file(str(APP), default_timeout=HANG_SECONDS)
     app.session_state[session._SECRET] = secret
     app.query_params["run"] = run.id
     app.run()
@@ -146,7 +147,7 @@ def test_a_link_to_a_sweep_sends_a_guest_no_sentence_of_its_text(private_run: Ru
     work(first.folder)
     for place in (folder, first.folder, second.folder):
         hosting.set_owner(place, hosting.owner_id(OWNER))
-    app = AppTest.from_file(str(APP), default_timeout=60)
+    app = AppTest.from_file(str(APP), default_timeout=HANG_SECONDS)
     app.session_state[session._SECRET] = GUEST
     app.query_params |= {"sweep": folder.name, "runs": f"{first.id},{private_run.id}"}
     app.run()

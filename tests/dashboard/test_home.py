@@ -21,6 +21,7 @@ from rnn_core.data import prepare_sentences
 from rnn_core.data.relative_clauses import relative_clauses
 from rnn_core.training.evaluation import evaluate
 from tests.dashboard.conftest import APP
+from tests.waiting import HANG_SECONDS
 
 WORDS = opening.split(opening.SENTENCE)
 
@@ -170,7 +171,7 @@ def test_the_first_picture_waits_for_no_library_of_tables_or_charts():
     """They take half a second to import, which the first visitor would wait for."""
     script = (
         "import sys; from streamlit.testing.v1 import AppTest\n"
-        f"app = AppTest.from_file({str(APP)!r}, default_timeout=120).run()\n"
+        f"app = AppTest.from_file({str(APP)!r}, default_timeout={HANG_SECONDS}).run()\n"
         "assert not app.exception\n"
         "print([name for name in ('pandas', 'altair', 'nltk', 'scipy') if name in sys.modules])"
     )

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import http.client
 import os
-import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from waiting import run_async, wait_for
+from waiting import HANG_SECONDS, run_async, wait_for
 from websockets.sync.client import connect
 
 from dashboard import hosting, server
@@ -226,7 +225,7 @@ class Tab:
         edge = "boundary"
         body = f'--{edge}\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n\r\n'.encode()
         body += b"a" * int(megabytes * MEGABYTE) + f"\r\n--{edge}--\r\n".encode()
-        connection = http.client.HTTPConnection(self.host, timeout=60)
+        connection = http.client.HTTPConnection(self.host, timeout=HANG_SECONDS)
         headers = {
             "Content-Type": f"multipart/form-data; boundary={edge}",
             "X-Xsrftoken": self.token,
@@ -272,9 +271,7 @@ def test_nothing_is_taken_from_who_has_no_page_open(hosted_server: Server) -> No
     assert tab.put("/_stcore/upload_file/no-such-session/file", 1) == 400
     address = tab.address()
     tab.leaving.close()
-    deadline = time.monotonic() + 60
-    while tab.put(address, 0.01) != 400:
-        assert time.monotonic() < deadline
+    wait_for(lambda: tab.put(address, 0.01) == 400, "the server to forget the page")
 
 
 def test_a_hosted_server_forgets_who_left_after_15_seconds_and_bounds_what_streamlit_takes(monkeypatch) -> None:
