@@ -15,7 +15,7 @@ from rnn_core.runs import Run
 from tests.dashboard.conftest import Server
 from tests.waiting import HANG_SECONDS
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 
 PATIENCE = 1000 * HANG_SECONDS
 PAGES = [

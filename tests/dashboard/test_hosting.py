@@ -1023,7 +1023,6 @@ def test_user_errors_of_this_file_are_user_errors() -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(240)
 def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
     from playwright.sync_api import Error as PlaywrightError
     from playwright.sync_api import expect
