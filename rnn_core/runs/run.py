@@ -9,7 +9,6 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -22,9 +21,8 @@ from rnn_core.data.tasks import Task, make_task
 from rnn_core.errors import RunError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.nn.network import Network
-from rnn_core.runs import checkpoints, database, events, layout, run_config, snapshots, status
+from rnn_core.runs import checkpoints, database, events, layout, metrics, run_config, snapshots, status
 from rnn_core.runs.checkpoints import Checkpoint
-from rnn_core.runs.database import METRICS
 from rnn_core.runs.layout import CORPUS_FILE, VOCABULARY_FILE
 from rnn_core.runs.lock import worker_alive
 from rnn_core.runs.reading import read_json
@@ -42,16 +40,6 @@ from rnn_core.training import (
 )
 
 VOCABULARY_LIMIT_BYTES = 64 * 2**20
-
-_OUTLINED = ("step", "tokens", "loss_nats", "gradient_norm", "elapsed_seconds")
-# The largest of each as well: among numbers a text would count as 0 in a mean, without a word, but it is the largest.
-_OUTLINE_COLUMNS = (
-    *(f"MAX({name})" for name in _OUTLINED),
-    "SUM(tokens)",
-    "AVG(loss_nats)",
-    "AVG(gradient_norm)",
-)
-_OUTLINE = f"SELECT {', '.join(_OUTLINE_COLUMNS)} FROM metrics WHERE step > ? AND step <= ?"
 
 REQUESTS = ("pause", "resume", "step", "stop", *STEERABLE)
 
@@ -247,11 +235,7 @@ class Run:
 
         `stride=k` keeps the steps that k divides; `limit` the first so many rows.
         """
-        query = f"SELECT {', '.join(METRICS)} FROM metrics WHERE step > ? AND step % ? = 0 ORDER BY step LIMIT ?"
-        with database.reading(self.folder) as history:
-            rows = history.execute(query, (after_step, stride, -1 if limit is None else limit)).fetchall()
-            columns = zip(*rows, strict=True) if rows else [()] * len(METRICS)
-            return {name: _metric_column(name, column) for name, column in zip(METRICS, columns, strict=True)}
+        return metrics.read(self.folder, after_step, limit, stride)
 
     def outline(self, points: int = 300) -> dict[str, NDArray[Any]]:
         """The metrics in at most `points` rows, each of about equally many steps: arrays (rows,) under step, tokens,
@@ -260,18 +244,7 @@ class Run:
         step and elapsed_seconds are those of a row's last step, tokens all that were trained on until then, loss and
         norm means over the row. SQLite makes the rows: of 20,000 steps Python sees no more than these.
         """
-        with database.reading(self.folder) as history:
-            (last,) = history.execute("SELECT MAX(step) FROM metrics").fetchone()
-            (last,) = _metric_column("step", [last or 0])
-            ends = np.linspace(0, int(last), min(points, int(last)) + 1).astype(np.int64).tolist()
-            found = (history.execute(_OUTLINE, span).fetchone() for span in pairwise(ends))
-            rows = [row for row in found if row[0] is not None]  # a damaged history may have gaps
-            columns = dict(zip(_OUTLINE_COLUMNS, zip(*rows, strict=True), strict=True)) if rows else {}
-            column = {name: _metric_column(name, columns.get(f"MAX({name})", ())) for name in _OUTLINED}
-            for name in ("loss_nats", "gradient_norm"):
-                column[name] = _metric_column(name, columns.get(f"AVG({name})", ()))
-            column["tokens"] = np.cumsum(_metric_column("tokens", columns.get("SUM(tokens)", ())))
-            return column
+        return metrics.outline(self.folder, points)
 
     def events(self, after_id: int = 0, kinds: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Events with an id above `after_id`, in order: dicts with id, step, time (unix seconds), kind, and the
@@ -300,31 +273,8 @@ class Run:
         return settings
 
     def status(self) -> RunStatus:
-        row = self._status_row()
-        if row["state"] in ("running", "paused") and not worker_alive(self.folder):
-            # The lock was free just now. A worker that ended in good order wrote its last word before it let go, so a
-            # second look sees that; an unchanged "running" of the same process was written by one that is dead.
-            again = self._status_row()
-            if again["state"] in ("running", "paused") and again["pid"] == row["pid"]:
-                rest = f"; resume it to go on from step {again['checkpoint_step'] or 0}."
-                again |= {
-                    "state": "dead",
-                    "message": "its process ended without a word (killed, or the power went)"
-                    + ("." if self.config.monitored else rest),
-                }
-            row = again
-        return status.from_row(row)
-
-    def _status_row(self) -> dict[str, Any]:
-        with database.reading(self.folder) as history:
-            row = history.execute(f"SELECT {', '.join(status.COLUMNS)} FROM status").fetchone()
-            if row is None:
-                raise RunError(
-                    f"{self.folder / database.FILE} has lost its status; delete it to go on without history."
-                )
-            values = dict(zip(status.COLUMNS, row, strict=True))
-            status.check_row(values)
-            return values
+        """Where the run stands now."""
+        return status.read(self.folder, self.config.monitored)
 
     def request(self, kind: str, **payload: Any) -> None:
         """Ask the worker for something; it answers within about 0.1 s, between two steps, and leaves an event.
@@ -390,12 +340,3 @@ class Run:
         """
         with database.writing(self.folder) as history:
             history.execute("UPDATE status SET watched = ?", (time.time(),))
-
-
-def _metric_column(name: str, values: Sequence[Any]) -> NDArray[Any]:
-    """(rows,) of one column. Raises ValueError where a value is of another kind, or not finite."""
-    kind = np.dtype(METRICS[name])
-    column = np.array(values) if len(values) else np.zeros(0, kind)
-    if column.dtype.kind not in ("i" if kind.kind == "i" else "if") or not np.isfinite(column).all():
-        raise ValueError(f"{name} in its metrics is not a number")
-    return column.astype(kind)

@@ -6,9 +6,13 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
+from rnn_core.errors import RunError
+from rnn_core.runs import database
 from rnn_core.runs.database import TABLES
+from rnn_core.runs.lock import worker_alive
 from rnn_core.runs.reading import LAST_MOMENT
 
 State = Literal["created", "queued", "running", "paused", "stopped", "finished", "failed", "diverged", "dead"]
@@ -19,7 +23,7 @@ LONGEST_MESSAGE = 4000
 
 @dataclass(frozen=True)
 class RunStatus:
-    """Where a run stands. `dead`: its worker vanished without a word (killed, power cut); it can be resumed."""
+    """Where a run stands. `dead`: its worker ended without saying so (killed, power cut); it can be resumed."""
 
     state: State
     pid: int | None  # of the worker at work, else None
@@ -44,6 +48,34 @@ class RunStatus:
         return not self.alive and self.state != "finished"
 
 
+def read(folder: Path, monitored: bool) -> RunStatus:
+    """Where the run in this folder stands. Raises RunError where its history is damaged."""
+    row = _read_row(folder)
+    if row["state"] in ("running", "paused") and not worker_alive(folder):
+        # The lock was free just now. A worker that ends in good order records its end before it releases the lock, so
+        # a second look sees that; "running", still, by the same process, was written by one that is dead.
+        again = _read_row(folder)
+        if again["state"] in ("running", "paused") and again["pid"] == row["pid"]:
+            rest = f"; resume it to go on from step {again['checkpoint_step'] or 0}."
+            again |= {
+                "state": "dead",
+                "message": "its process ended without a word (killed, or the power went)"
+                + ("." if monitored else rest),
+            }
+        row = again
+    return from_row(row)
+
+
+def _read_row(folder: Path) -> dict[str, Any]:
+    with database.reading(folder) as history:
+        row = history.execute(f"SELECT {', '.join(COLUMNS)} FROM status").fetchone()
+        if row is None:
+            raise RunError(f"{folder / database.FILE} has lost its status; delete it to go on without history.")
+        values = dict(zip(COLUMNS, row, strict=True))
+        check_row(values)
+        return values
+
+
 def check_row(row: Mapping[str, Any]) -> None:
     """Raises ValueError where a row of the table `status` holds what no worker writes."""
     if row["state"] not in get_args(State):
@@ -65,7 +97,7 @@ def check_row(row: Mapping[str, Any]) -> None:
 
 
 def from_row(row: Mapping[str, Any]) -> RunStatus:
-    """A row of the table `status`, checked, as it is told to everybody."""
+    """The status that a checked row of the table `status` stands for."""
     values = {name: value for name, value in row.items() if name not in ("heartbeat", "watched")}
     if row["state"] not in ("running", "paused"):
         values["pid"] = None
