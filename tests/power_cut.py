@@ -430,8 +430,8 @@ def _train(folder: Path, steps: int | None) -> None:
         worker = Worker(Run.open(folder), StopSignals(), Limits(), steps=steps)
         try:
             for _ in worker.steps():
-                worker.next_poll = worker.next_commit = 0.0
-                worker.next_checkpoint = float("inf") if worker.state.step % 2 else 0.0
+                worker.next_poll = worker.writer.next_commit = 0.0
+                worker.writer.next_checkpoint = float("inf") if worker.state.step % 2 else 0.0
         except StopIteration:
             pass
 

@@ -209,7 +209,7 @@ def test_words_of_another_run_are_refused(run: Run, tmp_path: Path) -> None:
     refused(repacked(run, swap), tmp_path, "is not the word list")
 
 
-@pytest.mark.parametrize("name", [*archive.REQUIRED, *archive.OF_A_TEXT])
+@pytest.mark.parametrize("name", [*archive.REQUIRED, *archive.TEXT_FILES])
 def test_a_run_without_one_of_its_files_is_refused(run: Run, tmp_path: Path, name: str) -> None:
     refused(repacked(run, lambda files: files.pop(f"{run.id}/{name}")), tmp_path, f"it has no {name}")
 
@@ -255,6 +255,6 @@ def test_an_archive_is_never_unpacked_over_something(run: Run, tmp_path: Path) -
 
 
 def test_the_names_that_are_taken_are_those_of_a_run() -> None:
-    assert layout.VOCABULARY_FILE in archive.OF_A_TEXT
-    assert archive.TAKEN.fullmatch("weights-12.safetensors")
-    assert not archive.TAKEN.fullmatch("weights-12.safetensors.tmp")
+    assert layout.VOCABULARY_FILE in archive.TEXT_FILES
+    assert archive.ACCEPTED.fullmatch("weights-12.safetensors")
+    assert not archive.ACCEPTED.fullmatch("weights-12.safetensors.tmp")

@@ -17,8 +17,9 @@ from rnn_core.cli.progress import held_history
 from rnn_core.errors import RunError
 from rnn_core.runs import Run, checkpoints, history_writer, locked
 from rnn_core.runs.layout import checkpoint_specs
+from rnn_core.runs.run_writer import HistoryHeld
 from rnn_core.runs.stop_signals import StopSignals
-from rnn_core.runs.worker import HistoryHeld, Limits, Steps, Worker, work
+from rnn_core.runs.worker import Limits, Steps, Worker, work
 from rnn_core.training import Event
 
 ROOM = 16 * 1024  # A quarter of what a checkpoint has for rows while the history is held,

@@ -13,7 +13,7 @@ from power_cut import Recorder, Sync, crash_states, faults_after_resuming, fault
 
 from rnn_core.runs import checkpoints, creation, files, run_config
 from rnn_core.runs.history_writer import HistoryWriter
-from rnn_core.runs.worker import Worker
+from rnn_core.runs.run_writer import RunWriter
 
 
 @pytest.mark.slow
@@ -38,7 +38,7 @@ class Careless:
         files.system.rename(files.write_temporary(path, chunks), path)
 
 
-real_commit, real_checkpoint, real_fsync = HistoryWriter.commit, Worker.checkpoint, Recorder.fsync
+real_commit, real_checkpoint, real_fsync = HistoryWriter.commit, RunWriter.checkpoint, Recorder.fsync
 
 
 def fsync_of_folders_alone(self: Recorder, descriptor: int) -> None:
@@ -51,10 +51,10 @@ def commit_without_waiting(self: HistoryWriter, status: Any, durable: bool) -> b
     return real_commit(self, status, durable=False)
 
 
-def checkpoint_before_the_history(self: Worker) -> None:
+def checkpoint_before_the_history(self: RunWriter) -> None:
     with patch.object(self, "commit", lambda *args, **options: True):
         real_checkpoint(self)
-    self.commit("running", 0.0, durable=True)
+    self.commit(durable=True)
 
 
 MISTAKES: dict[str, tuple[Callable[[], AbstractContextManager[Any]], str]] = {
@@ -79,7 +79,7 @@ MISTAKES: dict[str, tuple[Callable[[], AbstractContextManager[Any]], str]] = {
         "lost: steps of the history",
     ),
     "a checkpoint that is written before the history": (
-        lambda: patch.object(Worker, "checkpoint", checkpoint_before_the_history),
+        lambda: patch.object(RunWriter, "checkpoint", checkpoint_before_the_history),
         "lost: steps of the history",
     ),
 }

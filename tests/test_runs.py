@@ -47,6 +47,7 @@ from rnn_core.runs import (
     rename_run,
     run_config,
     run_folder,
+    run_writer,
     worker_alive,
     zip_run,
 )
@@ -781,7 +782,7 @@ def test_checkpoints_come_less_often_where_writing_one_takes_long(
 ) -> None:
     run = tiny_run(tmp_path / "run", steps=10**6, checkpoint_every_seconds=3.0)
     clock = SimpleNamespace(monotonic=lambda: now, time=time.time, sleep=time.sleep)
-    monkeypatch.setattr(worker_module, "time", clock)
+    monkeypatch.setattr(run_writer, "time", clock)
     now, cost = 1000.0, 0.0
     save = checkpoints.save
 
@@ -797,8 +798,8 @@ def test_checkpoints_come_less_often_where_writing_one_takes_long(
         next(steps)
         for seconds, pause in ((0.1, 3.0), (0.5, 10.0)):  # a twentieth of the time at most
             cost = seconds
-            worker.checkpoint()
-            assert worker.next_checkpoint == pytest.approx(now + pause)
+            worker.writer.checkpoint()
+            assert worker.writer.next_checkpoint == pytest.approx(now + pause)
         steps.close()
 
 

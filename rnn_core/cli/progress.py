@@ -9,7 +9,7 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from rnn_core.cli.output import refresh_seconds, tell
-from rnn_core.runs.worker import HistoryHeld
+from rnn_core.runs.run_writer import HistoryHeld
 from rnn_core.training import Event, LearningRateChanged, Started, StepDone, Validated
 
 

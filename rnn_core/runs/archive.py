@@ -1,4 +1,4 @@
-"""A run as a zip archive: out of one folder of runs, and into another with no trust in who packed it.
+"""A run as a zip archive: exported, and imported with no trust in who packed it.
 
 <any name>/config.json, vocabulary.json, corpus.safetensors, events.sqlite, model.safetensors
 """
@@ -25,14 +25,14 @@ from rnn_core.runs.layout import CORPUS_FILE, VOCABULARY_FILE
 from rnn_core.runs.reading import opened
 from rnn_core.runs.run import Run
 
-OF_A_TEXT = (VOCABULARY_FILE, CORPUS_FILE)
+TEXT_FILES = (VOCABULARY_FILE, CORPUS_FILE)
 REQUIRED = (run_config.FILE, database.FILE)
-TAKEN = re.compile(
-    "|".join(map(re.escape, (*REQUIRED, *OF_A_TEXT)))
+ACCEPTED = re.compile(
+    "|".join(map(re.escape, (*REQUIRED, *TEXT_FILES)))
     + rf"|{re.escape(checkpoints.NEWEST)}|{checkpoints.OLDER.pattern}|{snapshots.FILE.pattern}"
 )
-LEFT_OUT = ("lock", "worker.log", "owner")
-"""What belongs to one place only: who packed a folder by hand may have packed it too."""
+IGNORED = ("lock", "worker.log", "owner")
+"""Files that belong to one machine. `zip_run` leaves them out; an archive that was packed by hand may have them."""
 
 MOST_FILES = 100
 LIMIT_BYTES = 2 * 2**30  # of all files together, unpacked
@@ -45,7 +45,7 @@ def zip_run(folder: str | Path, file: IO[bytes]) -> None:
     """
     run = Run.open(folder)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name in (run_config.FILE, *(OF_A_TEXT if run.config.task is None else ())):
+        for name in (run_config.FILE, *(TEXT_FILES if run.config.task is None else ())):
             _pack(archive, run.folder / name, f"{run.id}/{name}")
         for path in checkpoints.candidates(run.folder)[:1]:
             _pack(archive, path, f"{run.id}/{checkpoints.NEWEST}", zipfile.ZIP_STORED)
@@ -87,7 +87,7 @@ def import_run(file: str | Path | IO[bytes], folder: str | Path, limit_bytes: in
 
 @contextlib.contextmanager
 def _archive(file: str | Path | IO[bytes]) -> Iterator[zipfile.ZipFile]:
-    """zipfile's many errors as ours."""
+    """An open archive; inside the block zipfile's many errors become RunError."""
     try:
         with zipfile.ZipFile(file) as archive:
             yield archive
@@ -110,17 +110,17 @@ def _checked_entries(archive: zipfile.ZipFile, limit_bytes: int) -> dict[str, zi
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if kind not in (0, stat.S_IFREG):
             raise RunError(f"the archive holds a link or a device ({entry.filename[:80]!r}); a run has plain files.")
-        if name in LEFT_OUT:
+        if name in IGNORED:
             continue
-        if not TAKEN.fullmatch(name) or "/" in parent or "\\" in parent or parent in (".", "..") or len(parents) > 1:
+        if not ACCEPTED.fullmatch(name) or "/" in parent or "\\" in parent or parent in (".", "..") or len(parents) > 1:
             raise RunError(f"the archive holds {entry.filename[:80]!r}, which is no file of a run.")
         if name in entries:
             raise RunError(f"the archive holds {name} twice.")
         if entry.flag_bits & 1:
             raise RunError("the archive is encrypted; pack it without a password.")
         entries[name] = entry
-    # A run on a task has no text; whether this is one, its contents tell.
-    required = REQUIRED + (OF_A_TEXT if any(name in entries for name in OF_A_TEXT) else ())
+    # A run on a task has no text. Whether this is one is checked with its contents.
+    required = REQUIRED + (TEXT_FILES if any(name in entries for name in TEXT_FILES) else ())
     if missing := [name for name in required if name not in entries]:
         raise RunError(f"the archive is no run: it has no {missing[0]}.")
     size = sum(entry.file_size for entry in entries.values())
@@ -132,7 +132,7 @@ def _checked_entries(archive: zipfile.ZipFile, limit_bytes: int) -> dict[str, zi
 
 
 def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> None:
-    """One file, no longer than its entry says: whoever promised less than there is gets an error, not the disk."""
+    """Unpack one file, at most as many bytes as its entry declares, so that a zip bomb cannot fill the disk."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE)
     with open(descriptor, "wb") as target, archive.open(entry) as source:
         left = entry.file_size

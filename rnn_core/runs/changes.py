@@ -28,7 +28,7 @@ def tag_run(folder: str | Path, tags: Iterable[str]) -> None:
 
 
 def _rewrite(run: Run, **changed: Any) -> Run:
-    """The run with another config.json."""
+    """Write config.json with these fields changed -> the run with its new settings. Raises RunError."""
     config = dataclasses.replace(run.config, **changed)
     try:
         write_config(run.folder, config)
@@ -38,7 +38,10 @@ def _rewrite(run: Run, **changed: Any) -> Run:
 
 
 def lengthen_run(folder: str | Path, training: TrainingSettings) -> Run:
-    """Give a run that nobody trains these settings, which have a later end; whoever resumes it trains until then."""
+    """Store these settings, which have a later end, in a run; whoever resumes it trains until then.
+
+    Raises RunError while a worker is at work on it, SettingsError for settings that do not go together.
+    """
     run = Run.open(folder)
     check(run.config.model, training)
     with locked(run.folder):
@@ -52,7 +55,7 @@ def delete_run(folder: str | Path) -> None:
         raise RunError("there is no such run; it may have been deleted already.")
     with locked(folder):
         try:
-            # First what makes it a run: whatever happens next, nobody sees half of one.
+            # config.json first: without it the folder is no run, so that an interruption leaves no half of one.
             for path in [folder / "config.json", *folder.iterdir()]:
                 if OWN_FILES.fullmatch(path.name) and (path.is_symlink() or not path.is_dir()):
                     path.unlink(missing_ok=True)

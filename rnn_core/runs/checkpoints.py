@@ -58,7 +58,7 @@ def save(folder: Path, step: int, arrays: Arrays, state: Mapping[str, Any], prev
             files.system.rename(newest, older_path(folder, previous))
     files.system.rename(temporary, newest)
     files.fsync_folder(folder)
-    # After a fall back to an old checkpoint there may be files of later steps: of a future that did not happen.
+    # Where the training went on from an old checkpoint, files of later steps are of a course that it no longer takes.
     older = [path for path in _older(folder) if _step_in_name(path) < step]
     for path in set(_older(folder)).difference(older[:KEEP_OLDER]):
         files.system.unlink(path)

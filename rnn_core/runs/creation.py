@@ -27,7 +27,7 @@ from rnn_core.runs.run_config import SCHEMA, CorpusFacts, RunConfig, clean_name,
 from rnn_core.runs.strict_json import json_bytes
 from rnn_core.training import TrainingState, network_config
 
-STAGING = ".new-run-"  # how the name of a folder begins that is being filled
+STAGING = ".new-run-"  # prefix of a folder's name while it is being filled
 
 
 def create_run(
@@ -116,7 +116,7 @@ def _facts_of(corpus: PreparedCorpus) -> CorpusFacts:
         valid_sentences=len(corpus.valid),
         valid_tokens=sum(map(len, corpus.valid)) - len(corpus.valid),
         uniform_nats=math.log(size),
-        # A network from elsewhere may come without its text; then nothing was counted.
+        # An imported network may come without its text; then there are no frequencies.
         unigram_nats=ngrams.mean_nats(ngrams.Unigram(corpus.train, size), corpus.valid or corpus.train)
         if corpus.train
         else math.log(size),
@@ -137,7 +137,7 @@ def _check_free(folder: Path) -> None:
 
 
 def _fill(folder: Path, config: RunConfig) -> None:
-    """Write what every new run has into a folder that is nobody else's to read (`mkdtemp` has seen to that)."""
+    """Write what every new run has: config.json, the lock and an empty history."""
     write_config(folder, config)
     (folder / "lock").touch(mode=0o600)
     with explained(folder):
@@ -147,7 +147,7 @@ def _fill(folder: Path, config: RunConfig) -> None:
 def _fill_text(
     folder: Path, config: RunConfig, corpus: PreparedCorpus, weights: dict[str, NDArray[Any]] | None
 ) -> None:
-    """And what a run on a text has besides."""
+    """Write what a run on a text has besides: vocabulary, corpus, and the weights to begin from, if given."""
     files.atomic_write(folder / layout.VOCABULARY_FILE, [json_bytes(corpus.vocabulary.to_json())])
     arrays = {**layout.flattened("train", corpus.train), **layout.flattened("valid", corpus.valid)}
     tensors.write_tensors(folder / layout.CORPUS_FILE, arrays, {"schema": str(SCHEMA)})

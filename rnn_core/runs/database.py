@@ -144,7 +144,7 @@ def check_schema(database: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def reading(folder: Path) -> Iterator[sqlite3.Connection]:
-    """For reading alone. What makes no sense in a database that a stranger made raises RunError too."""
+    """A read-only connection. ValueError, TypeError and OverflowError in the block mean damaged data: RunError."""
     if not os.path.lexists(folder / FILE):
         raise RunError(f"{folder} has lost its history, {FILE}; resume it to go on without.")
     with explained(folder):
@@ -180,7 +180,7 @@ def _bound(database: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[sqlite3.Connection]:
-    """One transaction."""
+    """A connection in one transaction, committed at the end of the block, rolled back by an exception there."""
     with explained(folder), contextlib.closing(connect(folder, "rw")) as database:
         check_schema(database)
         database.execute("BEGIN IMMEDIATE")
@@ -194,7 +194,7 @@ def writing(folder: Path) -> Iterator[sqlite3.Connection]:
 
 @contextlib.contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
+    """Inside the block SQLite's errors become RunErrors that say what to do."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -222,7 +222,7 @@ def explained(folder: Path) -> Iterator[None]:
 
 
 def drop_old_requests(database: sqlite3.Connection, before: float) -> None:
-    """What was asked of a worker that is gone is void, but for changes of settings: they belong to the training."""
+    """Mark requests of before this time as done, but not changes of settings, which are for the next worker too."""
     placeholders = ", ".join("?" * len(STEERABLE))
     database.execute(
         f"UPDATE requests SET done = ? WHERE done IS NULL AND time < ? AND kind NOT IN ({placeholders})",
@@ -231,7 +231,7 @@ def drop_old_requests(database: sqlite3.Connection, before: float) -> None:
 
 
 def copy_detached(folder: Path, copy: Path, message: str) -> None:
-    """Copy a run's history, also while it trains, to a new file that is in nobody's hands; `message`: as `detach`."""
+    """Copy a run's history, also while it trains, to a new file, as that of a run without a worker (`detach`)."""
     os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # for nobody else to read
     with reading(folder) as history, contextlib.closing(sqlite3.connect(copy)) as target:
         history.backup(target)
@@ -240,7 +240,7 @@ def copy_detached(folder: Path, copy: Path, message: str) -> None:
 
 
 def detach(history: sqlite3.Connection, message: str) -> None:
-    """A copy is in nobody's hands: no worker is at work on it, it waits for no turn, and nothing is asked of it.
+    """Make a copied history that of a run without a worker: stopped, out of the queue, without open requests.
 
     message: why one that was being trained has stopped.
     """

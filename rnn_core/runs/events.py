@@ -1,7 +1,7 @@
 """The events of a run as its history keeps them: rows with a kind, and a JSON object with the fields of that kind.
 
-An event of the training is a dataclass in `rnn_core.training`; what a worker did itself stands in `WORKER`. A row may
-come from a stranger, so its fields are compared with those before anybody sees them.
+An event of the training is a dataclass in `rnn_core.training`; `WORKER_FIELDS` declares those that a worker writes of
+itself. A row may come from a stranger, so its fields are compared with these before anybody sees them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Field:
     required: bool
 
 
-WORKER = {
+WORKER_FIELDS = {
     "started": {"pid": "int"},
     "paused": {"why": "str"},
     "resumed": {"why": "str"},
@@ -40,9 +40,9 @@ WORKER = {
     "threads_changed": {"before": "int | None", "now": "int"},
     "history_held": {"seconds": "float"},
 }
-"""What a worker notes of itself: the fields of each kind and their types."""
+"""Kinds of events that a worker writes of itself: their fields and types."""
 
-TRAINING = (
+EVENT_CLASSES = (
     training.Validated,
     training.EpochDone,
     training.LearningRateChanged,
@@ -68,8 +68,8 @@ def _fields_of(event: type[Event]) -> dict[str, _Field]:
     }
 
 
-FIELDS = {event.kind: _fields_of(event) for event in TRAINING} | {
-    kind: {name: _Field(type, True) for name, type in fields.items()} for kind, fields in WORKER.items()
+FIELDS = {event.kind: _fields_of(event) for event in EVENT_CLASSES} | {
+    kind: {name: _Field(type, True) for name, type in fields.items()} for kind, fields in WORKER_FIELDS.items()
 }
 
 
@@ -112,9 +112,7 @@ def _fits(value: Any, type_name: str) -> bool:
 
 
 def decode_request(payload: object) -> dict[str, Any]:
-    """What a row of the table `requests` says; a stranger may have left it, and one that is no JSON object says
-    nothing.
-    """
+    """The payload of a row of the table `requests`; {} for one that is no JSON object, which no `Run.request` wrote."""
     try:
         values = parse_json(payload.encode()) if isinstance(payload, str) else None
     except ValueError:

@@ -19,8 +19,6 @@ from typing import Any
 
 from rnn_core.config import TrainingSettings, check, settings_of
 from rnn_core.errors import CheckpointError, RunError, SettingsError
-from rnn_core.nn.language_model import LanguageModel
-from rnn_core.nn.network import Network
 from rnn_core.runs import checkpoints, database, files, layout, snapshots
 from rnn_core.runs.checkpoints import Checkpoint
 from rnn_core.runs.creation import staged
@@ -39,13 +37,13 @@ from rnn_core.training import (
 )
 
 CHANGEABLE = (*STEERABLE, "schedule", "weight_decay", "omega", "dropout", "epochs", "steps")
-"""What a fork may change: no shape depends on it, and nothing that is told of the steps before."""
+"""What a fork may change: settings on which neither the shape of an array nor the history of the parent depends."""
 
 BY_FORK = "set by the fork"
 """Why a setting changed, in the event that says so."""
 
 TRIES = 5
-"""A training that goes on may put its checkpoint aside while it is being read."""
+"""A parent that is being trained may rename or delete a checkpoint while it is being read."""
 
 
 def fork_run(
@@ -84,16 +82,16 @@ def fork_run(
         for file in () if config.task is not None else (layout.VOCABULARY_FILE, layout.CORPUS_FILE):
             _copy(parent.folder / file, place / file)
         for taken in [taken for taken in snapshots.steps(parent.folder) if taken <= state.step]:
-            with contextlib.suppress(RunError):  # a training that goes on thins them
+            with contextlib.suppress(RunError):  # gone by now: a parent that is being trained thins them
                 _copy(snapshots.path_of(parent.folder, taken), snapshots.path_of(place, taken))
         database.copy_detached(parent.folder, place / database.FILE, "forked.")
-        _begin(place, parent, config, checkpoint, state, plan, changes)
+        _write_history_and_checkpoint(place, parent, config, checkpoint, state, plan, changes)
         (place / "lock").touch(mode=files.PRIVATE)
     return Run.open(folder)
 
 
 def _moment(parent: Run, step: int | None) -> tuple[Checkpoint, bool]:
-    """The checkpoint of a moment, and whether it is a whole one. Raises RunError."""
+    """The checkpoint of a moment, and whether it is a whole one, not weights alone. Raises RunError."""
     for _ in range(TRIES):
         if step is not None and step not in parent.checkpoint_steps():
             break
@@ -114,7 +112,7 @@ def _moment(parent: Run, step: int | None) -> tuple[Checkpoint, bool]:
 
 
 def _changed(parent: Run, step: int, exact: bool, name: str | None, changes: Mapping[str, Any]) -> RunConfig:
-    """The fork's config.json. What is steered stays as the parent had it: its change is an event."""
+    """The fork's config.json. The settings in STEERABLE stay as the parent had them: their change is an event."""
     before = parent.config
     changes = {setting: value for setting, value in changes.items() if setting not in STEERABLE}
     if changes.get("epochs") is not None and changes.get("steps") is None:
@@ -137,14 +135,13 @@ def _changed(parent: Run, step: int, exact: bool, name: str | None, changes: Map
 def _state(parent: Run, config: RunConfig, checkpoint: Checkpoint) -> tuple[TrainingState, Plan]:
     """Where the training of a fork stands, before what is steered is changed. Raises CheckpointError."""
     before = parent.config
-    kind = LanguageModel if before.task is None else Network
-    model = kind(before.model, params=layout.parameters_of(checkpoint.arrays))
+    model = layout.network_of(before, checkpoint.arrays)
     plan_before, plan = before.plan(), config.plan()
     state = TrainingState.fresh(model, before.training, plan_before)
     if checkpoint.state:
         state.load(checkpoint.arrays, checkpoint.state.get("training", {}), plan_before)
     else:
-        _recall(state, parent, checkpoint.step, plan_before)
+        _replay_history(state, parent, checkpoint.step, plan_before)
     if config.training.schedule != before.training.schedule or plan.total_steps != plan_before.total_steps:
         rate = state.learning_rate
         schedule = TrainingState.fresh(model, config.training, plan).schedule
@@ -156,8 +153,8 @@ def _state(parent: Run, config: RunConfig, checkpoint: Checkpoint) -> tuple[Trai
     return state, plan
 
 
-def _recall(state: TrainingState, parent: Run, step: int, plan: Plan) -> None:
-    """What the history knows of a moment of which only the weights were kept."""
+def _replay_history(state: TrainingState, parent: Run, step: int, plan: Plan) -> None:
+    """Set what the parent's history says of a moment of which only the weights were kept."""
     state.epoch, state.position = divmod(step, plan.steps_per_epoch)
     rows = parent.metrics()
     past = rows["step"] <= step
@@ -183,7 +180,7 @@ def _recall(state: TrainingState, parent: Run, step: int, plan: Plan) -> None:
     state.step = step
 
 
-def _begin(
+def _write_history_and_checkpoint(
     place: Path,
     parent: Run,
     config: RunConfig,
@@ -192,11 +189,11 @@ def _begin(
     plan: Plan,
     changes: Mapping[str, Any],
 ) -> None:
-    """The fork's history up to its moment, the changes that begin it, and its first checkpoint."""
+    """The parent's history up to the moment of the fork, the changes of settings as events there, and a checkpoint."""
     history = HistoryWriter(place)
     with contextlib.closing(history):
-        stood = checkpoint.state.get("history") or {"event_id": _newest_event(parent, state.step)}
-        history.restore(state.step, stood, time.time())
+        position = checkpoint.state.get("history") or {"event_id": _newest_event(parent, state.step)}
+        history.restore(state.step, position, time.time())
         for setting in STEERABLE:
             if setting in changes:
                 check_change(config.model, config.training, setting, changes[setting])
@@ -216,7 +213,7 @@ def _begin(
         history.commit(status, durable=True)
         params = layout.parameters_of(checkpoint.arrays)
         stored = layout.checkpoint_state(state, history.pending(), parent.digest())
-        # The threads are those of whoever computed what is stored: who goes on with others says so.
+        # The parent's number of threads: its bits depend on it, and a worker with another number says so in an event.
         stored |= {"threads": checkpoint.state["threads"]} if "threads" in checkpoint.state else {}
         checkpoints.save(place, state.step, layout.checkpoint_arrays(params, state), stored, None)
 

@@ -1,8 +1,8 @@
-"""The worker's end of events.sqlite: what it measures, what it did, where it stands, and what it is asked for.
+"""The worker's connection to events.sqlite: it writes metrics, events and status, and reads requests.
 
 Rows wait in memory for the next commit, so that no step waits for the disk. Where another program holds the database,
-they go on waiting: a checkpoint then stores them too (`pending`), and whoever resumes from it puts them in their place
-(`restore`). So the training need not end because of a history that it cannot write.
+they go on waiting: a checkpoint then stores them too (`pending`), and the worker that resumes from it writes them
+(`restore`). So a training need not end because it cannot write its history.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class HistoryWriter:
     def restore(self, step: int, history: Mapping[str, Any], since: float) -> None:
         """Make the history what it was at a checkpoint of `step`, of which `history` is what `pending` gave.
 
-        What was recorded later is taken back, and requests that were meant for a worker of before `since`. Raises
-        CheckpointError where `history` makes no sense.
+        What was recorded later is deleted, and requests to an earlier worker, of before `since` (unix seconds), are
+        marked as done. Raises CheckpointError where `history` makes no sense.
         """
         last_event, metrics, events = _read_pending(history)
         with explained(self.folder):

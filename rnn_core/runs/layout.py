@@ -1,4 +1,4 @@
-"""The arrays of a run's safetensors files: which there must be, and how they are taken apart again."""
+"""The arrays of a run's safetensors files: names, types and shapes, and the conversions from and to them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from rnn_core.config import ModelConfig, TaskSettings
 from rnn_core.data import Vocabulary
 from rnn_core.errors import RunError
+from rnn_core.nn.language_model import LanguageModel
+from rnn_core.nn.network import Network
 from rnn_core.nn.parameters import parameter_shapes
 from rnn_core.parallel.threads import thread_count
 from rnn_core.runs.run_config import CorpusFacts, RunConfig
@@ -59,7 +61,7 @@ def checkpoint_specs(config: RunConfig) -> Specs:
 
 
 def parameter_specs(model: ModelConfig) -> dict[str, Spec]:
-    """The weights among them."""
+    """The weights that a checkpoint or a snapshot of this network must hold, with type and shape."""
     return {f"model/{name}": Spec(np.dtype("<f4"), shape) for name, shape in parameter_shapes(model).items()}
 
 
@@ -74,20 +76,22 @@ def checkpoint_arrays(params: Mapping[str, NDArray[Any]], state: TrainingState) 
 
 
 def checkpoint_state(state: TrainingState, history: Mapping[str, Any], vocabulary: str) -> dict[str, Any]:
-    """The counters of a checkpoint; `HistoryWriter.pending` as it was then; the threads whose bits it has; the digest
-    of the words, or of the task, that its weights are about.
+    """What a checkpoint holds beside arrays, as JSON: the training's counters; `history`, from `HistoryWriter.pending`;
+    the number of threads, on which the last bits depend; the digest of the words, or of the task, of its weights.
     """
     return {"training": state.to_json(), "history": history, "threads": thread_count(), "vocabulary": vocabulary}
 
 
 def vocabulary_digest(vocabulary: Vocabulary) -> str:
-    """SHA-256 of the words in the order of their ids, and of how they are read: weights know their words by it."""
+    """SHA-256 of the words in the order of their ids, and of how a text is read; stored with
+    weights, to refuse another vocabulary for them.
+    """
     words = json.dumps([vocabulary.unit, vocabulary.lowercase, *vocabulary.words], ensure_ascii=True)
     return hashlib.sha256(words.encode("ascii")).hexdigest()
 
 
 def task_digest(task: TaskSettings) -> str:
-    """The same of a task: SHA-256 of its settings, apart from how many sequences it is validated on."""
+    """SHA-256 of a task's settings, apart from how many sequences it is validated on; as `vocabulary_digest`."""
     values = {name: value for name, value in task.to_json().items() if name != "validation_sequences"}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode("ascii")).hexdigest()
 
@@ -95,3 +99,9 @@ def task_digest(task: TaskSettings) -> str:
 def parameters_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """The network's parameters among a checkpoint's arrays."""
     return {name.removeprefix("model/"): value for name, value in arrays.items() if name.startswith("model/")}
+
+
+def network_of(config: RunConfig, arrays: Mapping[str, NDArray[Any]]) -> Network:
+    """The network with a checkpoint's parameters: a LanguageModel, or for a run on a task a Network."""
+    kind = LanguageModel if config.task is None else Network
+    return kind(config.model, params=parameters_of(arrays))

@@ -33,7 +33,10 @@ def worker_alive(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[float]:
-    """Hold a run's lock; given is the time just before it was taken. Raises RunError where another process has it."""
+    """Hold a run's lock within the block; yields the time (unix seconds) just before it was taken.
+
+    Raises RunError where another process has it, or the folder cannot be written.
+    """
     try:
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, PRIVATE)
     except OSError as error:

@@ -120,6 +120,7 @@ def check(data: PreparedCorpus | Task, model: ModelConfig, training: TrainingSet
 
 
 def _step_numbers(model: ModelConfig, training: TrainingSettings, steps: int, sequences: int) -> int:
+    """How many numbers (of 4 bytes) a training step on so many sequences holds beside the weights."""
     cell = make_cell(model.cell, model.gru_reset)
     N, H, G = model.vocabulary_size, model.hidden_size, len(cell.gates)
     positions = steps * sequences
@@ -138,13 +139,14 @@ def _step_numbers(model: ModelConfig, training: TrainingSettings, steps: int, se
 
 
 def _forward_numbers(model: ModelConfig, steps: int) -> int:
-    """A task's validation: the way forward alone, and every output."""
+    """How many numbers a task's validation holds: the forward pass alone, with every output."""
     cell = make_cell(model.cell, model.gru_reset)
     blocks = (cell.cache_blocks + cell.state_blocks) * model.layers + 1
     return steps * SEQUENCES_AT_A_TIME * (blocks * model.hidden_size + 2 * loss_of(model).outputs)
 
 
 def _output_numbers(model: ModelConfig, positions: int, block: int) -> int:
+    """How many numbers the output layer and its gradient hold; block: the most logits that exist at a time."""
     N, H = loss_of(model).outputs, model.hidden_size
     logits = min(positions * N, max(block, N))
     matrices = 1 + (positions * N > block) + (model.bias and factor_is_less_to_do(positions, H))
@@ -152,6 +154,7 @@ def _output_numbers(model: ModelConfig, positions: int, block: int) -> int:
 
 
 def _horizon_numbers(model: ModelConfig, parameters: int) -> int:
+    """How many numbers (of 8 bytes) measuring the horizon holds."""
     cell = make_cell(model.cell, model.gru_reset)
     H, positions = model.hidden_size, PROBE_SENTENCES * PROBE_STEPS
     table = 0
@@ -169,14 +172,14 @@ def available_bytes() -> int:
         with open("/proc/meminfo", encoding="ascii") as file:
             free += [1024 * int(line.split()[1]) for line in file if line.startswith("MemAvailable:")]
     except (OSError, ValueError, IndexError):
-        pass  # Not Linux: what is built in has to do.
+        pass  # Not Linux: only the machine's whole memory is known.
     try:
         with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
             limit = int(file.read())
         with open("/sys/fs/cgroup/memory.stat", encoding="ascii") as file:
-            kept = dict(line.split() for line in file)
-        # Pages of files are given back when memory is short; the rest is not.
-        free.append(limit - int(kept["anon"]) - int(kept.get("kernel", 0)))
+            usage = dict(line.split() for line in file)
+        # The kernel gives up cached pages of files when memory is short, but not these.
+        free.append(limit - int(usage["anon"]) - int(usage.get("kernel", 0)))
     except (OSError, ValueError, KeyError):
         pass  # No cgroup v2, or no limit ("max").
     return max(0, min(free))

@@ -82,7 +82,7 @@ class Monitor:
         self._probe = TorchProbe(rnn)
         self._resources = contextlib.ExitStack()
         self._ended = False  # the recording; the training may go on
-        self._next = 1  # the step to be measured
+        self._next = 1  # the next step to be measured
         self._measuring_seconds = 0.0
         self._not_finite = 0  # steps left out
         self._losses: deque[float] = deque(maxlen=100)
@@ -166,8 +166,9 @@ class Monitor:
         if now - self._committed >= COMMIT_SECONDS:
             self._commit("running")
             self._committed = now
-        after_next = self._measuring_seconds + self._probe.seconds  # as long as the last one took
-        affordable = after_next <= MEASURING_SHARE * (now - self._started)
+        # If the next measurement takes as long as the last one did.
+        expected_seconds = self._measuring_seconds + self._probe.seconds
+        affordable = expected_seconds <= MEASURING_SHARE * (now - self._started)
         self._probe.armed = self.step_number + 1 >= self._next and affordable
 
     def _measure(self) -> None:
@@ -218,7 +219,7 @@ def _number(value: Any) -> float:
 
 
 def _norm(module: Any) -> float | None:
-    """Of all gradients together; None where there is none."""
+    """The norm of all gradients together; None where there is no gradient."""
     from torch.nn.utils import get_total_norm
 
     gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
@@ -226,7 +227,7 @@ def _norm(module: Any) -> float | None:
 
 
 def _new_run(rnn: Any, folder: Path, name: str) -> Run:
-    """A run without weights, and without words but the one that a vocabulary must have."""
+    """A run without weights, and with a vocabulary of one word, because it must have one."""
     words = (*SPECIALS, "–")
     network = network_of(rnn).config
     model = ModelConfig(

@@ -28,10 +28,10 @@ from rnn_core.training import CorpusSource, Event, measured_horizon
 
 MOST = 4
 MEASURE_SECONDS = 0.8
-MEASURE_SHARE = 0.15  # Pictures may cost so much of the race's time; they are what it is run for.
-MEASURE_PARTS = 25  # A short race is measured so often on its way, whatever that costs.
+MEASURE_SHARE = 0.15  # of the race's time at most; a large share, since the race is run for its pictures
+MEASURE_PARTS = 25  # A race is measured at least so many times on its way, however short it is.
 MOST_ITEMS = 1000
-SAME = ("batch_size", "batching", "sequence_length", "seed", "epochs", "steps")
+SHARED_SETTINGS = ("batch_size", "batching", "sequence_length", "seed", "epochs", "steps")
 """Settings in which runs must agree for each of their steps to see the same batch, up to the same end."""
 
 
@@ -70,7 +70,7 @@ def check_alike(runs: Sequence[Run]) -> None:
         raise SettingsError("a network cannot race against itself; name each run once.")
     first = runs[0]
     for run in runs[1:]:
-        for setting in SAME:
+        for setting in SHARED_SETTINGS:
             ours, theirs = (getattr(of.config.training, setting) for of in (first, run))
             if ours != theirs:
                 raise SettingsError(
@@ -124,7 +124,7 @@ class _Race:
     def run(self) -> list[Outcome | UserError]:
         try:
             for lane in self.lanes:
-                lane.turn()  # to its starting line
+                lane.turn()  # up to its first step
             self.items = self._items()
             while living := [lane for lane in self.lanes if lane.result is None]:
                 self.round(living)
@@ -137,13 +137,12 @@ class _Race:
         return [lane.result for lane in self.lanes if lane.result is not None]
 
     def round(self, living: list[_Lane]) -> None:
-        last, first = min(lane.step for lane in living), max(lane.step for lane in living)
+        behind, ahead = min(lane.step for lane in living), max(lane.step for lane in living)
         waiting = any(lane.worker.paused for lane in living)
-        if last == first and not waiting:
+        if behind == ahead and not waiting:
             self.measure(living)
         for lane in living:
-            ahead = lane.step > last
-            lane.turn(hold=ahead or (waiting and not lane.worker.paused))
+            lane.turn(hold=lane.step > behind or (waiting and not lane.worker.paused))
 
     def measure(self, living: list[_Lane]) -> None:
         """Horizon and agreement of all, after the same step: before the first one, now and then, after the last."""
@@ -154,9 +153,9 @@ class _Race:
         self.measured = step
         for lane in living:
             worker = lane.worker
-            worker.record(measured_horizon(worker.model, worker.source.probe(), step))
+            worker.writer.record(measured_horizon(worker.model, worker.source.probe(), step))
             if self.items and isinstance(worker.source, CorpusSource) and isinstance(worker.model, LanguageModel):
-                worker.record(measured_agreement(worker.model, worker.source.corpus, self.items, step))
+                worker.writer.record(measured_agreement(worker.model, worker.source.corpus, self.items, step))
         ended = time.monotonic()
         self.next_time = ended + max(MEASURE_SECONDS, (ended - started) / MEASURE_SHARE)
         self.next_step = step + math.ceil(total / MEASURE_PARTS)

@@ -1,4 +1,4 @@
-"""A run's folder, as everybody but its worker sees it."""
+"""Opening a run: what it trains on, its weights, its history and status, and requests to its worker."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class LoadedWeights(Generic[AnyNetwork]):
 
 
 class Run:
-    """A run's folder, as everybody but its worker sees it. Cheap to open; holds no file open between calls.
+    """A run, read from its folder by anyone but its worker. Cheap to open; holds no file open between calls.
 
     Reading goes on while a worker writes. Every method raises RunError where the folder is damaged.
     """
@@ -302,7 +302,7 @@ class Run:
             )
 
     def asked_settings(self) -> dict[str, Any]:
-        """The settings that were asked to change (`request`) and wait for a worker to do it, with their new values."""
+        """Changes of settings that were requested and that no worker has made yet: {setting: new value}."""
         query = f"SELECT kind, payload FROM requests WHERE done IS NULL AND kind IN ({', '.join('?' * len(STEERABLE))})"
         with database.reading(self.folder) as history:
             rows = history.execute(query + " ORDER BY id", STEERABLE).fetchall()
