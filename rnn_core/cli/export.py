@@ -26,7 +26,7 @@ def export_command(options: argparse.Namespace) -> int:
     model = load_tutorial_model(source) if source.suffix == ".npz" else load_weights(Run.open(source)).model
     arrays = to_torch_state_dict(model.config, model.params)
     try:
-        tensors.write_tensors(target, arrays, {"format": "pt"}, mode=0o666)  # for other programs
+        tensors.write_tensors(target, arrays, {"format": "pt"}, mode=0o666)  # not private, as a run's files are
     except OSError as error:
         raise disk_error(error, target) from None
     tell(f"wrote {len(arrays)} arrays to {target}; PyTorch reads them with safetensors.torch.load_file.")

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,7 @@ def result_json(result: Result) -> dict[str, Any]:
 
 
 def _list(options: argparse.Namespace) -> int:
+    """All experiments, each with the result that came with the package."""
     values, lines = [], []
     width = max(map(len, EXPERIMENTS))
     for experiment in EXPERIMENTS.values():
@@ -112,7 +114,7 @@ def _lines(result: Result) -> list[str]:
 
 
 @contextlib.contextmanager
-def _folder(name: str | None) -> Any:
+def _folder(name: str | None) -> Iterator[Path | None]:
     """The folder of the result, locked, with the id of this process in its file `pid`; None where no name is given."""
     if name is None:
         yield None

@@ -16,8 +16,8 @@ MARKERS = Choices(
 )
 
 TASK_DEFAULTS: dict[str, Any] = {"schedule": "constant"}
-"""Settings of a training that are other than usual on a task, where nobody sets them: before it is solved its loss
-stays where it is for thousands of steps, which is no reason to halve the learning rate."""
+"""Defaults of a training's settings on a task, where they are others than on a text: before a task is solved its loss
+stays the same for thousands of steps, which is no reason to halve the learning rate."""
 
 _UNUSED = "only {labels} can be set up so; choose that task, or leave the setting as it is."
 

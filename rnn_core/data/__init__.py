@@ -1,8 +1,8 @@
 """From a text to batches of ids: readers, tokenizer, vocabulary, built-in corpora, n-gram baselines.
 
 A file's way: `documents` (bytes -> texts), `sentences` and `tokenizer` (texts -> tokens), `vocabulary` (tokens -> ids),
-`preparation` (all of these, with a validation part held out), `batching`. NLTK is imported only where a text is split,
-so whoever loads a prepared corpus stays lean.
+`preparation` (all of these, with a validation part held out), `batching`. NLTK, slow to import and large, is imported
+only where a text is split: a process that loads a prepared corpus does without.
 """
 
 from rnn_core.data.agreement import AGREEMENT, MAX_GAP, AgreementItem, agreement_items, agreement_sentences

@@ -1,4 +1,4 @@
-"""Bytes that somebody uploaded -> documents. Whatever is left out of a text is counted."""
+"""The bytes of an uploaded file -> its documents. Characters that are left out are counted."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Reading:
 
 
 def _kind(name: str) -> str:
+    """The format of a file by the ending of its name: "text", "csv" or "jsonl"."""
     extension = name.lower().rpartition(".")[2]
     if extension in ("csv", "tsv"):
         return "csv"
@@ -50,14 +51,14 @@ def read(
     encoding: str | None = None,
     report: Progress | None = None,
 ) -> Reading:
-    """Documents of an uploaded file, each cleaned; none of them is empty. `name` tells a .csv or .jsonl from a
-    text.
+    """The documents of an uploaded file, each cleaned and none empty. `name` tells a .csv or .jsonl from a text.
 
-    Without `column`, the one with the most words is read, and a note says so. Raises CorpusError.
+    Without `column`, the one with the most words is read, and a note says so. `report` is called with how far the
+    reading is. Raises CorpusError, EncodingError where the encoding has to be chosen.
     """
     report = report or ReadingProgress()
     report(0.0, "reading the file")
-    text, used, damaged = characters(data, encoding)
+    text, encoding_used, damaged = characters(data, encoding)
     report(0.02, "reading the file")
     kind = _kind(name)
     dropped: Counter[str] = Counter()
@@ -90,10 +91,14 @@ def read(
         if table.skipped:
             rows = "1 row has" if table.skipped == 1 else f"{table.skipped:,} rows have"
             notes.append(f"{rows} no text in this column, and nothing was read from there.")
-    return Reading(documents, kind, used, chosen, dropped, tuple(notes))
+    return Reading(documents, kind, encoding_used, chosen, dropped, tuple(notes))
 
 
 def _choose_column(table: Table, wanted: str | None, notes: list[str]) -> str | None:
+    """The column to read, None where there are no columns; a note is added where nobody asked for the one chosen.
+
+    Raises CorpusError where there is no column `wanted`.
+    """
     names = ", ".join(shown(name, 30) for name in table.columns[:20]) + (", …" if len(table.columns) > 20 else "")
     if wanted is not None and table.columns:
         if wanted not in table.columns:

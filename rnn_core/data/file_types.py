@@ -40,5 +40,5 @@ def refuse_known_file(data: bytes) -> None:
 
 
 def binary_error() -> CorpusError:
-    """What is said of bytes that are no text and of no kind that has advice of its own."""
+    """The error for bytes that are no text, and no kind of file that has advice of its own."""
     return CorpusError("This looks like a binary file, not a text. Choose a .txt, .csv or .jsonl file.")

@@ -140,6 +140,7 @@ class _Contexts:
         self.discount = once / (once + 2 * twice) if once and twice else 0.5
 
     def interpolate(self, contexts: np.ndarray, counts: np.ndarray, lower: np.ndarray) -> np.ndarray:
+        """The probabilities of words by their counts in these contexts, interpolated with those of the lower order."""
         place = np.minimum(np.searchsorted(self.keys, contexts), len(self.keys) - 1)
         discounted = np.maximum(counts - self.discount, 0.0) + self.discount * self.types[place] * lower
         return np.where(self.keys[place] == contexts, discounted / self.totals[place], lower)

@@ -15,7 +15,7 @@ from typing import Any
 # Punkt learns abbreviations from this many characters, taken evenly from all of a text. More of them find hardly any
 # others, and take most of the time that reading takes.
 SAMPLE = 80_000
-_STRETCH = 2000
+_STRETCH = 2000  # the sample is made of stretches of so many characters
 
 # Punkt finds the abbreviations of the text itself; these it cannot find in a short one, since most stand before
 # capital letters. No sentence ends after the first kind, not even before a word that also occurs with a small letter

@@ -91,7 +91,7 @@ class Vocabulary:
             "words": list(self.words),
             "counts": list(self.counts),
         }
-        # Left out where it is the usual one, as it was before there was another.
+        # Left out for NLTK's, so that the file is as it was before there was another.
         return values if self.tokenizer == "nltk" else {**values, "tokenizer": self.tokenizer}
 
     @classmethod

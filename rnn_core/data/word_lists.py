@@ -1,4 +1,4 @@
-"""Word lists from elsewhere, in the order of somebody's weights: read, and brought into our order."""
+"""Word lists, as of imported weights: read, and brought into the order of a vocabulary, <unk>, <s>, </s> first."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def _checked(words: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class StandardOrder:
-    """Somebody's words in our order: <unk>, <s>, </s>, and then theirs.
+    """The words of imported weights in the order of a vocabulary: <unk>, <s>, </s>, and then the others as they come.
 
-    rows     where each stands in their list; None: nowhere, an average of their words takes its place
-    unseen   those of the special entries that the network never had to predict, whatever is read in their place
+    rows     the place of each in their list; None: it has none, and is read as an average of their words
+    unseen   the special entries that the network never had to predict
     text     how a text is cut for these words: into characters where each is one, into lines where a line break is </s>
     assumed  a sentence on what stands for a special entry that their list lacks, or ""
     """
@@ -74,7 +74,7 @@ class StandardOrder:
 
 
 def standard_order(words: Sequence[str]) -> StandardOrder:
-    """The words of somebody's weights in our order.
+    """The words of imported weights in the order of a vocabulary.
 
     Where their list has no mark for the end of a sentence a line break is one, if it has that; and what ends a sentence
     also begins one, as in a text that was read without a break. Raises CorpusError where a special entry is there
@@ -120,7 +120,7 @@ def standard_order(words: Sequence[str]) -> StandardOrder:
 
 
 def with_special_entries(words: Sequence[str]) -> list[str]:
-    """A list of words as a vocabulary of ours, whatever special entries it has, and by whatever name."""
+    """A list of words as a vocabulary: <unk>, <s>, </s> first, and the list's own special entries, if any, left out."""
     special = {name for names in _CALLED.values() for name in names}
     return [*SPECIALS, *(word for word in words if word not in special)]
 

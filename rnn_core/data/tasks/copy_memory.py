@@ -1,4 +1,4 @@
-"""Copy memory: say again, after a long silence, what was heard before it."""
+"""Copy memory: repeat a sequence of symbols after a long delay."""
 
 from __future__ import annotations
 
