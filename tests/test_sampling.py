@@ -1,4 +1,4 @@
-"""Drawing words: the odds are the network's, and nothing else."""
+"""Drawing words: the probabilities are the network's, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rnn_core.config import ModelConfig, SamplingSettings, TextSettings
 from rnn_core.data import END_ID, START_ID, UNKNOWN_ID, prepare_sentences
 from rnn_core.errors import SettingsError
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.training import SampledToken, generate, next_word_odds, read_prompt, sentences_of
+from rnn_core.training import SampledToken, generate, read_prompt, sampling_probabilities, sentences_of
 
 CORPUS = tiny_corpus()
 WORDS = CORPUS.vocabulary
@@ -31,84 +31,86 @@ def draw(prompt: str = "", count: int = 1, seed: int = 0, **settings: Any) -> li
 
 
 @given(log_p=LOG_P, temperature=st.floats(0.05, 20))
-def test_the_odds_are_the_softmax_of_the_logits_over_the_temperature(log_p: np.ndarray, temperature: float) -> None:
+def test_words_are_drawn_by_the_softmax_of_the_logits_over_the_temperature(
+    log_p: np.ndarray, temperature: float
+) -> None:
     expected = np.exp(log_p / temperature) / np.exp(log_p / temperature).sum()
-    assert np.allclose(next_word_odds(log_p, SamplingSettings(temperature=temperature)), expected, atol=1e-12)
+    assert np.allclose(sampling_probabilities(log_p, SamplingSettings(temperature=temperature)), expected, atol=1e-12)
 
 
 @given(log_p=LOG_P, k=st.integers(1, 50))
 def test_top_k_leaves_the_k_likeliest_in_their_proportions(log_p: np.ndarray, k: int) -> None:
-    whole = next_word_odds(log_p, SamplingSettings())
-    odds = next_word_odds(log_p, SamplingSettings(top_k=k))
-    kept = odds > 0
+    whole = sampling_probabilities(log_p, SamplingSettings())
+    probabilities = sampling_probabilities(log_p, SamplingSettings(top_k=k))
+    kept = probabilities > 0
     assert kept.sum() == min(k, (whole > 0).sum())
     assert whole[kept].min() >= whole[~kept].max(initial=0.0)
-    assert np.allclose(odds[kept], whole[kept] / whole[kept].sum())
+    assert np.allclose(probabilities[kept], whole[kept] / whole[kept].sum())
 
 
 @given(log_p=LOG_P, p=st.floats(0.01, 1.0))
 def test_top_p_leaves_the_smallest_set_of_likeliest_words_that_reaches_p(log_p: np.ndarray, p: float) -> None:
-    whole = next_word_odds(log_p, SamplingSettings())
-    kept = np.sort(whole[next_word_odds(log_p, SamplingSettings(top_p=p)) > 0])
+    whole = sampling_probabilities(log_p, SamplingSettings())
+    kept = np.sort(whole[sampling_probabilities(log_p, SamplingSettings(top_p=p)) > 0])
     assert kept.sum() >= p - 1e-9
     assert kept[1:].sum() < p + 1e-9
 
 
 @given(log_p=LOG_P, k=st.integers(1, 50), p=st.floats(0.01, 1.0))
 def test_top_p_counts_the_probability_that_top_k_has_left(log_p: np.ndarray, k: int, p: float) -> None:
-    left = next_word_odds(log_p, SamplingSettings(top_k=k))
-    odds = next_word_odds(log_p, SamplingSettings(top_k=k, top_p=p))
-    kept = np.sort(left[odds > 0])
+    left = sampling_probabilities(log_p, SamplingSettings(top_k=k))
+    probabilities = sampling_probabilities(log_p, SamplingSettings(top_k=k, top_p=p))
+    kept = np.sort(left[probabilities > 0])
     assert kept.sum() >= p - 1e-9
     assert kept[1:].sum() < p + 1e-9
-    assert odds.sum() == pytest.approx(1)
+    assert probabilities.sum() == pytest.approx(1)
 
 
 def test_half_of_what_top_k_has_left_is_less_than_half_of_everything() -> None:
     log_p = np.log(np.array([0.4, 0.3, 0.2, 0.1]))
-    assert next_word_odds(log_p, SamplingSettings(top_k=2, top_p=0.5)).tolist() == [1, 0, 0, 0]
-    assert np.count_nonzero(next_word_odds(log_p, SamplingSettings(top_k=2, top_p=0.6))) == 2
+    assert sampling_probabilities(log_p, SamplingSettings(top_k=2, top_p=0.5)).tolist() == [1, 0, 0, 0]
+    assert np.count_nonzero(sampling_probabilities(log_p, SamplingSettings(top_k=2, top_p=0.6))) == 2
 
 
 def test_of_equally_likely_words_the_first_ones_are_kept() -> None:
-    odds = next_word_odds(np.full(100, -np.log(100)), SamplingSettings(top_k=3))
-    assert np.flatnonzero(odds).tolist() == [0, 1, 2]
-    every_second = next_word_odds(-1.0 * (np.arange(100) % 2), SamplingSettings(top_k=40))
+    probabilities = sampling_probabilities(np.full(100, -np.log(100)), SamplingSettings(top_k=3))
+    assert np.flatnonzero(probabilities).tolist() == [0, 1, 2]
+    every_second = sampling_probabilities(-1.0 * (np.arange(100) % 2), SamplingSettings(top_k=40))
     assert np.flatnonzero(every_second).tolist() == list(range(0, 80, 2))
 
 
-def test_odds_are_computed_in_double_precision() -> None:
-    odds = next_word_odds(np.log(np.full(3, 1 / 3)).astype(np.float32), SamplingSettings())
-    assert odds.dtype == np.float64
-    assert odds.sum() == pytest.approx(1, abs=1e-15)
+def test_probabilities_are_computed_in_double_precision() -> None:
+    probabilities = sampling_probabilities(np.log(np.full(3, 1 / 3)).astype(np.float32), SamplingSettings())
+    assert probabilities.dtype == np.float64
+    assert probabilities.sum() == pytest.approx(1, abs=1e-15)
 
 
 @given(log_p=LOG_P)
 def test_temperature_zero_takes_the_likeliest_word(log_p: np.ndarray) -> None:
-    odds = next_word_odds(log_p, SamplingSettings(temperature=0.0))
-    assert odds[np.argmax(log_p)] == 1
-    assert odds.sum() == 1
+    probabilities = sampling_probabilities(log_p, SamplingSettings(temperature=0.0))
+    assert probabilities[np.argmax(log_p)] == 1
+    assert probabilities.sum() == 1
 
 
 @given(log_p=LOG_P, temperature=st.sampled_from([1e-300, 1e-9, 1e-3, 100.0]))
-def test_extreme_temperatures_still_give_odds(log_p: np.ndarray, temperature: float) -> None:
-    odds = next_word_odds(log_p, SamplingSettings(temperature=temperature, top_k=3, top_p=0.9))
-    assert np.isfinite(odds).all()
-    assert odds.sum() == pytest.approx(1)
+def test_extreme_temperatures_still_give_probabilities(log_p: np.ndarray, temperature: float) -> None:
+    probabilities = sampling_probabilities(log_p, SamplingSettings(temperature=temperature, top_k=3, top_p=0.9))
+    assert np.isfinite(probabilities).all()
+    assert probabilities.sum() == pytest.approx(1)
 
 
-def test_forbidden_words_have_no_odds_and_the_rest_share_them() -> None:
+def test_forbidden_words_have_no_probability_and_the_rest_share_them() -> None:
     log_p = np.log(np.array([0.5, 0.2, 0.2, 0.1]))
-    assert next_word_odds(log_p, SamplingSettings(), [0]) == pytest.approx([0, 0.4, 0.4, 0.2])
+    assert sampling_probabilities(log_p, SamplingSettings(), [0]) == pytest.approx([0, 0.4, 0.4, 0.2])
 
 
 def test_words_are_drawn_as_often_as_the_network_says() -> None:
     firsts = [token.word for token in draw(count=4000, max_tokens=1)]
     log_p, _ = MODEL.advance(np.array([START_ID]), MODEL.initial_state(1))
-    odds = next_word_odds(log_p[0], SamplingSettings(), [START_ID, UNKNOWN_ID, END_ID])
+    probabilities = sampling_probabilities(log_p[0], SamplingSettings(), [START_ID, UNKNOWN_ID, END_ID])
     counts = np.array([firsts.count(word) for word in WORDS.words])
-    spread = np.sqrt(4000 * odds * (1 - odds))
-    assert (np.abs(counts - 4000 * odds) <= 5 * spread + 1e-9).all()
+    spread = np.sqrt(4000 * probabilities * (1 - probabilities))
+    assert (np.abs(counts - 4000 * probabilities) <= 5 * spread + 1e-9).all()
 
 
 def test_the_probability_of_each_word_is_the_networks_own() -> None:
@@ -121,7 +123,7 @@ def test_the_probability_of_each_word_is_the_networks_own() -> None:
     for token in tokens:
         likeliest = [probability for _, probability in token.alternatives]
         assert likeliest == sorted(likeliest, reverse=True)
-        assert token.given or token.odds is not None
+        assert token.given or token.drawn_with is not None
         assert token.given or token.word in [word for word, _ in token.alternatives]  # top_k=4 of the 5 shown
 
 
@@ -177,8 +179,8 @@ def test_only_the_first_word_of_a_sentence_without_a_prompt_must_not_be_the_end(
             log_p, _ = MODEL.log_probabilities(ids[:-1, None])
             for position in range(first, len(tokens)):
                 forbidden = [START_ID, UNKNOWN_ID] + [END_ID] * (position == 0)
-                odds = next_word_odds(log_p[position, 0], SamplingSettings(), forbidden)
-                assert tokens[position].odds == pytest.approx(odds[ids[position + 1]], rel=1e-4)
+                probabilities = sampling_probabilities(log_p[position, 0], SamplingSettings(), forbidden)
+                assert tokens[position].drawn_with == pytest.approx(probabilities[ids[position + 1]], rel=1e-4)
 
 
 def test_the_alternatives_are_the_five_likeliest_words_in_order() -> None:

@@ -17,7 +17,7 @@ import pandas as pd
 from dashboard.charts import carriers, judgement, units
 from dashboard.charts.notebook import standing_alone
 from rnn_core.diagnostics import AblationCost, Carriers, LossByPosition, Reach
-from rnn_core.training import LEAST, WrittenCopies
+from rnn_core.training import LEAST_COPIED, WrittenCopies
 
 _LETTER, _LINE = 8, 20  # pixels
 
@@ -55,7 +55,7 @@ def reach(found: Reach, *, unit: str = "word") -> alt.LayerChart:
 
 def copies(found: WrittenCopies, *, unit: str = "word") -> alt.LayerChart:
     """What of the sentences stands verbatim in the training text, by the length of the span."""
-    lengths = LEAST["char" if unit == "character" else "word"]
+    lengths = LEAST_COPIED["char" if unit == "character" else "word"]
     table = judgement.copies_table(found.of_network, found.of_people, lengths, unit)
     return standing_alone(judgement.copies(len(lengths)), table)
 

@@ -19,7 +19,7 @@ from dashboard.state import link, session
 from dashboard.text import judgement as wording
 from rnn_core.data import END, detokenize
 from rnn_core.errors import UserError
-from rnn_core.training import LEAST
+from rnn_core.training import LEAST_COPIED
 
 PAGE = "evaluate"
 SHOWN_COPIES = 12
@@ -175,7 +175,7 @@ def copies(found: TextEvaluation, unit: str) -> None:
     with st.spinner(wording.WRITING):
         written = found.copies
     kind = found.loaded.vocabulary.unit
-    lengths = LEAST[kind]
+    lengths = LEAST_COPIED[kind]
     longest = written.of_network.longest[written.longest].length
     own, people = (copies.share(lengths[0]) for copies in (written.of_network, written.of_people))
     reading = (

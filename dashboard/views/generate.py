@@ -181,7 +181,7 @@ def show(name: str, tokens: list[SampledToken]) -> None:
                 {
                     "word": words,
                     "probability": [token.probability for token in tokens],
-                    "drawn with": [token.odds for token in tokens],
+                    "drawn with": [token.drawn_with for token in tokens],
                     "likeliest words": [
                         ", ".join(f"{word} {share:.1%}" for word, share in token.alternatives) for token in tokens
                     ],

@@ -10,7 +10,7 @@ from rnn_core.cli.output import finite
 from rnn_core.data import PreparedCorpus, detokenize
 from rnn_core.diagnostics import loss_by_position, reach, sentence_losses
 from rnn_core.nn.language_model import LanguageModel
-from rnn_core.training import LEAST, written_copies
+from rnn_core.training import LEAST_COPIED, written_copies
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def copies(model: LanguageModel, corpus: PreparedCorpus, held_out: list[Array]) 
     ]
     unit = "characters" if vocabulary.unit == "char" else "words"
     shares, of_people = {}, {}
-    for least in LEAST[vocabulary.unit]:
+    for least in LEAST_COPIED[vocabulary.unit]:
         shares[str(least)], of_people[str(least)] = found.of_network.share(least), found.of_people.share(least)
         lines.append(f"{least:4d} {unit} or more {shares[str(least)]:8.1%} ({of_people[str(least)]:.1%})")
     longest = sentences[found.longest]

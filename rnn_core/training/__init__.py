@@ -1,6 +1,6 @@
 """Training on a text or a task, as a stream of events; evaluation; generation of text."""
 
-from rnn_core.training.copying import LEAST, WrittenCopies, written_copies
+from rnn_core.training.copying import LEAST_COPIED, WrittenCopies, written_copies
 from rnn_core.training.evaluation import (
     VALIDATION_SEQUENCES,
     Evaluation,
@@ -27,7 +27,7 @@ from rnn_core.training.events import (
     Validated,
     Validating,
 )
-from rnn_core.training.generation import SampledToken, generate, next_word_odds, read_prompt, sentences_of
+from rnn_core.training.generation import SampledToken, generate, read_prompt, sampling_probabilities, sentences_of
 from rnn_core.training.loop import new_model, new_network, train
 from rnn_core.training.plan import Plan, batch_of_step, epoch_batches, goes_on_exactly
 from rnn_core.training.probe import PROBE_SENTENCES, PROBE_STEPS, measured_horizon, probe_batch, task_probe
@@ -37,9 +37,7 @@ from rnn_core.training.task_network import network_config
 
 __all__ = [
     "BY_HAND",
-    "LEAST",
-    "WrittenCopies",
-    "written_copies",
+    "LEAST_COPIED",
     "PROBE_SENTENCES",
     "PROBE_STEPS",
     "SETTING_OF",
@@ -67,6 +65,7 @@ __all__ = [
     "TruncationChanged",
     "Validated",
     "Validating",
+    "WrittenCopies",
     "batch_of_step",
     "check_change",
     "epoch_batches",
@@ -79,13 +78,14 @@ __all__ = [
     "network_config",
     "new_model",
     "new_network",
-    "next_word_odds",
     "perplexity",
     "probe_batch",
     "read_prompt",
+    "sampling_probabilities",
     "sentences_of",
     "source_of",
     "state_arrays",
     "task_probe",
     "train",
+    "written_copies",
 ]

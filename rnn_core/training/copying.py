@@ -14,14 +14,15 @@ from rnn_core.nn.language_model import LanguageModel
 from rnn_core.training.generation import generate
 
 WRITTEN_SENTENCES = 100
-LEAST = {"word": (3, 5, 8, 12), "char": (15, 30, 60)}
-"""Lengths of a span from which on it is worth calling a copy, by the vocabulary's unit."""
+LEAST_COPIED = {"word": (3, 5, 8, 12), "char": (15, 30, 60)}
+"""For how many words or characters in a row the share of copies is told, by the vocabulary's unit: of shorter spans
+anybody's sentences have many."""
 
 
 @dataclass(frozen=True, eq=False)
 class WrittenCopies:
-    """sentences: the words of each that the network wrote; of_network: what of them are copies; of_people: what of the
-    held-out sentences would be.
+    """sentences: the words of each that the network wrote; of_network: what of them are copies; of_people: for
+    comparison, what of held-out sentences, which people wrote, stands in the training text as well.
     """
 
     sentences: list[list[str]]

@@ -1,6 +1,6 @@
-"""Sentences as a stream of predictions: the network names the odds of every next word, and one is drawn.
+"""Sentences as a stream of predictions: the network gives every next word a probability, and one is drawn.
 
-Drawing never touches the training: its random numbers are streams of their own, and a state is computed anew.
+Sampling never changes a training: its random numbers come from streams of their own, its state is its own.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ class SampledToken:
     """One word of one sentence.
 
     probability   the network's own, before temperature, top-k and top-p
-    odds          the probability with which it was drawn, after them; None: it was given by the prompt
+    drawn_with    the probability with which it was drawn, after them; None: it was given by the prompt
     alternatives  the likeliest words here with the network's own probabilities, the likeliest first
     """
 
     sentence: int  # from 0
     word: str
     probability: float
-    odds: float | None
+    drawn_with: float | None
     alternatives: tuple[tuple[str, float], ...]
 
     @property
     def given(self) -> bool:
-        return self.odds is None
+        return self.drawn_with is None
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def _continue(
 ) -> Iterator[SampledToken]:
     for drawn in range(settings.max_tokens):
         forbidden = [START_ID] + [UNKNOWN_ID] * (not settings.allow_unknown) + [END_ID] * (length + drawn == 0)
-        odds = next_word_odds(log_p[0], settings, forbidden)
-        id = int(rng.choice(len(odds), p=odds))
+        drawn_with = sampling_probabilities(log_p[0], settings, forbidden)
+        id = int(rng.choice(len(drawn_with), p=drawn_with))
         if id == END_ID:
             return
         probabilities = _softmax(log_p[0], 1.0)
@@ -126,7 +126,7 @@ def _continue(
             sentence,
             vocabulary.words[id],
             float(probabilities[id]),
-            float(odds[id]),
+            float(drawn_with[id]),
             _likeliest(probabilities, vocabulary),
         )
         log_p, state = model.advance(np.array([id]), state)
@@ -138,36 +138,38 @@ def sentences_of(tokens: Iterable[SampledToken], unit: str) -> Iterator[str]:
         yield detokenize([token.word for token in sentence], unit)
 
 
-def next_word_odds(log_p: Array, settings: SamplingSettings, forbidden: Iterable[int] = ()) -> Array:
-    """log p (N,) -> the odds (N,) to draw with, float64, that add up to 1: temperature, then top-k, then top-p."""
+def sampling_probabilities(log_p: Array, settings: SamplingSettings, forbidden: Iterable[int] = ()) -> Array:
+    """log p (N,) -> the probabilities (N,) to draw with, float64: temperature (0: the likeliest word), then top-k, then
+    top-p (nucleus sampling, Holtzman et al. 2020). Raises DivergenceError for logits that overflowed.
+    """
     log_p = np.asarray(log_p, np.float64).copy()
     log_p[list(forbidden)] = -np.inf
     if settings.temperature == 0:
-        odds = np.zeros_like(log_p)
-        odds[np.argmax(log_p)] = 1.0
-        return odds
-    odds = _softmax(log_p, settings.temperature)
+        probabilities = np.zeros_like(log_p)
+        probabilities[np.argmax(log_p)] = 1.0
+        return probabilities
+    probabilities = _softmax(log_p, settings.temperature)
     if settings.top_k is not None or settings.top_p is not None:
-        order = np.argsort(-odds, kind="stable")  # equally likely words: the one with the smaller id first
+        order = np.argsort(-probabilities, kind="stable")  # equally likely words: the one with the smaller id first
         kept = len(order) if settings.top_k is None else min(settings.top_k, len(order))
         if settings.top_p is not None:
-            total = np.cumsum(odds[order[:kept]])
+            total = np.cumsum(probabilities[order[:kept]])
             kept = min(kept, int(np.searchsorted(total, settings.top_p * total[-1])) + 1)
-        odds[order[kept:]] = 0.0
-        odds /= odds.sum()
-    return odds
+        probabilities[order[kept:]] = 0.0
+        probabilities /= probabilities.sum()
+    return probabilities
 
 
 def _softmax(log_p: Array, temperature: float) -> Array:
     log_p = np.asarray(log_p, np.float64)
     with np.errstate(invalid="ignore"):
-        odds = np.exp((log_p - log_p.max()) / temperature)
-    if not np.isfinite(odds).all():
+        probabilities = np.exp((log_p - log_p.max()) / temperature)
+    if not np.isfinite(probabilities).all():
         raise DivergenceError(
             "the network's weights are so large that its outputs are no numbers; it has diverged. Train it again with "
             "a lower learning rate, or with clipping."
         )
-    return odds / odds.sum()
+    return probabilities / probabilities.sum()
 
 
 def _likeliest(probabilities: Array, vocabulary: Vocabulary) -> tuple[tuple[str, float], ...]:

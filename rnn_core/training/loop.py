@@ -7,7 +7,7 @@
 
 The loop reads and changes a `TrainingState`. Between any two events the state holds everything that the future depends
 on: a training that goes on from the weights and the state of that moment is the same, bit for bit, as one that was
-never interrupted. A validation that was due is then still due, half an epoch is half an epoch. Samples and horizons
+never interrupted: a validation that was due is still due, and an epoch goes on in its middle. Samples and horizons
 come by the clock and change nothing; they are left out of that promise.
 """
 
@@ -28,6 +28,7 @@ from rnn_core.nn.network import Network
 from rnn_core.optim.clipping import clip_by_global_norm, clip_by_value, global_norm
 from rnn_core.parallel.data_parallel import DataParallel
 from rnn_core.randomness import stream
+from rnn_core.training.divergence import explained_divergence
 from rnn_core.training.evaluation import perplexity
 from rnn_core.training.events import (
     Diverged,
@@ -46,6 +47,7 @@ from rnn_core.training.plan import Plan
 from rnn_core.training.probe import measured_horizon
 from rnn_core.training.source import Source, source_of
 from rnn_core.training.state import TrainingState
+from rnn_core.training.timing import Periodic, Throughput
 
 # How much of the training's time samples and horizons may take.
 HORIZON_SHARE = 0.04
@@ -100,7 +102,7 @@ class _Trainer:
     ) -> None:
         self.model, self.source, self.settings, self.plan, self.state = model, source, settings, plan, state
         self.data_parallel = DataParallel(model)
-        self.throughput = _Throughput()
+        self.throughput = Throughput()
         self.norms: list[float] = []  # the last few gradient norms, to tell why a training diverged
 
     def events(self) -> Iterator[Event]:
@@ -111,9 +113,9 @@ class _Trainer:
     def steps(self) -> Iterator[Event]:
         """All steps that are left. The order of what may be due after each is part of what a checkpoint relies on."""
         state, plan, settings = self.state, self.plan, self.settings
-        reports = [_Periodic(self.measure_horizon, settings.horizon_every_seconds, HORIZON_SHARE)]
-        if self.source.writes:
-            reports.insert(0, _Periodic(self.sample, settings.sample_every_seconds, SAMPLING_SHARE))
+        reports = [Periodic(self.measure_horizon, settings.horizon_every_seconds, HORIZON_SHARE)]
+        if self.source.generates_text:
+            reports.insert(0, Periodic(self.sample, settings.sample_every_seconds, SAMPLING_SHARE))
         while True:
             if state.validated_step != state.step and plan.validates_at(state.step, state.position):
                 diverged = yield from self.validate()
@@ -155,7 +157,7 @@ class _Trainer:
         tokens = int(np.count_nonzero(batch.mask if batch.loss_weights is None else batch.loss_weights))
         dropout_rng = stream(settings.seed, "dropout", state.step) if model.config.dropout else None
         learning_rate = state.learning_rate
-        # An overflow is no accident here but what the next lines look for.
+        # No warning of an overflow: the next lines look for one.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             loss_nats, gradients, carried = self.data_parallel.training_gradients(
                 batch.inputs,
@@ -170,8 +172,8 @@ class _Trainer:
             weight = max(tokens, 1) if settings.loss_reduction == "sum" else 1
             gradients, factor, norm, clipped_norm = _clipped(gradients, state.clip, settings.clip_mode, weight)
             if not (math.isfinite(loss_nats) and math.isfinite(norm)):
-                return Diverged(state.step, self.why_diverged(loss_nats, learning_rate), loss_nats, norm)
-            if tokens:  # Without a token there is no loss, and an optimizer's moments must not fade for it.
+                return Diverged(state.step, self.why_diverged(loss_nats), loss_nats, norm)
+            if tokens:  # Without a token there is no loss, and an update would only decay the optimizer's moments.
                 state.optimizer.update(model.params, gradients, learning_rate, scale=factor)
         if state.carried:
             state.carried = carried
@@ -208,7 +210,7 @@ class _Trainer:
             loss_nats, metric = result.loss_nats, result.metric
             yield Validating(state.step, result.fraction)
         if loss_nats is not None and not math.isfinite(loss_nats):
-            cause = self.why_diverged(loss_nats, state.learning_rate)
+            cause = self.why_diverged(loss_nats)
             return Diverged(state.step, cause, loss_nats, math.nan)
         state.validated_step = state.step
         if loss_nats is not None:
@@ -234,16 +236,16 @@ class _Trainer:
         state.epoch += 1
         state.last_epoch_loss_nats = loss_nats
         state.position, state.epoch_loss_nats, state.epoch_tokens = 0, 0.0, 0
-        # The next epoch reads the text in another order: nothing that came before belongs to it.
+        # The next epoch reads the text in another order, so its first chunk does not follow on the last one.
         state.carried = [np.zeros_like(layer) for layer in state.carried]
         return EpochDone(state.step, state.epoch, loss_nats, state.elapsed_seconds)
 
-    def finish(self, reports: list[_Periodic]) -> Iterator[Event]:
+    def finish(self, reports: list[Periodic]) -> Iterator[Event]:
         """The end of a training that has made all its steps: what the last update did, and what the network can do."""
         state = self.state
         if not all(np.isfinite(value).all() for value in self.model.params.values()):
-            # No further step is there to find that out.
-            yield Diverged(state.step, self.why_diverged(math.nan, state.learning_rate), math.nan, math.nan)
+            # No further step follows, whose loss would show it.
+            yield Diverged(state.step, self.why_diverged(math.nan), math.nan, math.nan)
             return
         for report in reports:
             if report.wanted:
@@ -265,31 +267,14 @@ class _Trainer:
     def measure_horizon(self) -> Event:
         return measured_horizon(self.model, self.source.probe(), self.state.step)
 
-    def why_diverged(self, loss_nats: float, learning_rate: float) -> str:
-        """One sentence: what is not finite, and what most likely brought it about."""
-        what = "the gradient" if math.isfinite(loss_nats) else "the loss"
-        broken = [name for name, value in self.model.params.items() if not np.isfinite(value).all()]
-        if broken:
-            what += f" is not finite because the update before drove {broken[0]} beyond what a float32 holds"
-            cure = f"the learning rate of {learning_rate:g} is far too high; lower it"
-        else:
-            largest = max((float(np.abs(value).max()) for value in self.model.params.values()), default=0.0)
-            what += f" is not finite, with weights up to {largest:.3g}"
-            if self.state.clip is None:
-                cure = "the gradient exploded; switch clipping on (5 is usual), or lower the learning rate"
-            else:
-                cure = f"lower the learning rate of {learning_rate:g}, or clip more tightly than {self.state.clip:g}"
-        if self.norms:
-            what += (
-                f"; the gradient norms of the last steps were {', '.join(f'{norm:.3g}' for norm in self.norms[-3:])}"
-            )
-        return f"{what}. Most likely {cure}."
+    def why_diverged(self, loss_nats: float) -> str:
+        return explained_divergence(loss_nats, self.model.params, self.norms, self.state.learning_rate, self.state.clip)
 
 
 def _clipped(
     gradients: Gradients, limit: float | None, mode: str, weight: int
 ) -> tuple[Gradients, float, float, float]:
-    """The gradients and the factor that the optimizer is to multiply them by, and their global norm before and after
+    """-> the gradients, the factor that the optimizer is to multiply them by, and their global norm before and after
     clipping.
 
     weight: what the gradients are to be multiplied by before they are clipped, 1 or more: the number of tokens, where
@@ -303,41 +288,3 @@ def _clipped(
         gradients = clip_by_value(gradients, limit / weight)
         clipped_norm = global_norm(gradients)
     return gradients, weight, norm * weight, clipped_norm * weight
-
-
-class _Throughput:
-    """Tokens per second over about the last second: an exponential average with a half-life of one second."""
-
-    def __init__(self) -> None:
-        self.tokens = self.seconds = 0.0
-
-    def after(self, tokens: int, seconds: float) -> float:
-        """The average, after so many tokens more in so many seconds."""
-        fade = 0.5**seconds
-        self.tokens = self.tokens * fade + tokens
-        self.seconds = self.seconds * fade + seconds
-        return self.tokens / max(self.seconds, 1e-9)
-
-
-class _Periodic:
-    """A report that is made every so many seconds, or more seldom: it may take no more than `share` of the time."""
-
-    def __init__(self, report: Callable[[], Event], every_seconds: float | None, share: float) -> None:
-        """every_seconds: None: never."""
-        self.report, self.every_seconds, self.share = report, every_seconds, share
-        self.next_time = time.perf_counter()
-
-    @property
-    def wanted(self) -> bool:
-        return self.every_seconds is not None
-
-    def due(self) -> bool:
-        return self.wanted and time.perf_counter() >= self.next_time
-
-    def make(self) -> Event:
-        started = time.perf_counter()
-        event = self.report()
-        ended = time.perf_counter()
-        assert self.every_seconds is not None
-        self.next_time = ended + max(self.every_seconds, (ended - started) / self.share)
-        return event

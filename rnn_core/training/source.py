@@ -1,7 +1,7 @@
 """What a network is trained on: the sentences of a corpus, or the endless stream of a task.
 
-Both tell the loop the same few things (`Source`), all of them functions of the settings alone: so a training can go on
-from any step, bit for bit, and a checkpoint needs to hold nothing of them.
+Both are a `Source` to the loop, whose batches are a function of the settings, the epoch and the position alone: so a
+training can go on from any step, bit for bit, and a checkpoint holds nothing of the source.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Validation(NamedTuple):
 class Source(ABC):
     """Where the batches of a training come from, and how its success is measured.
 
-    writes: whether a network that learns it can write.
+    generates_text: whether a network that learns it can write sentences (`sample`).
     """
 
-    writes: ClassVar[bool] = False
+    generates_text: ClassVar[bool] = False
 
     @abstractmethod
     def check(self, network: Network) -> None:
@@ -62,14 +62,14 @@ class Source(ABC):
         """A few sequences, always the same, on which it is measured how far the gradient reaches."""
 
     def sample(self, network: Network, seed: int) -> tuple[str, float]:
-        """A text that the network writes, and at which temperature; of a source that `writes`."""
+        """A text that the network writes, and at which temperature; for a source that `generates_text`."""
         raise NotImplementedError
 
 
 class CorpusSource(Source):
     """Sentences, or one stream of them; an epoch reads each once."""
 
-    writes = True
+    generates_text = True
 
     def __init__(self, corpus: PreparedCorpus) -> None:
         self.corpus = corpus
@@ -103,7 +103,7 @@ class CorpusSource(Source):
 
 
 class TaskSource(Source):
-    """A task's stream, which has no end: what an epoch is, `Plan.for_task` says.
+    """The endless stream of a task's batches; how many are called an epoch, `Plan.for_task` says.
 
     Step s (from 0) trains on `task.batch(batch_size, seed, s)`. The validation sequences are the same for every seed,
     and `validation_sequences` of them.
