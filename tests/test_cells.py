@@ -20,7 +20,7 @@ from rnn_core.runs.memory import estimate_for
 from rnn_core.training import StepDone, new_model, train
 
 FORMS = [(cell.name, cell.reset or "after") for cell in CELL_FORMS]
-UNBOUNDED = ("relu", "mingru")
+UNBOUNDED = ("relu", "mingru")  # whose state grows with its input without end
 every_form = pytest.mark.parametrize(("cell", "gru_reset"), FORMS)
 
 

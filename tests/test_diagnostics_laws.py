@@ -381,6 +381,19 @@ def test_a_plain_cells_step_is_split_into_w_and_slope(form: dict[str, Any]) -> N
     assert np.all(split.parts["phi'"] <= np.log(ACTIVATIONS[form["cell"]].steepest_slope) + 1e-12)
 
 
+def lstm_carry(d_state: np.ndarray, gates: np.ndarray, after: np.ndarray) -> np.ndarray:
+    d_c = d_state[H:] + d_state[:H] * gates[0] * (1 - np.tanh(after[H:]) ** 2)
+    return np.concatenate([np.zeros(H), d_c * gates[2]])
+
+
+# What of dE/ds_t the carry takes back a step, from the gates' values and the state after it.
+CARRIES = {
+    "lstm": lstm_carry,
+    "gru": lambda d_state, gates, after: d_state * gates[1],
+    "mingru": lambda d_state, gates, after: d_state * (1 - gates[0]),
+}
+
+
 @pytest.mark.parametrize("form", GATED, ids=name_of)
 def test_a_gated_cells_step_is_split_into_carry_and_hidden_path(form: dict[str, Any]) -> None:
     model, (x, y) = network(form), texts()
@@ -400,14 +413,7 @@ def test_a_gated_cells_step_is_split_into_carry_and_hidden_path(form: dict[str, 
             d_state = states[step][start : start + width]
             start += width
             gates = layer.cache[:, k + 1, b]
-            if form["cell"] == "gru":
-                carry.append(d_state * gates[1])
-            elif form["cell"] == "mingru":
-                carry.append(d_state * (1 - gates[0]))
-            else:
-                c = layer.states[k + 2, b, H:]
-                d_c = d_state[H:] + d_state[:H] * gates[0] * (1 - np.tanh(c) ** 2)
-                carry.append(np.concatenate([np.zeros(H), d_c * gates[2]]))
+            carry.append(CARRIES[form["cell"]](d_state, gates, layer.states[k + 2, b]))
         kept = np.log(np.linalg.norm(np.concatenate(carry)) / np.linalg.norm(states[step]))
         assert split.parts["carry"][step] == pytest.approx(kept, abs=1e-12)
 

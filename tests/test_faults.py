@@ -190,7 +190,7 @@ SETTINGS: dict[str, str] = {
     "--init orthogonal --init-scale 0": "the scale of the initialisation must be a positive number.",
     "--init-scale 2": "the uniform initialisation has no scale to set",
     "--forget-bias nan": "the forget bias must be a finite number.",
-    "--chrono 20": "chrono initialisation sets the biases of gates; choose an LSTM, GRU or minGRU",
+    "--chrono 20": "chrono initialisation sets the biases of gates; choose an LSTM, GRU",
     "--cell lstm --chrono 10 --no-bias": "this network has none; switch biases on.",
     "--tied": "so the embedding size must equal the hidden size (100)",
     "--gru-reset before": "only a GRU has a reset gate to place",

@@ -8,21 +8,18 @@ import math
 import numpy as np
 import pytest
 
-from rnn_core import LanguageModel, ModelConfig, config
+from rnn_core import LanguageModel, ModelConfig
 from rnn_core.config import INITIALISATIONS
 from rnn_core.errors import SettingsError
+from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.nn.initialisation import recurrent_block
 from rnn_core.nn.parameters import parameter_shapes
 from rnn_core.randomness import stream
 
 H = 24
-CELLS = {"tanh": 1, "relu": 1, "sigmoid": 1, "lstm": 4, "gru": 3, "mingru": 2}  # and their gates
+CELLS = {cell.name: cell for cell in CELL_FORMS}
 every_cell = pytest.mark.parametrize("cell", CELLS)
-every_cell_with_recurrence = pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "mingru"])
-
-
-def test_every_cell_there_is_has_its_start_checked_here() -> None:
-    assert set(CELLS) == set(config.CELLS)
+every_cell_with_recurrence = pytest.mark.parametrize("cell", [cell for cell in CELLS if CELLS[cell].recurrent_gates])
 
 
 def fresh(seed: int = 0, dtype: type = np.float64, **options) -> LanguageModel:
@@ -31,7 +28,7 @@ def fresh(seed: int = 0, dtype: type = np.float64, **options) -> LanguageModel:
 
 
 def gate_blocks(model: LanguageModel, name: str = "W") -> list[np.ndarray]:
-    return np.split(model.params[name], CELLS[model.config.cell])
+    return np.split(model.params[name], len(CELLS[model.config.cell].gates))
 
 
 # -- W ----------------------------------------------------------------------------------------------------------------
@@ -101,7 +98,7 @@ def test_an_unknown_initialisation_of_a_block_is_an_error() -> None:
 
 
 def biases(model: LanguageModel, suffix: str = "") -> list[np.ndarray]:
-    return np.split(model.params["b" + suffix], CELLS[model.config.cell])
+    return np.split(model.params["b" + suffix], len(CELLS[model.config.cell].gates))
 
 
 @pytest.mark.parametrize("forget_bias", [1.0, 0.0, -2.5])
@@ -199,12 +196,12 @@ def test_streams_of_different_names_seeds_and_counters_have_nothing_in_common() 
 def test_a_network_has_exactly_the_parameters_of_its_shape(cell: str, gru_reset: str) -> None:
     if cell != "gru":
         gru_reset = "after"
-    G = CELLS[cell]
+    G = len(CELLS[cell].gates)
     model = fresh(cell=cell, gru_reset=gru_reset, layers=3, embedding_size=7)
     expected = {"E": (50, 7)}
     for suffix, inputs in (("", 7), ("2", H), ("3", H)):
         expected |= {"U" + suffix: (inputs, G * H), "b" + suffix: (G * H,)}
-        if cell != "mingru":
+        if CELLS[cell].recurrent_gates:
             expected["W" + suffix] = (G * H, H)
         if (cell, gru_reset) == ("gru", "after"):
             expected["b_n" + suffix] = (H,)
@@ -264,7 +261,7 @@ def test_parameters_of_another_shape_are_refused() -> None:
         ({"init": "uniform", "init_scale": 2.0}, "the uniform initialisation has no scale to set"),
         ({"init": "glorot", "init_scale": 2.0}, "the glorot initialisation has no scale to set"),
         ({"cell": "lstm", "forget_bias": math.nan}, "finite number"),
-        ({"chrono": 20}, "choose an LSTM, GRU or minGRU, or switch it off"),
+        ({"chrono": 20}, "sets the biases of gates; choose an LSTM, GRU"),
         ({"cell": "relu", "chrono": 20}, "sets the biases of gates"),
         ({"cell": "lstm", "chrono": 2}, "at least 3 steps"),
         ({"cell": "gru", "chrono": 20, "bias": False}, "this network has none; switch biases on"),
