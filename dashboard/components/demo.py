@@ -8,20 +8,16 @@ from dashboard.components import widgets
 from dashboard.services import demo, sources, worker
 from dashboard.state import session
 from dashboard.text import general as wording
-from rnn_core.errors import UserError
 
 
 def start() -> None:
     """Train the demo from now on, and look at it."""
-    try:
+    with widgets.action("The demo could not be started"):
         corpus = sources.prepare(demo.SOURCE, demo.TEXT)
         run = worker.begin(demo.NAME, corpus, demo.TEXT, demo.model(len(corpus.vocabulary)), demo.training())
-    except UserError as error:
-        widgets.problem("The demo could not be started", error)
-        return
-    session.open_run(run)
-    session.choose_corpus(corpus, demo.TEXT, demo.SOURCE)
-    st.switch_page("views/train.py")
+        session.open_run(run)
+        session.choose_corpus(corpus, demo.TEXT, demo.SOURCE)
+        st.switch_page("views/train.py")
 
 
 def offer(page: str) -> None:

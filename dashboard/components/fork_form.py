@@ -14,7 +14,6 @@ from dashboard.services import worker
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.config import ModelConfig, TrainingSettings, problems, settings_of
-from rnn_core.errors import UserError
 from rnn_core.runs import RUN_ID, Run, RunConfig
 
 OFFERED = ("learning_rate", "clip", "truncate", "schedule", "weight_decay", "dropout")
@@ -75,13 +74,9 @@ def origin(config: RunConfig) -> None:
 
 
 def _begin(run: Run, step: int, changes: Mapping[str, Any]) -> None:
-    try:
-        forked = worker.fork(run, step, changes)
-    except UserError as error:
-        widgets.problem("This could not be forked", error)
-        return
-    session.open_run(forked)
-    st.switch_page("views/train.py")
+    with widgets.action("This could not be forked"):
+        session.open_run(worker.fork(run, step, changes))
+        st.switch_page("views/train.py")
 
 
 def _values(config: RunConfig) -> dict[str, Any]:

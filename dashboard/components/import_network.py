@@ -9,7 +9,6 @@ from dashboard.components import widgets
 from dashboard.services import library
 from dashboard.state import session
 from dashboard.text import general as wording
-from rnn_core.errors import UserError
 
 ACTIVATIONS = {"tanh": "tanh", "relu": "ReLU"}
 
@@ -52,18 +51,14 @@ def box(page: str) -> None:
             return
         assert weights is not None  # else the button does nothing
         assert words is not None
-        try:
+        with widgets.action("It was not opened"):
             run, assumed = library.import_network(
                 weights.getvalue(),
                 words.getvalue(),
                 weights.name,
                 "relu" if activation == "relu" else None,
             )
-        except UserError as error:
-            widgets.problem("It was not opened", error)
-            return
-    st.session_state[counter] += 1  # Empty boxes take the place of those with the files.
-    session.open_run(run.id)
-    kept = "Opened: a run like any other, with the weights as they came."
-    session.leave_notice(f"{kept} But {assumed}" if assumed else kept)
-    st.rerun()
+            st.session_state[counter] += 1  # Empty boxes take the place of those with the files.
+            session.open_run(run.id)
+            kept = "Opened: a run like any other, with the weights as they came."
+            session.leave_notice(f"{kept} But {assumed}" if assumed else kept)

@@ -89,22 +89,14 @@ def _ask(lanes: list[Run], kind: str, label: str, icon: str) -> None:
 
 
 def _each(lanes: list[Run], act: Callable[[Run], None], headline: str) -> None:
-    for run in lanes:
-        try:
+    with widgets.action(headline):
+        for run in lanes:
             act(run)
-        except UserError as error:
-            widgets.problem(headline, error)
-            return
-    st.rerun()
 
 
 def _go_on(lanes: list[Run]) -> None:
-    try:
+    with widgets.action("The race could not go on"):
         worker.start(*lanes)
-    except UserError as error:
-        widgets.problem("The race could not go on", error)
-        return
-    st.rerun()
 
 
 def _further(lanes: list[Run]) -> None:
@@ -115,9 +107,5 @@ def _further(lanes: list[Run]) -> None:
         return
     label = f"Train {steps:,} more steps"
     if st.button(label, icon=":material/forward:", help=wording.RACE_HELP["further"], key=session.key(PAGE, "further")):
-        try:
+        with widgets.action("The race could not go on"):
             worker.go_further(steps, *lanes)
-        except UserError as error:
-            widgets.problem("The race could not go on", error)
-            return
-        st.rerun()

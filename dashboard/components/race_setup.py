@@ -15,7 +15,6 @@ from dashboard.state import link, session
 from dashboard.text import stories as wording
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings, problems
 from rnn_core.data import PreparedCorpus
-from rnn_core.errors import UserError
 from rnn_core.runs.race import MEASURE_PARTS, MOST, agreement_items_of
 
 PAGE = "race"
@@ -47,13 +46,9 @@ def draw() -> None:
             f"Race: {wording.RACE_NETWORKS[name]}": ModelConfig(**racing.settings_of(name, data, hidden_size))
             for name in networks
         }
-        try:
+        with widgets.action("The race could not be started"):
             session.open_race(worker.begin_race(entrants, data, text, validated_often(training, data)))
-        except UserError as error:
-            widgets.problem("The race could not be started", error)
-            return
-        leave_link()
-        st.rerun()
+            leave_link()
 
 
 def choose_data() -> tuple[Data | None, TextSettings]:

@@ -58,7 +58,7 @@ def draw() -> None:
         "Start the sweep", type="primary", icon=":material/play_arrow:", disabled=plan is None or bool(refusal)
     ):
         assert plan is not None
-        try:
+        with widgets.action("This sweep could not be started"):
             begun = sweeps.begin(plan, corpus)
             settings_form.leave_link(PAGE)
             task_form.leave_link()
@@ -66,10 +66,6 @@ def draw() -> None:
             for parameter in ("grid", "seeds", *(f"values_{name}" for name in plan.grid)):
                 link.write(parameter, None)
             session.open_sweep(begun)
-        except UserError as error:
-            widgets.problem("This sweep could not be started", error)
-            return
-        st.rerun()
 
 
 def _choose_grid(task: TaskSettings | None) -> tuple[Grid | None, int]:

@@ -116,12 +116,8 @@ def _refused(task: Task, model: ModelConfig, training: TrainingSettings) -> User
 
 
 def _begin(name: str, task: TaskSettings, model: ModelConfig, training: TrainingSettings) -> None:
-    try:
+    with widgets.action("This training could not be started"):
         begun = worker.begin_task(name, task, model, training)
         settings_form.leave_link(PAGE)
         leave_link()
         session.open_run(begun)
-    except UserError as error:
-        widgets.problem("This training could not be started", error)
-        return
-    st.rerun()

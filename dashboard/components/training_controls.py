@@ -79,12 +79,8 @@ def _leave_request(run: Run, kind: str) -> None:
 
 
 def _start(run: Run) -> None:
-    try:
+    with widgets.action("This training could not be resumed"):
         worker.start(run)
-    except UserError as error:
-        widgets.problem("This training could not be resumed", error)
-        return
-    st.rerun()
 
 
 def queue_position(run: Run, status: RunStatus) -> hosting.QueuePosition | None:
@@ -96,12 +92,8 @@ def queue_position(run: Run, status: RunStatus) -> hosting.QueuePosition | None:
 
 
 def _leave_queue(run: Run) -> None:
-    try:
+    with widgets.action("It is still in the queue"):
         worker.leave_queue(run)
-    except UserError as error:
-        widgets.problem("It is still in the queue", error)
-        return
-    st.rerun()
 
 
 def explanation(run: Run, status: RunStatus) -> None:

@@ -76,9 +76,5 @@ def _further(run: Run) -> None:
 
 
 def _go_further(run: Run, more: int) -> None:
-    try:
+    with widgets.action("This training could not go on"):
         worker.go_further(more, run)
-    except UserError as error:
-        widgets.problem("This training could not go on", error)
-        return
-    st.rerun()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import wraps
 from types import MappingProxyType
@@ -53,6 +54,17 @@ def problem(headline: str, explanation: UserError | str) -> None:
     st.error(headline, icon=":material/error:")
     if str(explanation):
         st.text(str(explanation))
+
+
+@contextmanager
+def action(refused: str) -> Iterator[None]:
+    """What a click asks for, after which the page is drawn anew; or our headline `refused`, and why it cannot be."""
+    try:
+        yield
+    except UserError as error:
+        problem(refused, error)
+    else:
+        st.rerun()
 
 
 def error_boundary(draw: Callable[..., None]) -> Callable[..., None]:

@@ -9,7 +9,6 @@ from dashboard.components import experiment_pictures, widgets
 from dashboard.services import experimenting
 from dashboard.state import link, session
 from dashboard.text import experiments as wording
-from rnn_core.errors import UserError
 from rnn_core.experiments.base import Experiment
 from rnn_core.experiments.catalogue import EXPERIMENTS
 from rnn_core.experiments.report import result_html
@@ -124,12 +123,8 @@ def controls(experiment: Experiment, busy: bool) -> None:
         return
     label = wording.START if ours is None else wording.AGAIN if ours.whole else wording.GO_ON
     if st.button(label, type="primary", icon=":material/play_arrow:"):
-        try:
+        with widgets.action("It could not be started"):
             experimenting.start(experiment)
-        except UserError as error:
-            widgets.problem("It could not be started", error)
-            return
-        st.rerun()
 
 
 page()

@@ -15,7 +15,6 @@ from dashboard.services import comparing, library
 from dashboard.state import link, session
 from dashboard.text import general as wording
 from rnn_core.config import CELLS, OPTIMIZERS
-from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunStatus, RunSummary
 from rnn_core.runs.run_config import MOST_TAGS
 from rnn_core.training import perplexity
@@ -203,28 +202,19 @@ def import_box() -> None:
         )
         if file is None:
             return
-        try:
-            run = library.import_zip(file)
-        except UserError as error:
-            widgets.problem("It was not imported", error)
-            return
-    st.session_state[counter] += 1  # An empty box takes the place of the one with the file.
-    session.open_run(run.id)
-    session.leave_notice("Imported, and opened.")
-    st.rerun()
+        with widgets.action("It was not imported"):
+            session.open_run(library.import_zip(file).id)
+            st.session_state[counter] += 1  # An empty box takes the place of the one with the file.
+            session.leave_notice("Imported, and opened.")
 
 
 @st.dialog("Rename this training")
 def rename(run: Run) -> None:
     name = st.text_input("New name", run.config.name, max_chars=80)
     if st.button("Rename", type="primary", disabled=not (name or "").strip(), key=session.key(PAGE, "rename now")):
-        try:
+        with widgets.action("It keeps its name"):
             library.rename(run, name or "")
-        except UserError as error:
-            widgets.problem("It keeps its name", error)
-            return
-        session.leave_notice("Renamed.")
-        st.rerun()
+            session.leave_notice("Renamed.")
 
 
 @st.dialog("Tags")
@@ -242,14 +232,10 @@ def tag(runs: list[Run]) -> None:
         key=session.key(PAGE, "tags"),
     )
     if st.button("Save", type="primary", key=session.key(PAGE, "tag now")):
-        try:
+        with widgets.action("They keep their tags"):
             for run in runs:
                 library.tag(run, {*run.config.tags} - common | {*chosen})
-        except UserError as error:
-            widgets.problem("They keep their tags", error)
-            return
-        session.leave_notice("Tagged.")
-        st.rerun()
+            session.leave_notice("Tagged.")
 
 
 @st.dialog("Delete this training?")
@@ -257,15 +243,11 @@ def delete(run: Run) -> None:
     st.text(run.config.name)
     st.markdown(wording.DELETE_WARNING)
     if st.button("Delete for good", type="primary", icon=":material/delete:", key=session.key(PAGE, "delete now")):
-        try:
+        with widgets.action("It was not deleted"):
             library.delete(run)
-        except UserError as error:
-            widgets.problem("It was not deleted", error)
-            return
-        if session.run_id() == run.id:
-            session.close_run()
-        session.leave_notice("Deleted.")
-        st.rerun()
+            if session.run_id() == run.id:
+                session.close_run()
+            session.leave_notice("Deleted.")
 
 
 def zipped(run: Run) -> bytes:

@@ -70,27 +70,19 @@ def controls(sweep_id: str, results: list[PointResult], moving: bool) -> None:
             and moving
             and st.button("Stop", icon=":material/stop:", key=session.key(PAGE, "stop"))
         ):
-            act(sweeps.stop, sweep_id)
+            with widgets.action("That was not possible"):
+                sweeps.stop(sweep_id)
         if (
             sweeps.mine(sweep_id)
             and left
             and not moving
             and st.button("Go on", type="primary", icon=":material/play_arrow:", key=session.key(PAGE, "go on"))
         ):
-            act(sweeps.start, sweep_id)
+            with widgets.action("That was not possible"):
+                sweeps.start(sweep_id)
         if st.button("New sweep", icon=":material/add:", key=session.key(PAGE, "new")):
             session.close_sweep()
             st.rerun()
-
-
-def act(what: object, sweep_id: str) -> None:
-    assert callable(what)
-    try:
-        what(sweep_id)
-    except UserError as error:
-        widgets.problem("That was not possible", error)
-        return
-    st.rerun()
 
 
 def progress(sweep_id: str, results: list[PointResult], moving: bool) -> None:

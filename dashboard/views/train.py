@@ -100,15 +100,11 @@ def refused(chosen: session.ChosenCorpus, model: ModelConfig, training: Training
 
 def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training: TrainingSettings) -> None:
     """Make the run's folder, start its process and look at it."""
-    try:
+    with widgets.action("This training could not be started"):
         begun = worker.begin(name, chosen.corpus, chosen.settings, model, training)
         settings_form.leave_link(PAGE)
         chosen_text.leave_link()
         session.open_run(begun)
-    except UserError as error:
-        widgets.problem("This training could not be started", error)
-        return
-    st.rerun()
 
 
 # --- a training that is under way, or over ----------------------------------------------------------------------------
