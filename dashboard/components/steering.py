@@ -11,7 +11,6 @@ from dashboard.components.setting_fields import SettingFields
 from dashboard.services import library
 from dashboard.services.history import History
 from dashboard.state import session
-from dashboard.text import general as wording
 from rnn_core.config import TrainingSettings
 from rnn_core.errors import SettingsError, UserError
 from rnn_core.runs import Run
@@ -37,7 +36,7 @@ def draw(run: Run, values: dict[str, Any], page: str) -> None:
                 reason = _refusal(run, name, fields.value(name))
                 if reason is not None:
                     reason += f" It goes on with {_shown(fields, name, values[name])}."
-                fields.draw(name, reason, wording.DIALS[name], partial(_turn, run, fields))
+                fields.draw(name, reason, on_change=partial(_turn, run, fields))
 
 
 def _turn(run: Run, fields: SettingFields, name: str) -> None:

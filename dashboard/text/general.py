@@ -151,8 +151,6 @@ NUMBER_HELP = {
     "gradient": "L2 norm of the gradient of all parameters together, before clipping.",
 }
 
-DIALS = {"learning_rate": "Learning rate", "clip": "Clip at", "truncate": "Truncation K"}
-
 PYTHON = "The same in Python"
 
 LINK_REFUSED = "Part of this link was not taken"

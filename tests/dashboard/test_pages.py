@@ -232,7 +232,7 @@ def test_the_dials_of_a_training_steer_what_goes_on_and_say_so(open_page, new_ru
     run = new_run(epochs=None, steps=8, clip=None)
     work(run.folder, limits=Limits(steps=3))
     app = open_page("train", run.id)
-    for label, value in {"Learning rate": 0.01, "Clip at": 0.5, "Truncation K": 2}.items():
+    for label, value in {"Learning rate": 0.01, "Clip at": 0.5, "Truncation": 2}.items():
         number(app, label, "steering").set_value(value).run()
         assert number(app, label, "steering").value == value
     assert run.asked_settings() == {"learning_rate": 0.01, "clip": 0.5, "truncate": 2}
@@ -260,7 +260,7 @@ def test_the_dials_of_a_training_steer_what_goes_on_and_say_so(open_page, new_ru
         ("Learning rate", -1.0, "a number above 0. It goes on with 0.002."),
         ("Learning rate", None, "a number above 0. It goes on with 0.002."),
         ("Clip at", 0.0, "above 0, or none for no clipping. It goes on with 5."),
-        ("Truncation K", 2.5, "a whole number. It goes on with full."),
+        ("Truncation", 2.5, "a whole number. It goes on with full."),
     ],
 )
 def test_a_dial_that_is_turned_too_far_says_why_and_asks_for_nothing(label, value, reason, open_page, new_run):
