@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
 from rnn_core.diagnostics import gradient_by_sentence, horizon, lyapunov_exponents, sentence_lag_norms, text_trace
-from rnn_core.nn.batch import last_step_weights
 from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.nn.gradients import to_dense
 from rnn_core.reference.small_networks import small_model
@@ -143,8 +142,6 @@ def test_a_mask_that_says_neither_yes_nor_no_is_refused(wrong: object) -> None:
     mask[0, 0] = wrong
     with pytest.raises(ValueError, match="mask must be True or 1"):
         MODEL.loss_and_gradients(*ids(), mask)
-    with pytest.raises(ValueError, match="mask must be True or 1"):
-        last_step_weights(mask)
 
 
 def test_ones_and_zeros_are_a_mask_as_well_as_yes_and_no() -> None:
@@ -207,13 +204,6 @@ def test_a_batch_of_nothing_but_padding_has_no_loss_and_no_gradient() -> None:
     found = gradient_by_sentence(MODEL, inputs, targets, nothing)
     assert found.total_norm == 0
     assert not found.shares.any()
-
-
-def test_last_step_weights_count_the_last_token_alone() -> None:
-    mask = np.array([[1, 0, 1], [1, 1, 0], [1, 1, 0], [0, 0, 0]])
-    weights = last_step_weights(mask)
-    assert weights.tolist() == [[0, 0, 1], [0, 0, 0], [1, 1, 0], [0, 0, 0]]
-    assert not last_step_weights(np.zeros((T, B))).any()
 
 
 # -- Directions that are gone -----------------------------------------------------------------------------------------

@@ -32,7 +32,6 @@ from rnn_core.diagnostics import (
     where_lost,
 )
 from rnn_core.errors import SettingsError
-from rnn_core.nn.batch import last_step_weights
 from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.reference.gradcheck import check_gradients
 from rnn_core.reference.small_networks import small_model, small_network
@@ -49,6 +48,13 @@ LOSSES: dict[str, dict[str, Any]] = {
 every_form = pytest.mark.parametrize(("cell", "gru_reset"), FORMS)
 every_input = pytest.mark.parametrize("read", INPUTS)
 every_loss = pytest.mark.parametrize("loss", LOSSES)
+
+
+def last_step_weights(steps: int) -> np.ndarray:
+    """Loss weights (T, B) that count the last step alone."""
+    weights = np.zeros((steps, B))
+    weights[-1] = 1
+    return weights
 
 
 def network(read: str, loss: str, **more: Any) -> Network:
@@ -168,7 +174,7 @@ def test_where_a_loss_does_not_count_the_input_is_read_all_the_same() -> None:
     """A mask would drop it: with only the last step marked, W would have no gradient."""
     model = network("vectors", "classes")
     inputs, targets = batch_for(model)
-    last = last_step_weights(np.ones((T, B)))
+    last = last_step_weights(T)
     _, by_weight = model.loss_and_gradients(inputs, targets, loss_weights=last)
     _, by_mask = model.loss_and_gradients(inputs, targets, last)
     assert np.linalg.norm(by_weight["W"]) > 1e-3
@@ -181,7 +187,7 @@ def test_only_the_losses_that_count_are_in_the_mean() -> None:
     single, _ = model.token_losses(inputs, targets)
     outputs, _ = model.outputs(inputs)
     np.testing.assert_allclose(single, ((outputs - targets) ** 2)[..., 0])
-    loss = model.loss(inputs, targets, loss_weights=last_step_weights(np.ones((T, B))))
+    loss = model.loss(inputs, targets, loss_weights=last_step_weights(T))
     assert loss == pytest.approx(single[-1].mean())
     # One number a step may also be given as (T, B).
     assert model.loss(inputs, targets[..., 0]) == pytest.approx(single.mean())
@@ -243,7 +249,7 @@ def test_the_lags_add_up_to_the_gradient_of_every_network(cell: str, gru_reset: 
 def test_every_diagnostic_takes_every_network(cell: str, read: str, loss: str) -> None:
     model = network(read, loss, cell=cell)
     inputs, targets = batch_for(model, 6)
-    counted = last_step_weights(np.ones((6, B)))
+    counted = last_step_weights(6)
     flow = gradient_flow(model, inputs, targets, loss_weights=counted)
     trace = flow.trace
     streamed, stored = horizon(model, inputs, targets, loss_weights=counted), horizon_of_flow(model, flow)

@@ -92,7 +92,7 @@ def _column(model: Network, trace: Trace, steps: slice, own: slice) -> Trace:
     inputs = trace.inputs[steps, own]
     return trace._replace(
         inputs=inputs,
-        read=model.inputs.prepare(inputs, model.dtype),
+        prepared=model.inputs.prepare(inputs, model.dtype),
         layers=[
             dataclasses.replace(layer, cache=layer.cache[:, steps, own], blocks=layer.blocks[:, : steps.stop + 1, own])
             for layer in trace.layers

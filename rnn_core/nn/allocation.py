@@ -1,12 +1,11 @@
-"""Where arrays lie.
+"""How arrays are allocated: freed memory is kept for the next step, and matrices begin at a cache line.
 
-Freed memory stays with the process: the next training step wants it back. A step allocates some megabytes and
-frees them. Where malloc hands them back to the system each time, the system clears every page anew for the next step,
-which took a third of the time of a small LSTM.
+A training step allocates some megabytes and frees them. Where malloc returns them to the system each time, the system
+clears every page anew for the next step, which took a third of the time of a small LSTM.
 
-A matrix of many small products begins at a cache line. BLAS reads it as it lies, 64 bytes at a time; where it begins
-in between, as three of four arrays do, each of these is in two lines, and a product of 32 rows with the recurrent
-matrix of 128 units took half as long again.
+BLAS reads a matrix of a small product in place, 64 bytes at a time. Where the matrix does not begin at a cache line, as
+three of four arrays do not, each read takes two lines, and a product of 32 rows with the recurrent matrix of 128 units
+took half as long again.
 """
 
 from __future__ import annotations
@@ -25,8 +24,9 @@ LARGEST_THAT_COUNTS = 31 * 2**20
 
 @cache
 def keep_freed_memory() -> None:
-    """Once a process. glibc keeps up to twice the largest block that it has seen freed (mallopt(3), M_MMAP_THRESHOLD
-    and M_TRIM_THRESHOLD): it is shown one, which is never touched. Other allocators take no notice.
+    """Make glibc keep freed memory, once a process: it keeps up to twice the largest block that it has seen freed
+    (mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD), so one is allocated and freed here, without its pages being
+    touched. On other allocators this has no effect.
     """
     np.empty(LARGEST_THAT_COUNTS, np.uint8)
 

@@ -107,13 +107,3 @@ class Batch(NamedTuple):
 def _in_order(array: Array, order: Array) -> Array:
     """array (T, B, ...) with the rows of each column in this order (T, B)."""
     return np.take_along_axis(array, order.reshape(*order.shape, *(1,) * (array.ndim - 2)), axis=0)
-
-
-def last_step_weights(mask: Array) -> Array:
-    """Loss weights (T, B) that count the last token of every sequence alone; mask (T, B) as in `loss_and_gradients`."""
-    mask = as_mask(mask)
-    weights = np.zeros(mask.shape)
-    last = len(mask) - 1 - np.argmax(mask[::-1], axis=0)
-    columns = np.flatnonzero(mask.any(axis=0))
-    weights[last[columns], columns] = 1
-    return weights

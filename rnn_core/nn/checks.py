@@ -25,8 +25,8 @@ def check_numbers(values: Array, what: str) -> None:
 
 
 def as_mask(values: Array) -> Array:
-    """What says of each token whether it is there, as bool. Raises ValueError unless all are True, False, 1 or 0: a
-    fraction is a weight, and belongs into `loss_weights`.
+    """A mask as bool. Raises ValueError unless all values are True, False, 1 or 0: a fraction is a weight, and belongs
+    into `loss_weights`.
     """
     values = np.asarray(values)
     if values.dtype == bool:

@@ -1,4 +1,4 @@
-"""Two forms of a gradient: dense, and a few rows.
+"""Two forms of a gradient: dense, and row-sparse (as PyTorch's `Embedding(sparse=True)` has).
 
 The gradient of an input matrix has as many non-zero rows as there are different words in the batch, a few hundred of
 many thousand. Training keeps it in that form; `to_dense` makes a plain array of it. Norms, sums and updates take both.
@@ -71,7 +71,9 @@ class Occurrences:
 
 @dataclass(eq=False)
 class RowGradient:
-    """Zero but in some rows: rows (R,) ascending and different, values (R, M), of a parameter with shape `shape`."""
+    """A row-sparse gradient: rows (R,), ascending and different, have `values` (R, M), all others are zero. `shape` is
+    that of the parameter.
+    """
 
     rows: Array
     values: Array

@@ -28,10 +28,10 @@ class Inputs(ABC):
 
     width          rows of U
     input_shape    of one input: () for an id, (D,) for a vector
-    dropout_width  how many numbers of x_t dropout may silence; None: it leaves the inputs alone
+    dropout_width  how many numbers of x_t dropout acts on; None: it leaves the inputs alone
     tables         parameters that are only looked up, row by row
 
-    `read` is what `prepare` made of the inputs: forward and reverse share it.
+    `prepared` is what `prepare` made of the inputs: `project` and its reverse, `gradients`, share it.
     """
 
     input_shape: tuple[int, ...] = ()
@@ -67,18 +67,18 @@ class Inputs(ABC):
 
     @abstractmethod
     def blank(self, steps: int, batch: int) -> Array:
-        """Inputs that say nothing once U is 0: (T, B, *input_shape)."""
+        """Some valid inputs (T, B, *input_shape), for a network whose U is 0: their values do not matter."""
 
     @abstractmethod
     def prepare(self, inputs: Array, dtype: DTypeLike) -> Any:
-        """`read`, for a network that computes with numbers of this type."""
+        """What `project` and `gradients` take, for a network that computes with numbers of this type."""
 
     @abstractmethod
-    def project(self, params: Parameters, read: Any, mask: Array | None, out: Array) -> None:
+    def project(self, params: Parameters, prepared: Any, mask: Array | None, out: Array) -> None:
         """Fill out (G, T*B, H) with x_t U; mask (T, B, dropout_width), or (1, B, ·), is dropout's."""
 
     @abstractmethod
-    def gradients(self, params: Parameters, read: Any, mask: Array | None, d_projection: Array) -> Gradients:
+    def gradients(self, params: Parameters, prepared: Any, mask: Array | None, d_projection: Array) -> Gradients:
         """The reverse: d_projection (G, T*B, H) -> gradients of U and of `parameter_shapes`."""
 
     @abstractmethod
@@ -118,11 +118,13 @@ class OneHot(_Ids):
     def __init__(self, count: int) -> None:
         super().__init__(count, width=count)
 
-    def project(self, params: Parameters, read: Occurrences, mask: Array | None, out: Array) -> None:
-        out[...] = split_gates(params["U"][read.ids.reshape(-1)], out.shape[-1])
+    def project(self, params: Parameters, prepared: Occurrences, mask: Array | None, out: Array) -> None:
+        out[...] = split_gates(params["U"][prepared.ids.reshape(-1)], out.shape[-1])
 
-    def gradients(self, params: Parameters, read: Occurrences, mask: Array | None, d_projection: Array) -> Gradients:
-        return {"U": RowGradient.from_positions(read, d_projection, params["U"].shape)}
+    def gradients(
+        self, params: Parameters, prepared: Occurrences, mask: Array | None, d_projection: Array
+    ) -> Gradients:
+        return {"U": RowGradient.from_positions(prepared, d_projection, params["U"].shape)}
 
     def vectors(self, params: Parameters, inputs: Array) -> Array:
         return params["U"][inputs]
@@ -143,33 +145,35 @@ class Embedding(_Ids):
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"E": (self.count, self.width)}
 
-    def project(self, params: Parameters, read: Occurrences, mask: Array | None, out: Array) -> None:
+    def project(self, params: Parameters, prepared: Occurrences, mask: Array | None, out: Array) -> None:
         E, U = params["E"], split_gates(params["U"], out.shape[-1])
         if mask is None:
             # A word that occurs often is multiplied once.
             # (mode="clip" lets NumPy write where it is told to; every place is in range.)
-            np.take(matmul(E[read.words], U), read.place, axis=1, out=out, mode="clip")
+            np.take(matmul(E[prepared.words], U), prepared.place, axis=1, out=out, mode="clip")
         else:
-            matmul(_masked_vectors(E, read, mask), U, out=out)
+            matmul(_masked_vectors(E, prepared, mask), U, out=out)
 
-    def gradients(self, params: Parameters, read: Occurrences, mask: Array | None, d_projection: Array) -> Gradients:
+    def gradients(
+        self, params: Parameters, prepared: Occurrences, mask: Array | None, d_projection: Array
+    ) -> Gradients:
         E, U = params["E"], params["U"]
         if mask is None:
-            by_word = RowGradient.from_positions(read, d_projection, (len(E), U.shape[1]))
+            by_word = RowGradient.from_positions(prepared, d_projection, (len(E), U.shape[1]))
             d_U = matmul(E[by_word.rows].T, by_word.values)
             return {"U": d_U, "E": RowGradient(by_word.rows, matmul(by_word.values, U.T), E.shape)}
         d_rows = merge_gates(d_projection)
-        d_vectors = matmul(d_rows, U.T).reshape(*read.ids.shape, -1) * mask
-        d_E = RowGradient.from_positions(read, d_vectors.reshape(1, read.ids.size, -1), E.shape)
-        return {"U": matmul(_masked_vectors(E, read, mask).T, d_rows), "E": d_E}
+        d_vectors = matmul(d_rows, U.T).reshape(*prepared.ids.shape, -1) * mask
+        d_E = RowGradient.from_positions(prepared, d_vectors.reshape(1, prepared.ids.size, -1), E.shape)
+        return {"U": matmul(_masked_vectors(E, prepared, mask).T, d_rows), "E": d_E}
 
     def vectors(self, params: Parameters, inputs: Array) -> Array:
         return params["E"][inputs]
 
 
-def _masked_vectors(E: Array, read: Occurrences, mask: Array) -> Array:
+def _masked_vectors(E: Array, prepared: Occurrences, mask: Array) -> Array:
     """Every position's word vector with its dropped dimensions, (T*B, D); mask (T, B, D), or (1, B, D)."""
-    return (E[read.ids] * mask).reshape(read.ids.size, -1)
+    return (E[prepared.ids] * mask).reshape(prepared.ids.size, -1)
 
 
 class Vectors(Inputs):
@@ -191,11 +195,11 @@ class Vectors(Inputs):
     def prepare(self, inputs: Array, dtype: DTypeLike) -> Array:
         return inputs.reshape(-1, self.width).astype(dtype, copy=False)
 
-    def project(self, params: Parameters, read: Array, mask: Array | None, out: Array) -> None:
-        matmul(read, split_gates(params["U"], out.shape[-1]), out=out)
+    def project(self, params: Parameters, prepared: Array, mask: Array | None, out: Array) -> None:
+        matmul(prepared, split_gates(params["U"], out.shape[-1]), out=out)
 
-    def gradients(self, params: Parameters, read: Array, mask: Array | None, d_projection: Array) -> Gradients:
-        return {"U": merge_gates(matmul(read.T, d_projection))}
+    def gradients(self, params: Parameters, prepared: Array, mask: Array | None, d_projection: Array) -> Gradients:
+        return {"U": merge_gates(matmul(prepared.T, d_projection))}
 
     def vectors(self, params: Parameters, inputs: Array) -> Array:
         return inputs

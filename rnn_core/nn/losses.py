@@ -1,7 +1,7 @@
 """What a network is trained on: a loss E_t of the outputs o_t = V s_t + c at each position that counts.
 
-A loss knows its targets, its value and its gradients; how many outputs there are is the network's choice, words of a
-vocabulary or classes of their own.
+Each class checks its targets and computes losses and gradients; how many outputs there are, words of a vocabulary or
+classes, follows from the network's settings.
 """
 
 from __future__ import annotations

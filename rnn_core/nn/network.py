@@ -25,6 +25,7 @@ from rnn_core.nn.batch import Batch
 from rnn_core.nn.bptt import LayerTrace
 from rnn_core.nn.cells import Cell, Weights, make_cell, merge_gates, split_gates
 from rnn_core.nn.checks import check_truncate
+from rnn_core.nn.dropout import DropoutMasks, masked
 from rnn_core.nn.gradients import Gradients, add, to_dense
 from rnn_core.nn.inputs import inputs_of
 from rnn_core.nn.losses import loss_of
@@ -42,12 +43,12 @@ _DTYPES = frozenset(map(np.dtype, (np.float32, np.float64, np.complex64, np.comp
 class Trace(NamedTuple):
     """One forward pass.
 
-    inputs (T, B, ...); read: what the input side made of them; layers from the bottom; hidden (T, B, H) as V sees it;
-    top_mask: the dropout between the two, or None.
+    inputs (T, B, ...); prepared: see `Inputs`; layers from the bottom; hidden (T, B, H) as V reads it, after dropout;
+    top_mask: of that dropout, or None.
     """
 
     inputs: Array
-    read: Any
+    prepared: Any
     layers: list[LayerTrace]
     hidden: Array
     top_mask: Array | None
@@ -60,8 +61,8 @@ class Trace(NamedTuple):
 
 
 class Backward(NamedTuple):
-    """loss: the mean; gradients of it; d_hidden (T, B, H): its derivative by the top layer's h_t, each position's own
-    part.
+    """loss: the mean; gradients of it; d_hidden (T, B, H): dE_t/dh_t of the top layer, through the outputs of step t
+    alone.
     """
 
     loss: float
@@ -109,7 +110,7 @@ class Network:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of what the network computes."""
+        """The type of the numbers that the network computes with."""
         # Not that of U or E: a table that is only looked up may be narrower (`diagnostics.in_double`).
         return self.output_matrix.dtype
 
@@ -140,7 +141,7 @@ class Network:
     def batch(
         self, inputs: Array, targets: Array, mask: Array | None = None, loss_weights: Array | None = None
     ) -> Batch:
-        """What `loss_and_gradients` takes, checked, and with its tokens in front. ValueError: see `Batch.of`."""
+        """The arguments of `loss_and_gradients`, checked, and with padding at the end. ValueError: see `Batch.of`."""
         return Batch.of(self.inputs, self.loss_function, inputs, targets, mask, loss_weights)
 
     # -- Forward ----------------------------------------------------------------------------------------------------
@@ -158,7 +159,8 @@ class Network:
         steps, batch = inputs.shape[:2]
         H, gates = self.config.hidden_size, len(self.cell.gates)
         state = self._checked_state(state, batch)
-        read = self.inputs.prepare(inputs, self.dtype)
+        prepared = self.inputs.prepare(inputs, self.dtype)
+        dropout = DropoutMasks(self.config, dropout_rng, steps, batch, self.dtype)
         layers: list[LayerTrace] = []
         for depth in range(self.config.layers):
             suffix = layer_suffix(depth)
@@ -166,24 +168,24 @@ class Network:
             cache = np.empty((self.cell.cache_blocks, steps, batch, H), self.dtype)
             projection = cache[:gates].reshape(gates, steps * batch, H)
             width = H if depth else self.inputs.dropout_width
-            mask = None if width is None else self._dropout_mask(dropout_rng, steps, batch, width)
+            mask = None if width is None else dropout.between_layers(width)
             if depth:
-                below = _masked(layers[-1].hidden, mask)
+                below = masked(layers[-1].hidden, mask)
                 matmul(below.reshape(steps * batch, -1), split_gates(U, H), out=projection)
             else:
-                self.inputs.project(self.params, read, mask, projection)
+                self.inputs.project(self.params, prepared, mask, projection)
             if b is not None:
                 projection += b.reshape(-1, 1, H)
             weights = Weights.of(
                 self.recurrent_matrix(depth),
                 self.params.get("b_n" + suffix),
-                self._recurrent_mask(dropout_rng, batch),
+                dropout.of_state(),
             )
             cell = self.cell_of(depth)
             states = bptt.forward(cell, weights, cache, state[depth])
             layers.append(LayerTrace(cell, weights, cache, states, U if depth else None, mask))
-        top_mask = self._dropout_mask(dropout_rng, steps, batch, H)
-        return Trace(inputs, read, layers, _masked(layers[-1].hidden, top_mask), top_mask)
+        top_mask = dropout.between_layers(H)
+        return Trace(inputs, prepared, layers, masked(layers[-1].hidden, top_mask), top_mask)
 
     def _checked_state(self, state: State | None, batch: int) -> State:
         if state is None:
@@ -193,22 +195,6 @@ class Network:
         if shapes != needed:
             raise ValueError(f"the state must be one array for each layer, of shapes {needed}, not {shapes}")
         return state
-
-    def _dropout_mask(self, rng: np.random.Generator | None, steps: int, batch: int, width: int) -> Array | None:
-        """(T, B, width), or (1, B, width) where it stays the same over time; units that stay are scaled by 1 / (1 -
-        dropout).
-        """
-        if rng is None or self.config.dropout == 0:
-            return None
-        stay = 1 - self.config.dropout
-        shape = (1 if self.config.variational else steps, batch, width)
-        return ((rng.random(shape) < stay) / stay).astype(self.dtype)
-
-    def _recurrent_mask(self, rng: np.random.Generator | None, batch: int) -> Array | None:
-        if not self.config.variational:
-            return None
-        mask = self._dropout_mask(rng, 1, batch, self.config.hidden_size)
-        return None if mask is None else mask[0]
 
     def outputs(self, inputs: Array, state: State | None = None) -> tuple[Array, State]:
         """inputs (T, B, ...) -> o (T, B, O), logits or numbers, and the state after the last step."""
@@ -259,7 +245,7 @@ class Network:
             total = np.sum(losses * batch.weights_of_mean)
         return complex(total) if np.iscomplexobj(losses) else float(total)
 
-    # -- And back ---------------------------------------------------------------------------------------------------
+    # -- Backward ---------------------------------------------------------------------------------------------------
 
     def loss_and_gradients(
         self,
@@ -379,11 +365,11 @@ class Network:
                     gradients[name + suffix] = gradient
             d_projection = self.cell.input_part(d_preactivation).reshape(len(self.cell.gates), -1, layer.hidden_size)
             if depth:
-                below = _masked(trace.layers[depth - 1].hidden, layer.input_mask)
+                below = masked(trace.layers[depth - 1].hidden, layer.input_mask)
                 gradients["U" + suffix] = merge_gates(matmul(below.reshape(-1, below.shape[-1]).T, d_projection))
                 continue
             for name, of_input in self.inputs.gradients(
-                self.params, trace.read, layer.input_mask, d_projection
+                self.params, trace.prepared, layer.input_mask, d_projection
             ).items():
                 # Tied: the matrix is read as input and written as output, and its gradient is the sum of both roles.
                 gradients[name] = add(gradients[name], of_input) if name in gradients else of_input
@@ -394,11 +380,6 @@ def arithmetic() -> Iterator[None]:
     """How a network computes: on its own threads, not BLAS's. NumPy does not warn of overflow: it shows in the loss."""
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
         yield
-
-
-def _masked(values: Array, mask: Array | None) -> Array:
-    """values * mask, where there is a dropout mask."""
-    return values if mask is None else values * mask
 
 
 def last_states(trace: Trace, lengths: Array | None = None) -> State:

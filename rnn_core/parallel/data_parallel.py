@@ -51,7 +51,7 @@ def processes_for(config: ModelConfig, steps: int, sequences: int) -> int:
 
 @cache
 def _multiplications(config: ModelConfig) -> tuple[int, int]:
-    """For one position: with the recurrent matrices, and with the output matrix."""
+    """Multiplications for one position: with the recurrent matrices, and with the output matrix."""
     shapes = parameter_shapes(config)
     recurrent = sum(math.prod(shape) for name, shape in shapes.items() if layer_of(name)[0] == "W")
     return recurrent, loss_of(config).outputs * config.hidden_size
@@ -61,9 +61,9 @@ class DataParallel:
     """Wraps a model: `training_gradients` computes what the model's own does, on several cores.
 
     The processes start with the first batch that is worth them. How many share a batch depends on its shape, the
-    network and `thread_count()` alone, so that the same training gives the same bits. A worker that is lost (killed,
-    stopped, out of reach) is done without for good: this process goes on alone, with the same numbers but for rounding.
-    A gradient may lie in memory that the next batch overwrites.
+    network and `thread_count()` alone, so that the same training gives the same bits. Once a
+    worker is lost (killed, stopped, not answering), this process goes on alone for good, with the same numbers but for
+    rounding. A gradient may lie in memory that the next batch overwrites.
     """
 
     def __init__(self, model: Network, processes: int | None = None) -> None:
@@ -71,7 +71,7 @@ class DataParallel:
         self.model = model
         self.processes = processes
         self.workers: list[Worker] = []
-        self.parameters: dict[str, Array] = {}  # the model's, where the workers see them
+        self.parameters: dict[str, Array] = {}  # the model's, in the shared memory
         self.lost_worker = False
 
     def __enter__(self) -> DataParallel:
@@ -120,7 +120,7 @@ class DataParallel:
         own, *others = shards
         if len(self.workers) < len(others):
             self._start(len(others))
-        self._show_parameters()
+        self._share_parameters()
         workers = self.workers[: len(others)]
         for worker, shard in zip(workers, others, strict=True):
             worker.send(shard)
@@ -132,7 +132,7 @@ class DataParallel:
         return loss_nats + sum(result.loss_nats for result in results), gradients, _joined(state, results)
 
     def _start(self, count: int) -> None:
-        """So many workers at once, and the memory that they share."""
+        """Start so many workers, and allocate the memory that they share. Raises WorkerLost."""
         self.close()
         config, dtype = self.model.config, self.model.dtype
         try:
@@ -145,8 +145,8 @@ class DataParallel:
         for worker in self.workers:
             worker.wait_until_started()
 
-    def _show_parameters(self) -> None:
-        """Move the model's parameters to where the workers see them, if they are not there."""
+    def _share_parameters(self) -> None:
+        """Move the model's parameters into the shared memory, where they are not there already."""
         for name, shared in self.parameters.items():
             if self.model.params[name] is not shared:
                 shared[...] = self.model.params[name]

@@ -44,7 +44,7 @@ def usable_cores() -> int:
         if quota != "max":
             cores = min(cores, max(1, round(int(quota) / int(period))))
     except (OSError, ValueError):
-        pass  # No cgroup v2 here: the affinity mask is all there is to know.
+        pass  # No cgroup v2, so no quota.
     return max(1, cores)
 
 
@@ -55,8 +55,8 @@ def thread_count() -> int:
     """Threads to compute with: `RNN_CORE_THREADS` where it is set to a positive number, else `usable_cores()`; no more
     than `limited_threads` allows here.
     """
-    wish = os.environ.get("RNN_CORE_THREADS", "")
-    count = int(wish) if wish.isdigit() and int(wish) > 0 else usable_cores()
+    requested = os.environ.get("RNN_CORE_THREADS", "")
+    count = int(requested) if requested.isdigit() and int(requested) > 0 else usable_cores()
     return min(count, getattr(_limits, "threads", count))
 
 
@@ -120,11 +120,11 @@ def _tasks(workers: int) -> SimpleQueue[Callable[[], None]]:
     """The queue from which so many threads take their work."""
     tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
     for _ in range(workers):
-        Thread(target=_work_off, args=(tasks,), name="rnn_core", daemon=True).start()
+        Thread(target=_run_tasks, args=(tasks,), name="rnn_core", daemon=True).start()
     return tasks
 
 
-def _work_off(tasks: SimpleQueue[Callable[[], None]]) -> None:
+def _run_tasks(tasks: SimpleQueue[Callable[[], None]]) -> None:
     while True:
         tasks.get()()
 
@@ -147,8 +147,8 @@ if hasattr(os, "register_at_fork"):
 def run_parallel(work: Callable[[int], None], threads: int, awaited: Iterable[Event] = ()) -> None:
     """Call work(0), ..., work(threads - 1) at the same time, the first on the calling thread, one BLAS thread in each.
 
-    An exception in any of them is raised here once all have ended. `awaited` are the events for which they wait, each
-    set by one of them: a failure sets all, so that nobody waits for ever. `work` must not call this function again.
+    An exception in any of them is raised here once all have ended. `awaited` are the events by which they wait for each
+    other: a failure sets them all, so that no thread waits for ever. `work` must not call this function again.
     """
     if threads == 1:
         work(0)

@@ -1,7 +1,7 @@
 """A worker process of data parallelism: as the trainer sees it (`Worker`), and what it does (`serve`).
 
-A worker holds nothing that cannot be lost. It ends when the trainer does, however that ends; and the trainer waits for
-it no longer than `START_SECONDS` and `ANSWER_SECONDS`, whatever has become of it.
+A worker has no state that a training would miss. It ends when the trainer does, however that ends; and the trainer
+waits for it at most `START_SECONDS` and `ANSWER_SECONDS`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from rnn_core.parallel.threads import limited_threads, one_blas_thread
 START_SECONDS = 60
 ANSWER_SECONDS = 5
 
-# How long to poll for a message before sleeping until it comes. To be woken takes a tenth of a millisecond, and more
-# where the core is asleep too: 4 to 7 % of a training step of characters.
-AWAKE_SECONDS = 0.001
+# How long to busy-wait for a message before sleeping until it comes. Waking up takes a tenth of a millisecond, and more
+# where the core is idle: 4 to 7 % of a training step of characters.
+SPIN_SECONDS = 0.001
 
 
 class Setup(NamedTuple):
@@ -106,15 +106,20 @@ class Worker:
         set `number`.
         """
         self.gradients = buffers.arrays(number)
-        self.connection, theirs = Pipe()
+        self.connection, far_end = Pipe()
         try:
             self.process = subprocess.Popen(
                 # Not `multiprocessing.Process`, which would run the user's own script once more in the worker. Modules
                 # are looked for where this process does, not in the folder in which it was started (-P).
-                [sys.executable, "-P", "-c", f"from rnn_core.parallel.worker import serve; serve({theirs.fileno()})"],
+                [
+                    sys.executable,
+                    "-P",
+                    "-c",
+                    f"from rnn_core.parallel.worker import serve; serve({far_end.fileno()})",
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), buffers.file),
+                pass_fds=(far_end.fileno(), buffers.file),
                 # A group of its own: Ctrl-C is for the trainer, which ends its workers.
                 process_group=0,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
@@ -122,7 +127,7 @@ class Worker:
         except OSError as refused:
             raise WorkerLost from refused
         finally:
-            theirs.close()
+            far_end.close()
         # Also where nobody calls `close`, as when a training is dropped half-way.
         self.close = weakref.finalize(self, _end, self.connection, self.process)
         _limit_waits(self.connection, START_SECONDS)
@@ -163,8 +168,8 @@ class Worker:
 
 
 def _recv(connection: Connection) -> Any:
-    """The next message. Looks for it for a moment before it sleeps until it comes."""
-    until = time.perf_counter() + AWAKE_SECONDS
+    """The next message: busy-waits for a moment, then sleeps until it comes."""
+    until = time.perf_counter() + SPIN_SECONDS
     while not connection.poll(0) and time.perf_counter() < until:
         os.sched_yield()
     return connection.recv()
@@ -181,14 +186,14 @@ def _limit_waits(connection: Connection, seconds: int) -> None:
 
 def _end(connection: Connection, process: subprocess.Popen[bytes]) -> None:
     connection.close()
-    process.kill()  # It has nothing to lose; and one that is stopped would not see that its connection is closed.
+    process.kill()  # It has no state to save, and a stopped process (SIGSTOP) would not see the closed connection.
     process.wait()
 
 
 def serve(connection_file: int) -> None:
-    """The whole life of a worker: answer shard after shard, until the trainer closes the connection."""
+    """Run as a worker process: answer shard after shard, until the trainer closes the connection."""
     connection = Connection(connection_file)
-    with contextlib.suppress(EOFError, OSError):  # The trainer has gone: nobody is left to tell.
+    with contextlib.suppress(EOFError, OSError):  # The trainer has ended.
         setup: Setup = connection.recv()
         buffers = SharedBuffers(parameter_shapes(setup.config), setup.dtype, setup.sets, setup.memory_file)
         model = Network(setup.config, params=buffers.arrays(0))
