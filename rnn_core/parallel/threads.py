@@ -159,7 +159,7 @@ def run_parallel(work: Callable[[int], None], threads: int, awaited: Iterable[Ev
         for event in awaited:
             event.set()
 
-    def guarded(thread: int) -> None:
+    def attempt(thread: int) -> None:
         try:
             # A new thread has NumPy's own error settings; overflow is found by looking at the loss, not by a warning.
             with np.errstate(all="ignore"):
@@ -173,8 +173,8 @@ def run_parallel(work: Callable[[int], None], threads: int, awaited: Iterable[Ev
     with _one_caller, one_blas_thread():
         try:
             for thread in range(1, threads):
-                _tasks(threads - 1).put(partial(guarded, thread))
-            guarded(0)
+                _tasks(threads - 1).put(partial(attempt, thread))
+            attempt(0)
             failures = [failure for _ in range(threads) if (failure := ended.get()) is not None]
         except BaseException:  # Ctrl-C between the calls
             stop_waiting()
