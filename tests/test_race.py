@@ -21,7 +21,8 @@ from rnn_core.diagnostics import agreement_accuracy
 from rnn_core.errors import RunError, SettingsError, UserError
 from rnn_core.runs import Run
 from rnn_core.runs import race as races
-from rnn_core.runs.race import agreement_items_of, race
+from rnn_core.runs.agreement import agreement_items_of
+from rnn_core.runs.race import race
 from rnn_core.runs.worker import Outcome, work
 from rnn_core.training import StepDone, probe_batch
 from rnn_core.training import loop as training

@@ -15,7 +15,8 @@ from dashboard.state import link, session
 from dashboard.text import stories as wording
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings, problems
 from rnn_core.data import PreparedCorpus
-from rnn_core.runs.race import MEASURE_PARTS, MOST, agreement_items_of
+from rnn_core.runs.agreement import agreement_items_of
+from rnn_core.runs.race import MEASURE_PARTS, MOST
 
 PAGE = "race"
 WIDTHS = (8, 16, 24, 32, 48, 64, 100, 128)

@@ -21,7 +21,7 @@ from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus, agreement_items, agreement_sentences, batches, prepare_sentences
 from rnn_core.diagnostics import agreement_accuracy, gradient_by_lag, gradient_flow
 from rnn_core.runs import Run, RunConfig
-from rnn_core.runs.race import agreement_items_of
+from rnn_core.runs.agreement import agreement_items_of
 from rnn_core.training import new_model
 
 TEXT = TextSettings()

@@ -9,7 +9,7 @@ from rnn_core.data.agreement import AGREEMENT, MAX_GAP, AgreementItem, agreement
 from rnn_core.data.batching import Batch, batches, stream_batches
 from rnn_core.data.built_in import BUILT_IN, BuiltIn, python_reference
 from rnn_core.data.copies import Copies, Copy, find_copies
-from rnn_core.data.corpus import CorpusReport, PreparedCorpus, truncate_vocabulary
+from rnn_core.data.corpus import CorpusReport, PreparedCorpus, predicted_tokens, truncate_vocabulary
 from rnn_core.data.detokenizer import detokenize, written_pieces
 from rnn_core.data.documents import columns, read_documents
 from rnn_core.data.encodings import decode
@@ -60,6 +60,7 @@ __all__ = [
     "find_copies",
     "nltk_corpus",
     "parse_word_list",
+    "predicted_tokens",
     "prepare",
     "prepare_documents",
     "prepare_sentences",

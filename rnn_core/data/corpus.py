@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -73,6 +74,11 @@ class PreparedCorpus:
     valid: list[np.ndarray]
     name: str
     report: CorpusReport
+
+
+def predicted_tokens(sentences: Sequence[np.ndarray]) -> int:
+    """How many tokens of these sentences of ids a network predicts: all but the first, <s>, of each."""
+    return sum(map(len, sentences)) - len(sentences)
 
 
 def truncate_vocabulary(corpus: PreparedCorpus, size: int) -> PreparedCorpus:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.data import batches, stream_batches
+from rnn_core.data import batches, predicted_tokens, stream_batches
 from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.errors import CorpusError
 from rnn_core.nn.bptt import LayerTrace
@@ -39,7 +39,7 @@ class TextPart(NamedTuple):
 
 def text_length(sentences: Sequence[Array]) -> int:
     """n, how many tokens are read, and so predicted. Raises CorpusError for none."""
-    count = sum(len(ids) - 1 for ids in sentences)
+    count = predicted_tokens(sentences)
     if not count:
         raise CorpusError("there is no token to read; give a longer text.")
     return count

@@ -1,4 +1,4 @@
-"""Forget bias and horizon: what the bias that an LSTM's forget gates start with lets through.
+"""Forget bias: how far back an LSTM's gradient reaches, by the bias that its forget gates start with.
 
 Where the weights are small, dE/dc loses the factor sigma(bias) a step, so that half of it is gone after
 ln 2 / -ln sigma(bias) steps.

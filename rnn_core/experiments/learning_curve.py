@@ -21,8 +21,9 @@ from rnn_core.training import Validated, train
 SENTENCES, WORDS, UNITS = 100, 8000, 100
 PUBLISHED = (8.9874, 8.9763, 8.9602, 8.9304, 8.8623, 6.9136, 6.3025, 6.0150, 5.8339, 5.7107)
 FIRST_SEED = 10
-"""The tutorial's, before it makes the network."""
+"""The seed that the tutorial sets before it makes the network."""
 WEIGHTS = 10
+"""First weights that are tried: the tutorial's, and those of the nine seeds after it."""
 THEIRS = "the tutorial's"
 CLIFF, OTHERS = "epoch of the largest fall", "… from other first weights"
 TOLERANCE = 0.1
@@ -44,9 +45,9 @@ TRAINING = TrainingSettings(
 
 
 def first_sentences(texts: Sequence[Path] = ()) -> PreparedCorpus:
-    """The first hundred sentences of the first text, to train on and to measure the loss on. The words known are the
-    most frequent 8,000 of all texts together: of a short one alone none would be unknown. Without texts, the reference
-    that comes with Python. Raises CorpusError.
+    """The first hundred sentences of the first text, to train on and to measure the loss on. The vocabulary is the
+    8,000 most frequent words of all texts together: the first alone may have fewer, and then none would be unknown.
+    Without texts, the reference that comes with Python. Raises CorpusError.
     """
     # As in the tutorial: lower case comes before the sentences are told apart, and an empty line ends none.
     flowing = [" ".join(document.lower().split()) for document in documents(texts, TEXT)]

@@ -209,7 +209,7 @@ def matmul(left: Array, right: Array, out: Array | None = None) -> Array:
 def for_row_blocks(array: Array, work: Callable[[slice], None], passes: int = 1) -> None:
     """Call work(rows) for blocks of rows of `array` that fit the cache, shared among the threads.
 
-    For updates that wait for memory; `passes`: about how often the work touches each number.
+    For updates whose speed is that of the memory; `passes`: about how often the work touches each number.
     """
     row = array[0].size if len(array) else 1
     rows_per_block = max(1, CACHED_NUMBERS // row)

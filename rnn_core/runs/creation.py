@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings, check
-from rnn_core.data import PreparedCorpus, ngrams
+from rnn_core.data import PreparedCorpus, ngrams, predicted_tokens
 from rnn_core.data.tasks import make_task
 from rnn_core.errors import CorpusError, RunError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
@@ -112,9 +112,9 @@ def _facts_of(corpus: PreparedCorpus) -> CorpusFacts:
     return CorpusFacts(
         name=corpus.name,
         train_sentences=len(corpus.train),
-        train_tokens=sum(map(len, corpus.train)) - len(corpus.train),
+        train_tokens=predicted_tokens(corpus.train),
         valid_sentences=len(corpus.valid),
-        valid_tokens=sum(map(len, corpus.valid)) - len(corpus.valid),
+        valid_tokens=predicted_tokens(corpus.valid),
         uniform_nats=math.log(size),
         # An imported network may come without its text; then there are no frequencies.
         unigram_nats=ngrams.mean_nats(ngrams.Unigram(corpus.train, size), corpus.valid or corpus.train)

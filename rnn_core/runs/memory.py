@@ -32,7 +32,7 @@ import os
 from dataclasses import dataclass
 
 from rnn_core.config import ModelConfig, NetworkConfig, TrainingSettings
-from rnn_core.data import PreparedCorpus
+from rnn_core.data import PreparedCorpus, predicted_tokens
 from rnn_core.data.tasks import Task
 from rnn_core.errors import SettingsError
 from rnn_core.nn.cells import make_cell
@@ -95,8 +95,7 @@ def estimate(
 def estimate_for(corpus: PreparedCorpus, model: ModelConfig, training: TrainingSettings) -> Estimate:
     """The same for a corpus."""
     longest = max((len(ids) for ids in (*corpus.train, *corpus.valid)), default=1) - 1
-    tokens = sum(map(len, corpus.train)) - len(corpus.train)
-    return estimate(model, training, longest, tokens, len(corpus.train))
+    return estimate(model, training, longest, predicted_tokens(corpus.train), len(corpus.train))
 
 
 def estimate_for_task(task: Task, model: ModelConfig, training: TrainingSettings) -> Estimate:

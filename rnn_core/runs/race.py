@@ -14,12 +14,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rnn_core.data import AGREEMENT, AgreementItem, PreparedCorpus
-from rnn_core.diagnostics import agreement_accuracy
+from rnn_core.data import AgreementItem
 from rnn_core.errors import SettingsError, UserError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import Run, locked
-from rnn_core.runs.events import AgreementMeasured
+from rnn_core.runs.agreement import agreement_items_of, measured_agreement
 from rnn_core.runs.layout import CORPUS_FILE, VOCABULARY_FILE
 from rnn_core.runs.reading import read_bytes
 from rnn_core.runs.stop_signals import StopSignals
@@ -30,7 +29,6 @@ MOST = 4
 MEASURE_SECONDS = 0.8
 MEASURE_SHARE = 0.15  # of the race's time at most; a large share, since the race is run for its pictures
 MEASURE_PARTS = 25  # A race is measured at least so many times on its way, however short it is.
-MOST_ITEMS = 1000
 SHARED_SETTINGS = ("batch_size", "batching", "sequence_length", "seed", "epochs", "steps")
 """Settings in which runs must agree for each of their steps to see the same batch, up to the same end."""
 
@@ -164,35 +162,3 @@ class _Race:
         """Sentences to measure the agreement on; none where the corpus is no agreement corpus."""
         sources = [lane.worker.source for lane in self.lanes if lane.result is None]
         return agreement_items_of(sources[0].corpus) if sources and isinstance(sources[0], CorpusSource) else []
-
-
-def agreement_items_of(corpus: PreparedCorpus, most: int = MOST_ITEMS) -> list[AgreementItem]:
-    """The first `most` sentences kept aside from training, as `agreement_items` would have made them. [] for
-    any other corpus: every sentence must be of the grammar's form, or none counts.
-    """
-    if not set(AGREEMENT.values()) <= set(corpus.vocabulary.words):
-        return []
-    items = [_agreement_item(tuple(corpus.vocabulary.decode(ids[1:-1]))) for ids in corpus.valid]
-    known = [item for item in items if item is not None]
-    return known[:most] if len(known) == len(items) else []
-
-
-def _agreement_item(tokens: tuple[str, ...]) -> AgreementItem | None:
-    """ "the" ("queen" | "king") FILLER ("her" | "his") THING ".": where the agreement is; None for other sentences."""
-    if len(tokens) < 6 or tokens[0] != "the" or tokens[-1] != "." or tokens[1] not in AGREEMENT:
-        return None
-    target = len(tokens) - 3
-    (competitor,) = set(AGREEMENT.values()) - {AGREEMENT[tokens[1]]}
-    agreeing = [place for place, token in enumerate(tokens) if token in AGREEMENT.values()]
-    if agreeing != [target] or tokens[target] == competitor:
-        return None
-    return AgreementItem(tokens, 1, target, competitor)
-
-
-def measured_agreement(
-    model: LanguageModel, corpus: PreparedCorpus, items: Sequence[AgreementItem], step: int
-) -> AgreementMeasured:
-    """Accuracy by gap of these weights, which are of step `step`."""
-    found = agreement_accuracy(model, corpus.vocabulary, items)
-    accuracy = tuple(round(float(share), 4) for share in found.accuracy)
-    return AgreementMeasured(step, tuple(map(int, found.gaps)), tuple(map(int, found.items)), accuracy)

@@ -1,8 +1,8 @@
 """Reading a run's files with no trust in who put them there, and the operating system's errors in words.
 
-Whatever lies in a run's folder may come from a stranger's zip: a link out of the folder, a pipe that never answers, a
-folder under a file's name, terabytes of nothing. Every file of a run is opened here (safetensors and JSON) or checked
-here before SQLite opens it.
+What lies in a run's folder may come from a stranger's zip: a link out of the folder, a pipe that never answers, a
+folder under a file's name, a sparse file of terabytes. Every file of a run is opened here (safetensors and JSON) or
+checked here before SQLite opens it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def check_regular(path: Path, missing_ok: bool = False) -> None:
 
 
 def disk_error(error: OSError, folder: Path) -> RunError:
-    """What the operating system says, in words that say what to do."""
+    """An error of the operating system as a RunError that says what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return RunError(f"the disk is full; free some space, then go on with `resume {folder}`.")
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):

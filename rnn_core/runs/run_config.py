@@ -160,6 +160,7 @@ def _read_forked(values: Any) -> ForkedFrom | None:
 
 
 def _of_type(value: Any, *kinds: type) -> Any:
+    """The value, if it is exactly of one of these types (True is no int). Raises TypeError."""
     if type(value) not in kinds:
         raise TypeError
     return value

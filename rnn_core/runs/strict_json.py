@@ -27,7 +27,7 @@ def parse_json(data: bytes) -> Any:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     _check_depth(values, DEPTH_LIMIT)
-    if b"\\u" in data:  # the only way in
+    if b"\\u" in data:  # Only an escape can bring in a lone surrogate: UTF-8 has no bytes for one.
         try:
             json.dumps(values, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError:
@@ -36,7 +36,9 @@ def parse_json(data: bytes) -> Any:
 
 
 def json_bytes(values: Any) -> bytes:
-    """The other way, for people to read. Raises ValueError for what is not finite, and for lone surrogates."""
+    """Values as JSON in UTF-8, indented for people. Raises ValueError for numbers that are not finite and for lone
+    surrogates.
+    """
     return (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
 
 

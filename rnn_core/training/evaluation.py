@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.data import UNKNOWN_ID, batches, stream_batches
+from rnn_core.data import UNKNOWN_ID, batches, predicted_tokens, stream_batches
 from rnn_core.data.tasks import Task
 from rnn_core.errors import CorpusError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
@@ -63,7 +63,7 @@ def evaluate_stream(model: LanguageModel, sentences: Sequence[Array]) -> Evaluat
 
     The text is read in columns side by side. Each begins with a fresh state and is long enough for that not to matter.
     """
-    tokens = sum(len(sentence) - 1 for sentence in sentences)
+    tokens = predicted_tokens(sentences)
     if not tokens:
         raise CorpusError("there is no sentence to evaluate; give a longer text.")
     columns = min(BATCH_SIZE, max(1, tokens // TOKENS_OF_A_COLUMN))

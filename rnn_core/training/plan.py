@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from rnn_core.config import TrainingSettings
-from rnn_core.data import Batch, PreparedCorpus, batches, stream_batches
+from rnn_core.data import Batch, PreparedCorpus, batches, predicted_tokens, stream_batches
 from rnn_core.errors import CorpusError, SettingsError
 from rnn_core.randomness import stream
 
@@ -55,7 +55,7 @@ class Plan:
         """For the training sentences of a corpus. Raises CorpusError where there are none."""
         if not corpus.train:
             raise CorpusError("there is no sentence to train on here; begin a run on a text.")
-        return cls.of(settings, len(corpus.train), sum(map(len, corpus.train)) - len(corpus.train))
+        return cls.of(settings, len(corpus.train), predicted_tokens(corpus.train))
 
     @classmethod
     def for_task(cls, settings: TrainingSettings) -> Plan:

@@ -13,10 +13,10 @@ from rnn_core.nn.network import Network
 from rnn_core.randomness import stream
 from rnn_core.training.events import HorizonMeasured
 
-# So many sentences, no longer than so many steps.
+# The probe batch of a text: its number of sentences, and the most steps of each.
 PROBE_SENTENCES = 8
 PROBE_STEPS = 40
-# How far back it is measured, in steps: a task's sequences are as long as they are.
+# The most lags at which it is measured, because the sequences of a task may have thousands of steps.
 MOST_LAGS = 500
 
 

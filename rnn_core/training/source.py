@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from rnn_core.config import SamplingSettings, TrainingSettings
-from rnn_core.data import Batch, PreparedCorpus
+from rnn_core.data import Batch, PreparedCorpus, predicted_tokens
 from rnn_core.data.tasks import Task, TaskBatch
 from rnn_core.errors import SettingsError
 from rnn_core.nn.language_model import LanguageModel
@@ -87,7 +87,7 @@ class CorpusSource(Source):
         return self._epoch[1][position]
 
     def validation(self, network: Network) -> Iterator[Validation]:
-        tokens = sum(map(len, self.corpus.valid)) - len(self.corpus.valid)
+        tokens = predicted_tokens(self.corpus.valid)
         for part in evaluate_in_parts(_language_model(network), self.corpus.valid):
             yield Validation(part.tokens / tokens, part.loss_nats, None)
 
