@@ -31,6 +31,7 @@ from rnn_core.diagnostics import (
     SignalStatistics,
     activation_curve,
 )
+from rnn_core.nn.activations import ACTIVATIONS
 
 
 def quantile_table(sources: Sequence[str], quantiles: Floats) -> pd.DataFrame:
@@ -64,7 +65,13 @@ def quantiles(words: tuple[str, ...], title: str, low: float | None, high: float
 
 VALUE, SLOPE, UNITS = "φ(a)", "φ′(a)", "pre-activations here"
 CURVE_HEIGHT = 270
-_HEIGHTS = {"tanh": (-1.05, 1.05), "sigmoid": (0.0, 1.05), "relu": (0.0, 3.0)}
+UNBOUNDED_HEIGHT = 3.0
+
+
+def _heights(phi: str) -> tuple[float, float]:
+    """The ends of the axis: a little beyond the bounds of φ, as far as it has any."""
+    low, high = ACTIVATIONS[phi].low, ACTIVATIONS[phi].high
+    return 1.05 * max(low, -UNBOUNDED_HEIGHT), 1.05 * high if np.isfinite(high) else UNBOUNDED_HEIGHT
 
 
 def curve_table(phi: str, histogram: npt.NDArray[Any]) -> pd.DataFrame:
@@ -81,7 +88,7 @@ def curve_table(phi: str, histogram: npt.NDArray[Any]) -> pd.DataFrame:
         ignore_index=True,
     )
     return line_ends.with_names(
-        table, "a", "value", "series", height=CURVE_HEIGHT, among=(VALUE, SLOPE), domain=_HEIGHTS[phi]
+        table, "a", "value", "series", height=CURVE_HEIGHT, among=(VALUE, SLOPE), domain=_heights(phi)
     )
 
 
@@ -91,7 +98,7 @@ def curve(phi: str) -> alt.LayerChart:
     x = alt.X("a:Q", title="pre-activation a (the end bars hold all beyond)", axis=alt.Axis(grid=False, tickCount=7))
     x = line_ends.room(x, (VALUE, SLOPE))
     color = alt.Color("series:N", scale=in_order(VALUE, SLOPE), legend=None)
-    scale = alt.Scale(domain=list(_HEIGHTS[phi]), clamp=True)
+    scale = alt.Scale(domain=list(_heights(phi)), clamp=True)
     y = alt.Y("value:Q", title="φ(a), φ′(a)", scale=scale, axis=alt.Axis(tickCount=5))
     bars = (
         alt.Chart()

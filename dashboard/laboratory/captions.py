@@ -21,6 +21,7 @@ from rnn_core.diagnostics import (
     WhereLost,
     WhichWordsMattered,
 )
+from rnn_core.nn.activations import ACTIVATIONS
 from rnn_core.training import HorizonMeasured
 
 SLOPE = "phi'"
@@ -188,7 +189,7 @@ def saturation(name: str, found: SignalStatistics, norms: np.ndarray) -> str:
     """How many are at the ends, how steep the middle is, and what that does to a step of the whole state."""
     left, right = float(np.nanmean(found.left)), float(np.nanmean(found.right))
     slope = float(np.nanmean(found.slopes[:, 2]))
-    if found.phi == "relu":
+    if ACTIVATIONS[found.phi].kink:
         text = f"{percent(left)} of the units are silent (slope 0)"
     else:
         what = "states" if name == "state" else f"“{name}” values"

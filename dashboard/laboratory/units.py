@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -18,8 +19,8 @@ from dashboard.services import measurements
 from dashboard.services.history import History
 from dashboard.text import laboratory as wording
 from rnn_core.diagnostics import activation_curve
+from rnn_core.nn.activations import ACTIVATIONS, Activation
 
-_ENDS = {"tanh": ("below −0.9", "above 0.9"), "sigmoid": ("below 0.1", "above 0.9"), "relu": ("at 0", "")}
 _VIEWS = {
     "The curve": ("Curve", "Units"),
     "Word by word": ("Values", "Slopes"),
@@ -61,11 +62,18 @@ def _drawn(part: str, drawings: dict[str, Callable[[], tuple[Specification, pd.D
     return chart(f"saturation {part}", *drawings[part]())
 
 
+def _ends(phi: Activation) -> tuple[str, str]:
+    """What counts as saturated, low and high, for people; "" where there is no such bound."""
+    low = f"at {phi.low:g}" if phi.kink else f"below {phi.low + phi.margin:g}".replace("-", "−")
+    return low, f"above {phi.high - phi.margin:g}" if np.isfinite(phi.high) else ""
+
+
 def _drawings(view: ViewState, name: str) -> dict[str, Callable[[], tuple[Specification, pd.DataFrame, str]]]:
     analysis = view.analysis
     signal, norms, sources = analysis.saturation(view.layer)[name], analysis.step_norms(view.layer), analysis.sources
     words = tuple(numbered(sources))
-    bounds = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (None, None)}[signal.phi]
+    phi = ACTIVATIONS[signal.phi]
+    bounds = (phi.low, phi.high) if np.isfinite(phi.high - phi.low) else (None, None)
     steepest = float(activation_curve(signal.phi).slope.max())
     return {
         "Curve": lambda: (
@@ -89,7 +97,7 @@ def _drawings(view: ViewState, name: str) -> dict[str, Callable[[], tuple[Specif
             "Slopes word by word",
         ),
         "Saturated": lambda: (
-            activations.ends(words, *_ENDS[signal.phi]),
+            activations.ends(words, *_ends(phi)),
             activations.ends_table(sources, signal),
             "Fraction of saturated units word by word",
         ),

@@ -13,8 +13,6 @@ from rnn_core.nn.cells import Signal
 from rnn_core.nn.network import Trace
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-# A gate is saturated beyond these (Karpathy, Johnson & Fei-Fei 2015, section 4.2); a tanh beyond -0.9 and 0.9.
-LOW, HIGH = 0.1, 0.9
 HISTOGRAM_EDGES = np.linspace(-6.0, 6.0, 49)
 
 
@@ -69,10 +67,8 @@ def saturated_shares(trace: Trace, layer: int = -1) -> dict[str, float]:
 
 def _ends(signal: Signal) -> tuple[Array, Array]:
     """Where the signal is saturated low, and where high."""
-    if signal.phi == "relu":
-        return signal.value <= 0, np.zeros(signal.value.shape, bool)
-    low, high = (LOW, HIGH) if signal.phi == "sigmoid" else (-HIGH, HIGH)
-    return signal.value < low, signal.value > high
+    phi = ACTIVATIONS[signal.phi]
+    return signal.value <= phi.low + phi.margin, signal.value > phi.high - phi.margin
 
 
 def _statistics(signal: Signal, mask: Array) -> SignalStatistics:
@@ -111,7 +107,7 @@ class ActivationCurve(NamedTuple):
 
 
 def activation_curve(phi: str, points: int = 121) -> ActivationCurve:
-    """tanh, relu or sigmoid over the histogram's range."""
+    """An activation (a key of ACTIVATIONS) over the histogram's range."""
     pre = np.linspace(HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1], points)
     value = ACTIVATIONS[phi].function(pre)
     return ActivationCurve(pre, value, ACTIVATIONS[phi].slope_from_value(value))

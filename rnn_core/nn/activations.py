@@ -62,17 +62,33 @@ def sigmoid_slope(value: Array, out: Array, times: Array) -> None:
 
 @dataclass(frozen=True)
 class Activation:
-    """phi, its derivative written in terms of phi's own value, and the largest value that derivative takes."""
+    """phi and what is asked of it.
+
+    slope_from_value  phi', written in terms of phi's own value
+    steepest_slope    the largest value of phi'
+    low, high         the bounds of phi; inf where it has none
+    kink              phi reaches its bound and stays there, with a kink: ReLU at 0
+    """
 
     function: Callable[..., Array]
     slope_from_value: Callable[[Array], Array]
     steepest_slope: float
+    low: float
+    high: float
+    kink: bool = False
+
+    @property
+    def margin(self) -> float:
+        """A value that is nearer than this to a bound is saturated: a gate below 0.1 or above 0.9 (Karpathy, Johnson &
+        Fei-Fei 2015, section 4.2), a tanh beyond -0.9 and 0.9, a ReLU at 0.
+        """
+        return 0.0 if self.kink else 0.1
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "tanh": Activation(tanh, lambda value: 1 - value * value, 1.0),
-    "relu": Activation(relu, lambda value: (np.real(value) > 0).astype(value.dtype), 1.0),
-    "sigmoid": Activation(sigmoid, lambda value: value * (1 - value), 0.25),
+    "tanh": Activation(tanh, lambda value: 1 - value * value, 1.0, -1.0, 1.0),
+    "relu": Activation(relu, lambda value: (np.real(value) > 0).astype(value.dtype), 1.0, 0.0, np.inf, kink=True),
+    "sigmoid": Activation(sigmoid, lambda value: value * (1 - value), 0.25, 0.0, 1.0),
 }
 
 

@@ -23,6 +23,8 @@ import numpy as np
 
 from rnn_core.arrays import Array
 from rnn_core.config import CELLS, ModelConfig
+from rnn_core.diagnostics.saturation import signals
+from rnn_core.nn.activations import ACTIVATIONS
 from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.nn.network import Network, State, dense
 from rnn_core.reference.mean_loss import mean_loss
@@ -32,9 +34,9 @@ Method = Literal["complex", "central"]
 
 STEPS: dict[str, float] = {"complex": 1e-30, "central": 1e-3}
 
-# The step for central differences of ReLU networks. ReLU is not differentiable where its pre-activation is 0, and
-# this step is small enough for no pre-activation to change its sign.
-_RELU_STEP = 1e-4
+# The step for central differences where an activation has a kink: ReLU is not differentiable where its pre-activation
+# is 0, and this step is small enough for no pre-activation to change its sign.
+_STEP_AT_KINKS = 1e-4
 
 # Central differences: an element below this share of its array's largest is compared on the scale of that share.
 _CENTRAL_FLOOR = 1e-3
@@ -109,6 +111,11 @@ def compare(analytic: dict[str, Array], numeric: dict[str, Array], *, floor: flo
             pair = float(analytic[name][index]), float(expected[index])
             worst = GradientCheck(errors[name], name, index, *pair, errors)
     return worst
+
+
+def _has_kink(model: Network, inputs: Array) -> bool:
+    """Whether the cells of this network have an activation that is not differentiable everywhere."""
+    return any(ACTIVATIONS[signal.phi].kink for signal in signals(model.forward(inputs)).values())
 
 
 def check_gradients(
@@ -194,8 +201,8 @@ def check_cell(
         variational=variational,
     )
     model, batch = small_model(config, seed), small_batch(mask=mask, seed=seed)
-    if method == "central" and cell == "relu" and step is None:
-        step = _RELU_STEP
+    if method == "central" and step is None and _has_kink(model, batch.inputs):
+        step = _STEP_AT_KINKS
     return check_gradients(
         model,
         *batch,
