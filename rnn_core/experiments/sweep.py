@@ -26,7 +26,7 @@ from rnn_core.errors import RunError, SettingsError
 from rnn_core.experiments.grid import Grid, find_setting
 from rnn_core.experiments.points import Point, PointResult
 from rnn_core.runs import Run, check_output_folder, create_run, create_task_run, memory
-from rnn_core.runs.files import atomic_write
+from rnn_core.runs.files import PRIVATE, atomic_write
 from rnn_core.runs.paths import is_run
 from rnn_core.runs.reading import read_json
 from rnn_core.runs.strict_json import json_bytes
@@ -230,7 +230,7 @@ class Sweep:
 
 def ask_to_stop(folder: Path) -> None:
     """Ask the process that works on this sweep to stop, with a checkpoint of every point at work."""
-    (folder / STOP).touch(mode=0o600)
+    (folder / STOP).touch(mode=PRIVATE)
 
 
 def _changed(settings: Any, values: Mapping[str, Any]) -> Any:

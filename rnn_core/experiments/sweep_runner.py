@@ -229,7 +229,7 @@ def _train(name: str, folder: str) -> tuple[str, str, int | None]:
     try:
         with limited_threads(1):
             return name, "", work(folder).signal
-    except Exception as error:  # Whatever it is, the other points have nothing to do with it.
+    except Exception as error:  # An unforeseen error ends this point alone.
         return name, str(error) or type(error).__name__, None
 
 
@@ -265,7 +265,7 @@ class _OnCluster:
                 for point, future in self._as_they_end(client, points, signals):
                     try:
                         _import_result(future.result(), plan, folder, point)
-                    except Exception as error:  # Whatever it is, the other points have nothing to do with it.
+                    except Exception as error:  # An unforeseen error ends this point alone.
                         failures[point.name] = str(error) or type(error).__name__
             except self.distributed.CancelledError:
                 raise RunError(

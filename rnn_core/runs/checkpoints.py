@@ -58,7 +58,7 @@ def save(folder: Path, step: int, arrays: Arrays, state: Mapping[str, Any], prev
             files.system.rename(newest, older_path(folder, previous))
     files.system.rename(temporary, newest)
     files.fsync_folder(folder)
-    # Where the training went on from an old checkpoint, files of later steps are of a course that it no longer takes.
+    # Where the training went on from an old checkpoint, files of later steps are of a future that it did not continue.
     older = [path for path in _older(folder) if _step_in_name(path) < step]
     for path in set(_older(folder)).difference(older[:KEEP_OLDER]):
         files.system.unlink(path)

@@ -139,7 +139,7 @@ def _check_free(folder: Path) -> None:
 def _fill(folder: Path, config: RunConfig) -> None:
     """Write what every new run has: config.json, the lock and an empty history."""
     write_config(folder, config)
-    (folder / "lock").touch(mode=0o600)
+    (folder / "lock").touch(mode=files.PRIVATE)
     with explained(folder):
         open_to_write(folder).close()
 

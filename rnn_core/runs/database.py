@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from rnn_core.errors import RunError
+from rnn_core.runs.files import PRIVATE
 from rnn_core.runs.reading import check_regular, disk_error
 from rnn_core.runs.run_config import SCHEMA
 from rnn_core.training import STEERABLE
@@ -96,9 +97,9 @@ def connect(folder: Path, mode: str) -> sqlite3.Connection:
 
 
 def open_to_write(folder: Path) -> sqlite3.Connection:
-    """The worker's connection. An empty history is made where there is none: somebody deleted one that was damaged."""
+    """The worker's connection. Makes an empty history where there is none: a damaged one may have been deleted."""
     with contextlib.suppress(FileExistsError):
-        os.close(os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # for nobody else to read
+        os.close(os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
     database = connect(folder, "rw")
     try:
         if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
@@ -156,7 +157,7 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
             database.close()
             if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
                 raise
-            # In a folder that cannot be written SQLite cannot share memory with a writer. But nobody can write there.
+            # A folder that cannot be written has no room for SQLite's shared memory. But then no writer can change it.
             database = connect(folder, "ro&immutable=1")
             _bound(database)
             check_schema(database)
@@ -232,7 +233,7 @@ def drop_old_requests(database: sqlite3.Connection, before: float) -> None:
 
 def copy_detached(folder: Path, copy: Path, message: str) -> None:
     """Copy a run's history, also while it trains, to a new file, as that of a run without a worker (`detach`)."""
-    os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # for nobody else to read
+    os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
     with reading(folder) as history, contextlib.closing(sqlite3.connect(copy)) as target:
         history.backup(target)
         detach(target, message)

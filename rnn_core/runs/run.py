@@ -211,7 +211,7 @@ class Run:
         try:
             train = self.corpus().train
         except RunError:
-            return True  # whoever needs the corpus says what is wrong with it
+            return True  # a damaged corpus is reported where it is needed
         found = np.bincount(np.concatenate(train), minlength=len(vocabulary))
         return bool(np.array_equal(found, vocabulary.counts))
 

@@ -109,7 +109,7 @@ class RunWriter:
         try:
             checkpoints.save(self.folder, self.state.step, arrays, state, self.newest_step)
         except CheckpointError:
-            return  # Weights that are not finite: the next step is about to say so, and the last good ones stay.
+            return  # Weights that are not finite: the next step ends the training as diverged; the last good ones stay.
         self.newest_step = self.saved_step = self.state.step
         now = time.monotonic()
         self.next_checkpoint = now + max(self.checkpoint_every_seconds, (now - started) / CHECKPOINT_SHARE)

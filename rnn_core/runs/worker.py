@@ -360,7 +360,7 @@ class Worker:
         """Store everything, and how it ended. Raises RunError where a signal leaves no time to wait for the history."""
         self.writer.message = message
         self.writer.checkpoint()
-        # After the checkpoint: whoever resumes from it, to go further or to try again, has not come to this end yet.
+        # Recorded after the checkpoint, so that a worker that resumes from it deletes this end, and comes to its own.
         if last is not None:
             self.history.record(last)
         self.writer.run_state = state
