@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rnn_core.errors import RunError, SettingsError
+from rnn_core.experiments import dask_cluster
 from rnn_core.experiments.base import Experiment
 from rnn_core.experiments.results import FILE, Finished, Result, load
 from rnn_core.parallel.threads import limited_threads, usable_cores
@@ -87,15 +88,8 @@ def _on_cores(
 def _on_cluster(
     experiment: Experiment, todo: list[tuple[str, int]], texts: Sequence[Path], address: str
 ) -> Iterator[Finished]:
-    try:
-        import distributed
-    except ImportError:
-        raise RunError("an experiment on Dask needs `distributed`: pip install 'see-bptt[dask]'.") from None
-    try:
-        client = distributed.Client(address, timeout="20s")
-    except (OSError, ValueError) as error:
-        raise RunError(f"no Dask scheduler answers at {address} ({error}); is it running?") from None
-    with client:
+    distributed = dask_cluster.distributed_for("an experiment")
+    with dask_cluster.connected(distributed, address) as client:
         # Not "pure", so that Dask does not answer with what an older version of the program computed.
         futures = [client.submit(_trial, experiment, setting, seed, texts, pure=False) for setting, seed in todo]
         try:

@@ -24,7 +24,7 @@ from rnn_core.data import PreparedCorpus
 from rnn_core.data.tasks import make_task
 from rnn_core.errors import RunError, SettingsError
 from rnn_core.experiments.grid import Grid, find_setting
-from rnn_core.experiments.points import Point, PointResult
+from rnn_core.experiments.points import ENDED, Point, PointResult
 from rnn_core.runs import Run, check_output_folder, create_run, create_task_run, memory
 from rnn_core.runs.files import PRIVATE, atomic_write
 from rnn_core.runs.paths import is_run
@@ -202,6 +202,11 @@ class Sweep:
         """How every point stands, as its folder says."""
         for point in self.points:
             yield self.result(folder, point)
+
+    def unfinished(self, folder: Path) -> list[Point]:
+        """The points that are still to do, those first that have been begun."""
+        left = [result for result in self.results(folder) if result.state not in ENDED]
+        return [result.point for result in sorted(left, key=lambda result: result.state == "waiting")]
 
     def result(self, folder: Path, point: Point) -> PointResult:
         """How one point stands."""

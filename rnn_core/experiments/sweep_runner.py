@@ -1,8 +1,7 @@
 """Trains a sweep's points: on this machine's cores by joblib, or on a Dask cluster.
 
-On one machine each point is trained by one of joblib's processes, in its own folder. On a cluster, whose machines need
-not share a disk, a point is trained in a temporary folder, comes back as a zip, and is unpacked here; what a worker
-needs (the corpus) is sent to each once.
+On one machine each point is trained by one of joblib's processes, in its own folder; for a cluster see
+`sweep_on_cluster`.
 """
 
 from __future__ import annotations
@@ -10,13 +9,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import io
 import signal
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import joblib
 from joblib.externals.loky.process_executor import BrokenProcessPool
@@ -27,8 +23,9 @@ from rnn_core.errors import RunError, UserError
 from rnn_core.experiments.grid import Grid
 from rnn_core.experiments.points import ENDED, Point, PointResult
 from rnn_core.experiments.sweep import STOP, Sweep
+from rnn_core.experiments.sweep_on_cluster import OnCluster
 from rnn_core.parallel.threads import limited_threads, usable_cores
-from rnn_core.runs import Run, delete_run, import_run, locked, worker_alive, zip_run
+from rnn_core.runs import Run, locked, worker_alive
 from rnn_core.runs.paths import is_run
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import work
@@ -75,7 +72,7 @@ def sweep(
     of_text = text or TextSettings()
     plan = Sweep(grid, seeds, model, training or TrainingSettings(), task, of_text, digest)
     plan.check(corpus)
-    backend = _OnCluster(dask) if dask is not None else _OnCores(jobs)
+    backend = OnCluster(dask) if dask is not None else _OnCores(jobs)
     folder = Path(folder).absolute()
     plan.write(folder)
     return _train_points(plan, folder, corpus, backend, progress)
@@ -100,7 +97,7 @@ def _corpus_of(plan: Sweep, folder: Path) -> PreparedCorpus:
 
 
 def _train_points(
-    plan: Sweep, folder: Path, corpus: PreparedCorpus | None, backend: _OnCores | _OnCluster, progress: Progress | None
+    plan: Sweep, folder: Path, corpus: PreparedCorpus | None, backend: _OnCores | OnCluster, progress: Progress | None
 ) -> list[PointResult]:
     with locked(folder), StopSignals() as signals:
         (folder / STOP).unlink(missing_ok=True)
@@ -112,12 +109,6 @@ def _train_points(
         else result
         for result in plan.results(folder)
     ]
-
-
-def _unfinished(plan: Sweep, folder: Path) -> list[Point]:
-    """The points that are still to do, those first that have been begun."""
-    left = [result for result in plan.results(folder) if result.state not in ENDED]
-    return [result.point for result in sorted(left, key=lambda result: result.state == "waiting")]
 
 
 class _Watch:
@@ -182,7 +173,7 @@ class _OnCores:
         """Train every point that has not ended -> by their names, why points failed."""
         failures: dict[str, str] = {}
         broken_pools = 0
-        while left := [point for point in _unfinished(plan, folder) if point.name not in failures]:
+        while left := [point for point in plan.unfinished(folder) if point.name not in failures]:
             # No more points than processes are dispatched at a time: joblib cannot take back what it has dispatched.
             pool = joblib.Parallel(
                 self.jobs, backend="loky", return_as="generator_unordered", pre_dispatch=self.jobs, batch_size=1
@@ -229,86 +220,8 @@ def _train(name: str, folder: str) -> tuple[str, str, int | None]:
     try:
         with limited_threads(1):
             return name, "", work(folder).signal
-    except Exception as error:  # An unforeseen error ends this point alone.
+    except Exception as error:  # Any error ends this point alone.
         return name, str(error) or type(error).__name__, None
-
-
-class _OnCluster:
-    """Points on the workers of a Dask cluster."""
-
-    def __init__(self, address: str) -> None:
-        try:
-            import distributed
-        except ImportError:
-            raise RunError("a sweep on Dask needs `distributed`: pip install 'see-bptt[dask]'.") from None
-        self.distributed, self.address = distributed, address
-
-    def __call__(
-        self, plan: Sweep, folder: Path, corpus: PreparedCorpus | None, signals: StopSignals
-    ) -> dict[str, str]:
-        """Train every point that has not ended -> by their names, why points failed."""
-        failures: dict[str, str] = {}
-        try:
-            client = self.distributed.Client(self.address, timeout="20s")
-        except (OSError, ValueError) as error:
-            raise RunError(f"no Dask scheduler answers at {self.address} ({error}); is it running?") from None
-        with client:
-            # As the result of a task, which Dask computes again where the workers that hold it die. Data that were
-            # scattered would be lost.
-            shared = None if corpus is None else client.submit(_identity, corpus, pure=False)
-            points = {
-                # Not "pure", so that Dask does not answer with the result of the same point in an earlier sweep.
-                client.submit(_train_elsewhere, plan, point, shared, pure=False): point
-                for point in _unfinished(plan, folder)
-            }
-            try:
-                for point, future in self._as_they_end(client, points, signals):
-                    try:
-                        _import_result(future.result(), plan, folder, point)
-                    except Exception as error:  # An unforeseen error ends this point alone.
-                        failures[point.name] = str(error) or type(error).__name__
-            except self.distributed.CancelledError:
-                raise RunError(
-                    f"the Dask scheduler at {self.address} has forgotten this sweep; is it still running? What is done "
-                    "is kept, and the same command goes on."
-                ) from None
-        return failures
-
-    def _as_they_end(self, client: Any, points: dict[Any, Point], signals: StopSignals) -> Iterator[tuple[Point, Any]]:
-        while points:
-            try:
-                done = self.distributed.wait(list(points), timeout=WATCH_SECONDS, return_when="FIRST_COMPLETED").done
-            except TimeoutError:
-                done = set()
-            for future in done:
-                yield points.pop(future), future
-                # The result is here: the cluster need not keep it, nor compute it again where the worker with it dies.
-                future.release()
-            if signals.received is not None:
-                client.cancel(list(points))
-                return
-
-
-def _identity(corpus: PreparedCorpus) -> PreparedCorpus:
-    return corpus
-
-
-def _train_elsewhere(plan: Sweep, point: Point, corpus: PreparedCorpus | None) -> bytes:
-    """Train a point from its start, with one thread, on whatever machine this is -> its run as a zip."""
-    with tempfile.TemporaryDirectory() as temporary, limited_threads(1):
-        run = plan.create_run(Path(temporary) / point.name, point, corpus)
-        work(run.folder)
-        packed = io.BytesIO()
-        zip_run(run.folder, packed)
-        return packed.getvalue()
-
-
-def _import_result(packed: bytes, plan: Sweep, folder: Path, point: Point) -> None:
-    """Unpack a run that came back. It replaces one of the same point that was begun on this machine."""
-    run_folder = plan.run_folder(folder, point)
-    if is_run(run_folder):
-        delete_run(plan.open_run(run_folder, point).folder)
-    import_run(io.BytesIO(packed), run_folder)
 
 
 def corpus_digest(corpus: PreparedCorpus) -> str:
