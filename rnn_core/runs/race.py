@@ -32,6 +32,9 @@ MEASURE_PARTS = 25  # A race is measured at least so many times on its way, howe
 SHARED_SETTINGS = ("batch_size", "batching", "sequence_length", "seed", "epochs", "steps")
 """Settings in which runs must agree for each of their steps to see the same batch, up to the same end."""
 
+CORPUS_FILES = (VOCABULARY_FILE, CORPUS_FILE)
+CORPUS_LIMIT_BYTES = 4 * 2**30
+
 
 def race(
     folders: Sequence[str | Path], *, limits: Limits | None = None, on_event: Callable[[int, Event], None] | None = None
@@ -84,10 +87,6 @@ def check_alike(runs: Sequence[Run]) -> None:
             raise SettingsError("these trainings learn different texts; only networks on the same corpus can race.")
 
 
-CORPUS_FILES = (VOCABULARY_FILE, CORPUS_FILE)
-CORPUS_LIMIT_BYTES = 4 * 2**30
-
-
 class _Lane:
     """One run of the race."""
 
@@ -98,7 +97,7 @@ class _Lane:
         self.result: Outcome | UserError | None = None
 
     def turn(self, hold: bool = False) -> None:
-        """One step; with `hold`, or while it is paused, only a look at its requests."""
+        """Make one step; with `hold`, or while it is paused, only poll for requests."""
         try:
             self.steps.send(hold if self.started else None)
             self.started = True
@@ -113,6 +112,8 @@ class _Lane:
 
 
 class _Race:
+    """All runs of a race: a run that is ahead waits for those behind, and all are measured after the same step."""
+
     def __init__(self, lanes: list[_Lane]) -> None:
         self.lanes = lanes
         self.next_time = 0.0

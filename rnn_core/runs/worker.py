@@ -103,7 +103,7 @@ def work(
             since=since,
         )
         steps_of_worker = worker.steps()
-        while True:
+        while True:  # There is nothing else to do between the steps; a race has other runs.
             try:
                 next(steps_of_worker)
             except StopIteration as end:
