@@ -217,7 +217,7 @@ WRITTEN_LEGEND = (
 )
 NO_OTHER_RUN = "There is no other run yet."
 
-# --- gradients (the rest is in wording_laboratory) --------------------------------------------------------------------
+# --- gradients (the rest is in `laboratory`) --------------------------------------------------------------------
 
 EXAMPLE_SENTENCE = "The man who wore a wig on his head went inside"
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.charts import compare as charts
 from dashboard.components import demo, pictures, widgets
-from dashboard.services import comparing, library
+from dashboard.services import comparing, differences, library, outlines
 from dashboard.services.comparing import Axis, Line, Quantity
 from dashboard.state import link, session
 from dashboard.text import compare as wording
@@ -43,9 +43,9 @@ def page() -> None:
             del shown["metric"]
         quantity = cast(Quantity, choose("Shown", "quantity", shown, "validation", wording.QUANTITY_HELP))
         axis = cast(Axis, choose("Over", "axis", wording.AXES, "steps", wording.AXIS_HELP))
-        together = comparing.same_text(runs)
+        together = differences.same_text(runs)
         unit = "nats"
-        if quantity in ("validation", "training") and all(map(comparing.has_text, runs)):
+        if quantity in ("validation", "training") and all(map(differences.has_text, runs)):
             unit = choose("In", "unit", wording.UNITS, "nats" if together else "bits", wording.UNIT_HELP)
         seeds = choose("Seeds", "seeds", {"band": "as a band", "apart": "apart"}, "band", wording.SEEDS_HELP) == "band"
     if runs:
@@ -72,13 +72,13 @@ def choose_runs(mine: list[RunSummary], chosen: list[str]) -> list[Run]:
     """The runs that are compared: those of the link, which may be somebody else's, in the order of the choice."""
     opened: dict[str, Run] = {}
     problems = []
-    for run_id in chosen[: comparing.MOST]:
+    for run_id in chosen[: outlines.MOST]:
         try:
             opened[run_id] = library.open_run(run_id)
         except UserError as error:
             problems.append(str(error))
     known = {summary.id: Run(summary.folder, summary.config) for summary in mine if summary.config} | opened
-    names = dict(zip(known, comparing.labels(list(known.values())), strict=True))
+    names = dict(zip(known, differences.labels(list(known.values())), strict=True))
     widget = session.key(PAGE, "runs")
     session.put(widget, list(opened))
     with st.popover(f"{len(opened)} runs", icon=":material/checklist:"):
@@ -87,7 +87,7 @@ def choose_runs(mine: list[RunSummary], chosen: list[str]) -> list[Run]:
             list(known),
             format_func=names.__getitem__,
             key=widget,
-            max_selections=comparing.MOST,
+            max_selections=outlines.MOST,
             placeholder="Type to find a run",
             on_change=lambda: session.compare_runs(session.value(widget, [])),
         )
@@ -128,7 +128,7 @@ def draw(runs: list[Run], quantity: Quantity, axis: Axis, unit: str, together: b
         units = {"metric": "", "gradient": "", "half-life": f"{back}s"}
         usual = wording.UNITS["bits"] if bits else f"nats per {lost}" if lost else ""
         # Another program's loss is whatever it says; so are those of different tasks.
-        known = all(map(comparing.has_text, runs)) or (together and runs[0].config.task is not None)
+        known = all(map(differences.has_text, runs)) or (together and runs[0].config.task is not None)
         measured = units.get(quantity, usual if known else "")
         if quantity in ("validation", "training", "metric") and not together:
             several = len({run.config.corpus.name for run in runs}) > 1
@@ -139,7 +139,7 @@ def draw(runs: list[Run], quantity: Quantity, axis: Axis, unit: str, together: b
         picture(lines, quantity, axis, measured)
     else:
         st.info(wording.NOTHING_YET, icon=":material/hourglass_top:")
-    differences(runs, lines)
+    what_differs(runs, lines)
 
 
 def outcome(line: Line, axis: Axis) -> wording.Outcome:
@@ -176,15 +176,15 @@ def picture(lines: list[Line], quantity: Quantity, axis: Axis, measured: str) ->
     )
 
 
-def differences(runs: list[Run], lines: list[Line]) -> None:
+def what_differs(runs: list[Run], lines: list[Line]) -> None:
     """A row for each run: its name, where it stands, and the settings in which the runs differ."""
     st.header("What differs", anchor=False)
-    found = comparing.differing(runs)
+    found = differences.differing(runs)
     if not found and len(runs) > 1:
         st.caption(wording.ONE_IS_ENOUGH)
     place = {run.id: number for number, line in enumerate(lines) for run in line.runs}
     order = np.argsort([place.get(run.id, len(runs)) for run in runs], kind="stable")
-    columns: dict[str, list[Any]] = {"name": comparing.labels(runs), **found}
+    columns: dict[str, list[Any]] = {"name": differences.labels(runs), **found}
     widgets.table(
         {label: [values[row] for row in order] for label, values in columns.items()},
         column_config={"name": st.column_config.TextColumn(width="medium", pinned=True)},

@@ -11,7 +11,7 @@ from dashboard.charts import generation as charts
 from dashboard.components import demo, python_popover, widgets
 from dashboard.components.setting_fields import SettingFields
 from dashboard.components.written import written
-from dashboard.services import comparing, library, network, python_snippets
+from dashboard.services import differences, library, network, python_snippets
 from dashboard.state import link, session
 from dashboard.text import general as wording
 from rnn_core.config import SamplingSettings, problems
@@ -115,12 +115,12 @@ def beside(run: Run, settings: SamplingSettings) -> tuple[Run, SamplingSettings]
         return run, dataclasses.replace(settings, temperature=temperature)
     if kind == "run":
         mine = [Run(summary.folder, summary.config) for summary in library.summaries() if summary.config is not None]
-        others = [other for other in mine if other.id != run.id and comparing.has_text(other)]
+        others = [other for other in mine if other.id != run.id and differences.has_text(other)]
         if not others:
             st.caption(wording.NO_OTHER_RUN)
             return None
         by_id = {other.id: other for other in others}
-        names = dict(zip(by_id, comparing.labels(others), strict=True))
+        names = dict(zip(by_id, differences.labels(others), strict=True))
         options = link.choice("run2", by_id, others[0].id)
         chosen = st.selectbox("The other run", list(by_id), format_func=names.__getitem__, width=320, **options)
         return by_id[chosen], settings

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from dashboard import hosting
 from dashboard.charts import compare as charts
-from dashboard.services import comparing, library, measurements, racing
+from dashboard.services import comparing, differences, library, measurements, racing
 from dashboard.text import compare as wording
 from rnn_core import runs
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings, settings_of
@@ -95,7 +95,7 @@ def test_a_run_that_was_steered_is_no_seed_of_the_others(make) -> None:
         note(history, 5, "learning_rate_changed", old=0.1, new=0.2, why=BY_HAND)
         history.commit()
     assert len(lines_of([steered, left])) == 2
-    assert comparing.differing([steered, left])["changed on the way"] == ["learning rate 0.2 after step 5", "–"]
+    assert differences.differing([steered, left])["changed on the way"] == ["learning rate 0.2 after step 5", "–"]
 
 
 def test_steps_become_tokens_and_seconds(make) -> None:
@@ -109,7 +109,7 @@ def test_steps_become_tokens_and_seconds(make) -> None:
 
 def test_bits_per_character_are_one_measure_for_words_and_characters(make) -> None:
     words, characters = make("words", LOSSES[0]), make("characters", LOSSES[0], unit="char")
-    assert not comparing.same_text([words, characters])
+    assert not differences.same_text([words, characters])
     by_name = {line.label: line for line in lines_of([words, characters], bits=True)}
     np.testing.assert_allclose(by_name["characters"].y, np.array(LOSSES[0]) / math.log(2))
     corpus = words.corpus()
@@ -153,8 +153,8 @@ def test_a_run_with_a_damaged_history_hides_no_other(damage: str, make, open_pag
 
 def test_only_settings_that_differ_are_listed_and_every_name_is_told_from_the_others(make) -> None:
     made = [make("same", [1.0], learning_rate=rate) for rate in (0.1, 0.2)] + [make("same", [1.0], learning_rate=0.2)]
-    assert comparing.differing(made) == {"Learning rate": ["0.1", "0.2", "0.2"]}
-    assert comparing.labels(made) == [
+    assert differences.differing(made) == {"Learning rate": ["0.1", "0.2", "0.2"]}
+    assert differences.labels(made) == [
         "same, learning rate 0.1",
         "same, learning rate 0.2",
         "same, learning rate 0.2 (2)",
@@ -164,11 +164,11 @@ def test_only_settings_that_differ_are_listed_and_every_name_is_told_from_the_ot
 def test_a_setting_is_no_difference_where_it_has_no_effect(make) -> None:
     """Word vectors, where there are none: their usual start was another once, and stands in the runs of then."""
     now, then = make("now", [1.0]), make("then", [1.0], embedding_init="uniform")
-    assert comparing.differing([now, then]) == {}
+    assert differences.differing([now, then]) == {}
     with_vectors = make("vectors", [1.0], embedding_size=4, embedding_init="uniform")
-    assert list(comparing.differing([now, with_vectors])) == ["Numbers in a word vector"]
+    assert list(differences.differing([now, with_vectors])) == ["Numbers in a word vector"]
     others = make("others", [1.0], embedding_size=4, embedding_init="normal")
-    shown = comparing.differing([now, with_vectors, others])["First word vectors"]
+    shown = differences.differing([now, with_vectors, others])["First word vectors"]
     assert shown[0] == "–"
     assert shown[1] != shown[2]
 
