@@ -1,1 +1,1 @@
-"""What a visitor has chosen: session and links."""
+"""What a visitor has chosen: `session` alone owns the keys of Streamlit's session state, `link` the page's address."""

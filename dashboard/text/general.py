@@ -1,4 +1,4 @@
-"""The words shown to people: names of choices, one sentence of help for each setting, and what the pages say.
+"""What several pages say. (What a setting is called, and its help, is declared with it in `rnn_core.config`.)
 
 Everything here is ours and may hold Markdown; text that came from a user never passes through this file.
 """
