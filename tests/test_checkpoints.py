@@ -168,6 +168,23 @@ def test_between_the_two_renames_of_a_checkpoint_the_one_before_is_read(tmp_path
     assert checkpoint.step == 2
 
 
+def test_a_checkpoint_that_is_renamed_while_it_is_read_is_found_under_its_new_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_steps(tmp_path, 1)
+    load = checkpoints.load
+
+    def just_after_the_first_rename(path: Path, specs: dict[str, Spec]) -> checkpoints.Checkpoint:
+        monkeypatch.setattr(checkpoints, "load", load)
+        (tmp_path / "model.safetensors").rename(tmp_path / "model-1.safetensors")
+        return load(path, specs)
+
+    monkeypatch.setattr(checkpoints, "load", just_after_the_first_rename)
+    found = load_newest(tmp_path, SPECS)
+    assert found is not None
+    assert (found.step, found.rejected) == (1, ())
+
+
 def test_where_every_checkpoint_is_damaged_the_error_says_what_to_do(tmp_path: Path) -> None:
     save_steps(tmp_path, 1, 2)
     for path in tmp_path.iterdir():

@@ -70,10 +70,14 @@ def load_newest(folder: Path, specs: Specs) -> Checkpoint | None:
     Raises CheckpointError where there are files and every one is damaged.
     """
     rejected: list[str] = []
+    files_then = _identities(folder)
     for path in candidates(folder):
         try:
             checkpoint = load(path, specs)
         except CheckpointError as error:
+            if _identities(folder) != files_then:
+                # A training renamed them meanwhile (`save`): this one lies whole under its new name.
+                return load_newest(folder, specs)
             rejected.append(str(error))
             continue
         return Checkpoint(checkpoint.step, checkpoint.arrays, checkpoint.state, path, tuple(rejected))
@@ -124,6 +128,15 @@ def candidates(folder: Path) -> list[Path]:
     """Every checkpoint file, the newest first."""
     newest = folder / NEWEST
     return [path for path in [newest] if os.path.lexists(path)] + _older(folder)
+
+
+def _identities(folder: Path) -> list[tuple[Path, int]]:
+    """Each checkpoint file with the number of what lies there, which a rename moves along."""
+    found = []
+    for path in candidates(folder):
+        with contextlib.suppress(FileNotFoundError):
+            found.append((path, path.lstat().st_ino))
+    return found
 
 
 def _older(folder: Path) -> list[Path]:
