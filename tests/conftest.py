@@ -111,7 +111,11 @@ def long_ones_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """The machine's own browser, which as root runs only without its sandbox, and which asks nobody for updates."""
+    """The machine's own browser, which as root runs only without its sandbox, and which asks nobody for updates.
+
+    The tabs of a window share a process, so that what one of them has compiled of Streamlit's scripts serves the next.
+    """
     quiet = ("quic", "background-networking", "component-update", "sync")
     arguments = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{what}" for what in quiet)]
+    arguments.append("--process-per-site")
     return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": arguments}

@@ -104,8 +104,10 @@ def open_page() -> Callable[..., AppTest]:
 
 
 @pytest.fixture(scope="session")
-def _window(browser: Browser) -> Iterator[BrowserContext]:
+def _window(browser: Browser, server: Server) -> Iterator[BrowserContext]:
+    """A window whose process lives as long as its first tab, which shows one line of this machine."""
     context = browser.new_context()
+    context.new_page().goto(f"{server.address}/_stcore/health")
     yield context
     context.close()
 
@@ -120,7 +122,7 @@ def page(_window: BrowserContext) -> Iterator[Page]:
     stored = "cookies,local_storage,indexeddb,cache_storage"
     _window.new_cdp_session(tab).send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": stored})
     yield tab
-    for opened in _window.pages:
+    for opened in _window.pages[1:]:
         opened.close()
 
 
