@@ -114,8 +114,9 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     """The machine's own browser, which as root runs only without its sandbox, and which asks nobody for updates.
 
     The tabs of a window share a process, so that what one of them has compiled of Streamlit's scripts serves the next.
+    Nothing is compiled for speed: a test loads a page and leaves it, and would pay for more than it uses.
     """
     quiet = ("quic", "background-networking", "component-update", "sync")
     arguments = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{what}" for what in quiet)]
-    arguments.append("--process-per-site")
+    arguments += ["--process-per-site", "--js-flags=--no-opt --no-maglev"]
     return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": arguments}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, TimeoutError, expect
+from playwright.sync_api import Error, Locator, Page, TimeoutError, expect
 
 from dashboard.services import library
 from dashboard.text import general as wording
@@ -47,32 +47,32 @@ def set_number(fields: Locator, value: str) -> None:
     fields.last.press("Enter")
 
 
-def stop(page: Page, run: Run) -> None:
-    """Press Stop until it stops: a page that is just being drawn anew may take no notice of a click."""
-    button = main(page).get_by_role("button", name="Stop")
+def press(button: Locator, happened: Callable[[], bool]) -> None:
+    """Press until it is heard: a page that is just being drawn anew may take no notice of a click."""
 
-    def stopped() -> bool:
-        if run.status().state == "stopped":
-            return True
-        with contextlib.suppress(TimeoutError):  # it has gone, because the click before was heard
+    def heard() -> bool:
+        # It has gone, because the click before was heard; or it is there twice, old and new.
+        with contextlib.suppress(Error):
             button.click(timeout=2000)
-        return False
+        return happened()
 
-    wait_for(stopped, "the end of the training")
-    expect(main(page).get_by_role("button", name="Resume")).to_have_count(1)
+    wait_for(heard, "what a button does")
 
 
-def open_fork_form(page: Page) -> None:
-    """Press Fork until its form is open, for the same reason."""
-    form = page.get_by_role("button", name="Fork and train")
+def press_for(button: Locator, shown: Locator) -> None:
+    """Press until this is shown."""
 
-    def opened() -> bool:
-        page.get_by_role("button", name="Fork", exact=True).click()
+    def appears() -> bool:
         with contextlib.suppress(TimeoutError):
-            form.wait_for(timeout=8000)
-        return form.is_visible()
+            shown.first.wait_for(timeout=8000)
+        return shown.first.is_visible()
 
-    wait_for(opened, "the form of a fork")
+    press(button, appears)
+
+
+def stop(page: Page, run: Run) -> None:
+    press(main(page).get_by_role("button", name="Stop"), lambda: run.status().state == "stopped")
+    expect(main(page).get_by_role("button", name="Resume")).to_have_count(1)
 
 
 def go_to(page: Page, name: str) -> None:
@@ -87,9 +87,10 @@ def test_a_training_is_steered_forked_compared_written_reported_and_taken_back_i
     expect.set_options(timeout=PATIENCE)
     page.goto(f"{server.address}/corpus")
     page.get_by_text("Agreement sentences").click()
-    page.get_by_role("button", name="Train a network on this").click()
+    preset = page.get_by_role("button", name=PRESETS["tutorial"].label)
+    press_for(page.get_by_role("button", name="Train a network on this"), preset)
 
-    page.get_by_role("button", name=PRESETS["tutorial"].label).click()
+    preset.click()
     expect(page.get_by_text(PRESETS["tutorial"].about).first).to_be_visible()
     expect(page).to_have_url(re.compile("truncate=4"))
     page.get_by_role("button", name="Start training").click()
@@ -112,11 +113,9 @@ def test_a_training_is_steered_forked_compared_written_reported_and_taken_back_i
     assert set(rates[change["step"] :]) == {0.01}
 
     # Fork it, with clipping.
-    expect(page.get_by_role("button", name="Fork", exact=True)).to_have_count(1)
-    open_fork_form(page)
+    press_for(page.get_by_role("button", name="Fork", exact=True), page.get_by_role("button", name="Fork and train"))
     set_number(page.get_by_label("Clip at", exact=True), "1")
-    page.get_by_role("button", name="Fork and train").click()
-    expect(page.get_by_text("forked at step").first).to_be_visible()
+    press_for(page.get_by_role("button", name="Fork and train"), page.get_by_text("forked at step"))
     fork = opened_run(page, runs_folder)
     stop(page, fork)
     assert fork.config.forked is not None
@@ -125,7 +124,9 @@ def test_a_training_is_steered_forked_compared_written_reported_and_taken_back_i
         fork.metrics()["loss_nats"][: fork.config.forked.step], run.metrics()["loss_nats"][: fork.config.forked.step]
     )
 
-    page.get_by_role("link", name="Compare with…").click()
+    comparison = page.get_by_role("link", name="Compare with…")
+    expect(comparison).to_have_count(1)
+    comparison.click()
     expect(page.get_by_text("2 runs").first).to_be_visible()
     expect(page.locator(".stVegaLiteChart svg.marks").first).to_be_visible()
 
