@@ -54,38 +54,53 @@ def open_page(page: Page, server: Server, run_id: str, path: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE)
     own_style = "[...document.querySelectorAll('style')].some(one => one.textContent.includes('st-key-doors'))"
     page.wait_for_function(own_style)
+    expect(page).to_have_title(re.compile(".+ · .+"), timeout=PATIENCE)
+
+
+def show(page: Page, scheme: str, width: int) -> None:
+    """The page in one of its looks, which follow the system's without a reload."""
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    brightness = (
+        "eval(getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor.match(/[0-9]+/)[0])"
+    )
+    page.wait_for_function(f"{brightness} {'>' if scheme == 'light' else '<'} 128")
     expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached(timeout=PATIENCE)
 
 
+def faults_of(page: Page) -> list[str]:
+    """What axe-core finds, headings that are skipped, and how far the page is wider than the screen."""
+    faults = []
+    for found in Axe().run(page).response["violations"]:
+        if found["impact"] in ("serious", "critical") and found["id"] not in NOT_OURS:
+            faults += [
+                f"{found['id']}: {node['html'][:200]} {node['any'] and node['any'][0]['message']}"
+                for node in found["nodes"]
+            ]
+    names = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4,h5,h6')].map(one => one.tagName)")
+    levels = [int(name[1]) for name in names]
+    steps = [after - before for before, after in zip(levels, levels[1:], strict=False)]
+    if levels[0] != 1 or levels.count(1) != 1 or max(steps, default=0) > 1:
+        faults.append(f"headings: {names}")
+    over = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
+    if over > 0:
+        faults.append(f"{over} pixels wider than the screen")
+    return faults
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 400)])
 def test_no_page_has_a_serious_fault_or_skips_a_heading_or_is_wider_than_the_screen(
-    page, server, run_of_the_server, scheme, width
-):
+    page: Page, server: Server, run_of_the_server: str
+) -> None:
     page.set_default_timeout(PATIENCE)
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": width, "height": 900})
     faults, titles = [], set()
     for path in PAGES:
         open_page(page, server, run_of_the_server, path)
-        expect(page).to_have_title(re.compile(".+ · .+"), timeout=PATIENCE)
         titles.add(page.title())
-        for found in Axe().run(page).response["violations"]:
-            if found["impact"] in ("serious", "critical") and found["id"] not in NOT_OURS:
-                faults += [
-                    f"/{path} {found['id']}: {node['html'][:200]} {node['any'] and node['any'][0]['message']}"
-                    for node in found["nodes"]
-                ]
-        names = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4,h5,h6')].map(one => one.tagName)")
-        levels = [int(name[1]) for name in names]
-        steps = [after - before for before, after in zip(levels, levels[1:], strict=False)]
-        if levels[0] != 1 or levels.count(1) != 1 or max(steps, default=0) > 1:
-            faults.append(f"/{path} headings: {names}")
-        over = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
-        if over > 0:
-            faults.append(f"/{path} is {over} pixels wider than the screen")
+        for scheme, width in (("dark", 400), ("light", 1280)):
+            show(page, scheme, width)
+            faults += [f"/{path}, {scheme}, {width}: {fault}" for fault in faults_of(page)]
     assert not faults, "\n".join(faults)
     assert len(titles) == len(PAGES)
-    if width > 1000:  # the navigation is open
-        for group in ("See", "Train", "Understand", "Compare"):
-            expect(page.get_by_test_id("stSidebarNav").get_by_text(group, exact=True).first).to_be_visible()
+    for group in ("See", "Train", "Understand", "Compare"):
+        expect(page.get_by_test_id("stSidebarNav").get_by_text(group, exact=True).first).to_be_visible()
