@@ -7,7 +7,7 @@ import pytest
 
 from rnn_core import LanguageModel, ModelConfig, gradient_flow
 from rnn_core.reference.gradcheck import compare, numeric_gradients
-from rnn_core.reference.mean_loss import mean_loss
+from rnn_core.reference.mean_loss import mean_loss, states_before
 from rnn_core.reference.tutorial import bptt, forward_propagation, total_loss
 
 
@@ -51,13 +51,11 @@ def test_without_truncation_its_gradients_are_central_differences_of_its_loss(tr
 @pytest.mark.parametrize("truncate", [0, 1, 4])
 def test_its_truncated_gradients_are_complex_steps_with_the_distant_past_frozen(truncate: int) -> None:
     x, y = sentence()
-    model = ours(*network())
+    model, batch = ours(*network()), (x[:, None], y[:, None])
+    past = states_before(model, *batch)
     numeric = numeric_gradients(
         lambda moved: (
-            mean_loss(
-                LanguageModel(model.config, params=moved), x[:, None], y[:, None], truncate=truncate, frozen=model
-            )
-            * len(x)
+            mean_loss(LanguageModel(model.config, params=moved), *batch, truncate=truncate, past=past) * len(x)
         ),
         model.params,
     )

@@ -27,7 +27,7 @@ from rnn_core.diagnostics.saturation import signals
 from rnn_core.nn.activations import ACTIVATIONS
 from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.nn.network import Network, State, dense
-from rnn_core.reference.mean_loss import mean_loss
+from rnn_core.reference.mean_loss import mean_loss, states_before
 from rnn_core.reference.small_networks import small_batch, small_model, small_state
 
 Method = Literal["complex", "central"]
@@ -146,6 +146,7 @@ def check_gradients(
     )
 
     perturbed = type(model)(model.config, params=model.params)
+    past = None if truncate is None else states_before(model, inputs, targets, mask, state)
 
     def objective(params: dict[str, Array]) -> Any:
         perturbed.params = params
@@ -157,7 +158,7 @@ def check_gradients(
             loss_weights=loss_weights,
             state=state,
             truncate=truncate,
-            frozen=model,
+            past=past,
             dropout_rng=dropout_rng,
         )
 

@@ -27,35 +27,42 @@ def mean_loss(
     loss_weights: Array | None = None,
     state: State | None = None,
     truncate: int | None = None,
-    frozen: Network | None = None,
+    past: list[State] | None = None,
     dropout_rng: Callable[[], np.random.Generator] | None = None,
 ) -> Any:
     """Mean of E_t (for words -log p_t[y_t], in nats) over the tokens that count, weighted by `loss_weights`: a float,
     or complex where the parameters are.
 
-    With `truncate=K`, E_t depends on the parameters through the steps t - K .. t alone: the state before them is that
-    of `frozen`, a model that keeps its parameters. `dropout_rng` makes the same generator anew for each pass.
+    With `truncate=K`, E_t depends on the parameters through the steps t - K .. t alone: the state before them is a
+    constant, one of `past`, which `states_before` gives. `dropout_rng` makes the same generator anew for each pass.
     Truncation and dropout together raise ValueError: the windows would draw masks of their own.
     """
-    if truncate is not None and (frozen is None or dropout_rng is not None):
-        raise ValueError("a truncated loss needs `frozen`, and no dropout")
+    if truncate is not None and (past is None or dropout_rng is not None):
+        raise ValueError("a truncated loss needs the states of the past, and no dropout")
     inputs, targets, weights = _without_padding(inputs, targets, mask, loss_weights)
-    batch = inputs.shape[1]
-    state = (frozen or model).initial_state(batch) if state is None else state
     if truncate is None:
         trace = model.forward(inputs, state, None if dropout_rng is None else dropout_rng())
         return (_losses(model, trace.hidden, targets) * weights).sum() / weights.sum()
-    assert frozen is not None
-    constants = [state]
-    for t in range(len(inputs) - 1):
-        constants.append(last_states(frozen.forward(inputs[t : t + 1], constants[-1])))
+    assert past is not None
     total: Any = 0.0
     for t in range(len(inputs)):
         start = max(0, t - truncate)
-        # The state before the window is a constant: it comes from `frozen`, also where `model` is perturbed.
-        hidden = model.forward(inputs[start : t + 1], constants[start]).hidden[-1]
+        hidden = model.forward(inputs[start : t + 1], past[start]).hidden[-1]
         total = total + (_losses(model, hidden, targets[t]) * weights[t]).sum()
     return total / weights.sum()
+
+
+def states_before(
+    model: Network, inputs: Array, targets: Array, mask: Array | None = None, state: State | None = None
+) -> list[State]:
+    """The state before every step: constants to `mean_loss` of the same batch, also where the parameters are perturbed
+    there.
+    """
+    inputs, _, _ = _without_padding(inputs, targets, mask, None)
+    states = [model.initial_state(inputs.shape[1]) if state is None else state]
+    for t in range(len(inputs) - 1):
+        states.append(last_states(model.forward(inputs[t : t + 1], states[-1])))
+    return states
 
 
 def _without_padding(
