@@ -14,9 +14,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import joblib
-from joblib.externals.loky.process_executor import BrokenProcessPool
-
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus
 from rnn_core.errors import RunError, UserError
@@ -171,6 +168,9 @@ class _OnCores:
         self, plan: Sweep, folder: Path, corpus: PreparedCorpus | None, signals: StopSignals
     ) -> dict[str, str]:
         """Train every point that has not ended -> by their names, why points failed."""
+        import joblib  # takes a while, which every command would wait for
+        from joblib.externals.loky.process_executor import BrokenProcessPool
+
         failures: dict[str, str] = {}
         broken_pools = 0
         while left := [point for point in plan.unfinished(folder) if point.name not in failures]:
