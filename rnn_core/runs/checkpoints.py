@@ -70,12 +70,12 @@ def load_newest(folder: Path, specs: Specs) -> Checkpoint | None:
     Raises CheckpointError where there are files and every one is damaged.
     """
     rejected: list[str] = []
-    files_then = _identities(folder)
-    for path in candidates(folder):
+    found = _identities(folder)
+    for path, _ in found:
         try:
             checkpoint = load(path, specs)
         except CheckpointError as error:
-            if _identities(folder) != files_then:
+            if _identities(folder) != found:
                 # A training renamed them meanwhile (`save`): this one lies whole under its new name.
                 return load_newest(folder, specs)
             rejected.append(str(error))
