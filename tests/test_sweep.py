@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from rnn_core.experiments.grid import find_setting, parse_grid
 from rnn_core.experiments.points import Point, PointResult, bands
 from rnn_core.experiments.sweep import Sweep, ask_to_stop
 from rnn_core.experiments.sweep_runner import _corpus_of, corpus_digest, go_on, sweep
-from rnn_core.runs import Run, worker_alive
+from rnn_core.runs import Run, lengthen_run, worker_alive
 from rnn_core.runs.worker import work
 
 TASK = TaskSettings(task="latching", task_steps=6, validation_sequences=20)
@@ -313,11 +314,11 @@ def killed_when(folder: Path, happened: Callable[[list[PointResult]], bool]) -> 
 
 @pytest.mark.process
 @pytest.mark.slow
-def test_a_sweep_that_was_killed_and_resumed_has_the_bits_of_one_that_was_left_alone(tmp_path: Path) -> None:
-    with command(tmp_path / "alone") as process:
-        output, error = process.communicate(timeout=HANG_SECONDS)
-        assert process.returncode == 0, error
-    values = json.loads(output.splitlines()[-1])
+def test_a_sweep_that_was_killed_and_resumed_has_the_bits_of_one_that_was_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*ARGUMENTS.split(), "--dir", str(tmp_path / "alone"), "--jobs", "1"]) == 0
+    values = json.loads(capsys.readouterr().out)
     assert values["dir"] == str(tmp_path / "alone")
     assert len(values["points"]) == 4
     for point in values["points"]:
@@ -367,20 +368,24 @@ def test_a_sweep_is_asked_to_stop_by_a_file_and_goes_on_from_its_folder_alone(
 ) -> None:
     corpus, folder = tiny_corpus(), tmp_path / "a-sweep"
     model = dataclasses.replace(MODEL, vocabulary_size=len(corpus.vocabulary))
-    plan = Sweep({"cell": ["tanh", "gru"]}, 1, model, training(steps=40), corpus=corpus_digest(corpus), beside=True)
+    endless = training(steps=10**6)
+    plan = Sweep({"cell": ["tanh", "gru"]}, 1, model, endless, corpus=corpus_digest(corpus), beside=True)
     plan.write(folder)
     with pytest.raises(RunError, match="has its text"):
         go_on(folder)
-    plan.create_run(plan.run_folder(folder, plan.points[0]), plan.points[0], corpus)
-    assert plan.run_folder(folder, plan.points[0]).parent == tmp_path
+    runs = [plan.create_run(plan.run_folder(folder, point), point, corpus) for point in plan.points]
+    assert [run.folder.parent for run in runs] == [tmp_path] * 2
 
     process = subprocess.Popen([sys.executable, "-m", "rnn_core", "sweep", "--dir", str(folder), "--quiet"])
-    wait_for(lambda: worker_alive(folder), "the sweep at work")
+    wait_for(lambda: any(run.status().state == "running" for run in runs), "the sweep at work")
     with pytest.raises(RunError, match="at work"):
         go_on(folder)
     ask_to_stop(folder)
-    process.wait(HANG_SECONDS)
+    assert process.wait(HANG_SECONDS) == 2
+    assert not any(map(worker_alive, (folder, *(run.folder for run in runs))))
 
+    for run in runs:  # from here on their end is near
+        lengthen_run(run.folder, training(steps=run.status().step + 2))
     assert main(["sweep", "--dir", str(folder), "--json", "--jobs", "1", "--quiet"]) == 0
     points = json.loads(capsys.readouterr().out)["points"]
     assert [point["metrics"]["state"] for point in points] == ["finished", "finished"]
@@ -412,9 +417,12 @@ def test_a_cluster_that_loses_a_worker_loses_no_point(tmp_path: Path) -> None:
     alone = sweep(corpus, tmp_path / "alone", grid, model=MODEL, training=steps, jobs=1)
     assert all(result.state == "finished" for result in alone)
 
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=str(tmp_path)
-    ) as cluster:
+    with (
+        mock.patch.dict(os.environ),  # where a cluster leaves what its workers are to find: one thread, other malloc
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=str(tmp_path)
+        ) as cluster,
+    ):
         killed: list[int] = []
 
         def kill_one(results: list[PointResult]) -> None:
