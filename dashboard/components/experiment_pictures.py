@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
@@ -82,6 +83,10 @@ def _start_of(name: str, bounds: tuple[float, float], usual: float) -> dict[str,
     return link.field(session.key(PAGE, name), name, link.number_within(*bounds), usual, link.short)
 
 
+# A descent takes a tenth of a second, and the page is drawn again for every click on it. Shared: not to be changed.
+_descend = lru_cache(maxsize=64)(cliff.descend)
+
+
 def _the_cliff(result: Result) -> None:
     left, right = st.columns(2)
     with left:
@@ -89,7 +94,7 @@ def _the_cliff(result: Result) -> None:
     with right:
         b = st.slider("Start, b", *cliff.B_RANGE, step=0.05, **_start_of("b", cliff.B_RANGE, -2.2))
     ws, bs = np.linspace(*cliff.W_RANGE, CELLS), np.linspace(*cliff.B_RANGE, CELLS)
-    walks = {name: cliff.descend(w, b, settings["clip"]) for name, settings in result.experiment.settings.items()}
+    walks = {name: _descend(w, b, settings["clip"]) for name, settings in result.experiment.settings.items()}
     error, _ = cliff.surface(ws, bs)
     _picture("cliff", charts.cliff_chart(ws, bs, error, {name: (walk.w, walk.b) for name, walk in walks.items()}))
     free, clipped = walks[cliff.FREE], walks[cliff.CLIPPED]
