@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from ast_grep_py import SgNode, SgRoot
+from hypothesis import Phase, settings
 
 import rnn_core
 
@@ -356,6 +357,17 @@ MISTAKES = [
 ]
 
 
+# That a witness fails will do: Hypothesis need not look for the simplest case in which it does.
+settings.register_profile("a-failure-will-do", settings.get_profile("shared-machine"), phases=[Phase.generate])
+
+
+@pytest.fixture(autouse=True)
+def _a_failure_will_do() -> Iterator[None]:
+    settings.load_profile("a-failure-will-do")
+    yield
+    settings.load_profile("shared-machine")
+
+
 WITH_PROCESSES = {"test_data_parallel"}  # witnesses that start some
 
 
@@ -427,23 +439,26 @@ class _MistakenLoader(importlib.machinery.SourceFileLoader):
 
 
 class _Mistaken(importlib.abc.MetaPathFinder):
-    def __init__(self, path: Path, source: str) -> None:
-        module = path.relative_to(PACKAGE.parent).with_suffix("")
-        self.name, self.path, self.source = ".".join(module.parts), path, source
+    def __init__(self, texts: dict[Path, str]) -> None:
+        self.texts = {module_name(path): (path, text) for path, text in texts.items()}
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self.name:
+        if fullname not in self.texts:
             return None
-        return importlib.util.spec_from_loader(fullname, _MistakenLoader(fullname, self.path, self.source))
+        return importlib.util.spec_from_loader(fullname, _MistakenLoader(fullname, *self.texts[fullname]))
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
 
 
 @contextmanager
-def fresh_package(path: Path, source: str) -> Iterator[None]:
-    """Inside, `import rnn_core` gives a package of its own in which the file `path` has another text."""
+def fresh_package(texts: dict[Path, str]) -> Iterator[None]:
+    """Inside, `import rnn_core` gives a package of its own in which these files have other texts."""
     ours = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "rnn_core"}
     for name in ours:
         del sys.modules[name]
-    finder = _Mistaken(path, source)
+    finder = _Mistaken(texts)
     sys.meta_path.insert(0, finder)
     try:
         yield
@@ -474,7 +489,8 @@ def run(witness: Witness) -> None:
 )
 @pytest.mark.slow
 def test_a_planted_mistake_is_caught(mistake: Mistake) -> None:
-    with fresh_package(*planted(mistake)), pytest.raises(AssertionError):
+    path, text = planted(mistake)
+    with fresh_package({path: text}), pytest.raises(AssertionError):
         run(mistake.witness)
 
 
@@ -482,21 +498,17 @@ def test_a_planted_mistake_is_caught(mistake: Mistake) -> None:
 @pytest.mark.slow
 def test_without_a_mistake_the_same_tests_pass_in_the_same_way() -> None:
     """So that what was caught above is the mistake, and not the way in which it was planted."""
-    witnesses: dict[Path, set[Witness]] = {}
-    for mistake in MISTAKES:
-        witnesses.setdefault(planted(mistake)[0], set()).add(mistake.witness)
-    for path, those in witnesses.items():
-        with fresh_package(path, sources()[path]):
-            for witness in those:
-                run(witness)
+    with fresh_package({path: sources()[path] for path, _ in map(planted, MISTAKES)}):
+        for witness in {mistake.witness for mistake in MISTAKES}:
+            run(witness)
 
 
 def test_the_real_package_comes_back_untouched() -> None:
     path, source = planted(MISTAKES[0])
-    name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    name = module_name(path)
     importlib.import_module(name)
     before = sys.modules[name]
-    with fresh_package(path, source):
+    with fresh_package({path: source}):
         changed = importlib.import_module(name)
         assert changed is not before
         assert changed.__loader__.source == source != sources()[path]
