@@ -50,6 +50,17 @@ def parallel() -> Iterator[DataParallel]:
         yield wrapped
 
 
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[DataParallel]:
+    """For the tests that leave its processes alive."""
+    with DataParallel(network(cell="lstm"), processes=3) as wrapped:
+        yield wrapped
+
+
+def copy_of(model: LanguageModel) -> LanguageModel:
+    return LanguageModel(model.config, params={name: value.copy() for name, value in model.params.items()})
+
+
 def batch_of(model: LanguageModel, sequences: int = 7) -> tuple[Array, ...]:
     return small_batch(model.config.vocabulary_size, 9, sequences, mask="anywhere")
 
@@ -119,31 +130,34 @@ def test_a_network_that_is_no_language_model_is_shared_too() -> None:
         assert len(parallel.workers) == 1
 
 
-def test_an_update_is_seen_by_every_process(parallel: DataParallel) -> None:
-    batch, alone = batch_of(parallel.model), network(cell="lstm")
-    parallel.training_gradients(*batch)
-    for model in (parallel.model, alone):
+def test_an_update_is_seen_by_every_process(lasting: DataParallel) -> None:
+    batch, alone = batch_of(lasting.model), copy_of(lasting.model)
+    lasting.training_gradients(*batch)
+    for model in (lasting.model, alone):
         for value in model.params.values():
             value *= 1.1
-    assert_equal(alone.training_gradients(*batch), parallel.training_gradients(*batch))
+    assert_equal(alone.training_gradients(*batch), lasting.training_gradients(*batch))
+    assert len(lasting.workers) == 2
 
 
-def test_parameters_that_are_replaced_are_seen_by_every_process(parallel: DataParallel) -> None:
-    batch, alone = batch_of(parallel.model), network(cell="lstm")
-    parallel.training_gradients(*batch)
-    for model in (parallel.model, alone):
+def test_parameters_that_are_replaced_are_seen_by_every_process(lasting: DataParallel) -> None:
+    batch, alone = batch_of(lasting.model), copy_of(lasting.model)
+    lasting.training_gradients(*batch)
+    for model in (lasting.model, alone):
         model.params["W"] = 1.1 * model.params["W"]
-    assert_equal(alone.training_gradients(*batch), parallel.training_gradients(*batch))
+    assert_equal(alone.training_gradients(*batch), lasting.training_gradients(*batch))
+    assert len(lasting.workers) == 2
 
 
-def test_a_shard_without_a_token_changes_nothing(parallel: DataParallel) -> None:
-    inputs, targets, mask = batch_of(parallel.model)
+def test_a_shard_without_a_token_changes_nothing(lasting: DataParallel) -> None:
+    inputs, targets, mask = batch_of(lasting.model)
     mask = np.array(mask)
     mask[:, 1::3] = 0
     assert_equal(
-        network(cell="lstm").training_gradients(inputs, targets, mask),
-        parallel.training_gradients(inputs, targets, mask),
+        copy_of(lasting.model).training_gradients(inputs, targets, mask),
+        lasting.training_gradients(inputs, targets, mask),
     )
+    assert len(lasting.workers) == 2
 
 
 def digest(dropout: float) -> list[bytes]:
@@ -164,9 +178,9 @@ def test_every_process_drops_units_of_its_own() -> None:
     assert len(drawn) == 3
 
 
-def test_a_batch_without_a_token_has_no_gradient(parallel: DataParallel) -> None:
-    inputs, targets, mask = batch_of(parallel.model)
-    loss_nats, gradients, _ = parallel.training_gradients(inputs, targets, np.zeros_like(mask))
+def test_a_batch_without_a_token_has_no_gradient(lasting: DataParallel) -> None:
+    inputs, targets, mask = batch_of(lasting.model)
+    loss_nats, gradients, _ = lasting.training_gradients(inputs, targets, np.zeros_like(mask))
     assert loss_nats == 0
     assert not any(to_dense(gradient).any() for gradient in gradients.values())
 
