@@ -48,7 +48,7 @@ def corpus_of(words: int, length: int, sentences: int) -> PreparedCorpus:
 
 def settings(**changes: Any) -> TrainingSettings:
     often = {"sample_every_seconds": 0.0, "horizon_every_seconds": 0.0}
-    return TrainingSettings(**{"epochs": None, "steps": 4, **often, **changes})
+    return TrainingSettings(**{"epochs": None, "steps": 2, **often, **changes})
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def measured_training(folder: Path) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("task", "model"),
     [
-        (TaskSettings(task="adding", task_steps=200), {"cell": "lstm", "hidden_size": 128}),
+        (TaskSettings(task="adding", task_steps=120), {"cell": "lstm", "hidden_size": 128}),
         (TaskSettings(task="temporal_order"), {"hidden_size": 50}),
     ],
 )
@@ -99,9 +99,9 @@ def test_so_does_a_training_on_a_task(
 ) -> None:
     monkeypatch.setenv("RNN_CORE_THREADS", "1")
     task = dataclasses.replace(task, validation_sequences=200)
-    create_task_run(tmp_path / "run", "", task, ModelConfig(**model), settings(steps=2))
+    create_task_run(tmp_path / "run", "", task, ModelConfig(**model), settings())
     _, measured = measured_training(tmp_path / "run")
-    estimated = memory.estimate_for_task(make_task(task), ModelConfig(**model), settings(steps=2)).total_bytes
+    estimated = memory.estimate_for_task(make_task(task), ModelConfig(**model), settings()).total_bytes
     assert estimated / memory.FACTOR < measured < estimated * memory.FACTOR
 
 

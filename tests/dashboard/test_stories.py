@@ -522,7 +522,7 @@ def test_the_first_click_trains_the_tutorials_network_and_shows_what_it_never_ge
 @pytest.mark.process
 @pytest.mark.slow
 def test_each_control_starts_a_training_with_that_one_thing_changed_and_ends_the_one_before(
-    open_page, runs_folder, monkeypatch
+    open_page, runs_folder, monkeypatch, quick
 ):
     monkeypatch.setattr(story, "SHORT", 100_000)
     app = open_page("story")
