@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1 import AppTest, app_test
 
 from dashboard.services import library, sources, worker
 from rnn_core import runs
@@ -32,11 +32,13 @@ HOSTILE = "![x](http://127.0.0.1:9/leak.png) <img src=x> **bold** [a](b) :red[c]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _packages_are_searched_once() -> Iterator[None]:
-    """A new AppTest searches every installed package for components, which takes most of its time."""
+def _what_a_server_does_once() -> Iterator[None]:
+    """A new AppTest searches every installed package for components, and compiles each page's script for each run."""
     with pytest.MonkeyPatch.context() as patch:
         search = functools.cache(manifest_scanner.scan_component_manifests)
         patch.setattr(manifest_scanner, "scan_component_manifests", search)
+        compiled = app_test.ScriptCache()
+        patch.setattr(app_test, "ScriptCache", lambda: compiled)
         yield
 
 
