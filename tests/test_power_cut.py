@@ -18,11 +18,11 @@ from rnn_core.runs.run_writer import RunWriter
 
 @pytest.mark.slow
 def test_after_a_power_cut_at_any_moment_nothing_that_was_promised_is_lost(tmp_path: Path) -> None:
-    record = record_training(tmp_path, steps=5, longer=6)
+    record = record_training(tmp_path, steps=4, longer=5)
     states = list(crash_states(record.operations))
     assert len(states) >= 500
     assert [fault for state in states for fault in faults_of(state, record, tmp_path)] == []
-    assert [fault for state in states[::50] for fault in faults_after_resuming(state, record, tmp_path, 6)] == []
+    assert [fault for state in states[::50] for fault in faults_after_resuming(state, record, tmp_path, 5)] == []
 
 
 class Careless:

@@ -1139,7 +1139,7 @@ def test_a_short_form_of_the_kill_harness() -> None:
         "import random, sys, tempfile; from pathlib import Path; from kill_harness import *\n"
         "with tempfile.TemporaryDirectory() as room:\n"
         "    faults_around_every_call(Path(room), only_every=11)\n"
-        "    random_kills(Path(room), 8, random.Random(1), steps=400)\n"
+        "    random_kills(Path(room), 5, random.Random(1), steps=400)\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", program],
