@@ -96,9 +96,9 @@ def open_page() -> Callable[..., AppTest]:
         for name, value in {"run": run_id, **link}.items():
             if value is not None:
                 app.query_params[name] = value
-        app.run()
         if page != "home":
-            app.switch_page(f"views/{page}.py").run()
+            app.switch_page(f"views/{page}.py")
+        app.run()
         assert not app.exception, app.exception[0].message
         return app
 
