@@ -1023,13 +1023,24 @@ def test_user_errors_of_this_file_are_user_errors() -> None:
 # --- in a real browser ------------------------------------------------------------------------------------------------
 
 
+LONG_AND_SLOW = """
+import time
+from dashboard.services import demo
+from rnn_core.optim import optimizers
+
+demo.STEPS = 50_000
+update = optimizers.SGD.update
+optimizers.SGD.update = lambda *gradients, **scale: (time.sleep(0.01), update(*gradients, **scale))
+"""
+
+
 @pytest.mark.browser
 def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
     from playwright.sync_api import Error as PlaywrightError
     from playwright.sync_api import expect
 
     # The demo is over in seconds. Here it is to be caught at work, however slow the browser is.
-    (tmp_path / "sitecustomize.py").write_text("from dashboard.services import demo\ndemo.STEPS = 50_000\n")
+    (tmp_path / "sitecustomize.py").write_text(LONG_AND_SLOW)
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     with running_server(tmp_path / "hosted" / "runs", SEE_BPTT_HOSTED="trainings=1", PYTHONPATH=path) as server:
         expect.set_options(timeout=1000 * HANG_SECONDS)
@@ -1042,9 +1053,7 @@ def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
         assert worker_alive(run.folder)
         assert session.COOKIE not in owner.url
 
-        # A refresh and a second tab are the same visitor.
-        owner.reload()
-        expect(owner.get_by_role("button", name="Resume")).to_be_visible()
+        # A second tab is the same visitor, and so is a refresh: another connection, with the same cookie.
         second_tab = owner.context.new_page()
         second_tab.goto(owner.url)
         expect(second_tab.get_by_role("button", name="Resume")).to_be_visible()
@@ -1057,7 +1066,8 @@ def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
         expect(guest.locator(".stVegaLiteChart canvas, .stVegaLiteChart svg.marks").first).to_be_visible()
         for control in ("Pause", "Resume", "Stop", "One step"):
             expect(guest.get_by_test_id("stMain").get_by_role("button", name=control, exact=True)).to_have_count(0)
-        guest.goto(f"{server.address}/runs")
+        pages = guest.get_by_test_id("stSidebarNav")
+        pages.get_by_role("link", name="Runs").click()
         expect(guest.get_by_text("Here every training is kept")).to_be_visible()
 
         # The guest's own training waits until the owner's ends, and then begins by itself.

@@ -94,8 +94,6 @@ def visitor(page: Page, server: Server, trap: Trap) -> Iterator[Page]:
 
     page.on("request", note)
     page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
-    page.goto(f"{server.address}/corpus")
-    expect(page.get_by_role("heading", name="Corpus")).to_be_visible()
     yield page
     page.wait_for_timeout(500)
     assert not trap.asked
@@ -107,6 +105,12 @@ def visitor(page: Page, server: Server, trap: Trap) -> Iterator[Page]:
     )
     assert trap.asked == ["/control.png"]
     assert elsewhere == [f"{trap.address}/control.png"]
+
+
+def go_to(visitor: Page, name: str) -> None:
+    """By the navigation: to load the app anew for each page would take most of these tests' time."""
+    visitor.get_by_test_id("stSidebarNav").get_by_role("link", name=name, exact=True).click()
+    expect(visitor.get_by_role("heading", name=name, exact=True)).to_be_visible()
 
 
 def settled(visitor: Page) -> None:
@@ -189,7 +193,6 @@ def test_no_page_fetches_what_is_written_in_a_run_or_in_any_text_field(visitor, 
     expect(links.nth(5)).to_be_visible()
     fields = 0
     for link in links.all():
-        # By the navigation: to load the app anew for each page would take most of this test's time.
         address = (link.get_attribute("href") or "").split("?")[0].rstrip("/")
         link.click()
         expect(visitor).to_have_url(re.compile(re.escape(address) + r"/?(\?.*)?$"))
@@ -229,20 +232,22 @@ def test_no_upload_fetches_what_is_written_in_it(visitor, trap, tmp_path, server
     # A slash cannot be in a file's name; everything else of a Markdown image can.
     name = trap.bait("name").replace("/", "\N{FRACTION SLASH}")[:100]
     files = {
-        f"{name}.txt": "\n".join(lines).encode(),
         "table.csv": f'"{column}",body\n'.encode() + "\n".join(f'"{text}",x y' for text in lines).encode(),
         "table.jsonl": rows.encode(),
         "broken.jsonl": (line + "\n").encode() * 30,
         "previews.txt": "\n".join(f"{text} caf\xe9" for text in lines).encode("latin-1"),
         "binary.txt": line.encode() + b"\x00" * 100,
+        f"{name}.txt": "\n".join(lines).encode(),
     }
+    visitor.goto(f"{server.address}/corpus")
+    read_or_refused = visitor.get_by_text("As the network sees it").or_(visitor.get_by_test_id("stAlert"))
+    still_open = visitor.get_by_text("Still open:")
     for file_name, data in files.items():
-        visitor.goto(f"{server.address}/corpus")
         path = tmp_path / file_name
         path.write_bytes(data)
         visitor.locator("input[type=file]").set_input_files(path)
-        read_or_refused = visitor.get_by_text("As the network sees it").or_(visitor.get_by_test_id("stAlert"))
         expect(read_or_refused.first).to_be_visible()
+        expect(still_open).to_have_count(0)
         settled(visitor)
         for box in visitor.get_by_test_id("stMain").locator("input[role=combobox]").all():
             if box.is_visible():
@@ -250,13 +255,14 @@ def test_no_upload_fetches_what_is_written_in_it(visitor, trap, tmp_path, server
                 visitor.wait_for_timeout(200)
                 visitor.keyboard.press("Escape")
         poke(visitor, trap, f"upload-{file_name[:3]}")
+        if data is not files[f"{name}.txt"]:
+            visitor.get_by_test_id("stFileUploader").get_by_role("button", name="Remove").click()
+            expect(still_open).to_be_visible()
     # The corpus is named after the file, on the page that trains too.
-    visitor.goto(f"{server.address}/corpus")
-    visitor.locator("input[type=file]").set_input_files(tmp_path / f"{name}.txt")
     visitor.get_by_role("button", name="Train a network on this").click()
     expect(visitor.get_by_role("button", name="Start training")).to_be_visible()
     poke(visitor, trap, "train-file")
-    visitor.goto(f"{server.address}/corpus")
+    go_to(visitor, "Corpus")
     visitor.get_by_text("Paste", exact=True).click()
     area = visitor.locator("textarea").first
     area.fill("\n".join(lines))

@@ -18,7 +18,7 @@ from dashboard.services import library, worker
 from rnn_core.runs import Run, snapshots
 from tests.dashboard.conftest import Server, stop_trainings
 from tests.dashboard.test_laboratory import make, train
-from tests.waiting import HANG_SECONDS
+from tests.waiting import HANG_SECONDS, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -170,9 +170,10 @@ def test_while_a_training_goes_on_its_pictures_follow_and_the_canvas_stays(
 ) -> None:
     run = make(runs_folder / "followed-run", {"cell": "tanh"}, epochs=1_000_000, horizon_every_seconds=0.5)
     worker.start(run)
-    while not run.moments():
-        visitor.wait_for_timeout(50)
+    wait_for(run.moments, "the first weights")
+    run.request("pause")  # The page comes up sooner, beside nothing.
     open_laboratory(visitor, server, run)
+    run.request("resume")
     triangle = chart(visitor, "Norm of the gradient of each").element_handle()
     start = int(metric(visitor, "Weights of step").inner_text().replace(",", ""))
     visitor.wait_for_function(
