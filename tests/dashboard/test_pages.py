@@ -200,7 +200,6 @@ def test_the_demo_goes_from_one_click_to_a_training_with_a_falling_loss(open_pag
     button(app, wording.FIRST_VISIT_BUTTON).click().run()
     assert app.title[0].value == "Train"
     run = Run.open(runs_folder / app.query_params["run"])
-    wait_for_state(run, "running")
     wait_for(lambda: len(run.metrics()["loss_nats"]) >= 300, "a picture")
     losses = run.metrics()["loss_nats"]
     assert losses[-50:].mean() < 0.7 * losses[:5].mean()

@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.charts import by_hand as charts
 from dashboard.charts import race as race_charts
 from dashboard.charts import story as story_charts
+from dashboard.components import race_setup
 from dashboard.services import arriving, racing, story, worker
 from dashboard.state import session
 from dashboard.text import race_verdict
@@ -208,7 +209,7 @@ def race_key(name: str) -> str:
     return session.key("race", name)
 
 
-def start_race(open_page: Callable[..., AppTest], networks: list[str], steps: int = 9600, **link: str) -> AppTest:
+def start_race(open_page: Callable[..., AppTest], networks: list[str], steps: int, **link: str) -> AppTest:
     app = open_page("race")
     app.multiselect(key=race_key("networks")).set_value(networks)
     app.select_slider(key=race_key("hidden")).set_value(8)
@@ -229,8 +230,11 @@ def standings(app: AppTest) -> pd.DataFrame:
 
 
 @pytest.mark.process
-def test_a_race_trains_ordinary_runs_in_one_process_and_is_paused_resumed_and_stopped_as_one(open_page, runs_folder):
-    app = start_race(open_page, ["tanh uniform", "lstm"])
+def test_a_race_trains_ordinary_runs_in_one_process_and_is_paused_resumed_and_stopped_as_one(
+    open_page, runs_folder, monkeypatch
+):
+    monkeypatch.setattr(race_setup, "LENGTHS", (*race_setup.LENGTHS, 10**6))
+    app = start_race(open_page, ["tanh uniform", "lstm"], steps=10**6)
     assert not app.error
     runs = lanes_of(runs_folder, app)
     assert [run.config.name for run in runs] == ["Race: tanh, uniform", "Race: LSTM"]
