@@ -8,7 +8,7 @@ import re
 import shutil
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
 from dashboard.server import PAGES
@@ -46,6 +46,7 @@ def open_page(page: Page, server: Server, run_id: str, path: str) -> None:
     own_style = "[...document.querySelectorAll('style')].some(one => one.textContent.includes('st-key-doors'))"
     page.wait_for_function(own_style)
     expect(page).to_have_title(re.compile(".+ · .+"), timeout=PATIENCE)
+    page.evaluate(AXE_SCRIPT)
 
 
 def show(page: Page, scheme: str, width: int) -> None:
@@ -65,7 +66,7 @@ def faults_of(page: Page, rules: list[str] | None) -> list[str]:
     """
     faults = []
     options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
-    for found in Axe().run(page, options=options).response["violations"]:
+    for found in page.evaluate("options => axe.run(options)", options)["violations"]:
         if found["impact"] in ("serious", "critical") and found["id"] not in NOT_OURS:
             faults += [
                 f"{found['id']}: {node['html'][:200]} {node['any'] and node['any'][0]['message']}"

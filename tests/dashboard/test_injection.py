@@ -189,6 +189,12 @@ def test_no_page_fetches_what_is_written_in_a_run_or_in_any_text_field(visitor, 
     run = tampered_run(runs_folder, trap, runs.new_run_id())
     damaged_run(runs_folder, trap, run)
     visitor.goto(f"{server.address}/runs?run={run.id}")
+    # The dialogs of the Runs page, with the name in them.
+    for action in ("Rename", "Delete", "Tag"):
+        visitor.get_by_role("button", name=action, exact=True).click()
+        expect(visitor.get_by_role("dialog")).to_be_visible()
+        visitor.wait_for_timeout(250)
+        visitor.keyboard.press("Escape")
     links = visitor.get_by_test_id("stSidebarNav").get_by_role("link")
     expect(links.nth(5)).to_be_visible()
     fields = 0
@@ -205,13 +211,6 @@ def test_no_page_fetches_what_is_written_in_a_run_or_in_any_text_field(visitor, 
             expect(field).to_be_visible()
         fields += poke(visitor, trap, page)
     assert fields >= 2
-    # The dialogs of the Runs page, with the name in them.
-    visitor.goto(f"{server.address}/runs?run={run.id}")
-    for action in ("Rename", "Delete", "Tag"):
-        visitor.get_by_role("button", name=action, exact=True).click()
-        expect(visitor.get_by_role("dialog")).to_be_visible()
-        visitor.wait_for_timeout(250)
-        visitor.keyboard.press("Escape")
 
 
 def test_no_link_fetches_what_is_written_in_it(visitor, trap, server) -> None:
