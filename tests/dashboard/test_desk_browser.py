@@ -124,10 +124,7 @@ def test_a_training_is_steered_forked_compared_written_reported_and_taken_back_i
         fork.metrics()["loss_nats"][: fork.config.forked.step], run.metrics()["loss_nats"][: fork.config.forked.step]
     )
 
-    comparison = page.get_by_role("link", name="Compare with…")
-    expect(comparison).to_have_count(1)
-    comparison.click()
-    expect(page.get_by_text("2 runs").first).to_be_visible()
+    press_for(page.get_by_role("link", name="Compare with…"), page.get_by_text("2 runs"))
     expect(page.locator(".stVegaLiteChart svg.marks").first).to_be_visible()
 
     go_to(page, "Generate")
