@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -105,10 +106,17 @@ def open_page() -> Callable[..., AppTest]:
     return open_
 
 
+def new_window(browser: Browser, **options: Any) -> BrowserContext:
+    """A window of a visitor of its own, who waits for what is to be clicked however busy the machine is."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(1000 * HANG_SECONDS)
+    return context
+
+
 @pytest.fixture(scope="session")
 def _window(browser: Browser, server: Server) -> Iterator[BrowserContext]:
     """A window whose process lives as long as its first tab, which shows one line of this machine."""
-    context = browser.new_context()
+    context = new_window(browser)
     context.new_page().goto(f"{server.address}/_stcore/health")
     yield context
     context.close()

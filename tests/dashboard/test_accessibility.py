@@ -87,7 +87,6 @@ def faults_of(page: Page, rules: list[str] | None) -> list[str]:
 def test_no_page_has_a_serious_fault_or_skips_a_heading_or_is_wider_than_the_screen(
     page: Page, server: Server, run_of_the_server: str
 ) -> None:
-    page.set_default_timeout(PATIENCE)
     faults, titles = [], set()
     for path in PAGES:
         open_page(page, server, run_of_the_server, "" if path == "home" else path)

@@ -35,7 +35,6 @@ def runs_folder(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 @pytest.fixture
 def visitor(page: Page, server: Server) -> Page:
     """A browser at the app's first page."""
-    page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     page.goto(f"{server.address}/corpus")
     expect(page.get_by_role("heading", name="Corpus")).to_be_visible()

@@ -83,7 +83,6 @@ def go_to(page: Page, name: str) -> None:
 def test_a_training_is_steered_forked_compared_written_reported_and_taken_back_in(
     page: Page, server: Server, runs_folder: Path, tmp_path: Path
 ) -> None:
-    page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     page.goto(f"{server.address}/corpus")
     page.get_by_text("Agreement sentences").click()

@@ -21,7 +21,6 @@ WORDS = opening.split(opening.SENTENCE)
 @pytest.fixture
 def visitor(page: Page, server: Server) -> Page:
     """A browser at the app's first page, with the picture drawn."""
-    page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     page.goto(server.address)
     expect(first_look(page)).to_have_count(0)
@@ -101,7 +100,6 @@ def test_the_keyboard_moves_the_chosen_word_and_the_link_keeps_it(visitor, serve
 
 def test_the_picture_lives_before_the_page_stands_and_goes_on_in_its_place(page, server):
     held = []
-    page.set_default_timeout(PATIENCE)
     page.route("**/static/js/index.*.js", lambda request: held.append(request))
     page.goto(server.address, wait_until="commit")
     word(page, "on").hover()

@@ -35,7 +35,7 @@ from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
 from rnn_core.parallel.threads import limited_threads
 from rnn_core.runs import Run, memory, worker_alive
 from rnn_core.runs.worker import work
-from tests.dashboard.conftest import APP, running_server
+from tests.dashboard.conftest import APP, new_window, running_server
 from tests.dashboard.test_pages import button, texts
 from tests.waiting import HANG_SECONDS, wait_for
 
@@ -1044,7 +1044,7 @@ def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     with running_server(tmp_path / "hosted" / "runs", SEE_BPTT_HOSTED="trainings=1", PYTHONPATH=path) as server:
         expect.set_options(timeout=1000 * HANG_SECONDS)
-        owner = browser.new_context().new_page()
+        owner = new_window(browser).new_page()
         owner.goto(f"{server.address}/corpus")
         owner.get_by_role("button", name=wording.FIRST_VISIT_BUTTON).click()
         owner.get_by_role("button", name="Pause").click()
@@ -1060,7 +1060,7 @@ def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
         second_tab.close()
 
         # Who only has the link looks on.
-        guest = browser.new_context().new_page()
+        guest = new_window(browser).new_page()
         guest.goto(owner.url)
         expect(guest.get_by_text(wording.ONLY_LOOKING)).to_be_visible()
         expect(guest.locator(".stVegaLiteChart canvas, .stVegaLiteChart svg.marks").first).to_be_visible()

@@ -83,7 +83,6 @@ def runs_folder(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 @pytest.fixture
 def visitor(page: Page, server: Server, trap: Trap) -> Iterator[Page]:
     """A browser at the app; at the end, nothing has been fetched from anywhere but the app itself."""
-    page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     elsewhere: list[str] = []
     own = (server.address, server.address.replace("http", "ws"), "data:", "blob:")

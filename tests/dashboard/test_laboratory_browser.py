@@ -36,7 +36,6 @@ def runs_folder(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 
 @pytest.fixture
 def visitor(page: Page) -> Page:
-    page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     return page
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from dashboard.services import library
 from rnn_core.runs import Run, list_runs, new_run_id, rename_run
-from tests.dashboard.conftest import HOSTILE, Server
+from tests.dashboard.conftest import HOSTILE, Server, new_window
 from tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.browser
@@ -33,7 +33,6 @@ def runs_folder(server: Server, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def visitor(page: Page) -> Page:
-    page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     return page
 
@@ -72,7 +71,7 @@ def test_two_runs_are_compared_one_is_written_with_reported_and_comes_back_from_
         visitor.get_by_role("button", name="Report", exact=True).click()
     report = tmp_path / download.value.suggested_filename
     download.value.save_as(report)
-    offline = browser.new_context(offline=True).new_page()
+    offline = new_window(browser, offline=True).new_page()
     asked: list[str] = []
     offline.on("request", lambda request: asked.append(request.url))
     offline.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
