@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest, app_test
 
@@ -107,9 +107,10 @@ def open_page() -> Callable[..., AppTest]:
 
 
 def new_window(browser: Browser, **options: Any) -> BrowserContext:
-    """A window of a visitor of its own, who waits for what is to be clicked however busy the machine is."""
+    """A window of a visitor of its own, who waits for what is to be seen or clicked however busy the machine is."""
     context = browser.new_context(**options)
     context.set_default_timeout(1000 * HANG_SECONDS)
+    expect.set_options(timeout=1000 * HANG_SECONDS)
     return context
 
 

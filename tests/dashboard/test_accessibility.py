@@ -14,11 +14,9 @@ from playwright.sync_api import Page, expect
 from dashboard.server import PAGES
 from rnn_core.runs import Run
 from tests.dashboard.conftest import Server
-from tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.browser
 
-PATIENCE = 1000 * HANG_SECONDS
 NOT_OURS = {
     # Streamlit's own navigation: its groups lie directly in its list.
     "list",
@@ -41,11 +39,11 @@ def run_of_the_server(server: Server, trained_run: Run) -> str:
 
 def open_page(page: Page, server: Server, run_id: str, path: str) -> None:
     page.goto(f"{server.address}/{path}?run={run_id}")
-    expect(page.locator("#first-look")).to_have_count(0, timeout=PATIENCE)
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#first-look")).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
     own_style = "[...document.querySelectorAll('style')].some(one => one.textContent.includes('st-key-doors'))"
     page.wait_for_function(own_style)
-    expect(page).to_have_title(re.compile(".+ · .+"), timeout=PATIENCE)
+    expect(page).to_have_title(re.compile(".+ · .+"))
     page.evaluate(AXE_SCRIPT)
 
 
@@ -57,7 +55,7 @@ def show(page: Page, scheme: str, width: int) -> None:
         "eval(getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor.match(/[0-9]+/)[0])"
     )
     page.wait_for_function(f"{brightness} {'>' if scheme == 'light' else '<'} 128")
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached(timeout=PATIENCE)
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached()
 
 
 def faults_of(page: Page, rules: list[str] | None) -> list[str]:

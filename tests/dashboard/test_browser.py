@@ -17,11 +17,9 @@ from rnn_core.data import agreement_sentences
 from rnn_core.reference import by_hand, tutorial
 from rnn_core.runs import Run
 from tests.dashboard.conftest import Server, stop_trainings
-from tests.waiting import HANG_SECONDS, wait_for
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
-
-PATIENCE = 1000 * HANG_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +33,6 @@ def runs_folder(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 @pytest.fixture
 def visitor(page: Page, server: Server) -> Page:
     """A browser at the app's first page."""
-    expect.set_options(timeout=PATIENCE)
     page.goto(f"{server.address}/corpus")
     expect(page.get_by_role("heading", name="Corpus")).to_be_visible()
     return page

@@ -16,11 +16,9 @@ from dashboard.text import general as wording
 from rnn_core.config.presets import PRESETS
 from rnn_core.runs import Run
 from tests.dashboard.conftest import Server, stop_trainings
-from tests.waiting import HANG_SECONDS, wait_for
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
-
-PATIENCE = 1000 * HANG_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +81,6 @@ def go_to(page: Page, name: str) -> None:
 def test_a_training_is_steered_forked_compared_written_reported_and_taken_back_in(
     page: Page, server: Server, runs_folder: Path, tmp_path: Path
 ) -> None:
-    expect.set_options(timeout=PATIENCE)
     page.goto(f"{server.address}/corpus")
     page.get_by_text("Agreement sentences").click()
     preset = page.get_by_role("button", name=PRESETS["tutorial"].label)

@@ -10,18 +10,16 @@ from playwright.sync_api import Locator, Page, expect
 from dashboard.services import opening
 from dashboard.services.opening import Levers
 from tests.dashboard.conftest import Server
-from tests.waiting import HANG_SECONDS, wait_for
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
-PATIENCE = 1000 * HANG_SECONDS
 WORDS = opening.split(opening.SENTENCE)
 
 
 @pytest.fixture
 def visitor(page: Page, server: Server) -> Page:
     """A browser at the app's first page, with the picture drawn."""
-    expect.set_options(timeout=PATIENCE)
     page.goto(server.address)
     expect(first_look(page)).to_have_count(0)
     expect(reading(page)).to_contain_text("It vanishes.")
@@ -109,9 +107,9 @@ def test_the_picture_lives_before_the_page_stands_and_goes_on_in_its_place(page,
     assert page.locator("#root > *").count() == 0
     for request in held:
         request.continue_()
-    expect(first_look(page)).to_have_count(0, timeout=PATIENCE)
+    expect(first_look(page)).to_have_count(0)
     expect(reading(page)).to_contain_text("gradient of “his”")
-    expect(page).to_have_url(re.compile(r"[?&]word=7"), timeout=PATIENCE)
+    expect(page).to_have_url(re.compile(r"[?&]word=7"))
 
     def stands_where_it_was() -> bool:
         box = word(page, "his").bounding_box()  # none while it is just being drawn again
@@ -149,7 +147,7 @@ def test_a_link_to_a_page_begins_without_a_request_that_fails(page, server):
     failed: list[str] = []
     page.on("response", lambda answer: answer.status >= 400 and failed.append(answer.url))
     page.goto(f"{server.address}/story")
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.get_by_role("link", name="Race").first.click()
-    expect(page.get_by_role("heading", name="Race", level=1)).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("heading", name="Race", level=1)).to_be_visible()
     assert not failed

@@ -27,11 +27,8 @@ from rnn_core.data import prepare_sentences
 from rnn_core.runs import Run
 from rnn_core.runs.worker import work
 from tests.dashboard.conftest import Server, stop_trainings
-from tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.browser
-
-PATIENCE = 1000 * HANG_SECONDS
 
 
 @dataclass
@@ -83,7 +80,6 @@ def runs_folder(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 @pytest.fixture
 def visitor(page: Page, server: Server, trap: Trap) -> Iterator[Page]:
     """A browser at the app; at the end, nothing has been fetched from anywhere but the app itself."""
-    expect.set_options(timeout=PATIENCE)
     elsewhere: list[str] = []
     own = (server.address, server.address.replace("http", "ws"), "data:", "blob:")
 

@@ -23,7 +23,6 @@ from tests.waiting import HANG_SECONDS, wait_for
 pytestmark = pytest.mark.browser
 
 SVG = "{http://www.w3.org/2000/svg}"
-PATIENCE = 1000 * HANG_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +35,6 @@ def runs_folder(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 
 @pytest.fixture
 def visitor(page: Page) -> Page:
-    expect.set_options(timeout=PATIENCE)
     return page
 
 
@@ -180,6 +178,5 @@ def test_while_a_training_goes_on_its_pictures_follow_and_the_canvas_stays(
             metric.innerText.startsWith('Weights of step') &&
             parseFloat(metric.innerText.split('\\n').pop().replace(/,/g, '')) > start)""",
         arg=start,
-        timeout=PATIENCE,
     )
     assert triangle.evaluate("canvas => canvas.isConnected"), "the chart was torn down and built anew"

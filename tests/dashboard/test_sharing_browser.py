@@ -12,11 +12,9 @@ from playwright.sync_api import Browser, Page, expect
 from dashboard.services import library
 from rnn_core.runs import Run, list_runs, new_run_id, rename_run
 from tests.dashboard.conftest import HOSTILE, Server, new_window
-from tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.browser
 
-PATIENCE = 1000 * HANG_SECONDS
 
 MIDDLE_OF_A_LINE = """() => {
   const line = document.querySelector(".stVegaLiteChart svg.marks .mark-line path[stroke-width='13']")
@@ -33,7 +31,6 @@ def runs_folder(server: Server, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def visitor(page: Page) -> Page:
-    expect.set_options(timeout=PATIENCE)
     return page
 
 
