@@ -1,7 +1,8 @@
 """Text -> tokens: characters, the words between white space, or NLTK's words.
 
-NLTK's rules for English look no further than the white space around a word, with one exception (the period that ends a
-sentence). So each distinct word of a text is split once, many of them in one call, and that is all the time it takes.
+NLTK's rules for English look no further than the white space around a word, with two exceptions: the period that ends
+the sentence, which we do too, and `""word` at its very beginning, which we split as anywhere else. So each distinct
+word of a text is split once, many of them in one call, and that is all the time it takes.
 """
 
 from __future__ import annotations
@@ -109,7 +110,9 @@ def _split_block(words: list[str]) -> list[list[str]]:
     pieces = (piece for word in words for piece in (*_pieces(_WHOLE.sub(whole, word)), separator))
     split: list[list[str]] = []
     tokens: list[str] = []
-    for token in _nltk_words()(" ".join(pieces)):
+    # A mark before the first word too: at the very beginning NLTK takes two quotation marks for opening ones.
+    _, *rest = _nltk_words()(" ".join((separator, *pieces)))
+    for token in rest:
         if token == separator:
             split.append(tokens)
             tokens = []
