@@ -170,9 +170,11 @@ def test_while_a_training_goes_on_its_pictures_follow_and_the_canvas_stays(
     wait_for(run.moments, "the first weights")
     run.request("pause")  # The page comes up sooner, beside nothing.
     open_laboratory(visitor, server, run)
-    run.request("resume")
     triangle = chart(visitor, "Norm of the gradient of each").element_handle()
     start = int(metric(visitor, "Weights of step").inner_text().replace(",", ""))
+    run.request("resume")
+    wait_for(lambda: run.moments()[-1] > start, "newer weights")
+    run.request("pause")  # The page may take its time to look, and nothing need train for that long.
     visitor.wait_for_function(
         """start => [...document.querySelectorAll('[data-testid=stMetric]')].some(metric =>
             metric.innerText.startsWith('Weights of step') &&
