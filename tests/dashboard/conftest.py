@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest, app_test
+from streamlit.testing.v1 import AppTest, app_test, local_script_runner
 
 from dashboard.services import library, sources, worker
 from rnn_core import runs
@@ -34,8 +34,19 @@ HOSTILE = "![x](http://127.0.0.1:9/leak.png) <img src=x> **bold** [a](b) :red[c]
 
 @pytest.fixture(scope="session", autouse=True)
 def _what_a_server_does_once() -> Iterator[None]:
-    """A new AppTest searches every installed package for components, and compiles each page's script for each run."""
+    """A new AppTest searches every installed package for components, and compiles each page's script for each run; and
+    every millisecond of a run it looks through all that the page has sent for the end, where one can wait for it.
+    """
+    ask_again_and_again = local_script_runner.require_widgets_deltas
+
+    def wait_for_the_end(runner: local_script_runner.LocalScriptRunner, timeout: float) -> None:
+        assert runner._script_thread is not None
+        runner._script_thread.join(timeout)
+        if not runner.script_stopped():
+            ask_again_and_again(runner, timeout=0)  # It says that it took too long.
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local_script_runner, "require_widgets_deltas", wait_for_the_end)
         search = functools.cache(manifest_scanner.scan_component_manifests)
         patch.setattr(manifest_scanner, "scan_component_manifests", search)
         compiled = app_test.ScriptCache()
