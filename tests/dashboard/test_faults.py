@@ -41,20 +41,7 @@ from rnn_core.runs.worker import work
 from tests.tiny_runs import tiny_corpus, tiny_run
 from tests.waiting import HANG_SECONDS, wait_for
 
-APP = Path(__file__).parents[1] / "dashboard" / "app.py"
 TEXT = "\n".join(f"the {animal} saw the {thing} again ." for animal in ("cat", "dog", "owl") for thing in "abcdefgh")
-
-
-@pytest.fixture(autouse=True)
-def runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    folder = tmp_path / "runs"
-    folder.mkdir()
-    monkeypatch.setenv(library.ROOT_VARIABLE, str(folder))
-    yield folder
-    for child in list(worker._children.values()):
-        child.kill()
-        child.wait()
-    worker._children.clear()
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
@@ -68,14 +55,6 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     assert len(errors) == 1, err
     assert err.splitlines()[-1] == errors[0]
     return errors[0].removeprefix("error: ")
-
-
-def page(view: str = "corpus", run_id: str | None = None) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=HANG_SECONDS)
-    if run_id is not None:
-        app.query_params["run"] = run_id
-    app.run()
-    return app.switch_page(f"views/{view}.py").run()
 
 
 def said(app: AppTest) -> str:
@@ -156,13 +135,15 @@ UPLOADS: dict[str, tuple[str, bytes, str]] = {
 
 @pytest.mark.parametrize("fault", UPLOADS)
 @pytest.mark.slow
-def test_what_is_no_corpus_is_refused_by_both_doors_in_the_same_words(fault: str, tmp_path: Path, capsys) -> None:
+def test_what_is_no_corpus_is_refused_by_both_doors_in_the_same_words(
+    open_page, fault: str, tmp_path: Path, capsys
+) -> None:
     name, data, sentence = UPLOADS[fault]
     (tmp_path / name).write_bytes(data)
     line = told(capsys, "train", tmp_path / name, "--run", tmp_path / "new")
     assert sentence in line
     assert not (tmp_path / "new").exists()
-    app = page()
+    app = open_page("corpus")
     app.file_uploader[0].set_value([(name, data, "text/plain")]).run()
     explanation = said(app)
     assert sentence in explanation
@@ -219,9 +200,9 @@ def test_settings_out_of_range_and_senseless_combinations_are_refused(options: s
     assert not (tmp_path / "new").exists()
 
 
-def test_a_training_for_which_no_memory_is_free_cannot_be_started_from_the_page(monkeypatch) -> None:
+def test_a_training_for_which_no_memory_is_free_cannot_be_started_from_the_page(open_page, monkeypatch) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda: 10**7)
-    app = page()
+    app = open_page("corpus")
     app.segmented_control(key=session.key("corpus", "source")).set_value("agreement").run()
     next(button for button in app.button if button.label == "Train a network on this").click().run()
     assert "GiB of memory" in said(app)
@@ -335,16 +316,18 @@ def good_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("fault", RUNS)
 @pytest.mark.slow
-def test_a_damaged_run_is_explained_by_both_doors(fault: str, good_run: Path, runs_folder: Path, capsys) -> None:
+def test_a_damaged_run_is_explained_by_both_doors(
+    open_page, fault: str, good_run: Path, runs_folder: Path, capsys
+) -> None:
     damage, command, sentence, view = RUNS[fault]
     folder = Path(shutil.copytree(good_run, runs_folder / "good-run"))
     damage(folder)
     if command:
         assert sentence in told(capsys, command, folder, *(["--steps", "1000"] if command == "resume" else []))
     if view:
-        assert sentence in said(page(view, "good-run"))
+        assert sentence in said(open_page(view, "good-run"))
         # A run that nobody can read spoils nothing for the others, and can be deleted from disk by its owner.
-        listing = page("runs")
+        listing = open_page("runs")
         assert not listing.exception
 
 
@@ -359,9 +342,9 @@ def test_the_newest_checkpoint_damaged_costs_one_checkpoint_and_no_more(good_run
     "link",
     ["../good-run", "good-run/../good-run", "/etc", ".", "..", "GOOD-RUN", "%2e", "no-such-run", "x" * 500, "\x00"],
 )
-def test_a_forged_id_in_a_link_reaches_no_file(link: str, good_run: Path, runs_folder: Path) -> None:
+def test_a_forged_id_in_a_link_reaches_no_file(open_page, link: str, good_run: Path, runs_folder: Path) -> None:
     shutil.copytree(good_run, runs_folder / "good-run")
-    app = page("train", link)
+    app = open_page("train", link)
     assert not app.exception
     assert len(app.error) <= 1
     assert not app.sidebar.text
@@ -385,13 +368,13 @@ def test_a_run_that_another_worker_holds_is_left_to_it(good_run: Path, runs_fold
 
 
 @pytest.mark.process
-def test_a_killed_worker_is_told_of_and_the_run_goes_on(runs_folder: Path, capsys) -> None:
+def test_a_killed_worker_is_told_of_and_the_run_goes_on(open_page, runs_folder: Path, capsys) -> None:
     run = tiny_run(runs_folder / "killed-run", epochs=100_000, checkpoint_every_seconds=0.1)
     worker.start(run)
     wait_for(lambda: run.checkpoint_steps() and run.status().state == "running")
     os.kill(run.status().pid, signal.SIGKILL)
     wait_for(lambda: run.status().state == "dead")
-    app = page("train", run.id)
+    app = open_page("train", run.id)
     assert app.error[0].value == wording.STATE_HELP["dead"]
     assert "its process ended without a word" in said(app)
     steps = (run.status().checkpoint_step or 0) + 5
@@ -399,10 +382,10 @@ def test_a_killed_worker_is_told_of_and_the_run_goes_on(runs_folder: Path, capsy
 
 
 @pytest.mark.process
-def test_a_worker_that_cannot_be_started_is_told_of(runs_folder: Path, monkeypatch) -> None:
+def test_a_worker_that_cannot_be_started_is_told_of(open_page, runs_folder: Path, monkeypatch) -> None:
     run = tiny_run(runs_folder / "idle-run")
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    app = page("train", run.id)
+    app = open_page("train", run.id)
     next(button for button in app.button if button.label == "Start").click().run()
     assert "no training process could be started" in said(app)
 
@@ -513,30 +496,32 @@ def test_a_folder_that_must_not_be_written_gets_a_sentence_and_no_run() -> None:
     ("number", "sentence"),
     [("ENOSPC", FULL), ("EROFS", "cannot be written (Read-only file system)"), ("EIO", "Input/output error")],
 )
-def test_a_failing_disk_is_explained_on_the_page_where_a_training_is_started(number, sentence, monkeypatch) -> None:
+def test_a_failing_disk_is_explained_on_the_page_where_a_training_is_started(
+    open_page, number, sentence, monkeypatch
+) -> None:
     import errno
 
     def fail(*_: object, **__: object) -> None:
         raise OSError(getattr(errno, number), os.strerror(getattr(errno, number)))
 
-    app = page()
+    app = open_page("corpus")
     monkeypatch.setattr(tensors, "write_tensors", fail)
     next(button for button in app.button if button.label == wording.FIRST_VISIT_BUTTON).click().run()
     assert sentence in said(app)
 
 
-def test_a_missing_folder_of_runs_is_an_empty_one(tmp_path: Path, monkeypatch) -> None:
+def test_a_missing_folder_of_runs_is_an_empty_one(open_page, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv(library.ROOT_VARIABLE, str(tmp_path / "not" / "there"))
-    app = page("runs")
+    app = open_page("runs")
     assert not app.exception
     assert not app.error
     assert wording.WOULD_SHOW["runs"] in [element.value for element in app.markdown]
 
 
-def test_a_file_in_place_of_the_folder_of_runs_is_explained(tmp_path: Path, monkeypatch) -> None:
+def test_a_file_in_place_of_the_folder_of_runs_is_explained(open_page, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "file").write_text("x")
     monkeypatch.setenv(library.ROOT_VARIABLE, str(tmp_path / "file"))
-    app = page()
+    app = open_page("corpus")
     next(button for button in app.button if button.label == wording.FIRST_VISIT_BUTTON).click().run()
     assert said(app)
     assert (tmp_path / "file").read_text() == "x"
