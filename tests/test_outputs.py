@@ -59,7 +59,7 @@ def test_a_file_of_a_sweep_or_an_experiment_is_not_written_over(
     assert contents(tmp_path / "kept") == before
 
 
-@pytest.mark.parametrize("place", ["run", "run/inside", "other", "a\0b"])
+@pytest.mark.parametrize("place", ["run", "run/inside", "run/far/inside", "other", "a\0b"])
 @pytest.mark.parametrize(
     ("command", "marker"),
     [
@@ -77,6 +77,15 @@ def test_a_sweep_or_an_experiment_takes_no_folder_of_another_kind(
     assert main([*command, "--dir", str(tmp_path / place)]) == 2
     assert capsys.readouterr().err.startswith("error: ")
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize("place", ["run/inside", "run/far/inside"])
+def test_no_run_is_made_in_the_folder_of_a_run(folder: Path, tmp_path: Path, place: str, capsys) -> None:
+    before = contents(folder)
+    for command in (["train", "--task", "latching", "--run"], ["fork", str(folder), "--run"]):
+        assert main([*command, str(tmp_path / place)]) == 2
+        assert "lies in the folder of a run" in capsys.readouterr().err
+    assert contents(folder) == before
 
 
 def test_a_link_to_a_runs_own_file_is_refused_too(folder: Path, tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ def add(commands: Commands) -> None:
     parser = commands.add("report", report_command, about, json=False)
     parser.add_argument("run", metavar="DIR", help="of a run, or the one that `reproduce --dir DIR` was given")
     parser.add_argument("out", metavar="OUT.html", help="the file to write")
-    parser.add_argument("--text", metavar="TEXT", help="the sentence whose gradients are drawn (one that it writes)")
+    parser.add_argument(
+        "--text", metavar="TEXT", help="the sentence whose gradients are drawn (default: one that the network writes)"
+    )
 
 
 def report_command(options: argparse.Namespace) -> int:

@@ -35,7 +35,12 @@ def add(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add("sweep", sweep_command, "train a network for every combination of some settings, with seeds")
     parser.add_argument("corpus", metavar="CORPUS", nargs="?", help="a .txt, .csv or .jsonl file; or give a --task")
-    parser.add_argument("--dir", metavar="DIR", required=True, help="the folder of the sweep; alone, it goes on")
+    parser.add_argument(
+        "--dir",
+        metavar="DIR",
+        required=True,
+        help="the folder of the sweep; given alone, it goes on with the sweep in it",
+    )
     parser.add_argument(
         "--grid",
         metavar="NAME=V1,V2,…",
@@ -45,7 +50,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--seeds", metavar="N", type=int, default=1, help="so many seeds for each combination (1)")
     place = parser.add_mutually_exclusive_group()
-    place.add_argument("--jobs", metavar="N", type=int, help="processes (as many as there are cores, also at most)")
+    place.add_argument("--jobs", metavar="N", type=int, help="processes; by default, and at most, one for each core")
     place.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers are to do the work")
     for settings_class in (TextSettings, TaskSettings, ModelConfig, TrainingSettings):
         add_settings(parser, settings_class)
@@ -100,6 +105,7 @@ def _tell(options: argparse.Namespace, results: list[PointResult], task: TaskSet
     values = {"dir": str(options.dir), "points": [_values(result) for result in results]}
     measure = "validation loss in nats" if task is None else make_task(task).metric_name
     show(options, values, _table(results, measure))
+    # 2: points are left to do, or have failed; one that diverged has been done.
     return 0 if all(result.state in ENDED for result in results) else 2
 
 

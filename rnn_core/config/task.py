@@ -64,7 +64,7 @@ class TaskSettings(Settings):
     delay: int = setting(
         50,
         label="Delay",
-        help="Blank steps between what is heard and when it is to be said again.",
+        help="Blank steps between reading the symbols and repeating them.",
         group=TASK,
         basic=True,
         flag="--delay",
@@ -151,7 +151,8 @@ class TaskSettings(Settings):
     validation_sequences: int = setting(
         2000,
         label="Sequences to validate on",
-        help="How many sequences, always the same, tell how well it is learnt: with 2,000, an error of 1 % to 0.2 %.",
+        help="How many sequences, always the same, tell how well it is learnt: with 2,000, an error of 1 % has a "
+        "standard error of 0.2 %.",
         group=TASK,
         flag="--validation-sequences",
         low=1,

@@ -165,8 +165,8 @@ class TrainingSettings(Settings):
     weight_decay: float = setting(
         0.0,
         label="Weight decay",
-        help="lambda of lambda/2 ||theta||^2, which pulls all weights towards zero a little at each step; with AdamW "
-        "of the decoupled decay.",
+        help="lambda of lambda/2 ||theta||^2, which pulls all weights towards zero a little at each step; with "
+        "AdamW, lambda of the decoupled decay.",
         group=REGULARIZATION,
         flag="--weight-decay",
         low=0,
@@ -287,7 +287,7 @@ class TrainingSettings(Settings):
     checkpoint_every_seconds: float = setting(
         10.0,
         label="Seconds between checkpoints",
-        help="How much training a kill may cost.",
+        help="At most this much training is lost if its process is killed.",
         group=PACE,
         flag="--checkpoint-every-seconds",
         low=0,

@@ -39,7 +39,7 @@ def tokenize_sentences(
     settings.validate()
     report = progress or ReadingProgress()
     dropped = Counter() if dropped is None else dropped
-    report(0.04, "learning where sentences end")
+    report(0.04, "splitting into sentences and words")
     if settings.unit == "word":
         documents = [_without_long_runs(document, dropped) for document in documents]
     total = sum(map(len, documents)) or 1
@@ -57,6 +57,7 @@ def tokenize_sentences(
             # Equal characters as one object, so that a text takes a pointer for each character and no string.
             sentences += (list(map(sys.intern, sentence)) for text in portion if (sentence := text.strip()))
         done += sum(map(len, portion))
+        # Of the whole preparation: reading the files ends at 0.03, counting the words begins at 0.9.
         report(0.15 + 0.75 * min(1.0, done / total), "splitting into sentences and words")
     return sentences
 

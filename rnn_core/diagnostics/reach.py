@@ -15,9 +15,9 @@ from rnn_core.errors import CorpusError
 from rnn_core.nn.language_model import LanguageModel
 
 STRETCH = 500
-"""Of a text that is read on without a break, how much is read from a fresh state to see what is used of it."""
+"""Tokens that are read from one fresh state, where the text is one continuous stream."""
 PROBE_SEQUENCES, PROBE_TOKENS = 8, 200
-"""On so many of the longest sequences, and no more of each, the gradient is followed back."""
+"""The gradient is followed back on this many of the longest sequences, in the first PROBE_TOKENS of each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +33,8 @@ class Reach:
 
     @property
     def context_share(self) -> Array:
-        """(K,) of all that the network gains by more than the nearest word, the share that it draws from further back
-        than n = `context.lengths`; 0 where it gains nothing.
+        """(K,) The rise in loss when only the nearest n = `context.lengths` inputs are left, as a share of the rise
+        with the smallest of these n; 0 where that costs nothing.
         """
         rise = self.context.dropped_nats - self.context.full_nats
         return rise / rise[0] if rise[0] > 0 else np.zeros(len(rise))
@@ -89,6 +89,7 @@ def reach(
         starts = range(0, len(inputs), STRETCH)
         sequences = [(inputs[at : at + STRETCH], targets[at : at + STRETCH]) for at in starts]
     longest = sorted(sequences, key=lambda pair: -len(pair[0]))[:PROBE_SEQUENCES]
+    # `batches` cuts ids into inputs ids[:-1] and targets ids[1:]; so the last target follows the inputs.
     probe = [np.append(ids[:PROBE_TOKENS], after[:PROBE_TOKENS][-1]) for ids, after in longest]
     (batch,) = batches(probe, PROBE_SEQUENCES, None)
     read, predicted = ([pair[side] for pair in sequences] for side in (0, 1))

@@ -20,8 +20,8 @@ from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
 from rnn_core.nn.network import Network, State, Trace
 
 ROUNDING = 1000
-"""What is left of a direction that is gone, at the most, in units of size * eps times the longest: the other directions
-are seldom well apart, and rounding grows with that (seen: up to 300, in 12,000 random ReLU networks)."""
+"""A direction counts as gone when at most this many times size * eps of the longest one is left of it. Rounding alone
+left up to 300 of them in 12,000 random ReLU networks, whose directions are seldom well apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class ProductSpectrum:
 
 
 def lag_selection(longest: int) -> list[int]:
-    """1, 2, 4, 8, ... and the longest: enough lags to draw a curve through."""
+    """1, 2, 4, 8, ... and the longest: enough lags to draw a curve through, each at least 1.5 times the one before."""
     return [*(2**power for power in range(longest.bit_length()) if 3 * 2**power <= 2 * longest), longest]
 
 
@@ -116,14 +116,14 @@ class _GradedProduct:
 
     def absorb(self, rows: Array) -> Array:
         """rows = Q J (S, S), J the next factors -> the new orthogonal Q."""
-        lengths = safe_log(vector_norm(rows)) + self.log_scale
+        log_rows = safe_log(vector_norm(rows)) + self.log_scale
         # Largest first: then every row is corrected by longer ones only, and no short one drowns.
-        order = np.argsort(-lengths, kind="stable")
+        order = np.argsort(-log_rows, kind="stable")
         scale = self.log_scale[order]
         q, r = np.linalg.qr(rows[order].T)
         # diag(exp(scale)) r^T = mix' diag(exp(scale')): column j of the left over its own length.
         exponents = np.subtract.outer(scale, np.where(np.isfinite(scale), scale, 0.0))
-        columns = np.where(r.T != 0, np.exp(np.minimum(exponents, 700.0)) * r.T, 0.0)
+        columns = np.where(r.T != 0, np.exp(np.minimum(exponents, 700.0)) * r.T, 0.0)  # exp overflows above 709
         lengths = vector_norm(columns.T)
         self.mix = self.mix[:, order] @ (columns / np.where(lengths > 0, lengths, 1.0))
         self.log_scale = scale + safe_log(lengths)
@@ -142,6 +142,7 @@ class _GradedProduct:
         graded = np.exp(relative)[:, None] * r.T
         values = np.linalg.svd(graded, compute_uv=False)
         by_scale = np.sort(relative + safe_log(np.abs(np.diagonal(r))))[::-1]
+        # ln 1e-280 is -645.
         return scale[0] + np.where(by_scale > -640, safe_log(values), by_scale)
 
 

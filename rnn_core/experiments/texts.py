@@ -13,7 +13,7 @@ from rnn_core.data.documents import read
 from rnn_core.data.progress import ReadingProgress
 from rnn_core.errors import CorpusError
 
-HELD_OUT = 5
+HELD_OUT_ONE_IN = 5
 """Every fifth document is kept aside; of fewer documents, the last fifth of the lines of each."""
 
 
@@ -28,14 +28,14 @@ def name_of(texts: Sequence[Path]) -> str:
 
 
 def with_held_out(texts: Sequence[Path], settings: TextSettings) -> PreparedCorpus:
-    """Four fifths of the texts to train on, and a fifth (see `HELD_OUT`) for validation. Raises CorpusError."""
+    """Four fifths of the texts to train on, and a fifth (see `HELD_OUT_ONE_IN`) for validation. Raises CorpusError."""
     found = documents(texts, settings)
-    if len(found) >= HELD_OUT:
-        train = [document for place, document in enumerate(found) if place % HELD_OUT]
-        held_out = found[::HELD_OUT]
+    if len(found) >= HELD_OUT_ONE_IN:
+        train = [document for place, document in enumerate(found) if place % HELD_OUT_ONE_IN]
+        held_out = found[::HELD_OUT_ONE_IN]
     else:
         lines = [document.splitlines() for document in found]
-        cuts = [len(each) - len(each) // HELD_OUT for each in lines]
+        cuts = [len(each) - len(each) // HELD_OUT_ONE_IN for each in lines]
         train = ["\n".join(each[:cut]) for each, cut in zip(lines, cuts, strict=True)]
         held_out = ["\n".join(each[cut:]) for each, cut in zip(lines, cuts, strict=True)]
     corpus = prepare_documents(train, name_of(texts), dataclasses.replace(settings, validation_fraction=0))

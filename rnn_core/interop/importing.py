@@ -74,6 +74,7 @@ def _reordered(model: LanguageModel, order: StandardOrder) -> LanguageModel:
     config = dataclasses.replace(
         model.config, vocabulary_size=len(order.words), bias=model.config.bias or bool(order.unseen)
     )
+    # Of the words that it had; with the biases that the marks it lacked need.
     shapes = parameter_shapes(dataclasses.replace(model.config, bias=config.bias))
     params = {name: model.params.get(name, np.zeros(shape, np.float32)) for name, shape in shapes.items()}
     for name in ("V", "c", "U" if config.embedding_size is None else "E"):
@@ -187,7 +188,7 @@ def with_training_settings(network: ModelConfig, wanted: ModelConfig) -> ModelCo
     plain = ModelConfig()
     for name in ("cell", "hidden_size", "embedding_size", "layers", "bias", "tied"):
         asked, has = getattr(wanted, name), getattr(network, name)
-        if asked not in (has, getattr(plain, name)):
+        if asked not in (has, getattr(plain, name)):  # At its default it was not asked for.
             what = name.replace("_", " ")
             raise SettingsError(f"these weights have {what} {has}, not {asked}; leave that option out.")
     return dataclasses.replace(network, dropout=wanted.dropout, variational=wanted.variational)

@@ -1,6 +1,7 @@
 """The language model: word -> (embedding ->) recurrent layers -> softmax over the words that may come next.
 
-    x_t = U[w_t]  (one-hot input)   or   x_t = E[w_t] U  (embedding)
+    a_t = U[w_t] + W s_{t-1} + b  (one-hot input)   or   a_t = E[w_t] U + W s_{t-1} + b  (embedding)
+    s_t = phi(a_t)
     o_t = V s_t + c,  p_t = softmax(o_t),  E_t = -log p_t[y_t]
 
 Ids are (T, B), time-major. The loss is the mean over the tokens that the mask leaves, in nats.

@@ -4,6 +4,8 @@
     a_t = x_t U + W s_{t-1} + b,  s_t = phi(a_t)     (deeper layers: x_t = h_t of the layer below)
     o_t = V s_t + c,  E_t = loss(o_t, y_t)           (see `losses`)
 
+U is stored as (inputs, gates · H), a row for each word: the transpose of the textbook's; W and V as in the textbook.
+
 Arrays are time-major: inputs (T, B, ...), states (T, B, H). The loss is a mean over the positions that count.
 """
 
@@ -329,7 +331,7 @@ class Network:
         self, trace: Trace, targets: Array, counted: Array, loss_weights: Array | None = None
     ) -> tuple[float, Array, Gradients]:
         """Mean loss over the `counted` (T, B) positions; dE/dh (T, B, H) of the top layer; gradients of V (or E), c."""
-        everything = bool(counted.all())
+        everything = bool(counted.all())  # Then no copy need be made.
         rows = trace.hidden.reshape(-1, trace.hidden.shape[-1]) if everything else trace.hidden[counted]
         chosen = targets.reshape(-1, *targets.shape[2:]) if everything else targets[counted]
         weights = self._weights_of_mean(counted, loss_weights)
@@ -361,7 +363,7 @@ class Network:
         for depth, (layer, d_preactivation) in enumerate(zip(trace.layers, deltas, strict=True)):
             suffix = layer_suffix(depth)
             for name, gradient in layer.weight_gradients(d_preactivation).items():
-                if name + suffix in self.params:
+                if name + suffix in self.params:  # A network without biases has a gradient of b, but no b.
                     gradients[name + suffix] = gradient
             d_projection = self.cell.input_part(d_preactivation).reshape(len(self.cell.gates), -1, layer.hidden_size)
             if depth:
@@ -386,6 +388,7 @@ def last_states(trace: Trace, lengths: Array | None = None) -> State:
     """State of every layer after each sequence's last real token, (B, S); `lengths` (B,) in steps, default all T."""
     if lengths is None:
         return [merge_gates(layer.blocks[:, -1]).copy() for layer in trace.layers]
+    # Of the blocks, number n is the state after n steps; number 0 is the initial one.
     columns = np.arange(len(lengths))
     return [merge_gates(layer.blocks[:, lengths, columns]) for layer in trace.layers]
 

@@ -44,6 +44,7 @@ def processes_for(config: ModelConfig, steps: int, sequences: int) -> int:
     recurrent, output = _multiplications(config)
     if thread_count() * recurrent < LEAST_RECURRENT * (recurrent + output):
         return 1
+    # A multiplication and an addition, once forward and twice back (to the input and to the weights).
     if 6 * steps * sequences * (recurrent + output) < WORTH_A_PROCESS:
         return 1
     return max(1, min(thread_count(), sequences // LEAST_SEQUENCES))

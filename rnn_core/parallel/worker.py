@@ -179,6 +179,7 @@ def _limit_waits(connection: Connection, seconds: int) -> None:
     """From now on, what is sent or received at this end raises BlockingIOError (an OSError) when it has waited so
     long.
     """
+    # An option is of the connection, by whichever descriptor it is set; this copy is closed again.
     with socket.socket(fileno=os.dup(connection.fileno())) as end:
         for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
             end.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", seconds, 0))  # a C `struct timeval`

@@ -80,9 +80,9 @@ class Chain(NamedTuple):
     state_state       (t+1, H, H)   ds_t/ds_k, the product of the steps between them; the identity for k = t
     state_weights     (t+1, H, H)   [k, i, j] = d+s_k[i]/dW[i, j] = (1 - s_k[i]^2) s_{k-1}[j]; s_k[i] depends on no
                                     other row of W
-    deltas            (t+1, H)      dE_t/da_k = dE_t/ds_k (1 - s_k^2): what the naive code carries along as `delta_t`
+    deltas            (t+1, H)      dE_t/da_k = dE_t/ds_k (1 - s_k^2): what `tutorial.bptt` carries along as `delta_t`
     terms             (t+1, H, H)   the product of all factors, for each k
-    sums              (t+1, H, H)   terms t, t - 1, .. k added up, in the order in which the code meets them
+    sums              (t+1, H, H)   terms t, t - 1, .. k added up, in the order in which `tutorial.bptt` meets them
     """
 
     loss_prediction: Array
@@ -139,7 +139,10 @@ def chain(unrolled: Unrolled, y: Array, weights: Weights, t: int) -> Chain:
 
 
 class Check(NamedTuple):
-    """dE/dW (H, H) three times, from code that has nothing in common."""
+    """dE/dW (H, H) three times, by three ways back that share no code.
+
+    The first two share the forward pass of the tutorial; the third has its own.
+    """
 
     by_hand: Array
     oracle: Array  # tutorial.bptt

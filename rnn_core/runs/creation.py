@@ -21,6 +21,7 @@ from rnn_core.errors import CorpusError, RunError, SettingsError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import checkpoints, files, layout, tensors
 from rnn_core.runs.database import explained, open_to_write
+from rnn_core.runs.paths import check_outside_of_runs
 from rnn_core.runs.reading import disk_error
 from rnn_core.runs.run import Run
 from rnn_core.runs.run_config import SCHEMA, CorpusFacts, RunConfig, clean_name, write_config
@@ -125,9 +126,10 @@ def _facts_of(corpus: PreparedCorpus) -> CorpusFacts:
 
 
 def _check_free(folder: Path) -> None:
-    """Raises RunError for a folder that has something in it, and for what cannot be the name of one."""
+    """Raises RunError for a folder that has something in it or lies in a run's, and for what cannot be a name."""
     if "\0" in str(folder):
         raise RunError("this is no path: it holds a character that no path can have.")
+    check_outside_of_runs(folder)
     if folder.is_dir() and any(folder.iterdir()):
         if (folder / "config.json").exists():
             raise RunError(

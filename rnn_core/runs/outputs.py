@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rnn_core.errors import RunError, SettingsError
-from rnn_core.runs.paths import OWN_FILES, is_run
+from rnn_core.runs.paths import OWN_FILES, check_outside_of_runs
 
 KINDS = {
     "config.json": ("run", OWN_FILES),
@@ -46,16 +46,17 @@ def check_output_path(path: str | Path) -> Path:
 
 
 def check_output_folder(folder: Path, marker: str) -> None:
-    """Raises RunError unless a sweep or an experiment, whose folder `marker` says what it is, may be kept here: for a
-    run's folder and any place in it, for the other's, and for what is no path.
+    """Raises RunError where a new folder of this kind may not be: in the folder of a run or at it, at the folder of
+    another kind, or at something that is no path.
+
+    `marker`: the file that says of which kind a folder is, `sweep.json` or `result.json`.
     """
     try:
         places = {folder.absolute(), folder.resolve()}
+        check_outside_of_runs(folder)
     except (OSError, ValueError, RuntimeError) as error:
         raise RunError(f"{folder} cannot be written: {getattr(error, 'strerror', None) or error}.") from None
     for place in places:
-        if is_run(place.parent):
-            raise RunError(f"{folder} lies in the folder of a run; choose one outside for this.")
         for name in _markers(place):
             if name != marker:
                 raise RunError(f"{folder} is the folder of a {KINDS[name][0]}; choose one of its own for this.")

@@ -46,3 +46,10 @@ def run_folder(root: str | Path, run_id: str) -> Path:
 def is_run(folder: Path) -> bool:
     """Whether this folder, which must not be a link, says that it is a run. Whether a good one, `Run.open` tells."""
     return not os.path.islink(folder) and os.path.lexists(folder / "config.json")
+
+
+def check_outside_of_runs(folder: Path) -> None:
+    """Raises RunError for a place in the folder of a run, at any depth: it would be deleted with the run."""
+    for place in {folder.absolute(), folder.resolve()}:
+        if any(map(is_run, place.parents)):
+            raise RunError(f"{folder} lies in the folder of a run; choose one outside for this.")

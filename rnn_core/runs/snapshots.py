@@ -70,7 +70,7 @@ class SnapshotStore:
         self.next_time = time.monotonic()
 
     def drop_after(self, step: int) -> None:
-        """Drop what a training that went on from `step` has taken back."""
+        """Delete the snapshots of later steps: a training that resumes at `step` takes those steps again."""
         for later in [taken for taken in steps(self.folder) if taken > step]:
             self._drop(later)
 
