@@ -82,7 +82,7 @@ def test_a_sweep_or_an_experiment_takes_no_folder_of_another_kind(
 @pytest.mark.parametrize("place", ["run/inside", "run/far/inside"])
 def test_no_run_is_made_in_the_folder_of_a_run(folder: Path, tmp_path: Path, place: str, capsys) -> None:
     before = contents(folder)
-    for command in (["train", "--task", "latching", "--run"], ["fork", str(folder), "--run"]):
+    for command in (["train", "--task", "latching", "--run"], ["fork", str(folder), "--epochs", "9", "--run"]):
         assert main([*command, str(tmp_path / place)]) == 2
         assert "lies in the folder of a run" in capsys.readouterr().err
     assert contents(folder) == before
