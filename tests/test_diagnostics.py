@@ -224,6 +224,7 @@ def test_an_lstm_whose_gates_hear_only_their_biases_keeps_sigma_of_the_forget_bi
     np.testing.assert_allclose(paths.lag_total, expected, rtol=1e-9)
     np.testing.assert_allclose(paths.lag_rest[1:], 0, atol=1e-15)
     np.testing.assert_allclose(paths.gates["forget"], sigma)
+    np.testing.assert_allclose(paths.keep, sigma)
     np.testing.assert_allclose(paths.gate_means["forget"], sigma)
     # The leading exponents are the forget gate's, c by c; h has none of its own.
     exponents = lyapunov_exponents(flow.trace).exponents

@@ -438,8 +438,7 @@ def test_without_recurrent_weights_everything_goes_by_the_carry_path(form: dict[
     paths = two_paths(flow, sequence=1)
     np.testing.assert_allclose(paths.carry, paths.total, rtol=1e-12)
     np.testing.assert_allclose(np.nan_to_num(paths.rest), 0, atol=1e-14)
-    keep = paths.gates[str(model.cell.carry_gate)]
-    assert keep.shape == (7, H)
+    assert paths.keep.shape == (7, H)
     np.testing.assert_allclose(paths.gate_means["candidate"], paths.gates["candidate"].mean(axis=1))
 
 

@@ -239,19 +239,16 @@ def product(found: ProductSpectrum) -> str:
     return f"Over all {int(found.lags[-1])} steps the most that can come out is {longest} times what went in."
 
 
-def two_paths(
-    sources: Sequence[str], targets: Sequence[str], chosen: int, found: TwoPaths, gate: str, state: str
-) -> str:
-    """One loss at the sentence's first word, by path, beside the gate that lets it pass."""
+def two_paths(sources: Sequence[str], targets: Sequence[str], chosen: int, found: TwoPaths, state: str) -> str:
+    """One loss at the sentence's first word, by path, and what the carry keeps of it a step."""
     own = float(found.total[chosen, chosen])
-    mean = float(np.mean(found.gate_means[gate]))
-    gate_text = f"the {gate} gate is open by {percent(mean)} on average"
+    kept = f"the carry keeps {percent(float(np.mean(found.keep)))} a step on average"
     if chosen == 0 or not own > 0:
-        return f"“{targets[chosen]}” is the first word that is chosen for; {gate_text}."
+        return f"“{targets[chosen]}” is the first word that is chosen for; {kept}."
     carry, rest = float(found.carry[chosen, 0]) / own, float(found.rest[chosen, 0]) / own
     return (
         f"Of “{targets[chosen]}”'s gradient with respect to {state}, {figure(carry)} arrives at “{sources[0]}” along "
-        f"the carry and {figure(rest)} by every other way; {gate_text}."
+        f"the carry and {figure(rest)} by every other way; {kept}."
     )
 
 

@@ -33,9 +33,19 @@ def chart(
     return Chart(specification, table, key(name), alt_text, numbers, on_select, stretch)
 
 
-def figure(name: str, caption: str, *charts: Chart, step: int, layout: Literal["below", "beside"] = "below") -> None:
-    """A picture of the weights after `step` steps. `caption` may quote a visitor's words: it is shown as plain text."""
-    heading(name, *charts, step=step)
+def figure(
+    name: str,
+    caption: str,
+    *charts: Chart,
+    step: int,
+    layout: Literal["below", "beside"] = "below",
+    symbols: str = "",
+) -> None:
+    """A picture of the weights after `step` steps. `caption` may quote a visitor's words: it is shown as plain text.
+
+    `symbols`: what the equation's letters are in this network, where that depends on its cell.
+    """
+    heading(name, *charts, step=step, symbols=symbols)
     st.text(caption)
     if layout == "below":
         for one in charts:
@@ -46,10 +56,10 @@ def figure(name: str, caption: str, *charts: Chart, step: int, layout: Literal["
             pictures.draw(one)
 
 
-def heading(name: str, *shown: Picture, step: int) -> None:
+def heading(name: str, *shown: Picture, step: int, symbols: str = "") -> None:
     """The heading alone, for a picture whose charts are laid out by the caller."""
     picture = wording.PICTURES[name]
-    equation = Equation(picture.equation, picture.symbols)
+    equation = Equation(picture.equation, f"{picture.symbols} {symbols}".rstrip())
     pictures.heading(picture.title, shown, about=picture.about, equation=equation, moment=f"step {step}")
 
 

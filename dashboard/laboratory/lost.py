@@ -48,11 +48,11 @@ def where_lost(view: ViewState) -> None:
 
 def two_paths(view: ViewState) -> None:
     analysis, layer = view.analysis, view.layer
-    found, (usual, state) = analysis.two_paths(layer), analysis.carry_gate
+    found, (_, state) = analysis.two_paths(layer), analysis.carry_gate
     words = tuple(numbered(analysis.sources))
     figure(
         "two paths",
-        captions.two_paths(analysis.sources, analysis.targets, view.chosen, found, usual, state),
+        captions.two_paths(analysis.sources, analysis.targets, view.chosen, found, state),
         chart(
             "paths",
             lost.paths(words, state),
@@ -67,6 +67,7 @@ def two_paths(view: ViewState) -> None:
         ),
         step=analysis.loaded.step,
         layout="beside",
+        symbols=_carry(view),
     )
 
 
@@ -108,4 +109,13 @@ def gate(view: ViewState) -> None:
             numbers=cells,
         ),
         step=analysis.loaded.step,
+        symbols=_carry(view),
     )
+
+
+def _carry(view: ViewState) -> str:
+    """What this network's cell carries on, and how: whether an open gate keeps it or replaces it differs by cell."""
+    cell = view.analysis.model.cell
+    if not cell.carry_equation:
+        return ""
+    return wording.CARRY.format(cell=cell.label, carry=cell.carry, equation=cell.carry_equation)

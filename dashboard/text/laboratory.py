@@ -90,7 +90,7 @@ PICTURES = {
         r"\prod_i\lVert J_i\rVert_2,\quad \bigl(\lVert W\rVert_2\max\varphi'\bigr)^j",
         "$\\rho(W)$: largest $|\\text{eigenvalue}|$, where a linear network ends up; $\\lVert W\\rVert_2$: what one "
         "step can do at most; $J_i$: Jacobian of step $i$. The product over the sentence's own steps lies between the "
-        "truth and the bound. For LSTM and GRU the state is the joint one, $[h\\,;c]$.",
+        "truth and the bound. The state is all that a cell carries: of an LSTM $[h\\,;c]$.",
     ),
     "film": Picture(
         "Horizon over the training",
@@ -109,9 +109,8 @@ PICTURES = {
         r"\underbrace{\ln\frac{\lVert\delta_{k+1}W\rVert}{\lVert\delta_{k+1}\rVert}}_{\text{gain by }W} +"
         r"\underbrace{\ln\frac{\lVert\delta_{k+1}W\odot\varphi'(a_k)\rVert}{\lVert\delta_{k+1}W\rVert}}"
         r"_{\text{damping by }\varphi'}",
-        "For LSTM and GRU the gradient of the joint state is split: what the carry alone keeps (LSTM: $f\\odot$, GRU: "
-        "$z\\odot$), and what the way through $W$ adds or cancels. With several layers there is a third part, from the "
-        "layer above.",
+        "In a gated cell the gradient of the whole state is split: what the carry alone keeps, and what the way "
+        "through $W$ adds or cancels. With several layers there is a third part, from the layer above.",
     ),
     "path shares": Picture(
         "Which path",
@@ -137,17 +136,17 @@ PICTURES = {
         r"\lambda_i = \lim_{T\to\infty}\frac1T\sum_{t=1}^{T}\ln\bigl|R_t^{(ii)}\bigr|,\qquad Q_{t}R_t = J_tQ_{t-1}",
         "The dial shows the largest exponent $\\lambda_1$ in nats a step: below 0 gradients shrink by $e^{\\lambda_1}$ "
         "each word, above 0 they grow (QR method; Benettin et al. 1980, Engelken, Wolf & Abbott 2020). Singular values "
-        "are of the product $J_T\\cdots J_{T-j+1}$ of this sentence's Jacobians, of the whole state (LSTM: $h$ and "
-        "$c$) of the layer.",
+        "are of the product $J_T\\cdots J_{T-j+1}$ of this sentence's Jacobians, of all that the layer carries "
+        "(LSTM: $h$ and $c$).",
     ),
     "two paths": Picture(
         "Two paths",
-        "In a gated cell a gradient can go back along the carry, multiplied by one gate only, or through W. Below, the "
-        "gate that lets it pass.",
-        r"\frac{\partial E_t}{\partial c_k} = \underbrace{f_{k+1}\odot\cdots\odot f_t\odot"
-        r"\frac{\partial E_t}{\partial c_t}}_{\text{along the carry}} + \text{all that went through } h \text{ and } W",
-        "For a GRU read $h$ for $c$ and the update gate $z$ for the forget gate $f$ (here $z=1$ keeps the old state). "
-        "The two parts add up as vectors, so their lengths may add up to more than the whole.",
+        "In a gated cell a gradient can go back along the carry, multiplied by what a gate keeps and by nothing else, "
+        "or through W.",
+        r"\frac{\partial E_t}{\partial c_k} = \underbrace{\kappa_{k+1}\odot\cdots\odot\kappa_t\odot"
+        r"\frac{\partial E_t}{\partial c_t}}_{\text{along the carry}} + \text{all that went another way}",
+        "$c$: what the cell carries past $W$, $\\kappa_t$: what step $t$ keeps of it. The two parts add up as vectors, "
+        "so their lengths may add up to more than the whole.",
     ),
     "gradient by lag": Picture(
         "Gradient by lag",
@@ -190,7 +189,7 @@ PICTURES = {
 PICTURES |= {
     "gate": Picture(
         "A gate, unit by unit",
-        "Each row is a unit: where a gate of the carry is open, a gradient passes.",
+        "Each row is a unit, each column a word: what a gate lets through.",
         PICTURES["two paths"].equation,
         PICTURES["two paths"].symbols,
     ),
@@ -208,9 +207,10 @@ PICTURES |= {
     ),
 }
 
+CARRY = "Here ({cell}) $c$ is ${carry}$, and ${equation}$: the factor of ${carry}_{{t-1}}$ is $\\kappa_t$."
 NO_GATES = (
-    "A plain RNN has one path only: all of its gradient goes through W. An LSTM or a GRU has a second one; train one "
-    "and look here again."
+    "A plain RNN has one path only: all of its gradient goes through W. A gated cell, such as an LSTM, has a second "
+    "one; train one and look here again."
 )
 NO_SPECTRA = "This training has not recorded the spectrum of W."
 NOTHING_TO_REPLACE = (

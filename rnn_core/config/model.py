@@ -17,7 +17,7 @@ class ModelConfig(Settings):
     cell: str = setting(
         "tanh",
         label="Network",
-        help="What remembers. The plain RNNs forget fast; LSTM and GRU have gates that let a gradient pass.",
+        help="What remembers. The plain RNNs forget fast; a gated cell, such as an LSTM, lets a gradient pass.",
         group=NETWORK,
         basic=True,
         flag="--cell",

@@ -121,6 +121,7 @@ class TwoPaths:
                         alone, and by everything else (which adds to the carry as a vector, not as a length); NaN above
                         the diagonal
     lag_total, lag_carry, lag_rest  (T,) medians over the losses of each divided by its ||dE_t/dc_t||
+    keep                (T, H) what the carry keeps of itself in a step: f (LSTM), z (GRU), 1 - z (minGRU)
     gates               {name: (T, H)} values of the gates, 0 to 1; of the candidate -1 to 1 (minGRU: any)
     gate_means          {name: (T,)}
     """
@@ -131,6 +132,7 @@ class TwoPaths:
     lag_total: Array
     lag_carry: Array
     lag_rest: Array
+    keep: Array
     gates: dict[str, Array]
     gate_means: dict[str, Array]
 
@@ -163,4 +165,4 @@ def two_paths(flow: GradientFlow, layer: int = -1, sequence: int = 0) -> TwoPath
     own = np.diagonal(total)
     lag_total, lag_carry, lag_rest = (median_by_lag(relative_decay(matrix, own)) for matrix in (total, carry, rest))
     means = {name: values.mean(axis=1) for name, values in gates.items()}
-    return TwoPaths(total, carry, rest, lag_total, lag_carry, lag_rest, gates, means)
+    return TwoPaths(total, carry, rest, lag_total, lag_carry, lag_rest, keep, gates, means)

@@ -124,12 +124,14 @@ def test_every_picture_is_there_for_every_cell_in_five_steps_and_a_verdict(name,
     run = network(name)
     app = laboratory(run)
     assert not app.error
-    gated = make_cell(run.config.model.cell).gated
-    wanted = {*TITLES, *(OF_GATES if gated else ()), *(OF_W if name != "mingru" else ())}
+    cell = make_cell(run.config.model.cell)
+    wanted = {*TITLES, *(OF_GATES if cell.gated else ()), *(OF_W if name != "mingru" else ())}
     assert set(titles(app, 3)) == wanted
     steps = [f"{place} {title}" for place, title in enumerate(wording.STEPS.values(), start=1)]
     assert titles(app, 2) == [*steps, wording.VERDICT]
     assert len(app.get("latex")) == len(wanted)
+    equations = [element for element in app.main.markdown if f"Here ({cell.label})" in element.value]
+    assert len(equations) == (2 if cell.gated else 0)
     assert "nan" not in captions(app)
 
 

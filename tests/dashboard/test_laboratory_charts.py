@@ -344,8 +344,7 @@ def test_every_reading_is_one_or_a_few_whole_sentences_for_every_cell_and_word(c
     ]
     if model.cell.gated:
         paths = diagnostics.two_paths(flow)
-        gate = str(model.cell.carry_gate)
-        texts += [captions.two_paths(SOURCES, TARGETS, asked, paths, gate, "c"), captions.path_shares(blame)]
+        texts += [captions.two_paths(SOURCES, TARGETS, asked, paths, "c"), captions.path_shares(blame)]
     for text in texts:
         assert text.endswith(".")
         assert "nan" not in text

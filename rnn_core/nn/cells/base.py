@@ -155,6 +155,7 @@ class Cell(ABC):
     cache_blocks, d_preactivation_blocks, slope_blocks   how many blocks (..., H) these stacks have
     carry           the state in which a gradient can stay without passing through W (c of LSTM, h of GRU), and
     carry_gate      the gate that decides how much of it stays; both None for plain cells
+    carry_equation  the step of the carry in LaTeX, which says whether that gate keeps the old state or replaces it
     steepest_slope  max phi' of a plain cell, for the bound on its Jacobian; None for gated cells, which have none
     settings        names of settings that have an effect with this cell, and not with all
     reset           where its reset gate acts, "after" or "before" the matrix product; None: it has none
@@ -172,6 +173,7 @@ class Cell(ABC):
     slope_blocks: int
     carry: str | None = None
     carry_gate: str | None = None
+    carry_equation: str = ""
     steepest_slope: float | None = None
     settings: tuple[str, ...] = ()
     reset: str | None = None

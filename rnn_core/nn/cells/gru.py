@@ -39,6 +39,7 @@ class _GatedRecurrentUnit(Cell):
     gates = ("reset", "update", "candidate")
     carry = "h"
     carry_gate = "update"
+    carry_equation = r"h_t = z_t\odot h_{t-1} + (1-z_t)\odot n_t"
     settings = ("gru_reset", "chrono")
 
     def initial_bias(self, size: int, forget_bias: float, chrono: int | None, rng: np.random.Generator) -> Array:

@@ -27,6 +27,7 @@ class LSTMCell(Cell):
     slope_blocks = 6
     carry = "c"
     carry_gate = "forget"
+    carry_equation = r"c_t = f_t\odot c_{t-1} + i_t\odot g_t"
     settings = ("forget_bias", "chrono")
     torch = TorchLayout("LSTM", ("input", "forget", "candidate", "output"))
 

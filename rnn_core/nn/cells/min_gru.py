@@ -27,6 +27,7 @@ class MinGRUCell(Cell):
     slope_blocks = 3
     carry = "h"
     carry_gate = "update"
+    carry_equation = r"h_t = (1-z_t)\odot h_{t-1} + z_t\odot\tilde h_t"
     settings = ("chrono",)
     no_torch = "PyTorch has no minGRU, so this network cannot be exported to it."
 
