@@ -37,8 +37,8 @@ from browsers import HOSTILE, Browser, Log, hostile, onlooker, trainer
 
 from dashboard import hosting
 from dashboard.hosting import queue
-from rnn_core.parallel.threads import usable_cores
 from rnn_core.runs import Run, list_runs, worker_alive
+from rnn_core.threads import usable_cores
 
 ROOT = Path(__file__).resolve().parents[1]
 UNWATCHED_MINUTES = 0.25

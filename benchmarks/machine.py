@@ -6,7 +6,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from rnn_core.parallel.threads import thread_count, usable_cores
+from rnn_core.threads import thread_count, usable_cores
 
 
 def describe() -> str:

@@ -17,9 +17,9 @@ import numpy as np
 from rnn_core import LanguageModel, ModelConfig, to_torch_state_dict
 from rnn_core.optim.clipping import clip_by_global_norm
 from rnn_core.optim.optimizers import make_optimizer
-from rnn_core.parallel import one_blas_thread, thread_count
-from rnn_core.parallel.data_parallel import DataParallel
+from rnn_core.parallel import DataParallel
 from rnn_core.reference.tutorial import bptt, total_loss
+from rnn_core.threads import one_blas_thread, thread_count
 
 LEARNING_RATE = 0.1
 CLIP = 5.0

@@ -26,7 +26,7 @@ import torch
 from machine import describe, goal
 
 from rnn_core import torch_gradient_flow
-from rnn_core.parallel.threads import one_blas_thread
+from rnn_core.threads import one_blas_thread
 
 D, H = 64, 128
 ASKED = 20.0

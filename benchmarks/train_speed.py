@@ -24,7 +24,7 @@ import peers
 from peers import Step
 
 from rnn_core import LanguageModel, ModelConfig
-from rnn_core.parallel import run_parallel, thread_count
+from rnn_core.threads import run_parallel, thread_count
 
 AGREEMENT_NATS = 1e-4
 SPAWN = get_context("spawn")

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from rnn_core.parallel import usable_cores
+from rnn_core.threads import usable_cores
 
 # Machines that run these tests are shared: how long one example takes says nothing about it.
 settings.register_profile("shared-machine", deadline=None)

@@ -22,8 +22,8 @@ from rnn_core.arrays import Array
 from rnn_core.config import TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus, prepare_sentences
 from rnn_core.nn.gradients import to_dense
-from rnn_core.parallel import data_parallel, worker
-from rnn_core.parallel.data_parallel import DataParallel, processes_for, split
+from rnn_core.parallel import DataParallel, data_parallel, worker
+from rnn_core.parallel.data_parallel import processes_for, split
 from rnn_core.reference.small_networks import small_batch
 from rnn_core.training import new_model, train
 
@@ -344,7 +344,7 @@ KILLED = """
 import os, signal
 import numpy as np
 from rnn_core import LanguageModel, ModelConfig, Network, NetworkConfig
-from rnn_core.parallel.data_parallel import DataParallel
+from rnn_core.parallel import DataParallel
 
 model = LanguageModel(ModelConfig(cell="gru", vocabulary_size=9, hidden_size=64))
 parallel, ids = DataParallel(model, processes=3), np.zeros((9, 6), int)

@@ -36,7 +36,7 @@ from rnn_core.experiments.running import run
 from rnn_core.experiments.texts import with_held_out
 from rnn_core.nn.activations import sigmoid
 from rnn_core.nn.network import Network
-from rnn_core.parallel.threads import limited_threads
+from rnn_core.threads import limited_threads
 from rnn_core.training import new_model
 
 _calls: list[int] = []

@@ -85,7 +85,7 @@ def test_what_is_added_to_all_logits_changes_nothing(
 ) -> None:
     monkeypatch.setattr(output, "BLOCK_BYTES", block_bytes)
     monkeypatch.setenv("RNN_CORE_THREADS", threads)
-    monkeypatch.setattr("rnn_core.parallel.threads.WORTH_A_THREAD", 0)
+    monkeypatch.setattr("rnn_core.threads.WORTH_A_THREAD", 0)
     hidden, targets, weights, V, c = problem(dtype=dtype)
     expected = output.losses_and_gradients(hidden, targets, weights, V, c)
     found = output.losses_and_gradients(hidden, targets, weights, V, c + dtype(offset))

@@ -15,12 +15,11 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 from waiting import HANG_SECONDS
 
-from rnn_core import LanguageModel, ModelConfig
+from rnn_core import LanguageModel, ModelConfig, threads
 from rnn_core.nn import softmax
 from rnn_core.nn.gradients import to_dense
 from rnn_core.optim.clipping import clip_by_global_norm
 from rnn_core.optim.optimizers import OPTIMIZERS, make_optimizer
-from rnn_core.parallel import threads
 from rnn_core.reference.small_networks import small_batch
 
 NETWORKS = [
@@ -163,7 +162,7 @@ def test_the_number_of_threads_follows_the_environment_and_else_the_cores(monkey
 def test_a_process_that_may_use_one_core_counts_one() -> None:
     program = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
-        "from rnn_core.parallel.threads import thread_count; print(thread_count())"
+        "from rnn_core.threads import thread_count; print(thread_count())"
     )
     environment = {name: value for name, value in os.environ.items() if name != "RNN_CORE_THREADS"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)

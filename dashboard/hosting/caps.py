@@ -12,8 +12,8 @@ from rnn_core.config import ModelConfig, TrainingSettings, settings_of
 from rnn_core.data import PreparedCorpus
 from rnn_core.data.tasks import Task
 from rnn_core.errors import CorpusError, SettingsError
-from rnn_core.parallel.threads import limited_threads, usable_cores
 from rnn_core.runs import memory
+from rnn_core.threads import limited_threads, usable_cores
 from rnn_core.training import Plan
 
 VARIABLE = "SEE_BPTT_HOSTED"

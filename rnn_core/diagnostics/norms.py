@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.parallel.threads import one_blas_thread
+from rnn_core.threads import one_blas_thread
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from rnn_core.errors import RunError, SettingsError
 from rnn_core.experiments import dask_cluster
 from rnn_core.experiments.base import Experiment
 from rnn_core.experiments.results import FILE, Finished, Result, load
-from rnn_core.parallel.threads import limited_threads, usable_cores
+from rnn_core.threads import limited_threads, usable_cores
 
 Progress = Callable[[Result], None]
 

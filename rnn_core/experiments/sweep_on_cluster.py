@@ -17,11 +17,11 @@ from rnn_core.errors import RunError
 from rnn_core.experiments import dask_cluster
 from rnn_core.experiments.points import Point
 from rnn_core.experiments.sweep import Sweep
-from rnn_core.parallel.threads import limited_threads
 from rnn_core.runs import delete_run, import_run, zip_run
 from rnn_core.runs.paths import is_run
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import work
+from rnn_core.threads import limited_threads
 
 WAIT_SECONDS = 1.0  # between two looks for a request to stop
 

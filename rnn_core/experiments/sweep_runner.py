@@ -21,11 +21,11 @@ from rnn_core.experiments.grid import Grid
 from rnn_core.experiments.points import ENDED, Point, PointResult
 from rnn_core.experiments.sweep import STOP, Sweep
 from rnn_core.experiments.sweep_on_cluster import OnCluster
-from rnn_core.parallel.threads import limited_threads, usable_cores
 from rnn_core.runs import Run, locked, worker_alive
 from rnn_core.runs.paths import is_run
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import work
+from rnn_core.threads import limited_threads, usable_cores
 
 WATCH_SECONDS = 1.0
 MOST_BROKEN_POOLS = 3

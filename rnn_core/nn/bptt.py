@@ -27,7 +27,7 @@ import numpy as np
 
 from rnn_core.arrays import Array
 from rnn_core.nn.cells import ALL, Cell, Weights, merge_gates, split_gates
-from rnn_core.parallel.threads import CACHED_NUMBERS, matmul
+from rnn_core.threads import CACHED_NUMBERS, matmul
 
 
 @dataclass(eq=False)

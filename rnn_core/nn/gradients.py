@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.parallel.threads import for_row_blocks
+from rnn_core.threads import for_row_blocks
 
 # The gradients of a word that occurs more often than this are added up word by word; of the rarer ones, which are many,
 # a second occurrence of all is added at once, then a third.

@@ -18,7 +18,7 @@ from rnn_core.config import ModelConfig, NetworkConfig
 from rnn_core.nn.cells import merge_gates, split_gates
 from rnn_core.nn.checks import check_ids, check_numbers
 from rnn_core.nn.gradients import Gradients, Occurrences, RowGradient
-from rnn_core.parallel.threads import matmul
+from rnn_core.threads import matmul
 
 Parameters = dict[str, Array]
 

@@ -34,7 +34,7 @@ from rnn_core.nn.losses import loss_of
 from rnn_core.nn.parameters import initial_parameters, layer_suffix, parameter_count, parameter_shapes
 from rnn_core.nn.regularizers import omega_gradient
 from rnn_core.nn.softmax import logits
-from rnn_core.parallel.threads import matmul, one_blas_thread
+from rnn_core.threads import matmul, one_blas_thread
 
 State = list[Array]
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from rnn_core.arrays import Array
 from rnn_core.nn.activations import log_softmax
-from rnn_core.parallel.threads import even_slice, run_parallel, threads_for
+from rnn_core.threads import even_slice, run_parallel, threads_for
 
 # Bytes of logits that exist at a time. Smaller blocks make thin matrix products, and a larger share of adding up dV.
 BLOCK_BYTES = 12 * 1024 * 1024

@@ -18,7 +18,7 @@ from rnn_core.arrays import Array
 from rnn_core.config import Choice, choices
 from rnn_core.errors import SettingsError
 from rnn_core.nn.gradients import Gradient, Gradients, RowGradient, subtract, to_dense
-from rnn_core.parallel.threads import for_row_blocks
+from rnn_core.threads import for_row_blocks
 
 # The moments of a word that does not occur decay until they are subnormal numbers, with which a processor is thirty
 # times as slow, though they no longer move any parameter. So every 64 updates moments that are nearly subnormal, below

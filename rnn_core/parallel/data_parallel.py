@@ -24,8 +24,8 @@ from rnn_core.nn.losses import loss_of
 from rnn_core.nn.network import Network, State
 from rnn_core.nn.parameters import layer_of, parameter_shapes
 from rnn_core.parallel.shared_buffers import SharedBuffers
-from rnn_core.parallel.threads import thread_count
 from rnn_core.parallel.worker import Shard, ShardResult, Worker, WorkerLost
+from rnn_core.threads import thread_count
 
 # Floating-point operations in a batch from which another process gains clearly more than it costs.
 WORTH_A_PROCESS = 80_000_000

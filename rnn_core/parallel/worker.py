@@ -26,7 +26,7 @@ from rnn_core.nn.gradients import Gradient, Gradients, RowGradient
 from rnn_core.nn.network import Network, State
 from rnn_core.nn.parameters import parameter_shapes
 from rnn_core.parallel.shared_buffers import SharedBuffers
-from rnn_core.parallel.threads import limited_threads, one_blas_thread
+from rnn_core.threads import limited_threads, one_blas_thread
 
 # How long the trainer waits for a worker that starts, and, once its own shard is done, for the others' shards: they
 # began at the same time and have as much to do, so one that is this late has been stopped, or its machine has.

@@ -16,9 +16,9 @@ from rnn_core.errors import RunError
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.nn.network import Network
 from rnn_core.nn.parameters import parameter_shapes
-from rnn_core.parallel.threads import thread_count
 from rnn_core.runs.run_config import CorpusFacts, RunConfig
 from rnn_core.runs.tensors import Spec, Specs
+from rnn_core.threads import thread_count
 from rnn_core.training import TrainingState, state_arrays
 
 VOCABULARY_FILE = "vocabulary.json"

@@ -40,7 +40,7 @@ from rnn_core.nn.losses import loss_of
 from rnn_core.nn.parameters import parameter_count, parameter_shapes
 from rnn_core.nn.softmax import BLOCK_BYTES, factor_is_less_to_do
 from rnn_core.optim.optimizers import OPTIMIZERS
-from rnn_core.parallel.data_parallel import processes_for
+from rnn_core.parallel import processes_for
 from rnn_core.training import PROBE_SENTENCES, PROBE_STEPS, network_config, task_probe
 from rnn_core.training.evaluation import SEQUENCES_AT_A_TIME
 

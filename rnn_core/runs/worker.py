@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from rnn_core.errors import RunError, SettingsError, UserError
-from rnn_core.parallel.threads import thread_count
 from rnn_core.runs.checkpoints import Checkpoint
 from rnn_core.runs.history_writer import HistoryWriter
 from rnn_core.runs.lock import locked
@@ -31,6 +30,7 @@ from rnn_core.runs.run_writer import RunWriter
 from rnn_core.runs.starting_point import StartingPoint, starting_point
 from rnn_core.runs.status import State
 from rnn_core.runs.stop_signals import StopSignals
+from rnn_core.threads import thread_count
 from rnn_core.training import (
     BY_HAND,
     STEERABLE,

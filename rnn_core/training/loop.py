@@ -26,7 +26,7 @@ from rnn_core.nn.gradients import Gradients
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.nn.network import Network
 from rnn_core.optim.clipping import clip_by_global_norm, clip_by_value, global_norm
-from rnn_core.parallel.data_parallel import DataParallel
+from rnn_core.parallel import DataParallel
 from rnn_core.randomness import stream
 from rnn_core.training.divergence import explained_divergence
 from rnn_core.training.evaluation import perplexity

@@ -32,9 +32,9 @@ from dashboard.text import laboratory as wording_laboratory
 from rnn_core import runs
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
-from rnn_core.parallel.threads import limited_threads
 from rnn_core.runs import Run, memory, worker_alive
 from rnn_core.runs.worker import work
+from rnn_core.threads import limited_threads
 from tests.dashboard.conftest import APP, new_window, running_server
 from tests.dashboard.test_pages import button, texts
 from tests.waiting import HANG_SECONDS, wait_for

@@ -29,7 +29,7 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.nn.activations import ACTIVATIONS
 from rnn_core.nn.allocation import aligned_copy
-from rnn_core.parallel.threads import matmul
+from rnn_core.threads import matmul
 
 ALL = slice(None)
 
