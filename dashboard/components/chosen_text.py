@@ -48,10 +48,10 @@ AGREEMENT = TextSettings(sentences="lines")
 def start() -> SettingFields:
     """The fields of the Corpus page, filled with what its link says; before they are drawn."""
     fields = SettingFields(PAGE, TextSettings)
-    link.start(KIND, "corpus", {kind: kind for kind in wording.SOURCES}.__getitem__)
-    link.start(GAP, PREFIX + "gap", link.whole(1, LONGEST_GAP))
-    link.start(COUNT, PREFIX + "count", {str(count): count for count in COUNTS}.__getitem__)
-    link.start(NLTK, PREFIX + "nltk", {key: key for key in CORPORA}.__getitem__)
+    link.prefill(KIND, "corpus", {kind: kind for kind in wording.SOURCES}.__getitem__)
+    link.prefill(GAP, PREFIX + "gap", link.whole(1, LONGEST_GAP))
+    link.prefill(COUNT, PREFIX + "count", {str(count): count for count in COUNTS}.__getitem__)
+    link.prefill(NLTK, PREFIX + "nltk", {key: key for key in CORPORA}.__getitem__)
     for key, usual in ((KIND, USUAL_KIND), (GAP, USUAL_GAP), (COUNT, USUAL_COUNT), (NLTK, CORPORA[0])):
         session.start_with(key, usual)
     settings_link.fill(fields, (*READING, SIZE), PREFIX)

@@ -70,7 +70,7 @@ def choose_stretch(page: str, count: int, unit: str, usual: int = 0) -> slice:
     at = 0
     if count > shown:
         widget = session.key(page, "at")
-        link.start(widget, "at", link.whole(0, 10**8))
+        link.prefill(widget, "at", link.whole(0, 10**8))
         session.put(widget, min(max(0, session.value(widget, usual)), count - shown))
         at = st.slider("Where in the text", 0, count - shown, step=max(1, shown // 4), key=widget)
     link.write("at", str(at) if at or usual else None)

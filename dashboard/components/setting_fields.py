@@ -58,11 +58,11 @@ class SettingFields:
 
     def put(self, name: str, value: Any) -> None:
         """Set a field, from a button's `on_click`."""
-        session.put(self.key(name), self._sent(name, value))
+        session.put(self.key(name), self._as_widget_holds(name, value))
 
     def follow(self, name: str, value: Any) -> None:
         """Before it is drawn: let a field show `value` whenever that changes, as `session.follow` does."""
-        session.follow(self.key(name), self._sent(name, value))
+        session.follow(self.key(name), self._as_widget_holds(name, value))
 
     def draw(
         self,
@@ -80,7 +80,7 @@ class SettingFields:
         options: dict[str, Any] = {"key": self.key(name), "help": setting.help, "persist_state": "session"}
         if on_change is not None:
             options |= {"on_change": on_change, "args": (name,)}
-        session.start_with(self.key(name), self._sent(name, self.defaults[name]))
+        session.start_with(self.key(name), self._as_widget_holds(name, self.defaults[name]))
         if setting.choices is not None:
             choices = setting.choices
             st.selectbox(label, list(choices), format_func=lambda value: choices[value].label, **options)
@@ -92,8 +92,8 @@ class SettingFields:
             say_beside(reason)
 
     def _number(self, setting: Setting, label: str, options: dict[str, Any]) -> None:
-        """Without bounds, and of fractions: the browser would keep what is beyond them to itself, also a whole number
-        above 2^53, and the last good value would count.
+        """A field of floats without bounds, for whole numbers too. With bounds (or, of integers, above 2^53) a browser
+        would not send a number that it refuses: the page would go on with the last good one while it shows another.
         """
         if setting.optional:
             options |= {"value": None, "placeholder": setting.none}
@@ -106,7 +106,7 @@ class SettingFields:
         whole = self.declared[name].kind is int and isinstance(held, float) and held.is_integer()
         return int(held) if whole else held
 
-    def _sent(self, name: str, value: Any) -> Any:
-        """A value as its widget takes it."""
+    def _as_widget_holds(self, name: str, value: Any) -> Any:
+        """A value as its widget holds it: a number is a float, since all fields of numbers hold floats (`_number`)."""
         number = self.declared[name].kind in (int, float) and value is not None
         return float(value) if number else value

@@ -39,7 +39,7 @@ def draw(run: Run, status: RunStatus) -> None:
             label = "Start" if status.state == "created" else "Resume"
             if st.button(
                 label,
-                # The same again would diverge again: then the cure above comes first.
+                # As it is it would diverge again: the remedies that the page offers are the better click.
                 type="secondary" if status.state == "diverged" else "primary",
                 icon=":material/play_arrow:",
                 disabled=worker.working(run),
@@ -71,6 +71,7 @@ def _leave_request(run: Run, kind: str) -> None:
         library.request(run, kind)
         deadline = time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < deadline and (now := run.status()).state == before.state:
+            # "One step" leaves a paused training paused; its step is the answer.
             if before.state == "paused" and now.step != before.step:
                 return
             time.sleep(0.01)

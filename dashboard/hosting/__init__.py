@@ -35,10 +35,10 @@ from dashboard.hosting.queue import (
     check_room,
     dispatch,
     enqueue,
-    free_slot,
     leave,
     position,
     refresh_all,
+    take_spare_slot,
 )
 from dashboard.hosting.sweeping import sweep
 from dashboard.hosting.uploads import UploadGuard
@@ -60,7 +60,7 @@ __all__ = [
     "current_caps",
     "dispatch",
     "enqueue",
-    "free_slot",
+    "take_spare_slot",
     "leave",
     "one_at_a_time",
     "owner_id",

@@ -1,7 +1,7 @@
 """No connections: the server's process talks to no other machine, whichever library tries.
 
 An audit hook (PEP 578) hears of every connection, datagram and name that is looked up, and refuses what does not stay
-on this machine; and of every program that is started, and lets only this project's own trainings through. It sees what
+on this machine; and of every program that is started, and lets only this project's own commands through. It sees what
 Python does. Native code that makes its own system calls is out of its reach; none of the libraries here has any.
 """
 
@@ -25,13 +25,15 @@ def stay_offline() -> None:
 
 
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
-    """Raises OSError for what would leave this machine."""
+    """Raises OSError for a connection or a look-up that would leave this machine, and for every program but a command
+    of this project.
+    """
     if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
         connection, address = arguments[:2]
         # An address of None is that of a connection that was let through before.
         if address is not None and connection.family in _INTERNET and not _is_here(address[0]):
             raise ConnectionRefusedError(_REFUSED)
-    elif event == "socket.getaddrinfo" or event in ("socket.gethostbyname", "socket.gethostbyaddr"):
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
         if not _is_here(arguments[0]):
             raise ConnectionRefusedError("a hosted server of this app looks no names up")
     elif event == "socket.getnameinfo":
@@ -39,7 +41,7 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
             raise ConnectionRefusedError("a hosted server of this app looks no names up")
     elif event == "subprocess.Popen":
         executable, command = arguments[:2]
-        if not _is_training(executable, command):
+        if not _is_own_command(executable, command):
             raise PermissionError("a hosted server of this app starts no other programs")
     elif event in ("os.system", "os.exec", "os.posix_spawn", "os.startfile", "pty.spawn"):
         raise PermissionError("a hosted server of this app starts no other programs")
@@ -60,7 +62,7 @@ def _is_here(host: object) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
-def _is_training(executable: object, command: object) -> bool:
+def _is_own_command(executable: object, command: object) -> bool:
     """Whether a program is this Python with this project's command line."""
     if not isinstance(command, (list, tuple)):
         return False

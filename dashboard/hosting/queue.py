@@ -75,7 +75,8 @@ def enqueue(root: Path, run_id: str, owner: str, caps: Caps) -> None:
     with _changing(root) as tickets:
         if any(ticket.run == run_id and ticket.started is None for ticket in tickets):
             return
-        tickets[:] = [ticket for ticket in tickets if ticket.run != run_id]  # of its training before, over by now
+        # A ticket that has started is of this run's last training, which has ended, or it would not come here again.
+        tickets[:] = [ticket for ticket in tickets if ticket.run != run_id]
         _check_room(tickets, owner, caps)
         tickets.append(Ticket(_next_number(tickets), run_id, owner, _clock()))
 
@@ -147,7 +148,7 @@ def dispatch(root: Path, caps: Caps, start: Callable[[Path, int], None]) -> None
     with _changing(root) as tickets:
         abandoned = _forget_the_gone(root, tickets)
         for ticket in _order(tickets):
-            slot = _free_slot(root, caps)
+            slot = _take_slot(root, caps)
             if slot is None:
                 _end_long_pauses(root, tickets)
                 break
@@ -187,7 +188,7 @@ def _forget_the_gone(root: Path, tickets: list[Ticket]) -> list[Path]:
 
 
 def _order(tickets: list[Ticket]) -> list[Ticket]:
-    """Those who wait, the next one first: by turns among visitors, and among turns by who came first.
+    """Those who wait, the next one first: by turns among visitors, and within a turn by who came first.
 
     A visitor's second training waits until everybody's first has had its turn, and so on.
     """
@@ -219,7 +220,7 @@ def _end_long_pauses(root: Path, tickets: list[Ticket]) -> None:
                 run.request("stop")
 
 
-def _free_slot(root: Path, caps: Caps) -> int | None:
+def _take_slot(root: Path, caps: Caps) -> int | None:
     """An open file whose lock is the right to train; None where all are taken."""
     for number in range(caps.slots):
         slot = try_lock(root / FOLDER / f"slot-{number}")
@@ -228,12 +229,12 @@ def _free_slot(root: Path, caps: Caps) -> int | None:
     return None
 
 
-def free_slot(root: Path, caps: Caps) -> int | None:
+def take_spare_slot(root: Path, caps: Caps) -> int | None:
     """The right to compute beside the trainings, as an open file that the process is to inherit; None where all slots
     are taken, or a training waits for one. Raises RunError.
     """
     with _changing(root) as tickets:
-        return None if _order(tickets) else _free_slot(root, caps)
+        return None if _order(tickets) else _take_slot(root, caps)
 
 
 # --- the file ---------------------------------------------------------------------------------------------------------
@@ -270,6 +271,7 @@ def _write(root: Path, data: bytes) -> None:
 def read_tickets(root: Path) -> list[Ticket]:
     """All tickets, in the order of their numbers. Waits for nobody: the file is only ever replaced whole."""
     try:
+        # Follows no link, and waits for no pipe.
         with open(os.open(root / FOLDER / FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             return _from_bytes(file.read())
     except (OSError, ValueError, TypeError):
@@ -304,6 +306,7 @@ def _rebuilt(root: Path) -> list[Ticket]:
             run = Run.open(folder)
             state = run.status().state
             if state in ("queued", "running", "paused"):
+                # An id is DAY-RANDOM, that of a race's run DAY-RANDOM-LANE.
                 race = run.id.rpartition("-")[0] if run.id.count("-") == 2 else run.id
                 found.setdefault(race, (run.config.created, run.id, owner, state != "queued"))
     now = _clock()

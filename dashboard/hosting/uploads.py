@@ -25,21 +25,24 @@ Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 UPLOAD = re.compile(r"/_stcore/upload_file/(?P<session>[^/]+)/(?P<file>[^/]+)")
-CLOSED = re.compile(r"/_stcore/metrics")
-"""How much memory the server takes, and how many visitors it has, is nobody else's business."""
+STATISTICS = re.compile(r"/_stcore/metrics")
+"""Streamlit's statistics (memory, number of visitors), which are answered with 404. Both are searched for, not matched:
+a base path may stand in front."""
 
 MOST_AT_ONCE = 16
 """Uploads that are on their way at the same time, over all visitors."""
 
 UPLOAD_SECONDS = 60.0
-"""A slow line brings a text of the usual size in that time; who sends a byte now and then keeps a place from others."""
+"""The longest that an upload may take. A slow line sends the usual text in that time; a client that trickles bytes must
+not keep a place from others."""
 
 
 CONNECTIONS_AT_ONCE, CONNECTIONS_PER_SECOND = 10.0, 1.0
 """Connections and uploads that a visitor may begin at once, and from then on. A page is one connection."""
 
 PEOPLE_OF_AN_ADDRESS = 20
-"""So many may share one, each with what a page asks for. Who takes a new cookie each time stays one of them."""
+"""One address may stand for this many visitors (a school, an office), and may do as much as all of them. A client that
+drops its cookie to look new still counts towards its address."""
 
 
 class StoredFile(Protocol):
@@ -78,7 +81,7 @@ class UploadGuard:
         if scope["type"] == "websocket":
             await self.connect(scope, receive, send)
             return
-        if scope["type"] == "http" and CLOSED.search(path):
+        if scope["type"] == "http" and STATISTICS.search(path):
             await _refuse(send, 404, "not found")
             return
         upload = UPLOAD.search(path) if scope["type"] == "http" and scope["method"] == "PUT" else None
@@ -104,6 +107,7 @@ class UploadGuard:
     async def connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The connection of one page, for as long as it is open."""
         secret, address = _visitor(scope), _address(scope)
+        # Each name that the limit counts by, and how many visitors it stands for.
         senders = ({} if secret is None else {secret: 1}) | ({} if address is None else {address: PEOPLE_OF_AN_ADDRESS})
         if not all(self.connections.allows(sender, people) for sender, people in senders.items()):
             await send({"type": "websocket.close", "code": TRY_AGAIN_LATER})

@@ -10,7 +10,7 @@ from dashboard.services.history import History
 from rnn_core import diagnostics
 
 
-def step(view: ViewState, history: History) -> None:
+def draw(view: ViewState, history: History) -> None:
     """The second of the five."""
     analysis, flow = view.analysis, view.analysis.flow
     decay = analysis.row(view.chosen)

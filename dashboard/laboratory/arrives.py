@@ -18,8 +18,8 @@ from rnn_core import diagnostics
 from rnn_core.training import HorizonMeasured
 
 
-def step(view: ViewState, history: History) -> None:
-    """The first of the five."""
+def draw(view: ViewState, history: History) -> None:
+    """The first of the page's five steps."""
     left, right = st.columns([4, 3], gap="medium")
     with left:
         unrolled(view)
@@ -53,6 +53,7 @@ def unrolled(view: ViewState) -> None:
 
 
 def triangle(view: ViewState) -> None:
+    """The norm of each loss's gradient at each earlier step."""
     analysis, norms = view.analysis, view.analysis.flow.delta_norms
     shown = diagnostics.triangle(analysis.flow, view.relative)
     table = arrives.triangle_table(analysis.sources, analysis.targets, shown, view.chosen)
@@ -70,6 +71,7 @@ def triangle(view: ViewState) -> None:
 
 
 def horizon(view: ViewState, history: History) -> None:
+    """What is left of a gradient over the lag, beside its bounds."""
     analysis = view.analysis
     probe = probe_of(view, history)
     figure(
@@ -92,6 +94,7 @@ def probe_of(view: ViewState, history: History) -> HorizonMeasured:
 
 
 def film(view: ViewState, history: History) -> None:
+    """A heat map: training step by lag, coloured by what is left of the gradient."""
     measured = history.horizons
     caption = captions.film([measured[step] for step in sorted(measured)], view.unit)
     if not measured:
@@ -103,6 +106,7 @@ def film(view: ViewState, history: History) -> None:
         caption,
         chart(
             "film",
+            # A gradient that has exploded must not take the whole range of colours.
             arrives.film(highest_decade(np.minimum(table["left"], 1e12), 0.0), view.unit),
             table,
             "What is left of the gradient, over the training step and the distance in words",

@@ -58,7 +58,7 @@ def highest(history: History) -> list[int]:
 
 def choose_spike(spikes: list[int], last: int) -> int | None:
     """The step that was clicked in the chart or chosen here, of the `last` that there were; the link keeps it."""
-    link.start(SPIKE, "spike", link.whole(1, last))
+    link.prefill(SPIKE, "spike", link.whole(1, last))
     chosen = session.value(SPIKE, None)
     options = spikes if chosen is None or chosen in spikes else [chosen, *spikes]
     step: int | None = st.selectbox(

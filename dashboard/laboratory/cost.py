@@ -16,7 +16,7 @@ from dashboard.state import link
 from dashboard.text import laboratory as wording
 
 
-def step(view: ViewState, history: History) -> None:
+def draw(view: ViewState, history: History) -> None:
     """The last of the five."""
     gradient_by_lag(view)
     if figures.more("cost"):

@@ -15,7 +15,8 @@ CLIP = 1.0
 FORGET_BIAS = 3.0
 """With it a fresh LSTM's cell keeps half of a gradient over some fourteen steps: ln 2 / -ln sigmoid(3)."""
 
-_FRESH_W: Mapping[str, Any] = {"init": "uniform", "init_scale": 1.0, "chrono": None}
+_DEFAULT_W: Mapping[str, Any] = {"init": "uniform", "init_scale": 1.0, "chrono": None}
+"""Undoes the run's own initialisation, which may not suit another cell."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,13 @@ class Cure:
     training: TrainingSettings
 
 
-def cures(found: Verdict, config: RunConfig, reach: int) -> list[Cure]:
-    """The remedies of this verdict, the most promising first; `reach` is how many steps the text is long.
+def cures(found: Verdict, config: RunConfig, steps: int) -> list[Cure]:
+    """The remedies of this verdict, the most promising first; `steps`: how long the text is.
 
     Only what makes sense together is offered, and only what changes something.
     """
     offered = []
-    for label, why, model, training in _ideas(found, config, reach):
+    for label, why, model, training in _ideas(found, config, steps):
         try:
             of_model, of_training = replace(config.model, **model), replace(config.training, **training)
             of_model.validate()
@@ -59,7 +60,7 @@ def after_divergence(config: RunConfig) -> list[Cure]:
     return offered
 
 
-def _ideas(found: Verdict, config: RunConfig, reach: int) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
+def _ideas(found: Verdict, config: RunConfig, steps: int) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
     """(label, why, changes of the model, changes of the training)."""
     truncate = config.training.truncate
     if found.fate == "explodes":
@@ -67,22 +68,27 @@ def _ideas(found: Verdict, config: RunConfig, reach: int) -> Iterator[tuple[str,
             why = "Clipping keeps the direction of a gradient and bounds its length (Pascanu, Mikolov & Bengio 2013)."
             yield f"Clip at {CLIP:g}", why, {}, {"clip": CLIP, "clip_mode": "norm"}
         why = "An orthogonal W neither stretches nor shrinks what passes through it (Saxe, McClelland & Ganguli 2014)."
-        yield "Orthogonal W", why, {**_FRESH_W, "init": "orthogonal"}, {}
+        yield "Orthogonal W", why, {**_DEFAULT_W, "init": "orthogonal"}, {}
         return
-    if truncate is not None and truncate < reach:
+    if truncate is not None and truncate < steps:
         why = f"This training lets no loss look back more than {truncate} steps."
         yield "Look back all the way", why, {}, {"truncate": None}
     if found.fate == "lasts":
         return
     if "carry" in found.parts:
         why = "Gates that start open for as long as the text is keep what they carry (Tallec & Ollivier 2018)."
-        yield "Gates that start open", why, {"chrono": max(3, reach), "bias": True}, {}
+        yield "Gates that start open", why, {"chrono": max(3, steps), "bias": True}, {}  # 3: the least that it takes
         return
     why = "The cell of an LSTM carries a gradient around W and φ′ (Hochreiter & Schmidhuber 1997)."
-    gates = {**_FRESH_W, "cell": "lstm", "forget_bias": FORGET_BIAS, "bias": True}
+    gates = {**_DEFAULT_W, "cell": "lstm", "forget_bias": FORGET_BIAS, "bias": True}
     yield "An LSTM", why, gates, {"omega": 0.0}
     if found.parts.get("W", 1.0) < 1:
         why = "W itself shrinks what passes; an orthogonal one does not (Saxe, McClelland & Ganguli 2014)."
-        yield "Orthogonal W", why, {**_FRESH_W, "init": "orthogonal"}, {}
+        yield "Orthogonal W", why, {**_DEFAULT_W, "init": "orthogonal"}, {}
     why = "The slope of a ReLU is 1 where it is open, and W starts as the identity (Le, Jaitly & Hinton 2015)."
-    yield "ReLU, W = I", why, {**_FRESH_W, "cell": "relu", "init": "identity"}, {"clip": CLIP, "clip_mode": "norm"}
+    yield (
+        "ReLU, W = I",
+        why,
+        {**_DEFAULT_W, "cell": "relu", "init": "identity"},
+        {"clip": CLIP, "clip_mode": "norm"},
+    )

@@ -13,7 +13,7 @@ from dashboard.services.history import History
 from dashboard.text import laboratory as wording
 
 
-def step(view: ViewState, history: History) -> None:
+def draw(view: ViewState, history: History) -> None:
     """The third of the five."""
     where_lost(view)
     if not view.analysis.gated:

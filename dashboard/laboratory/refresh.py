@@ -1,7 +1,8 @@
 """Which moment of a training is shown, and how often a page may look for a newer one.
 
 A training shares its machine with the pages that watch it. So the newest moment stays on the screen for as long as its
-pictures took times a factor: what all pages together compute stays a small share of the time, whoever looks.
+pictures took to compute, divided by SHARE: what all pages together compute stays a small share of the time, whoever
+looks.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from bisect import bisect_right
 from rnn_core.runs import Run
 
 LOOK_SECONDS = 4.0
+"""Between two looks of a page for newer weights."""
+
 SHARE = 0.01
-"""Of the time of one core, by what the script computes; sending it costs about as much again."""
+"""The most of one core's time that the pictures of all pages of a run may take to compute; to send them costs about as
+much again."""
 
 LONGEST_SECONDS = 30.0
 """However slow the machine: a training that is watched is seen to move."""
@@ -39,6 +43,7 @@ def spent(run: Run, moments: list[int], seconds: float) -> None:
         # Drawn again by a click, or by another visitor: that moment stays for as long as all of it may cost.
         _shown[str(run.folder)] = (step, min(until + seconds / SHARE, now + LONGEST_SECONDS))
     else:
+        # At the least until other pages' looks of the same round are over.
         stays = max(LOOK_SECONDS / 2, min(seconds / SHARE, LONGEST_SECONDS))
         _shown[str(run.folder)] = (moments[-1], now + stays)
 

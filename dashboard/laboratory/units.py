@@ -28,7 +28,7 @@ _VIEWS = {
 }
 
 
-def step(view: ViewState, history: History) -> None:
+def draw(view: ViewState, history: History) -> None:
     """The fourth of the five."""
     saturation(view)
     spectrum(view)

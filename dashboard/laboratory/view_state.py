@@ -60,7 +60,7 @@ def held(run: Run, moments: list[int]) -> int | None:
     """The moment at which this visitor stays, or the one next to it that is still kept; None: follow the training. A
     link says it at the start of a visit.
     """
-    link.start(_held_key(run), "moment", link.whole(0, LAST_STEP))
+    link.prefill(_held_key(run), "moment", link.whole(0, LAST_STEP))
     step = session.value(_held_key(run), None)
     return None if step is None else refresh.nearest(moments, step)
 

@@ -23,7 +23,7 @@ Quantity = Literal["validation", "training", "metric", "gradient", "half-life"]
 Axis = Literal["steps", "tokens", "seconds"]
 
 LAST_POINTS = 6
-"""Over so many of them, two hundredths of a training, its last training loss is a mean."""
+"""The last training loss is the mean of so many of an outline's points: the last 2 % of a training."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def readable(runs: Sequence[Run]) -> tuple[list[Run], list[UserError]]:
 
 
 def lines(runs: Sequence[Run], quantity: Quantity, axis: Axis, *, bits: bool, seeds: bool) -> list[Line]:
-    """A curve for each run that has one, or with `seeds` for each group of runs that differ in the seed alone; what
-    loses least in validation comes first, whatever is shown. Losses are in nats per token, or in bits per character.
+    """A curve for each run that has one, or with `seeds` for each group of runs that differ in the seed alone; the
+    lowest last validation loss comes first, whatever is shown. Losses are in nats per token, or in bits per character.
     """
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # SQLite reads without Python's lock
         curves = list(pool.map(lambda run: _curve(run, quantity, axis, bits), runs))
@@ -111,15 +111,19 @@ def _curve(run: Run, quantity: Quantity, axis: Axis, bits: bool) -> Line:
 
 
 def _together(group: list[Line]) -> list[Line]:
-    """Runs that differ in the seed alone as one line, over what all of them have of the axis; others as they are."""
+    """Runs that differ in the seed alone as one line, over what all of them have of the axis. Runs that share a
+    seed, or no part of the axis, stay apart.
+    """
     start, end = max(line.x[0] for line in group), min(line.x[-1] for line in group)
     seeds = {run.config.training.seed for line in group for run in line.runs}
+    # A seed that is there twice would count twice.
     if len(group) == 1 or len(seeds) < len(group) or start > end:
         return group
     places = np.unique(np.concatenate([line.x for line in group]))
     places = places[(places >= start) & (places <= end)]
     places = places[np.unique(np.linspace(0, len(places) - 1, POINTS).astype(int))]
     values = np.array([np.interp(places, line.x, line.y) for line in group])
+    # Between two points of which one is a lower bound the curve is one too: interpolated, it is above 0 there.
     beyond = [np.interp(places, line.x, line.least) > 0 for line in group if line.least is not None]
     return [
         Line(

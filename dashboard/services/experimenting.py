@@ -81,7 +81,7 @@ def start(experiment: Experiment) -> None:
     arguments = ["reproduce", experiment.name, "--dir", str(folder), "--quiet"]
     slot = None
     if caps is not None:
-        slot = hosting.free_slot(library.root(), caps)
+        slot = hosting.take_spare_slot(library.root(), caps)
         if slot is None:
             raise RunError("all places of this server are taken by trainings. Try again in a few minutes.")
         arguments += ["--max-minutes", str(caps.minutes)]

@@ -26,17 +26,19 @@ def write(parameter: str, value: str | None) -> None:
         st.query_params[parameter] = value
 
 
-def choice(parameter: str, choices: Collection[str], usual: str) -> dict[str, Any]:
-    """Options of a widget that chooses one of these texts: it stands in the link, unless it is the usual one, and is
-    kept for the visit.
+def choice(parameter: str, choices: Collection[str], default: str) -> dict[str, Any]:
+    """Options of a widget that chooses one of these texts: it stands in the link, unless it is the default, and is kept
+    for the visit.
     """
     widget = f"link: {parameter}"
+    # Here the link wins over the widget, so that a link followed inside the app changes the choice. Hence `on_change`:
+    # a click must be in the link before the page is run again.
     if read(parameter) in choices:
         st.session_state[widget] = read(parameter)
     elif st.session_state.get(widget) not in choices:
-        st.session_state[widget] = usual
+        st.session_state[widget] = default
     chosen = st.session_state[widget]
-    write(parameter, None if chosen == usual else chosen)
+    write(parameter, None if chosen == default else chosen)
     return {
         "key": widget,
         "persist_state": "session",
@@ -45,18 +47,18 @@ def choice(parameter: str, choices: Collection[str], usual: str) -> dict[str, An
 
 
 def field(
-    widget: str, parameter: str, parse: Callable[[str], Any], usual: Any, written: Callable[[Any], str] = str
+    widget: str, parameter: str, parse: Callable[[str], Any], default: Any, written: Callable[[Any], str] = str
 ) -> dict[str, Any]:
-    """Options of the widget with this key: what it holds stands in the link as `written`, unless it is the usual value,
-    and is kept for the visit. A field that was never drawn takes what `parse` reads in the link.
+    """Options of the widget with this key: what it holds stands in the link as `written`, unless it is the default, and
+    is kept for the visit. A field that was never drawn takes what `parse` reads in the link.
     """
-    start(widget, parameter, parse)
-    held = st.session_state.setdefault(widget, usual)
-    write(parameter, None if held == usual else written(held))
+    prefill(widget, parameter, parse)
+    held = st.session_state.setdefault(widget, default)
+    write(parameter, None if held == default else written(held))
     return {"key": widget, "persist_state": "session"}
 
 
-def start(widget: str, parameter: str, parse: Callable[[str], Any]) -> None:
+def prefill(widget: str, parameter: str, parse: Callable[[str], Any]) -> None:
     """Put what the link says into the field with this key, unless it holds something already."""
     said = read(parameter)
     if said and widget not in st.session_state:
@@ -64,7 +66,7 @@ def start(widget: str, parameter: str, parse: Callable[[str], Any]) -> None:
             st.session_state[widget] = parse(said)
 
 
-def number(text: str) -> float:
+def parse_number(text: str) -> float:
     """A number of a link. Raises ValueError for what no field can hold."""
     found = float(text)
     if not abs(found) <= 2**53:
@@ -73,8 +75,8 @@ def number(text: str) -> float:
 
 
 def short(value: float) -> str:
-    """A number as a link has it, without what arithmetic left in its last digits."""
-    return f"{value:.6g}"
+    """A number as a link has it: whole numbers in full, others without what arithmetic left in their last digits."""
+    return str(int(value)) if float(value).is_integer() else f"{value:.12g}"
 
 
 def number_within(least: float, most: float) -> Callable[[str], float]:
@@ -92,6 +94,7 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     """A whole number of a link between these two; ValueError for any other."""
 
     def parse(text: str) -> int:
+        # (Of a text of thousands of digits, which anybody may send, int() reads the first twenty.)
         if not text.isdecimal() or not least <= (found := int(text[:20])) <= most:
             raise ValueError(f"a whole number from {least} to {most} is wanted")
         return found
@@ -110,10 +113,10 @@ def words(most: int) -> Callable[[str], str]:
     return parse
 
 
-YES = {"1": True}.__getitem__
-"""A toggle of a link: "1" where it is on."""
+parse_yes = {"1": True}.__getitem__
+"""A toggle of a link: "1" where it is on; KeyError for anything else."""
 
 
 def toggle(widget: str, parameter: str) -> dict[str, Any]:
     """Options of a toggle that stands in the link as `parameter`=1 where it is on."""
-    return field(widget, parameter, YES, False, lambda on: "1")
+    return field(widget, parameter, parse_yes, False, lambda on: "1")

@@ -1,4 +1,4 @@
-"""The only owner of session-state keys.
+"""The owner of session-state keys, but for those that `link.choice` makes (`link: …`).
 
 What one visitor has chosen lives here, and only as long as the visit: a run's home is its folder. Widgets keep their
 own values under keys made by `key`, so that no two of them meet.
@@ -72,6 +72,7 @@ def secret() -> str:
     return kept
 
 
+# At import: `library` lies below this module and cannot ask it.
 library.recognise_visitors_by(secret)
 
 
@@ -229,7 +230,7 @@ def presenting() -> bool:
 
 
 def present(on: bool) -> None:
-    """Begin or end that."""
+    """Begin or end presenting."""
     st.session_state[_PRESENT] = on
     link.write(_PRESENT, "1" if on else None)
 

@@ -143,7 +143,7 @@ def fields(name: str, given: Array, rows: Sequence[str] = (), columns: Sequence[
                         LARGEST,
                         0.1,
                         format="%.3g",
-                        **link.field(entry(name, i, j), f"{name}{i}{j}", link.number, float(value), link.short),
+                        **link.field(entry(name, i, j), f"{name}{i}{j}", link.parse_number, float(value), link.short),
                     )
                 values[i, j] = math.nan if number is None else number
     return values

@@ -124,12 +124,12 @@ def draw(runs: list[Run], quantity: Quantity, axis: Axis, unit: str, together: b
         widgets.problem(f"{widgets.count(len(problems), 'run')} cannot be compared", problems[0])
     lines = comparing.lines(runs, quantity, axis, bits=bits, seeds=seeds)
     if lines:
-        back, lost = widgets.units_of(runs[0].config) if together else ("token", "token")
-        units = {"metric": "", "gradient": "", "half-life": f"{back}s"}
-        usual = wording.UNITS["bits"] if bits else f"nats per {lost}" if lost else ""
-        # Another program's loss is whatever it says; so are those of different tasks.
+        unit_of_lag, unit_of_mean = widgets.units_of(runs[0].config) if together else ("token", "token")
+        units = {"metric": "", "gradient": "", "half-life": f"{unit_of_lag}s"}
+        unit_of_loss = wording.UNITS["bits"] if bits else f"nats per {unit_of_mean}" if unit_of_mean else ""
+        # The loss that another program recorded has an unknown unit, and those of different tasks differ: then no unit.
         known = all(map(differences.has_text, runs)) or (together and runs[0].config.task is not None)
-        measured = units.get(quantity, usual if known else "")
+        measured = units.get(quantity, unit_of_loss if known else "")
         if quantity in ("validation", "training", "metric") and not together:
             several = len({run.config.corpus.name for run in runs}) > 1
             if several or not bits:

@@ -22,6 +22,7 @@ from rnn_core.training import SampledToken, generate, read_prompt
 PAGE = "generate"
 MOST_SENTENCES, USUAL_SENTENCES = 20, 5
 MOST_DRAWS = 10**9
+TEMPERATURE = 0.8
 LONGEST = {"word": 60, "char": 400}
 """Tokens of a sentence, until somebody chooses another number: some lines of text in either unit."""
 
@@ -51,7 +52,7 @@ def page() -> None:
 def choose(unit: str) -> tuple[str, int, int, SamplingSettings]:
     """What to begin with, how many sentences, which draw, and how freely."""
     with st.container(border=True):
-        link.start(PROMPT, "prompt", str)
+        link.prefill(PROMPT, "prompt", str)
         prompt = st.text_input(
             "Begin with",
             max_chars=1000,
@@ -59,12 +60,12 @@ def choose(unit: str) -> tuple[str, int, int, SamplingSettings]:
             **session.kept(PAGE, "prompt", wording.SAMPLING_HELP),
         )
         link.write("prompt", prompt or None)
-        fields = SettingFields(PAGE, SamplingSettings, defaults={"temperature": 0.8})
+        fields = SettingFields(PAGE, SamplingSettings, defaults={"temperature": TEMPERATURE})
         for name in ("temperature", "top_k", "top_p", "max_tokens"):
-            link.start(fields.key(name), name, link.number)
-        link.start(fields.key("allow_unknown"), "allow_unknown", link.YES)
+            link.prefill(fields.key(name), name, link.parse_number)
+        link.prefill(fields.key("allow_unknown"), "allow_unknown", link.parse_yes)
         counted = link.field(session.key(PAGE, "count"), "count", link.whole(1, MOST_SENTENCES), USUAL_SENTENCES)
-        link.start(session.key(PAGE, "draw"), "draw", link.whole(0, MOST_DRAWS))
+        link.prefill(session.key(PAGE, "draw"), "draw", link.whole(0, MOST_DRAWS))
         session.suggest(fields.key("max_tokens"), float(LONGEST[unit]))
         settings = fields.read(SamplingSettings)
         reasons = problems(settings)
@@ -93,13 +94,17 @@ def choose(unit: str) -> tuple[str, int, int, SamplingSettings]:
                 args=(session.key(PAGE, "draw"), draw + 1),
                 key=session.key(PAGE, "again"),
             )
-        usual = {"temperature": 0.8, "top_k": None, "top_p": None, "max_tokens": LONGEST[unit]}
-        for name, value in usual.items():
-            held = fields.value(name)
-            link.write(name, None if held == value else link.short(held))
-        link.write("allow_unknown", "1" if settings.allow_unknown else None)
-        link.write("draw", str(draw) if draw else None)
+        _write_link(fields, settings, draw, unit)
     return prompt or "", int(count), draw, settings
+
+
+def _write_link(fields: SettingFields, settings: SamplingSettings, draw: int, unit: str) -> None:
+    defaults = {"temperature": TEMPERATURE, "top_k": None, "top_p": None, "max_tokens": LONGEST[unit]}
+    for name, value in defaults.items():
+        held = fields.value(name)
+        link.write(name, None if held == value else link.short(held))
+    link.write("allow_unknown", "1" if settings.allow_unknown else None)
+    link.write("draw", str(draw) if draw else None)
 
 
 def beside(run: Run, settings: SamplingSettings) -> tuple[Run, SamplingSettings] | None:
@@ -108,7 +113,7 @@ def beside(run: Run, settings: SamplingSettings) -> tuple[Run, SamplingSettings]
     kind = st.selectbox("Beside it", list(BESIDE), format_func=BESIDE.__getitem__, width=220, **options)
     if kind == "temperature":
         second = session.key(PAGE, "second temperature")
-        link.start(second, "temperature2", link.number)
+        link.prefill(second, "temperature2", link.parse_number)
         session.start_with(second, 1.2)
         temperature = st.number_input("Its temperature", step=0.05, width=160, key=second, persist_state="session")
         link.write("temperature2", link.short(temperature))

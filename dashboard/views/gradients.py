@@ -96,11 +96,11 @@ def same_in_python(view: ViewState) -> str:
 
 
 STEPS: dict[str, Callable[[ViewState, History], None]] = {
-    "arrives": arrives.step,
-    "allowed": allowed.step,
-    "lost": lost.step,
-    "units": units.step,
-    "cost": cost.step,
+    "arrives": arrives.draw,
+    "allowed": allowed.draw,
+    "lost": lost.draw,
+    "units": units.draw,
+    "cost": cost.draw,
 }
 
 
@@ -109,7 +109,7 @@ def choose(run: Run, moments: list[int], live: bool) -> ViewState | None:
     if run.config.task is not None:
         return choose_sequence(run, moments, live)
     usual = network.example_sentence(str(run.folder), wording_common.EXAMPLE_SENTENCE)
-    link.start(figures.key("sentence"), "sentence", link.words(LONGEST_SENTENCE))
+    link.prefill(figures.key("sentence"), "sentence", link.words(LONGEST_SENTENCE))
     session.suggest(figures.key("sentence"), usual)
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with row:

@@ -50,7 +50,9 @@ def watch(lanes: list[Run]) -> None:
 
 
 def any_at_work(lanes: list[Run]) -> bool:
-    """Whether anything of the race moves. Asks every lane: each look is noted."""
+    """Whether anything of the race moves. Asks every lane, not only up to the first that does: `at_work` also records
+    the visit that keeps a run's place in the queue.
+    """
     return any(list(map(widgets.at_work, lanes)))
 
 

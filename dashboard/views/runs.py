@@ -85,7 +85,7 @@ def narrowed(summaries: list[RunSummary]) -> list[tuple[Run, RunStatus]]:
     ]
     folded = {run.id for run, _ in known if comparing.kind(run.id, run.config)} - {session.run_id()}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        link.start(session.key(PAGE, "filter"), "filter", str)
+        link.prefill(session.key(PAGE, "filter"), "filter", str)
         words = st.text_input(
             "Filter", placeholder=wording.FILTER_PLACEHOLDER, width=320, **session.kept(PAGE, "filter")
         )

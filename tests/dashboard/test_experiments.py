@@ -76,7 +76,7 @@ def test_a_hosted_server_computes_what_its_minutes_allow_in_a_free_slot(
     with pytest.raises(RunError, match="own machine"):
         experimenting.start(EXPERIMENTS["adding"])
     assert experimenting.refusal(FILM) == ""
-    monkeypatch.setattr(hosting, "free_slot", lambda root, caps: None)
+    monkeypatch.setattr(hosting, "take_spare_slot", lambda root, caps: None)
     with pytest.raises(RunError, match="places"):
         experimenting.start(FILM)
     assert not experimenting.at_work(FILM)

@@ -432,7 +432,7 @@ def test_a_rebuilt_queue_has_one_place_for_a_race(runs_folder, hosted, visiting,
     corpus = agreement()
     model = ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=8)
     (runs_folder / FOLDER).mkdir()
-    slot = queue._free_slot(runs_folder, CAPS)
+    slot = queue._take_slot(runs_folder, CAPS)
     try:
         race = worker.begin_race({"one": model, "two": model}, corpus, TextSettings(), TrainingSettings(epochs=1))
         (runs_folder / FOLDER / queue.FILE).unlink()
@@ -865,7 +865,7 @@ def test_a_visitor_has_a_limited_number_of_runs(hosted, visiting, new_run, runs_
 
 def test_the_page_shows_the_position_and_lets_one_leave_the_queue(hosted, open_page, queued_run, runs_folder) -> None:
     hosted()
-    taken = queue._free_slot  # somebody else's training has the only slot
+    taken = queue._take_slot  # somebody else's training has the only slot
     (runs_folder / FOLDER).mkdir()
     slot = taken(runs_folder, CAPS)
     first = queued_run(BERT)

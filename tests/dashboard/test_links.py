@@ -14,7 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.services import sources
-from dashboard.state import session
+from dashboard.state import link, session
 from dashboard.text import general as wording
 from rnn_core.runs import Run
 from tests.dashboard.conftest import APP
@@ -165,6 +165,12 @@ def test_a_page_that_is_opened_by_its_link_shows_what_was_set_on_it(view: str, t
 
 
 TEXT = "\n".join(f"the quick brown fox met {animal} by the river ." for animal in ("otters", "herons", "voles") * 9)
+
+
+@pytest.mark.parametrize("number", [0.1, 0.1234567, 1_234_567, 2**53, -3, 0.1 + 0.2, 1e-7])
+def test_a_number_comes_back_from_its_link_as_it_was(number: float) -> None:
+    assert link.parse_number(link.short(number)) == pytest.approx(number, rel=1e-11, abs=0)
+    assert link.short(0.1 + 0.2) == "0.3"
 
 
 def test_of_a_visitors_own_text_the_link_says_nothing_and_the_page_says_so(open_page) -> None:
