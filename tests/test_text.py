@@ -356,7 +356,7 @@ def test_where_nothing_is_kept_aside_the_loss_is_measured_on_the_text_itself_in_
     corpus = prepare_sentences(sentences, "whole", TextSettings(validation_fraction=0.0))
     for part in (corpus.train, corpus.valid):
         assert [corpus.vocabulary.decode(ids[1:-1]) for ids in part] == sentences
-    assert any("No sentence is kept aside" in note for note in corpus.report.notes)
+    assert any("No sentence is held out" in note for note in corpus.report.notes)
 
 
 def test_the_vocabulary_knows_nothing_of_the_validation_part() -> None:
@@ -685,7 +685,7 @@ def test_a_given_validation_file_is_what_is_validated_on_and_nothing_of_the_text
         ["It", "<unk>", "."],
     ]
     assert (corpus.report.train_sentences, corpus.report.valid_sentences) == (len(everything), 3)
-    assert "No sentence is kept aside: a file of its own is validated on." in corpus.report.notes
+    assert "No sentence is held out: a file of its own is validated on." in corpus.report.notes
 
 
 def test_a_validation_file_without_words_is_refused() -> None:

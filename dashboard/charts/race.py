@@ -112,7 +112,7 @@ def error_race(
 
 
 def validation_race(table: pd.DataFrame, networks: Sequence[str], total_steps: int, unit: str) -> alt.LayerChart:
-    """Loss on the sentences kept aside over the steps, a line for each network."""
+    """Loss on the held-out sentences over the steps, a line for each network."""
     base = alt.Chart().encode(
         x=counted("step").scale(domain=[0, total_steps]),
         y=alt.Y("measured:Q", title=f"validation loss (nats per {unit})", scale=alt.Scale(zero=False, nice=True)),

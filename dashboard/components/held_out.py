@@ -1,4 +1,4 @@
-"""Choose the text on which a network is looked at: the part of its own that was kept aside, or one's own."""
+"""Choose the text on which a network is looked at: the held-out part of its own, or one's own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.components import progress, widgets
 from dashboard.components.text_upload import text_upload, with_encoding
 from dashboard.services import held_out, network
-from dashboard.services.held_out import KeptAside, Text
+from dashboard.services.held_out import Text, ValidationText
 from dashboard.services.network import Loaded
 from dashboard.services.sources import Paste
 from dashboard.state import link, session
@@ -48,7 +48,7 @@ def choose_text(run: Run, page: str) -> Text | None:
     )
     link.write("text", kind if kind != kinds[0] else None)
     if kind == "own":
-        return _read(run, KeptAside())
+        return _read(run, ValidationText())
     if kind == "paste":
         content = st.text_area("Your text", height=140, **session.kept(page, "pasted"))
         if content:

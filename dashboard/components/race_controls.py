@@ -85,7 +85,7 @@ def _ask(lanes: list[Run], kind: str, label: str, icon: str) -> None:
             try:
                 library.request(run, kind)
             except UserError as error:
-                widgets.problem("One of the networks did not hear this", error)
+                widgets.problem("One of the networks did not accept this request", error)
 
 
 def _each(lanes: list[Run], act: Callable[[Run], None], headline: str) -> None:

@@ -53,7 +53,7 @@ class Race:
 
 def course(race: Race) -> None:
     """What the networks were measured at over the steps, and how it ended: the metric of a task, the agreement, or
-    where a text has none, the loss on the sentences kept aside.
+    where a text has none, the loss on the held-out sentences.
     """
     names, total = list(race.networks), race.total_steps
     if race.task is not None:
@@ -78,7 +78,7 @@ def course(race: Race) -> None:
         said = race_verdict.of_loss(courses, lost, race.over)
         drawing = charts.validation_race(charts.course_table(courses), names, total, lost)
         title, key = wording.RACE_PICTURES["loss race"], "loss race"
-        alt_text = "Loss on the sentences kept aside over the steps, for every network"
+        alt_text = "Loss on the held-out sentences over the steps, for every network"
     widgets.chart(drawing, title=title, reading=said or wording.RACE_EARLY, alt_text=alt_text, key=f"{key} chart")
 
 

@@ -20,7 +20,7 @@ FIELD_PIXELS = 168
 
 
 def dial_values(run: Run, history: History) -> dict[str, Any]:
-    """What each dial is set to: what was asked for last, also where no training has heard it yet."""
+    """What each dial is set to: what was requested last, also where the training has not made the change yet."""
     asked = run.asked_settings()  # first: a training makes the change before it takes the request away
     history.update()
     return history.steered() | asked

@@ -48,7 +48,7 @@ def with_encoding(page: str, file: Upload) -> Upload | None:
 
 
 def _ask(error: EncodingError, key: str) -> str | None:
-    """Let a person say which preview reads right: detectors guess wrong without a word."""
+    """Let a person say which preview reads right: detectors guess wrong silently."""
     names = [candidate.encoding for candidate in error.candidates]
     place = st.container()
     chosen: str | None = st.selectbox(

@@ -39,7 +39,7 @@ class Arriving(NamedTuple):
 
 
 def sentence_of(run: Run, usual: str) -> Sentence | None:
-    """The sentence to look at: `usual`, or one kept aside from the training, cut to MOST_WORDS.
+    """The sentence to look at: `usual`, or one held out from the training, cut to MOST_WORDS.
 
     None for somebody who may not see the run's text, where `usual` does not fit. In a sentence of the agreement grammar
     it is the agreeing word that is followed back to its queen or king; in others the last one that is a word.

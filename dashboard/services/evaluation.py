@@ -79,7 +79,7 @@ class TextEvaluation:
         ]
 
     def reach(self, progress: Progress | None = None) -> Reach:
-        """`progress` hears how many contexts were read, of how many; what it raises ends the measuring."""
+        """`progress` is called with how many contexts were read, of how many; what it raises ends the measuring."""
         with _measuring:
             if self._reach is None:
                 self._reach = diagnostics.reach(

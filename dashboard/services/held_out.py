@@ -1,4 +1,4 @@
-"""The text that a network is judged on: the part of its own that was kept aside, or one that the visitor brings."""
+"""The text that a network is judged on: the held-out part of its own, or one that the visitor brings."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ KEPT = 4
 
 
 @dataclass(frozen=True)
-class KeptAside:
+class ValidationText:
     """The validation part of the run's own text: its owner's alone."""
 
 
-Text = KeptAside | Upload | Paste
+Text = ValidationText | Upload | Paste
 
 _kept: dict[tuple[str, Text], HeldOut] = {}
 
@@ -52,14 +52,15 @@ def assumed_of(run: Run) -> tuple[str, ...]:
 
 def check_allowed(run: Run, text: Text) -> None:
     """Raises RunError for a guest who asks for the owner's text."""
-    if isinstance(text, KeptAside):
+    if isinstance(text, ValidationText):
         library.check_mine(run)
 
 
 def read(run: Run, text: Text, progress: Progress | None = None) -> HeldOut:
     """Raises RunError for a guest who asks for the owner's text, CorpusError for one that cannot be read.
 
-    One text is read at a time; `progress` hears how far it is, and what it raises ends the reading, or the wait for it.
+    One text is read at a time; `progress` is called with how far it is, and what it raises ends the reading, or the
+    wait for it.
     """
     check_allowed(run, text)
     key = str(run.folder), text
@@ -76,7 +77,7 @@ def read(run: Run, text: Text, progress: Progress | None = None) -> HeldOut:
 def _read(folder: str, text: Text, progress: Progress | None) -> HeldOut:
     run = Run.open(folder)
     vocabulary, settings = run.vocabulary(), run.config.text
-    if isinstance(text, KeptAside):
+    if isinstance(text, ValidationText):
         sentences = measurements.held_out_sentences(run)
     else:
         name, data = (text.name, text.data) if isinstance(text, Upload) else ("pasted.txt", _bytes(text))

@@ -172,7 +172,7 @@ def sentences_of_step(run: Run, step: int) -> list[str] | None:
 
 
 def held_out_sentences(run: Run) -> list[Array]:
-    """The sentences of the text that were kept aside, as ids from <s> to </s>. Raises RunError for a guest, who may not
+    """The held-out sentences of the text, as ids from <s> to </s>. Raises RunError for a guest, who may not
     read the text.
     """
     library.check_mine(run)

@@ -94,7 +94,7 @@ def of_any(folder: str, step: int) -> LoadedNetwork:
 
 @lru_cache(maxsize=16)
 def example_sentence(folder: str, usual: str) -> str:
-    """`usual`, if the network of this run knows most of its words; else a sentence kept aside from its training."""
+    """`usual`, if the network of this run knows most of its words; else a sentence held out from its training."""
     run = Run.open(folder)
     vocabulary = run.vocabulary()
     ids = vocabulary.encode(tokenize(usual, vocabulary.unit, vocabulary.lowercase, vocabulary.tokenizer))

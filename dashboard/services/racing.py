@@ -27,7 +27,7 @@ _LANE = re.compile(rf"({_RACE.pattern})-([1-{MOST}])")
 
 TEXT = TextSettings(sentences="lines")
 COUNT = 8000
-"""Sentences of a race: the tenth that is kept aside has enough of every distance to count on."""
+"""Sentences of a race: the tenth that is held out has enough of every distance to count on."""
 
 GATED = tuple(dict.fromkeys(cell.name for cell in CELL_FORMS if cell.gated))
 """Cells with gates, each with its usual start."""

@@ -24,7 +24,7 @@ _counter = ThreadPoolExecutor(1, thread_name_prefix="n-grams")
 
 
 def losses(run: Run) -> tuple[Mapping[str, float], bool]:
-    """Mean losses in nats on the sentences kept aside of each guesser that is known by now, and whether all are.
+    """Mean losses in nats on the held-out sentences of each guesser that is known by now, and whether all are.
 
     Numbers alone, for guests as well. A network that came without its text is compared with the uniform guesser only.
     """

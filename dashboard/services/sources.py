@@ -92,8 +92,8 @@ WAITING_SECONDS = 0.25
 def prepare(source: Source, settings: TextSettings, progress: Progress | None = None) -> PreparedCorpus:
     """What a network sees of the source. Raises CorpusError (EncodingError to be asked) and SettingsError.
 
-    A text is read and split once; another vocabulary size is then a matter of milliseconds. `progress` hears how far
-    the reading is; what it raises ends the reading.
+    A text is read and split once; another vocabulary size is then a matter of milliseconds. `progress` is called
+    with how far the reading is; what it raises ends the reading.
     """
     settings.validate()
     caps = hosting.current_caps()

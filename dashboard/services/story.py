@@ -158,7 +158,7 @@ class LagShares(NamedTuple):
 
 @lru_cache(maxsize=8)
 def lag_shares(folder: str, step: int) -> LagShares:
-    """What each lag pays into the gradient of W, on sentences kept aside. RunError where the weights are gone."""
+    """What each lag pays into the gradient of W, on held-out sentences. RunError where the weights are gone."""
     run = Run.open(folder)
     probe = batches(run.corpus().valid[:PROBE], PROBE, None)[0]
     flow = gradient_flow(run.load_model(step), probe.inputs, probe.targets, probe.mask)
@@ -179,7 +179,7 @@ class Example(NamedTuple):
 
 @lru_cache(maxsize=8)
 def example(folder: str) -> Example:
-    """The first sentence kept aside that is about a queen."""
+    """The first held-out sentence that is about a queen."""
     return _about_a_queen(Run.open(folder).corpus())
 
 

@@ -42,7 +42,7 @@ class UnitAnalysis:
         return diagnostics.features_of(self.text.tokens)
 
     def rankings(self, progress: Progress | None = None) -> dict[str, Ranking]:
-        """For each of the features. `progress` hears the share that is done; what it raises ends the measuring."""
+        """By feature. `progress` is called with the share that is done; what it raises ends the measuring."""
         with _measuring:
             if self._rankings is None:
                 self._rankings = {}

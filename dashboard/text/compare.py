@@ -13,7 +13,7 @@ QUANTITIES = {
     "half-life": "Half-life",
 }
 QUANTITY_HELP = (
-    "Validation: measured on the text that is kept aside. Training loss and gradient norm (before clipping): each "
+    "Validation: measured on the validation sentences. Training loss and gradient norm (before clipping): each "
     "point is the mean over 1/300 of the training. Error on the task: the share of wrong answers, or the mean squared "
     "error. Half-life: how far back half of a gradient is left, on the probe; where more is left at its end, its end."
 )

@@ -124,8 +124,9 @@ FURTHER_HELP = "How much longer than it was trained already."
 FURTHER_EXACT = "It goes on from its very last step: the same bits as if it had been asked for all of it at first."
 FURTHER_OTHERWISE = {
     "halve": (
-        "It goes on from its last step. That one was inside an epoch and was validated as the last, which the schedule "
-        "has heard of: it may halve the learning rate where one training asked for all of it at first would not."
+        "It goes on from its last step. That one was inside an epoch and was validated as the last, and the schedule "
+        "counts that validation: it may halve the learning rate where one training asked for all of it at first would "
+        "not."
     ),
     "cosine": (
         "It goes on from its last step, with the cosine stretched to the new end: the learning rate, which has fallen "
@@ -146,7 +147,7 @@ CELL_CURE_HELP = "The same text, steps and seed; an LSTM whose forget gates star
 ONE_STEP_HELP = "Pause first; each click then trains on one batch."
 NUMBER_HELP = {
     "training": "Mean loss in nats over the last steps, before each update.",
-    "validation": "Mean loss in nats on the sentences that are kept aside.",
+    "validation": "Mean loss in nats on the validation sentences, which are never trained on.",
     "perplexity": "exp(validation loss): among how many equally likely words the network hesitates.",
     "gradient": "L2 norm of the gradient of all parameters together, before clipping.",
 }
@@ -168,7 +169,7 @@ REFERENCES = {
 """What guessers without a network are called where their line ends."""
 
 REFERENCES_HELP = (
-    "Dashed: what one loses on the sentences kept aside without any network. **Uniform**: every word is equally "
+    "Dashed: the loss on the validation sentences without any network. **Uniform**: every word is equally "
     "likely, ln(vocabulary). **Unigram**: how often each word occurs, whatever came before. **Bigram**: which words "
     "follow the one word before. **KN trigram**: the two words before, smoothed after Kneser and Ney (1995), the best "
     "that counting did for years. A network that stays above the unigram has learnt frequencies at most; one below "
@@ -201,7 +202,7 @@ STATE_HELP = {
     "stopped": "The weights are saved. Resume goes on from the very step.",
     "failed": "Training ended with an error.",
     "diverged": "The loss or gradient was no longer finite. The last good weights were kept.",
-    "dead": "Its process is gone without a word. Resume goes on from the last checkpoint.",
+    "dead": "Its process ended unexpectedly. Resume goes on from the last checkpoint.",
 }
 
 # --- writing ----------------------------------------------------------------------------------------------------------

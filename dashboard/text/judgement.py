@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-TEXTS = {"own": "Kept aside", "paste": "Paste", "upload": "Upload"}
+TEXTS = {"own": "Held out", "paste": "Paste", "upload": "Upload"}
 TEXTS_HELP = (
     "On what the network is looked at: the part of its own text that it never trained on, or a text of yours. It is "
     "read as the training text was."

@@ -109,7 +109,7 @@ def _in_order(after: Mapping[str, int | None], newest: Mapping[str, str], what: 
 
 
 def of_loss(courses: Mapping[str, Mapping[int, float]], unit: str, over: bool) -> str:
-    """Who predicts the sentences kept aside best, by how much, and how much sooner it came as far as the last one. By
+    """Who predicts the held-out sentences best, by how much, and how much sooner it came as far as the last one. By
     network, by step: validation loss in nats; "" before the first.
     """
     best = {name: min(course.values()) for name, course in courses.items() if course}

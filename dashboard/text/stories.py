@@ -119,7 +119,7 @@ RACE_GONE = "The runs of this race are not here any more."
 RACE_EARLY = "The first measurement is on its way."
 RACE_PICTURES = {
     "agreement race": "The race: “her” or “his”?",
-    "loss race": "The race: sentences kept aside",
+    "loss race": "The race: held-out sentences",
     "loss": "Loss",
     "horizon": "Horizon",
     "agreement": "Agreement by distance",
@@ -137,8 +137,8 @@ RACE_SOLVED = "{metric} at most {learned:.3g}, a tenth of what one gets without 
 RACE_LATER = "Then {later}."
 RACE_NEVER = "It was never learned by {names}."
 RACE_NOT_YET = "Not yet learned by {names}."
-RACE_BEST = "**{name}** wins: {loss:.3f} nats a {unit} of the sentences kept aside."
-RACE_AHEAD = "**{name}** is ahead: {loss:.3f} nats a {unit} of the sentences kept aside."
+RACE_BEST = "**{name}** wins: {loss:.3f} nats a {unit} of the held-out sentences."
+RACE_AHEAD = "**{name}** is ahead: {loss:.3f} nats a {unit} of the held-out sentences."
 RACE_BEHIND = (
     "{name} is {behind:.3f} nats behind; to its best, {loss:.3f} after {needed:,} steps, {first} had come after "
     "{reached:,}."
@@ -156,11 +156,11 @@ RACE_TABLE = {
 }
 RACE_AGREEMENT = (
     "Is “her” likelier than “his” after a queen, and “his” after a king? With {gap} words in between, in {items} "
-    "sentences kept aside: {shares}. A coin is right in half."
+    "held-out sentences: {shares}. A coin is right in half."
 )
 RACE_NO_AGREEMENT = (
     "Agreement is counted in sentences of which it is known which word decides which: those of the agreement corpus. "
-    "This text has none; its race is run over the loss on the sentences kept aside."
+    "This text has none; its race is run over the loss on the held-out sentences."
 )
 _HORIZON = r"\operatorname*{median}_{t}\ \frac{\lVert \delta_{t,t-j} \rVert}{\lVert \delta_{t,t} \rVert}"
 RACE_EQUATIONS = {
@@ -251,7 +251,7 @@ STORY_SENTENCE_CUT = (
     "{controller} stands {lag} words back: of this sentence's gradient {controller} receives **nothing**."
 )
 STORY_LOSS = "From {first:.2f} down to **{last:.2f}** nats a word."
-STORY_ACCURACY = "After {step:,} steps the right word is likelier in **{share}** of {items} sentences kept aside."
+STORY_ACCURACY = "After {step:,} steps the right word is likelier in **{share}** of {items} held-out sentences."
 STORY_FRESH = "Asked about {asked:,} fresh sentences, it is right in **{share}**: {verdict}."
 STORY_VERDICTS = {
     "coin": "a coin flip",
@@ -277,7 +277,7 @@ STORY_NO_SEEDS = "For these settings ten seeds were not measured: this is one ru
 STORY_ECHO = (
     "Trained for {steps:,} steps instead, ten seeds came to {low} to {high} % (median {median:g} %), and still none "
     "learned it. No gradient reaches the queen, but the forward pass carries a faint echo of her, and the output may "
-    "learn to hear it."
+    "learn to use it."
 )
 STORY_NOTES = (
     "A tanh network or LSTM with 64 units, one-hot input, Adam with learning rate 0.003, batches of 32, "

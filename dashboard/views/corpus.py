@@ -176,7 +176,7 @@ def choose_settings(source: Source) -> TextSettings:
         fraction_key = fields.key("validation_fraction")
         session.put(fraction_key, min(max(session.value(fraction_key, 0.1), LEAST_ASIDE), MOST_ASIDE))
         fraction = first.slider(
-            "Kept aside for validation",
+            "Held out for validation",
             LEAST_ASIDE,
             MOST_ASIDE,
             step=0.01,

@@ -148,9 +148,9 @@ def overview(run: Run) -> None:
     training_controls.draw(run, status)
     if library.mine(run) and (status.alive or status.resumable):
         steering.draw(run, dict(drawn.dials), PAGE)
-    unheard = session.take_problem()
-    if unheard is not None:
-        widgets.problem("The training did not hear this", unheard)
+    problem = session.take_problem()
+    if problem is not None:
+        widgets.problem("The change was not accepted", problem)
     training_controls.explanation(run, status)
     seconds = poll_seconds(run, STATE_SECONDS)
     st.fragment(widgets.error_boundary(live_numbers), run_every=seconds)(run, drawn, seconds)

@@ -38,7 +38,7 @@ def prepare_file(
 ) -> PreparedCorpus:
     """The text of a file as a network sees it, with progress and notes on standard error.
 
-    words: the vocabulary, if it is given; validation: a file in the place of sentences kept aside. Raises CorpusError.
+    words: the vocabulary, if it is given; validation: a file in the place of held-out sentences. Raises CorpusError.
     """
     data = _bytes_of(path)
     held_out = None if validation is None else (os.path.basename(validation), _bytes_of(validation))

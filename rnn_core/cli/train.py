@@ -37,7 +37,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("corpus", metavar="CORPUS", nargs="?", help="a .txt, .csv or .jsonl file; or give a --task")
     parser.add_argument("--run", metavar="DIR", required=True, help="the folder of the new run")
     parser.add_argument("--name", help="what to call the run (the file's name)")
-    parser.add_argument("--validation", metavar="FILE", help="sentences to validate on, instead of some kept aside")
+    parser.add_argument("--validation", metavar="FILE", help="sentences to validate on, instead of some held out")
     words = parser.add_mutually_exclusive_group()
     words.add_argument("--vocabulary-file", metavar="FILE", help="the words to know: a JSON list, or one in each line")
     parser.add_argument("--start-from", metavar="FILE", help="weights: the tutorial's .npz, or PyTorch's .safetensors")

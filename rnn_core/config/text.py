@@ -77,15 +77,15 @@ class TextSettings(Settings):
     )
     validation_fraction: float = setting(
         0.1,
-        label="Kept for validation",
-        help="The share of sentences kept aside to measure the loss on text the network never trains on. 0: none; the "
+        label="Held out for validation",
+        help="The share of sentences held out to measure the loss on text the network never trains on. 0: none; the "
         "loss is measured on the sentences it trains on.",
         group=TEXT,
         flag="--validation-fraction",
         low=0,
         high=0.9,
         step=0.05,
-        refusal="the share kept for validation must be from 0 to 0.9; 0.1 is usual.",
+        refusal="the share held out for validation must be from 0 to 0.9; 0.1 is usual.",
     )
     max_sentence_length: int = setting(
         200,
@@ -100,7 +100,7 @@ class TextSettings(Settings):
     seed: int = setting(
         0,
         label="Seed of the split",
-        help="Which sentences are kept aside. The same seed gives the same split.",
+        help="Which sentences are held out. The same seed gives the same split.",
         group=TEXT,
         low=0,
         high=2**63 - 1,

@@ -247,7 +247,7 @@ class TrainingSettings(Settings):
     seed: int = setting(
         0,
         label="Seed",
-        help="Decides first weights, order, dropout and which sentences are kept aside. Same seed, same machine: the "
+        help="Decides first weights, order, dropout and which sentences are held out. Same seed, same machine: the "
         "same run, to the bit.",
         group=START,
         flag="--seed",

@@ -36,7 +36,7 @@ def prepare(
     `progress` is called several times a second with how far the reading is; what it raises ends the reading.
     `limit_seconds` is the processor time that the reading may take. `words`: the vocabulary, <unk>, <s> and </s> first,
     in the place of the text's most frequent words. `validation`: name and bytes of a file, in the place of sentences
-    kept aside. Raises CorpusError (EncodingError where the user has to choose the encoding) and SettingsError.
+    held out. Raises CorpusError (EncodingError where the user has to choose the encoding) and SettingsError.
     """
     settings.validate()
     report = ReadingProgress(progress, limit_seconds)
@@ -139,9 +139,9 @@ def _assemble(
     if held_out is None:
         train, valid = _split(pieces, settings)
         if settings.validation_fraction == 0:
-            notes += ("No sentence is kept aside: the loss is measured on the sentences that the network trains on.",)
+            notes += ("No sentence is held out: the loss is measured on the sentences that the network trains on.",)
     else:
-        notes += ("No sentence is kept aside: a file of its own is validated on.",)
+        notes += ("No sentence is held out: a file of its own is validated on.",)
         train, valid = pieces, cut_sentences(held_out, limit, settings.unit)
         pieces = train + valid
         tokens = sum(map(len, pieces))

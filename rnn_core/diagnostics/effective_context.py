@@ -119,7 +119,7 @@ def context_losses(
 ) -> Array:
     """Inputs (n_i,) read one after the other from a fresh state, and the word that follows each -> E (R,) in nats.
 
-    told: hears how many more were read, after each batch of them.
+    told: called after each batch with how many more were read.
     """
     found = np.empty(len(contexts))
     for rows in _by_length(contexts):

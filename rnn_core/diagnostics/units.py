@@ -76,9 +76,9 @@ def rank_units(
     p = (1 + shifts whose largest is no smaller) / (1 + K). In a strictly periodic text some shifts break nothing; the
     test then errs on the side of finding too little.
 
-    One pass over the text; no more than a batch of states is held. `progress` hears the share that is done. Raises
-    CorpusError for a text without tokens, ValueError for a feature that does not vary in both halves, DivergenceError
-    where the states are no numbers.
+    One pass over the text; no more than a batch of states is held. `progress` is called with the share that is done.
+    Raises CorpusError for a text without tokens, ValueError for a feature that does not vary in both halves,
+    DivergenceError where the states are no numbers.
     """
     count = text_length(sentences)
     half = count // 2

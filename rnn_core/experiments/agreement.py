@@ -47,7 +47,7 @@ TRAINING = TrainingSettings(
 
 @dataclasses.dataclass(frozen=True)
 class Sentences:
-    """What is trained on, and what is tested: a part kept aside, and by number of attractors sentences that have them.
+    """What is trained on, and what is tested: a held-out part, and by number of attractors sentences that have them.
 
     No sentence that was trained on is tested.
     """
@@ -176,7 +176,7 @@ def answers(network: Network, batch: TaskBatch) -> tuple[np.ndarray, np.ndarray]
 
 
 def trial(settings: Settings, seed: int, texts: Sequence[Path] = ()) -> Trial:
-    """Train, and count the wrong answers: of the sentences kept aside, and of those with each number of attractors."""
+    """Train, and count the wrong answers: of the held-out sentences, and of those with each number of attractors."""
     source = SentenceSource(read_sentences(texts))
     training = dataclasses.replace(TRAINING, seed=seed)
     network = new_network(source.config(settings["cell"]), training)
@@ -188,7 +188,7 @@ def trial(settings: Settings, seed: int, texts: Sequence[Path] = ()) -> Trial:
 
 
 def row_name(network: str, attractors: int | None = None) -> str:
-    """The row of the sentences with so many attractors; without a number, of those kept aside, whatever they have."""
+    """The row of the sentences with so many attractors; without a number, of the held-out ones, whatever they have."""
     if attractors is None:
         return f"{network}, all"
     return f"{network}, {attractors} {'attractor' if attractors == 1 else 'attractors'}"

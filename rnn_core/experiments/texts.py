@@ -14,7 +14,7 @@ from rnn_core.data.progress import ReadingProgress
 from rnn_core.errors import CorpusError
 
 HELD_OUT_ONE_IN = 5
-"""Every fifth document is kept aside; of fewer documents, the last fifth of the lines of each."""
+"""Every fifth document is held out; of fewer documents, the last fifth of the lines of each."""
 
 
 def documents(texts: Sequence[Path], settings: TextSettings) -> list[str]:

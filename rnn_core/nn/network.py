@@ -38,7 +38,7 @@ from rnn_core.threads import matmul, one_blas_thread
 
 State = list[Array]
 
-# In float16 a loss is wrong from the third digit on, and its gradients' squares overflow without a word.
+# In float16 a loss is wrong from the third digit on, and its gradients' squares overflow silently.
 _DTYPES = frozenset(map(np.dtype, (np.float32, np.float64, np.complex64, np.complex128)))
 
 

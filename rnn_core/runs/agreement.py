@@ -13,7 +13,7 @@ MOST_ITEMS = 1000
 
 
 def agreement_items_of(corpus: PreparedCorpus, most: int = MOST_ITEMS) -> list[AgreementItem]:
-    """The first `most` sentences kept aside from training, as `agreement_items` would have made them. [] for
+    """The first `most` held-out sentences, as `agreement_items` would have made them. [] for
     any other corpus: every sentence must be of the grammar's form, or none counts.
     """
     if not set(AGREEMENT.values()) <= set(corpus.vocabulary.words):

@@ -59,8 +59,7 @@ def read(folder: Path, monitored: bool) -> RunStatus:
             rest = f"; resume it to go on from step {again['checkpoint_step'] or 0}."
             again |= {
                 "state": "dead",
-                "message": "its process ended without a word (killed, or the power went)"
-                + ("." if monitored else rest),
+                "message": "its process ended unexpectedly (killed, or the power went)" + ("." if monitored else rest),
             }
         row = again
     return from_row(row)

@@ -196,7 +196,7 @@ class _Trainer:
         )
 
     def validate(self) -> Generator[Event, None, Diverged | None]:
-        """The loss on what is kept aside. The state changes only once the whole of it is known."""
+        """The loss on the validation set. The state changes only once the whole of it is known."""
         state = self.state
         loss_nats = metric = None
         parts = self.source.validation(self.model)

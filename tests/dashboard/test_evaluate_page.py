@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import hosting
 from dashboard.charts import judgement as charts
 from dashboard.services import evaluation, library, measurements, network
-from dashboard.services.held_out import KeptAside
+from dashboard.services.held_out import ValidationText
 from dashboard.services.sources import Paste
 from dashboard.state import session
 from dashboard.text import judgement as wording
@@ -34,7 +34,7 @@ def said(app: AppTest) -> str:
 def test_the_numbers_are_those_of_evaluate_and_of_counting(open_page: OpenPage, trained_run: Run) -> None:
     loaded = network.newest(trained_run)
     assert loaded is not None
-    found = evaluation.evaluation(trained_run, loaded, KeptAside())
+    found = evaluation.evaluation(trained_run, loaded, ValidationText())
     corpus = trained_run.corpus()
     assert found.loss_nats == pytest.approx(evaluate(loaded.model, corpus.valid).loss_nats, rel=1e-6)
     counted = ngrams.baselines(corpus.train, corpus.valid, len(corpus.vocabulary))
@@ -71,7 +71,7 @@ def test_a_pasted_text_is_judged_and_shown_as_it_is(open_page: OpenPage, trained
 def test_the_measuring_of_the_context_that_is_stopped_keeps_nothing_and_can_begin_anew(trained_run: Run) -> None:
     loaded = network.newest(trained_run)
     assert loaded is not None
-    found = evaluation.evaluation(trained_run, loaded, KeptAside())
+    found = evaluation.evaluation(trained_run, loaded, ValidationText())
     heard: list[tuple[int, int]] = []
 
     def stop(done: int, total: int) -> None:
@@ -108,7 +108,7 @@ def test_a_guest_has_nothing_that_is_counted_in_the_owners_text(
         with pytest.raises(RunError, match="belongs to somebody else"):
             ask(trained_run)
     with pytest.raises(RunError, match="belongs to somebody else"):
-        evaluation.evaluation(trained_run, loaded, KeptAside())
+        evaluation.evaluation(trained_run, loaded, ValidationText())
 
 
 def test_the_tables_hold_the_numbers_that_are_drawn() -> None:

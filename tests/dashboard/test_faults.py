@@ -376,7 +376,7 @@ def test_a_killed_worker_is_told_of_and_the_run_goes_on(open_page, runs_folder: 
     wait_for(lambda: run.status().state == "dead")
     app = open_page("train", run.id)
     assert app.error[0].value == wording.STATE_HELP["dead"]
-    assert "its process ended without a word" in said(app)
+    assert "its process ended unexpectedly" in said(app)
     steps = (run.status().checkpoint_step or 0) + 5
     assert main(["resume", str(run.folder), "--steps", str(steps), "--quiet"]) == 0
 

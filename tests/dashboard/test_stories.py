@@ -313,7 +313,7 @@ def test_a_text_without_agreement_is_raced_over_its_validation_loss_and_says_why
     assert wording.RACE_NO_AGREEMENT in said(app)
     assert len(app.get("vega_lite_chart") + app.get("arrow_vega_lite_chart")) == 3
     lowest = min(event["loss_nats"] for event in run.events(kinds=["validated"]))
-    assert f"**tanh, uniform** wins: {lowest:.3f} nats a word of the sentences kept aside." in said(app)
+    assert f"**tanh, uniform** wins: {lowest:.3f} nats a word of the held-out sentences." in said(app)
 
 
 @pytest.mark.process
@@ -392,7 +392,7 @@ def test_the_verdict_on_a_task_stands_beside_an_answer_that_does_not_look():
 def test_the_verdict_over_a_loss_says_by_how_much_and_how_much_sooner():
     courses = {"a": {0: 5.0, 100: 3.0, 200: 2.0}, "b": {0: 5.0, 100: 4.0, 200: 3.5}, "c": {}}
     assert race_verdict.of_loss(courses, "word", over=True) == (
-        "**a** wins: 2.000 nats a word of the sentences kept aside. "
+        "**a** wins: 2.000 nats a word of the held-out sentences. "
         "b is 1.500 nats behind; to its best, 3.500 after 200 steps, a had come after 100."
     )
     assert race_verdict.of_loss(courses, "word", over=False).startswith("**a** is ahead")

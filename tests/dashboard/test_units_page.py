@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import hosting
 from dashboard.charts import units as charts
 from dashboard.services import held_out, library, network, unit_analysis
-from dashboard.services.held_out import KeptAside
+from dashboard.services.held_out import ValidationText
 from dashboard.services.sources import Paste
 from dashboard.state import session
 from dashboard.text import judgement as wording
@@ -112,13 +112,13 @@ def test_a_guest_is_asked_for_a_text_of_their_own(trained_run: Run, monkeypatch:
     assert loaded is not None
     monkeypatch.setattr(library, "_secret", lambda: owner)
     assert held_out.texts_of(trained_run)
-    assert unit_analysis.analysis(trained_run, loaded, KeptAside()).text.sentences
+    assert unit_analysis.analysis(trained_run, loaded, ValidationText()).text.sentences
     # What the owner has had measured is kept for all visitors, and still not shown to a guest.
     monkeypatch.setattr(library, "_secret", lambda: guest)
     assert not held_out.texts_of(trained_run)
     for ask in (
-        lambda: held_out.read(trained_run, KeptAside()),
-        lambda: unit_analysis.analysis(trained_run, loaded, KeptAside()),
+        lambda: held_out.read(trained_run, ValidationText()),
+        lambda: unit_analysis.analysis(trained_run, loaded, ValidationText()),
     ):
         with pytest.raises(RunError, match="belongs to somebody else"):
             ask()

@@ -24,7 +24,7 @@ def written(
     """Draw the sentences of `generate`.
 
     unit       "word" or "char", as the vocabulary has it.
-    label      what they are, for those who hear the page (ours).
+    label      what they are, for those who use a screen reader (ours).
     on_choose  called with the text up to a word and with another one in its place, when somebody chose that; the page
                is drawn again after it.
     """
