@@ -69,7 +69,7 @@ def stream_batches(
     The stream is every sentence's inputs ids[:-1] one after the other (so <s> follows the last word of the
     sentence before), its targets every sentence's ids[1:]: the same predictions as in `batches`, each exactly
     once. `rng` draws the order of the sentences; None: as they come. B is batch_size, less where there are fewer
-    tokens.
+    tokens. Raises SettingsError for a batch size or sequence length below 1.
     """
     _check_batch_size(batch_size)
     if sequence_length < 1:

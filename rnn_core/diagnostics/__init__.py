@@ -69,7 +69,9 @@ from rnn_core.diagnostics.jacobian import (
     state_jacobians,
     step_norms,
 )
+from rnn_core.diagnostics.lyapunov import Lyapunov, autonomous_trace, lyapunov_exponents, text_trace
 from rnn_core.diagnostics.paths import TwoPaths, WhereLost, path_contributions, two_paths, where_lost
+from rnn_core.diagnostics.product_spectrum import ProductSpectrum, product_singular_values
 from rnn_core.diagnostics.reach import Reach, reach
 from rnn_core.diagnostics.saturation import (
     HISTOGRAM_EDGES,
@@ -80,16 +82,7 @@ from rnn_core.diagnostics.saturation import (
     saturation,
     signals,
 )
-from rnn_core.diagnostics.spectrum import (
-    BlockSpectrum,
-    Lyapunov,
-    ProductSpectrum,
-    autonomous_trace,
-    lyapunov_exponents,
-    product_singular_values,
-    recurrent_spectrum,
-    text_trace,
-)
+from rnn_core.diagnostics.spectrum import BlockSpectrum, recurrent_spectrum
 from rnn_core.diagnostics.text_features import FEATURES, Feature, ends, features_of, read_tokens, varies
 from rnn_core.diagnostics.text_walk import Unit, signal_names, text_losses, unit_series, units_of
 from rnn_core.diagnostics.units import Ranking, rank_units, strongest_places

@@ -246,7 +246,9 @@ def as_columns(
     mask: Array | None = None,
     loss_weights: Array | None = None,
 ) -> Batch:
-    """The batch that the diagnostics take: one sequence or several, a mask of padding behind each. ValueError."""
+    """The batch that the diagnostics take: inputs (T, ...) of one sequence or (T, B, ...) of several, targets, mask and
+    loss_weights (T,) or (T, B). Raises ValueError where shapes do not fit or a mask is more than padding behind each.
+    """
     if np.ndim(inputs) == 1 + len(model.inputs.input_shape):
         targets = np.asarray(targets)[:, None]
         mask, loss_weights = (

@@ -49,7 +49,7 @@ def sentence_losses(model: LanguageModel, sentences: Sequence[Array]) -> list[Ar
 
 
 def loss_by_position(losses: Sequence[Array]) -> LossByPosition:
-    """The losses of sentences, as `sentence_losses` gives them -> LossByPosition up to the longest sentence."""
+    """The losses (n,) of each sentence, as `sentence_losses` gives them -> LossByPosition up to the longest one."""
     places = np.concatenate([np.arange(len(sentence)) for sentence in losses])
     values = np.concatenate(losses).astype(np.float64)
     tokens = np.bincount(places)

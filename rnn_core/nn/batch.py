@@ -41,8 +41,10 @@ class Batch(NamedTuple):
         mask: Array | None = None,
         loss_weights: Array | None = None,
     ) -> Batch:
-        """Padding must change nothing wherever it stands, so real tokens move to the front: then no step needs to know
-        of it.
+        """inputs (T, B, ...), targets (T, B, ...), mask and loss_weights (T, B) -> Batch.
+
+        Padding must change nothing wherever it stands, so real tokens move to the front: then no step needs to know of
+        it.
 
         Raises ValueError where shapes do not fit, an input or a target that counts is none, a mask says neither yes
         nor no, or a weight is negative. What stands in the inputs and targets of padding is never read, nor the target

@@ -60,14 +60,17 @@ for _name, (_choice, _vectors) in _EMBEDDING.items():
 
 
 def recurrent_block(kind: str, size: int, scale: float, rng: np.random.Generator) -> Array:
-    """One (size, size) block of W. `kind` is a value of `ModelConfig.init`; `scale` is its gain, scale or radius."""
+    """One (size, size) block of W. `kind` is a value of `ModelConfig.init`; `scale` is its gain, scale or radius.
+
+    Raises ValueError for another kind.
+    """
     if kind not in _RECURRENT:
         raise ValueError(f"unknown initialisation {kind!r}")
     return _RECURRENT[kind][1](size, scale, rng)
 
 
 def embedding(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Array:
-    """Word vectors (N, D). `kind` is a value of `ModelConfig.embedding_init`."""
+    """Word vectors (N, D). `kind` is a value of `ModelConfig.embedding_init`; ValueError for another."""
     if kind not in _EMBEDDING:
         raise ValueError(f"unknown initialisation {kind!r}")
     return _EMBEDDING[kind][1](shape, rng)

@@ -71,7 +71,7 @@ class Inputs(ABC):
 
     @abstractmethod
     def prepare(self, inputs: Array, dtype: DTypeLike) -> Any:
-        """What `project` and `gradients` take, for a network that computes with numbers of this type."""
+        """inputs (T, B, *input_shape) -> what `project` and `gradients` take, for a network of numbers of this type."""
 
     @abstractmethod
     def project(self, params: Parameters, prepared: Any, mask: Array | None, out: Array) -> None:

@@ -155,7 +155,7 @@ class Check(NamedTuple):
 
 
 def check_one(x: Array, y: Array, weights: Weights, t: int) -> Check:
-    """dE_t/dW of the loss of step t alone.
+    """dE_t/dW of the loss of step t alone; x, y (T,) ids.
 
     The oracle and the code that trains give only gradients of sums of losses. So the gradient of E_t is theirs of the
     first t + 1 losses less theirs of the first t: a later word changes no earlier loss.
@@ -166,7 +166,7 @@ def check_one(x: Array, y: Array, weights: Weights, t: int) -> Check:
 
 
 def check_all(x: Array, y: Array, weights: Weights) -> Check:
-    """dE/dW of the sum of all losses."""
+    """dE/dW of the sum of all losses; x, y (T,) ids."""
     unrolled = unroll(x, y, weights)
     by_hand = np.sum([chain(unrolled, y, weights, t).gradient for t in range(len(x))], axis=0)
     return Check(by_hand, _oracle(x, y, weights, len(x)), _trained(x, y, weights, len(x)))

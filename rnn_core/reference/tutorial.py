@@ -42,14 +42,14 @@ def forward_propagation(x: Array, U: Array, V: Array, W: Array) -> tuple[Array, 
 
 
 def total_loss(x: Array, y: Array, U: Array, V: Array, W: Array) -> float:
-    """E = -sum_t log o_t[y_t] in nats."""
+    """x, y (T,) ids -> E = -sum_t log o_t[y_t] in nats; U (H, N), V (N, H), W (H, H)."""
     o, _ = forward_propagation(x, U, V, W)
     return float(-np.sum(np.log(o[np.arange(len(y)), y])))
 
 
 def bptt(x: Array, y: Array, U: Array, V: Array, W: Array, bptt_truncate: int) -> TutorialGradients:
-    """Gradients of the summed loss; each E_t reaches back at most `bptt_truncate` steps, which is bptt_truncate + 1
-    terms.
+    """x, y (T,) ids -> gradients of the summed loss, in the shapes of U (H, N), V (N, H), W (H, H). Each E_t reaches
+    back at most `bptt_truncate` steps, which is bptt_truncate + 1 terms.
     """
     T = len(y)
     o, s = forward_propagation(x, U, V, W)

@@ -34,7 +34,10 @@ def new_run_id() -> str:
 
 
 def run_folder(root: str | Path, run_id: str) -> Path:
-    """The folder of the run `run_id`, which may come from a link: nothing but an id of ours gets to the file system."""
+    """The folder of the run `run_id`, which may come from a link: nothing but an id of ours gets to the file system.
+
+    Raises RunError where there is no such run.
+    """
     if not RUN_ID.fullmatch(run_id):
         raise RunError("this is not the name of a run; it has 3 to 64 small letters, digits and hyphens.")
     folder = Path(root) / run_id

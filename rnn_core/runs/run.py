@@ -316,7 +316,10 @@ class Run:
         return asked
 
     def queue(self, message: str = "") -> None:
-        """Say that a worker is about to be started, or waits for its turn; older requests to pause or stop are void."""
+        """Say that a worker is about to be started, or waits for its turn; older requests to pause or stop are void.
+
+        Raises RunError where one is at work.
+        """
         if worker_alive(self.folder):
             raise RunError("a training is at work on this run already; watch it, or stop it first.")
         with database.writing(self.folder) as history:

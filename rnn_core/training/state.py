@@ -90,7 +90,7 @@ class TrainingState:
     def change(self, setting: str, value: Any, why: str) -> SettingChanged | None:
         """Change one of `STEERABLE` from the next step on; None where it has this value already.
 
-        The value is one that `check_change` lets pass.
+        The value is one that `check_change` lets pass. Raises ValueError for a setting that cannot be changed.
         """
         if setting == "learning_rate":
             # A schedule may have rounded what it was given before.

@@ -64,6 +64,7 @@ class Weights(NamedTuple):
 
     @classmethod
     def of(cls, W: Array, b_n: Array | None = None, mask: Array | None = None) -> Weights:
+        """W (G*H, H), b_n (H,) and mask (..., H) as the walks read them: copies, aligned for the products."""
         return cls(aligned_copy(W), aligned_copy(split_gates(W.T, W.shape[1])), b_n, mask)
 
     @property
@@ -72,7 +73,7 @@ class Weights(NamedTuple):
         return self.W.reshape(self.W_T.shape)
 
     def masked(self, h: Array) -> Array:
-        """h as the recurrent product reads it: with dropped units where variational dropout is on."""
+        """h (..., H) as the recurrent product reads it: with dropped units where variational dropout is on."""
         return h if self.mask is None else h * self.mask
 
     def project(self, h: Array, gates: slice = ALL) -> Array:
@@ -244,7 +245,7 @@ class Cell(ABC):
 
     @abstractmethod
     def signals(self, cache: Array, before: Array, after: Array, weights: Weights) -> dict[str, Signal]:
-        """By name, everything that goes through an activation and can saturate there."""
+        """By name, everything (..., H) that goes through an activation and can saturate there."""
 
     def gate_values(self, cache: Array) -> dict[str, Array]:
         """By name, what the gates let through, (..., H): 0 to 1, and the candidate. Gated cells only."""
@@ -259,7 +260,7 @@ class Cell(ABC):
         return d_state[0]
 
     def carry_factor(self, slopes: Array) -> Array:
-        """d carry_t / d carry_{t-1} along the carry alone, (..., H)."""
+        """d carry_t / d carry_{t-1} along the carry alone, (..., H). Raises ValueError for a cell without one."""
         raise ValueError("a plain cell has no carry path: all of its gradient goes through W")
 
     def _d_preactivation(self, d_state: Array, slopes: Array, weights: Weights) -> Array:
