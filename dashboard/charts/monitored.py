@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from dashboard.charts import line_ends
-from dashboard.charts.common import counted, layered, smooth
+from dashboard.charts.common import counted, smooth
+from dashboard.charts.specification import specification, stacked
 from rnn_core.training import HorizonMeasured
 
 TRAINING, VALIDATION = "training", "validation"
@@ -51,7 +52,8 @@ def _line(series: str, steps: npt.ArrayLike, values: npt.ArrayLike) -> pd.DataFr
     return pd.DataFrame({"series": series, "step": np.asarray(steps, float), "value": np.asarray(values, float)})
 
 
-def over_steps(table: pd.DataFrame, title: str, *names: str) -> alt.LayerChart:
+@specification
+def over_steps(title: str, *names: str) -> alt.LayerChart:
     """A line for each of the named series over the step, with `title` (LOSS or SATURATED) at the axis."""
     share = title == SATURATED
     form = ".1%" if share else ".4f"
@@ -66,8 +68,7 @@ def over_steps(table: pd.DataFrame, title: str, *names: str) -> alt.LayerChart:
         color=alt.Color("series:N", scale=alt.Scale(domain=list(names)), legend=None),
     )
     tooltip = [alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("value:Q", format=form)]
-    return layered(
-        table,
+    return stacked(
         base.mark_line(strokeWidth=2.4),
         line_ends.names(base, "series"),
         base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),

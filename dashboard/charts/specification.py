@@ -24,23 +24,30 @@ FLOOR = 1e-30
 def specification(build: Callable[..., alt.LayerChart]) -> Callable[..., Specification]:
     """A chart's specification by what it depends on, built once: Altair takes longer for it than NumPy for the numbers.
 
-    The table comes later, beside it.
+    The table comes later, beside it: a live chart then keeps its canvas and swaps its numbers, where a changed
+    specification would tear it down and build it anew.
     """
-
-    @lru_cache(maxsize=64)
-    def built(*arguments: Any) -> str:
-        return json.dumps(_bare(build(*arguments)))
 
     @wraps(build)
     def fresh(*arguments: Any) -> Specification:
-        specification: Specification = json.loads(built(*arguments))
+        specification: Specification = json.loads(_built(build, *arguments))
         return specification
 
     return fresh
 
 
-def _bare(chart: alt.LayerChart) -> Specification:
-    specification: Specification = chart.to_dict(validate=False)
+@lru_cache(maxsize=256)
+def _built(build: Callable[..., alt.LayerChart], *arguments: Any) -> str:
+    """JSON, of which each asker makes a dictionary of its own: a changed one changes no other's."""
+    return json.dumps(without_table(build(*arguments)))
+
+
+def without_table(chart: alt.Chart | alt.LayerChart) -> Specification:
+    """The specification of a chart whose table is sent beside it."""
+    bare = chart.copy(deep=False)
+    # Without a name for it each layer would get a table of Altair's own, with one empty row in it.
+    bare.data = alt.NamedData("table")
+    specification: Specification = bare.to_dict(validate=False)
     del specification["data"]
     return specification
 
@@ -58,21 +65,14 @@ def specification_over_words(build: Callable[..., alt.LayerChart]) -> Callable[.
     It is built with some other words in their place; the sentence's own are put there in the finished JSON.
     """
 
-    @lru_cache(maxsize=64)
-    def built(many: bool, *arguments: Any) -> str:
-        words = (_SOME_WORD,) * (MANY_WORDS + 1 if many else 1)
-        return json.dumps(_bare(build(words, *arguments))).replace(json.dumps(words), _PLACE)
-
     @wraps(build)
     def fresh(words: tuple[str, ...], *arguments: Any) -> Specification:
-        text = built(len(words) > MANY_WORDS, *arguments).replace(_PLACE, json.dumps(words))
+        some = (_SOME_WORD,) * (MANY_WORDS + 1 if len(words) > MANY_WORDS else 1)
+        text = _built(build, some, *arguments).replace(json.dumps(some), json.dumps(words))
         specification: Specification = json.loads(text)
         return specification
 
     return fresh
-
-
-_PLACE = json.dumps([_SOME_WORD, "and all others"])
 
 
 def plottable(table: pd.DataFrame, field: str) -> pd.DataFrame:
@@ -162,8 +162,7 @@ def stacked(
     *layers: alt.Chart | alt.LayerChart | alt.FacetChart, height: int, shared_colour: bool = True
 ) -> alt.LayerChart:
     """Layers on top of each other, all of them drawn from the one table that comes beside the specification."""
-    # Without a name for it each layer would get a table of Altair's own, with one empty row in it.
-    chart = alt.layer(*layers, data=alt.NamedData("table"))
+    chart = alt.layer(*layers)
     assert isinstance(chart, alt.LayerChart)  # Altair says "or a facet", for the sake of charts that have one
     if not shared_colour:
         chart = chart.resolve_scale(color="independent")

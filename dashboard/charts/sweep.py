@@ -9,7 +9,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.common import FAINT, layered
+from dashboard.charts.common import FAINT
+from dashboard.charts.specification import specification, stacked
 
 HEIGHT = 380
 _LINE, _TICK = "training", "value"
@@ -47,7 +48,8 @@ def parallel_table(points: Sequence[tuple[Mapping[str, Any], float]], measure: s
     return table
 
 
-def parallel(table: pd.DataFrame, *axes: str) -> alt.LayerChart:
+@specification
+def parallel(*axes: str) -> alt.LayerChart:
     """A line for each training; the best one stands out, and pointing at one tells its settings and what it reached.
 
     axes: the settings, and last what was measured.
@@ -59,8 +61,7 @@ def parallel(table: pd.DataFrame, *axes: str) -> alt.LayerChart:
     lines = base.encode(
         detail="point:N", tooltip=[alt.Tooltip("label:N"), alt.Tooltip("measured:Q", title=measure, format=".4g")]
     )
-    return layered(
-        table,
+    return stacked(
         base.mark_rule(color=FAINT, opacity=0.5)
         .encode(y=alt.value(0), y2=alt.value(HEIGHT))
         .transform_filter(f"datum.kind == '{_TICK}'"),

@@ -12,7 +12,8 @@ import pandas as pd
 
 from dashboard.charts import changes as setting_changes
 from dashboard.charts import line_ends
-from dashboard.charts.common import FAINT, counted, layered, logarithmic, loss_title, smooth
+from dashboard.charts.common import FAINT, counted, logarithmic, loss_title, smooth
+from dashboard.charts.specification import specification, stacked
 from dashboard.charts.thinning import thin
 from rnn_core.training import HorizonMeasured
 
@@ -67,7 +68,8 @@ def _part(series: str, line: str, steps: npt.ArrayLike, nats: npt.ArrayLike) -> 
     )
 
 
-def loss_chart(table: pd.DataFrame, unit: str) -> alt.LayerChart:
+@specification
+def loss_chart(unit: str) -> alt.LayerChart:
     """Loss in nats per `unit` ("": it is a squared error) over the step, beside what guessers without a memory of their
     own would lose.
     """
@@ -79,8 +81,7 @@ def loss_chart(table: pd.DataFrame, unit: str) -> alt.LayerChart:
     curves = base.encode(color=color)
     own = f"(datum.series == '{TRAINING}' || datum.series == '{VALIDATION}')"
     tooltip = [alt.Tooltip("series:N"), alt.Tooltip("step:Q", format=","), alt.Tooltip("nats:Q", format=".4f")]
-    return layered(
-        table,
+    return stacked(
         *setting_changes.mark_layers(),
         base.mark_line(strokeWidth=1.4, strokeDash=[5, 4], color=FAINT)
         .encode(detail="series:N")
@@ -147,7 +148,8 @@ def gradient_norm_table(before: Curve, after: Curve, limits: ClipLimits, changes
     return pd.concat([table, setting_changes.marks(changes)], ignore_index=True)
 
 
-def gradient_norm_chart(table: pd.DataFrame) -> alt.LayerChart:
+@specification
+def gradient_norm_chart() -> alt.LayerChart:
     """The gradient's global L2 norm over the step, before and after clipping, log axis."""
     color = alt.Color("series:N", scale=alt.Scale(domain=[BEFORE, AFTER]), legend=None)
     x = line_ends.room(counted("step"), (BEFORE, AFTER, LIMIT))
@@ -160,8 +162,7 @@ def gradient_norm_chart(table: pd.DataFrame) -> alt.LayerChart:
         .transform_filter(f"datum.series == '{series}' && datum.line == '{MEAN}'")
         for series in (BEFORE, AFTER)
     ]
-    return layered(
-        table,
+    return stacked(
         *setting_changes.mark_layers(),
         *curves,
         base.mark_line(strokeWidth=1.4, strokeDash=[5, 4], color=FAINT).transform_filter(
@@ -191,7 +192,8 @@ def half_life_table(measured: Mapping[int, HorizonMeasured], changes: Changes = 
     return pd.concat([curve.assign(line=MEAN), setting_changes.marks(changes)], ignore_index=True)
 
 
-def half_life_chart(table: pd.DataFrame, unit: str) -> alt.LayerChart:
+@specification
+def half_life_chart(unit: str) -> alt.LayerChart:
     """After how many steps back half of a gradient is left, over the training; rings: at least so many."""
     base = (
         alt.Chart()
@@ -211,8 +213,7 @@ def half_life_chart(table: pd.DataFrame, unit: str) -> alt.LayerChart:
         alt.Tooltip("half_life:Q", title=HALF_LIFE, format=".2f"),
         alt.Tooltip("beyond:N", title="or more"),
     ]
-    return layered(
-        table,
+    return stacked(
         setting_changes.mark_lines(),
         base.mark_line(strokeWidth=2),
         base.mark_point(size=26, opacity=1).encode(tooltip=tooltip).transform_filter("datum.beyond"),

@@ -90,23 +90,25 @@ def _curves(history: History) -> None:
     wide, narrow = st.columns([3, 2], gap="large")
     with wide:
         names = [monitored.TRAINING, *([monitored.VALIDATION] if history.validation else [])]
-        widgets.live_chart(
-            monitored.over_steps,
-            monitored.loss_table(history.loss.steps, history.loss.values, history.validation),
-            monitored.LOSS,
-            *names,
-            title="Loss",
-            alt_text="Training and validation loss over the steps of the training",
-            key="monitored loss chart",
+        pictures.picture(
+            "Loss",
+            Chart(
+                monitored.over_steps(monitored.LOSS, *names),
+                monitored.loss_table(history.loss.steps, history.loss.values, history.validation),
+                "monitored loss chart",
+                "Training and validation loss over the steps of the training",
+            ),
         )
     with narrow:
         before, after = history.norm_before, history.norm_after
-        widgets.live_chart(
-            charts.gradient_norm_chart,
-            charts.gradient_norm_table((before.steps, before.values), (after.steps, after.values), []),
-            title="Gradient norm",
-            alt_text="Norm of the gradient over the steps of the training, before and after clipping",
-            key="monitored gradient norm chart",
+        pictures.picture(
+            "Gradient norm",
+            Chart(
+                charts.gradient_norm_chart(),
+                charts.gradient_norm_table((before.steps, before.values), (after.steps, after.values), []),
+                "monitored gradient norm chart",
+                "Norm of the gradient over the steps of the training, before and after clipping",
+            ),
         )
 
 
@@ -129,14 +131,14 @@ def _inside(run: Run, measured: dict[int, HorizonMeasured]) -> None:
     # What else stands in a run's file may be a stranger's.
     signals = [name for name in ("state", *cell.gates, "cell") if name in measured[newest].signals]
     with wide:
-        widgets.live_chart(
-            monitored.over_steps,
-            monitored.saturation_table(measured, signals),
-            monitored.SATURATED,
-            *signals,
-            title="Saturation",
-            alt_text="Share of the units of the top layer that are saturated, over the steps of the training",
-            key="monitored saturation chart",
+        pictures.picture(
+            "Saturation",
+            Chart(
+                monitored.over_steps(monitored.SATURATED, *signals),
+                monitored.saturation_table(measured, signals),
+                "monitored saturation chart",
+                "Share of the units of the top layer that are saturated, over the steps of the training",
+            ),
         )
     with narrow:
         gates = cell.recurrent_gates if cell.gated else ("",)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.charts import training as charts
-from dashboard.components import widgets
+from dashboard.components import pictures, widgets
+from dashboard.components.pictures import Chart
 from dashboard.services import references
 from dashboard.services.history import History
 from dashboard.text import general as wording
@@ -48,35 +49,39 @@ def curves(run: Run, history: History) -> None:
     with wide:
         known, _ = references.losses(run)
         named = {wording.REFERENCES[name]: nats for name, nats in known.items()}
-        widgets.live_chart(
-            charts.loss_chart,
-            charts.loss_table(history.loss.steps, history.loss.values, history.validation, named, changes),
-            lost,
-            title="Loss",
+        pictures.picture(
+            "Loss",
+            Chart(
+                charts.loss_chart(lost),
+                charts.loss_table(history.loss.steps, history.loss.values, history.validation, named, changes),
+                "loss chart",
+                "Training and validation loss over the steps of the training",
+            ),
             about=wording.REFERENCES_HELP,
-            alt_text="Training and validation loss over the steps of the training",
-            key="loss chart",
         )
     with narrow:
         before, after = history.norm_before, history.norm_after
-        widgets.live_chart(
-            charts.gradient_norm_chart,
-            charts.gradient_norm_table(
-                (before.steps, before.values), (after.steps, after.values), history.clip_limits, changes
+        pictures.picture(
+            "Gradient norm",
+            Chart(
+                charts.gradient_norm_chart(),
+                charts.gradient_norm_table(
+                    (before.steps, before.values), (after.steps, after.values), history.clip_limits, changes
+                ),
+                "gradient norm chart",
+                "Norm of the gradient over the steps of the training, before and after clipping",
             ),
-            title="Gradient norm",
-            alt_text="Norm of the gradient over the steps of the training, before and after clipping",
-            key="gradient norm chart",
         )
         if len(history.horizons) > 1:
-            widgets.live_chart(
-                charts.half_life_chart,
-                charts.half_life_table(history.horizons, changes),
-                unit,
-                title="Half-life of the gradient",
+            pictures.picture(
+                "Half-life of the gradient",
+                Chart(
+                    charts.half_life_chart(unit),
+                    charts.half_life_table(history.horizons, changes),
+                    "half-life chart",
+                    "After how many steps back half of a gradient is left, over the steps of the training",
+                ),
                 about=wording.HALF_LIFE_HELP,
-                alt_text="After how many steps back half of a gradient is left, over the steps of the training",
-                key="half-life chart",
             )
 
 

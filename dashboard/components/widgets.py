@@ -11,7 +11,6 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from functools import wraps
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -111,47 +110,14 @@ def notice() -> None:
 
 
 def chart(drawing: alt.Chart | alt.LayerChart, *, title: str, alt_text: str, key: str, reading: str = "") -> None:
-    """Draw a chart over the width of its container, under its title and a sentence of ours (Markdown) that reads it.
-
-    Its table travels beside the specification, not inside it: a live chart then keeps its canvas and swaps its numbers,
-    where a changed specification would tear it down and build it anew.
-    """
+    """Draw a chart over the width of its container, under its title and a sentence of ours (Markdown) that reads it."""
     from pandas import DataFrame
+
+    from dashboard.charts.specification import without_table
 
     table = drawing.data
     assert isinstance(table, DataFrame)
-    pictures.picture(title, Chart(_specification(drawing), table, key, alt_text), reading=reading)
-
-
-def live_chart(
-    draw: Callable[..., alt.Chart | alt.LayerChart],
-    table: pd.DataFrame,
-    *options: str,
-    title: str,
-    alt_text: str,
-    key: str,
-    about: str | None = None,
-) -> None:
-    """`chart(draw(table, *options), …)` for one that is drawn again every few seconds, and whose specification depends
-    on no number in the table: it is made once, which takes twenty times as long as the rest.
-    """
-    made = (draw, *options)
-    if made not in _specifications:
-        _specifications[made] = _specification(draw(table, *options))
-    pictures.picture(title, Chart(deepcopy(_specifications[made]), table, key, alt_text), about=about)
-
-
-_specifications: dict[tuple[object, ...], dict[str, Any]] = {}
-
-
-def _specification(drawing: alt.Chart | alt.LayerChart) -> dict[str, Any]:
-    """Without the table."""
-    from altair import Undefined
-
-    bare = drawing.copy(deep=False)
-    bare.data = Undefined
-    specification: dict[str, Any] = bare.to_dict(validate=False)
-    return specification
+    pictures.picture(title, Chart(without_table(drawing), table, key, alt_text), reading=reading)
 
 
 def frame(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:

@@ -8,7 +8,8 @@ import streamlit as st
 
 from dashboard import hosting
 from dashboard.charts import sweep as charts
-from dashboard.components import sweep_setup, widgets
+from dashboard.components import pictures, sweep_setup, widgets
+from dashboard.components.pictures import Chart
 from dashboard.services import library, sweeps
 from dashboard.state import session
 from dashboard.text import sweep as wording
@@ -121,15 +122,15 @@ def best(sweep_id: str, plan: Sweep, results: list[PointResult], measure: str) -
         for result in ended
         if result.measured is not None
     ]
-    widgets.live_chart(
-        charts.parallel,
-        charts.parallel_table(known, measure),
-        *named.values(),
-        measure,
-        title="All trainings",
+    pictures.picture(
+        "All trainings",
+        Chart(
+            charts.parallel(*named.values(), measure),
+            charts.parallel_table(known, measure),
+            "sweep chart",
+            "A line for each training through the values of its settings to what it reached",
+        ),
         about=wording.PARALLEL_HELP,
-        alt_text="A line for each training through the values of its settings to what it reached",
-        key="sweep chart",
     )
     if st.button("Open the best training", icon=":material/emoji_events:", key=session.key(PAGE, "best")):
         session.open_run(sweeps.run_id(sweep_id, plan, ended[0]))

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
 
+import altair as alt
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from jsonschema import Draft7Validator
 
-from dashboard.charts import changes, corpus, generation, training
+from dashboard.charts import changes, corpus, generation, monitored, training
 from dashboard.charts.common import FAINT, numbered, smooth
 from dashboard.charts.thinning import POINTS, thin
 from dashboard.components import pictures
 from rnn_core.training import HorizonMeasured
 
 DASHBOARD = Path(pictures.__file__).parents[1]
+VEGA_LITE = Draft7Validator(alt.load_schema())
 SERIES = hnp.arrays(float, st.integers(0, 5000), elements=st.floats(-1e6, 1e6))
 
 
@@ -110,23 +114,19 @@ def test_a_limit_that_changes_on_the_way_is_drawn_where_it_held():
     assert not len(training.limit_line([(0, None)], 30)[0])
 
 
-def test_specifications_of_live_charts_depend_on_no_number():
-    def specification(steps: int) -> dict[str, object]:
-        axis = np.arange(1.0, steps + 1)
-        changes = [(steps // 2, "lr 1")] * (steps // 100)
-        losses = training.loss_table(axis, axis, {1: 2.0}, {"uniform": 4.0}, changes)
-        norms = training.gradient_norm_table((axis, axis), (axis, axis), [(0, 5.0)], changes)
-        horizon = {0: HorizonMeasured(0, (1.0,), (1.0,), (1.0,), None)} if changes else {}
-        charts = (
-            training.loss_chart(losses, "word"),
-            training.gradient_norm_chart(norms),
-            training.half_life_chart(training.half_life_table(horizon, changes), "word"),
-        )
-        for chart in charts:
-            chart.data = {"values": []}
-        return {str(place): chart.to_dict() for place, chart in enumerate(charts)}
-
-    assert specification(10) == specification(500)
+def test_live_charts_draw_columns_that_their_tables_have():
+    axis, changed = np.arange(1.0, 11), [(5, "lr 1")]
+    measured = {0: HorizonMeasured(0, (1.0,), (1.0,), (1.0,), None, signals=("state",), saturated=(0.5,))}
+    norms, horizon = training.gradient_norm_chart(), training.half_life_chart("word")
+    for specification, table in (
+        (training.loss_chart("word"), training.loss_table(axis, axis, {1: 2.0}, {"uniform": 4.0}, changed)),
+        (norms, training.gradient_norm_table((axis, axis), (axis, axis), [(0, 5.0)], changed)),
+        (horizon, training.half_life_table(measured, changed)),
+        (monitored.over_steps(monitored.LOSS, monitored.TRAINING), monitored.loss_table(axis, axis, {})),
+        (monitored.over_steps(monitored.SATURATED, "state"), monitored.saturation_table(measured, ["state"])),
+    ):
+        VEGA_LITE.validate(specification)
+        assert set(re.findall(r'"field": "(\w+)"', json.dumps(specification))) <= set(table.columns)
 
 
 def test_coverage_rises_to_the_whole_text():
@@ -150,10 +150,7 @@ def test_vocabulary_sizes_ascend_to_the_whole_vocabulary(most):
 
 def test_every_chart_is_valid_vega_lite():
     words = ["a", "b", "c"]
-    curve = (np.arange(1.0, 4), np.ones(3))
     for chart in (
-        training.loss_chart(training.loss_table(*curve, {1: 1.0}, {"uniform": 1.0}), "word"),
-        training.gradient_norm_chart(training.gradient_norm_table(curve, curve, [(0, 1.0)])),
         corpus.coverage(corpus.coverage_table(np.array([3, 2, 1])), 2),
         corpus.frequencies(words, [3, 2, 1]),
         corpus.lengths(corpus.lengths_table(np.array([1, 2, 3])), "word"),
