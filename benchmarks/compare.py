@@ -82,8 +82,8 @@ def median(work: Callable[[Path], None], root: Path, rounds: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, usual in (("--runs", 50), ("--steps", 20_000), ("--rounds", 5)):
-        parser.add_argument(name, type=int, default=usual)
+    for name, default in (("--runs", 50), ("--steps", 20_000), ("--rounds", 5)):
+        parser.add_argument(name, type=int, default=default)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder), options.runs, options.steps)

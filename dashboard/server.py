@@ -122,7 +122,7 @@ def _give_memory_back() -> None:
 
 
 def _caps() -> Caps | None:
-    """The caps of this server; where they make no sense the usual ones, until the page has said so."""
+    """The caps of this server; where they make no sense the default ones, until the page has said so."""
     try:
         return hosting.current_caps()
     except UserError:

@@ -26,7 +26,7 @@ PAGE = "corpus"
 """Whose fields these are."""
 
 KIND, GAP, COUNT, NLTK = (session.key(PAGE, name) for name in ("source", "gap", "count", "nltk"))
-USUAL_KIND, USUAL_GAP, USUAL_COUNT = "upload", 5, 4000
+DEFAULT_KIND, DEFAULT_GAP, DEFAULT_COUNT = "upload", 5, 4000
 LONGEST_GAP = 40
 COUNTS = (500, 1000, 2000, 4000, 8000, 16000)
 CORPORA = tuple(key for key, entry in BUILT_IN.items() if entry.needs_internet)
@@ -36,7 +36,7 @@ PREFIX = "text_"
 
 READING = ("unit", "sentences", "lowercase", "validation_fraction", "max_sentence_length", "seed", "tokenizer")
 SIZE = "vocabulary_size"
-LEAST, FEW, USUAL_SIZE = 50, 60, 8000
+LEAST, FEW, DEFAULT_SIZE = 50, 60, 8000
 """Words of the smallest vocabulary that is offered; of a text so small that there is nothing to choose; of the largest
 vocabulary that a text gets without being asked.
 """
@@ -52,18 +52,18 @@ def start() -> SettingFields:
     link.prefill(GAP, PREFIX + "gap", link.whole(1, LONGEST_GAP))
     link.prefill(COUNT, PREFIX + "count", {str(count): count for count in COUNTS}.__getitem__)
     link.prefill(NLTK, PREFIX + "nltk", {key: key for key in CORPORA}.__getitem__)
-    for key, usual in ((KIND, USUAL_KIND), (GAP, USUAL_GAP), (COUNT, USUAL_COUNT), (NLTK, CORPORA[0])):
-        session.start_with(key, usual)
+    for key, default in ((KIND, DEFAULT_KIND), (GAP, DEFAULT_GAP), (COUNT, DEFAULT_COUNT), (NLTK, CORPORA[0])):
+        session.start_with(key, default)
     settings_link.fill(fields, (*READING, SIZE), PREFIX)
     return fields
 
 
 def write_kind(kind: str) -> None:
     """Let the link say where the text comes from, as the fields of the Corpus page hold it."""
-    link.write("corpus", None if kind == USUAL_KIND else kind)
+    link.write("corpus", None if kind == DEFAULT_KIND else kind)
     gap, count, key = (session.value(field, None) for field in (GAP, COUNT, NLTK))
-    link.write(PREFIX + "gap", str(gap) if kind == "agreement" and gap != USUAL_GAP else None)
-    link.write(PREFIX + "count", str(count) if kind == "agreement" and count != USUAL_COUNT else None)
+    link.write(PREFIX + "gap", str(gap) if kind == "agreement" and gap != DEFAULT_GAP else None)
+    link.write(PREFIX + "count", str(count) if kind == "agreement" and count != DEFAULT_COUNT else None)
     link.write(PREFIX + "nltk", key if kind == "nltk" and key != CORPORA[0] else None)
 
 
@@ -73,8 +73,8 @@ def write_reading(fields: SettingFields, chosen: ChosenCorpus) -> None:
     names = (SIZE,) if isinstance(chosen.source, Agreement) else (*READING, SIZE)
     settings_link.forget(fields, READING, PREFIX)
     values = {**chosen.settings.to_json(), SIZE: len(chosen.corpus.vocabulary)}
-    usual = {**fields.defaults, SIZE: size_for(chosen.most, None)}
-    settings_link.write(fields, names, values, usual, PREFIX)
+    defaults = {**fields.defaults, SIZE: size_for(chosen.most, None)}
+    settings_link.write(fields, names, values, defaults, PREFIX)
 
 
 def leave_link() -> None:
@@ -115,7 +115,7 @@ def _named() -> ChosenCorpus | None:
     source: Source = PythonReference()
     settings = fields.read(TextSettings, column=None, encoding=None)
     if link.read("corpus") == "agreement":
-        source = Agreement(session.value(GAP, USUAL_GAP), session.value(COUNT, USUAL_COUNT))
+        source = Agreement(session.value(GAP, DEFAULT_GAP), session.value(COUNT, DEFAULT_COUNT))
         settings = AGREEMENT
     elif link.read("corpus") == "nltk":
         source = Nltk(session.value(NLTK, CORPORA[0]))
@@ -157,5 +157,5 @@ def size_for(most: int, wanted: float | None) -> int:
     """The one of them that is nearest to what is wanted; None: to what a text gets until somebody says otherwise."""
     offered = sizes(most)
     if wanted is None:
-        return max(size for size in offered if size <= max(USUAL_SIZE, offered[0]))
+        return max(size for size in offered if size <= max(DEFAULT_SIZE, offered[0]))
     return min(offered, key=lambda size: abs(size - wanted))

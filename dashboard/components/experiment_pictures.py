@@ -79,8 +79,8 @@ def _attractors(result: Result) -> None:
     _picture(result.experiment.name, charts.attractor_chart(pd.concat(parts).dropna()))
 
 
-def _start_of(name: str, bounds: tuple[float, float], usual: float) -> dict[str, Any]:
-    return link.field(session.key(PAGE, name), name, link.number_within(*bounds), usual, link.short)
+def _start_of(name: str, bounds: tuple[float, float], default: float) -> dict[str, Any]:
+    return link.field(session.key(PAGE, name), name, link.number_within(*bounds), default, link.short)
 
 
 # A descent takes a tenth of a second, and the page is drawn again for every click on it. Shared: not to be changed.

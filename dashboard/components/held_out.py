@@ -62,8 +62,8 @@ def choose_text(run: Run, page: str) -> Text | None:
     return None
 
 
-def choose_stretch(page: str, count: int, unit: str, usual: int = 0) -> slice:
-    """Which of the `count` tokens are looked at: as the slider or else the link says, else from `usual` on. The link
+def choose_stretch(page: str, count: int, unit: str, default: int = 0) -> slice:
+    """Which of the `count` tokens are looked at: as the slider or else the link says, else from `default` on. The link
     keeps it, unless it is the beginning.
     """
     shown = min(SHOWN[unit], count)
@@ -71,9 +71,9 @@ def choose_stretch(page: str, count: int, unit: str, usual: int = 0) -> slice:
     if count > shown:
         widget = session.key(page, "at")
         link.prefill(widget, "at", link.whole(0, 10**8))
-        session.put(widget, min(max(0, session.value(widget, usual)), count - shown))
+        session.put(widget, min(max(0, session.value(widget, default)), count - shown))
         at = st.slider("Where in the text", 0, count - shown, step=max(1, shown // 4), key=widget)
-    link.write("at", str(at) if at or usual else None)
+    link.write("at", str(at) if at or default else None)
     return slice(at, at + shown)
 
 

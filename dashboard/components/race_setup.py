@@ -88,7 +88,7 @@ def choose_networks() -> list[str]:
         list(racing.NETWORKS),
         max_selections=MOST,
         format_func=lambda name: wording.RACE_NETWORKS[name],
-        **_field("networks", read, list(racing.USUAL), ",".join),
+        **_field("networks", read, list(racing.DEFAULT_NETWORKS), ",".join),
     )
     return networks
 
@@ -121,15 +121,15 @@ def choose_settings() -> tuple[int, TrainingSettings, bool]:
     return hidden_size, training, not reasons
 
 
-def choose_number(label: str, name: str, offered: Collection[int], usual: int) -> int:
+def choose_number(label: str, name: str, offered: Collection[int], default: int) -> int:
     """One of a few numbers, which the link keeps as `name`."""
-    options = _field(name, {str(number): number for number in offered}.__getitem__, usual)
+    options = _field(name, {str(number): number for number in offered}.__getitem__, default)
     return int(st.select_slider(label, offered, **options))
 
 
-def _field(name: str, parse: Callable[[str], Any], usual: Any, written: Callable[[Any], str] = str) -> dict[str, Any]:
+def _field(name: str, parse: Callable[[str], Any], default: Any, written: Callable[[Any], str] = str) -> dict[str, Any]:
     """Options of the widget `name`, which the link keeps under that name, as `link.field` says."""
-    return link.field(session.key(PAGE, name), name, parse, usual, written) | {"help": wording.RACE_HELP[name]}
+    return link.field(session.key(PAGE, name), name, parse, default, written) | {"help": wording.RACE_HELP[name]}
 
 
 def validated_often(training: TrainingSettings, data: Data) -> TrainingSettings:

@@ -97,8 +97,8 @@ class SettingFields:
         """
         if setting.optional:
             options |= {"value": None, "placeholder": setting.none}
-        usual = 1 if setting.kind is int else 0.01
-        st.number_input(label, step=float(setting.step or usual), format=_DIGITS, **options)
+        default_step = 1 if setting.kind is int else 0.01
+        st.number_input(label, step=float(setting.step or default_step), format=_DIGITS, **options)
 
     def value(self, name: str) -> Any:
         """What the field of a setting holds; a fraction where that should be a whole number stays one."""

@@ -52,7 +52,7 @@ class Form:
         return "\n".join(f"{declared[name].label}: {reason}" for name, reason in self.reasons.items())
 
 
-def usual_batch(sentences: int) -> int:
+def default_batch_size(sentences: int) -> int:
     """Sentences in a batch, for a text of so many, until somebody chooses another number."""
     return next((size for size in BATCH_SIZES if sentences >= STEPS_AN_EPOCH * size), BATCH_SIZES[-1])
 
@@ -70,10 +70,10 @@ def leave_link(page: str) -> None:
     link.write("name", None)
 
 
-def name_field(page: str, usual: str) -> str:
-    """What the new training is called, which is in the link; the usual name while the field is empty."""
+def name_field(page: str, default: str) -> str:
+    """What the new training is called, which is in the link; the default name while the field is empty."""
     options = link.field(session.key(page, "name"), "name", link.words(LONGEST_NAME), "")
-    return st.text_input("Name of this training", placeholder=usual, max_chars=LONGEST_NAME, **options) or usual
+    return st.text_input("Name of this training", placeholder=default, max_chars=LONGEST_NAME, **options) or default
 
 
 def draw(page: str, vocabulary_size: int, sentences: int, limits: Mapping[str, int], of_task: bool = False) -> Form:
@@ -83,7 +83,7 @@ def draw(page: str, vocabulary_size: int, sentences: int, limits: Mapping[str, i
     to be learnt, for which the presets are made.
     """
     fields = _fields(page, TASK_DEFAULTS if of_task else None)
-    batch = usual_batch(sentences)
+    batch = default_batch_size(sentences)
     session.suggest(fields.key("batch_size"), float(batch))
     form = _read(fields, vocabulary_size, limits)
     settings_link.tell(fields)

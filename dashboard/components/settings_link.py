@@ -47,11 +47,11 @@ def write(
     fields: SettingFields,
     names: Collection[str],
     values: Mapping[str, Any],
-    usual: Mapping[str, Any],
+    defaults: Mapping[str, Any],
     prefix: str = "",
 ) -> None:
-    """After the form was drawn: let the link say what differs from the usual values."""
-    differs = {name: _written(values[name]) for name in names if values[name] != usual[name]}
+    """After the form was drawn: let the link say what differs from the defaults."""
+    differs = {name: _written(values[name]) for name in names if values[name] != defaults[name]}
     for name in names:
         link.write(prefix + name, differs.get(name))
     session.put(fields.key("link"), differs)

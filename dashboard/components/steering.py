@@ -27,7 +27,7 @@ def dial_values(run: Run, history: History) -> dict[str, Any]:
 
 
 def draw(run: Run, values: dict[str, Any], page: str) -> None:
-    """A field for each; one that is turned asks the training at once, or says why its value will not do."""
+    """A field for each; a new value is requested of the training at once, or refused under its field."""
     fields = SettingFields(f"{page}, steering {run.id}", TrainingSettings)
     with st.container(horizontal=True, key=session.key(page, "steering")):
         for name in STEERABLE:
@@ -36,10 +36,10 @@ def draw(run: Run, values: dict[str, Any], page: str) -> None:
                 reason = _refusal(run, name, fields.value(name))
                 if reason is not None:
                     reason += f" It goes on with {_shown(fields, name, values[name])}."
-                fields.draw(name, reason, on_change=partial(_turn, run, fields))
+                fields.draw(name, reason, on_change=partial(_request_change, run, fields))
 
 
-def _turn(run: Run, fields: SettingFields, name: str) -> None:
+def _request_change(run: Run, fields: SettingFields, name: str) -> None:
     value = fields.value(name)
     if _refusal(run, name, value) is not None:
         return  # it is said under the field

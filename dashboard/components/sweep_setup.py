@@ -18,7 +18,7 @@ from rnn_core.experiments.sweep_runner import corpus_digest
 
 PAGE = "sweep"
 NOT_OFFERED = ("vocabulary_size", "seed", "task", "validation_sequences")
-USUAL = ("hidden_size",)
+DEFAULT_GRID = ("hidden_size",)
 LONGEST_VALUES, MOST_SEEDS = 500, 20
 
 
@@ -84,18 +84,18 @@ def _choose_grid(task: TaskSettings | None) -> tuple[Grid | None, int]:
             offered,
             format_func=lambda name: declared[name].label,
             help=wording.GRID_HELP,
-            **link.field(session.key(PAGE, "names"), "grid", listed, list(USUAL), ",".join),
+            **link.field(session.key(PAGE, "names"), "grid", listed, list(DEFAULT_GRID), ",".join),
         )
         texts = []
         for name in names:
             setting = declared[name]
             choices = ", ".join(setting.choices) if setting.choices is not None else ""
-            widget, usual = session.key(PAGE, f"values of {name}"), choices or _usual_values(setting.default)
+            widget, default = session.key(PAGE, f"values of {name}"), choices or _default_values(setting.default)
             values = st.text_input(
                 setting.label,
                 max_chars=LONGEST_VALUES,
                 help=f"{wording.VALUES_HELP} {choices}",
-                **link.field(widget, f"values_{name}", link.words(LONGEST_VALUES), usual),
+                **link.field(widget, f"values_{name}", link.words(LONGEST_VALUES), default),
             )
             texts.append(f"{name}={values}")
         seeds = st.number_input(
@@ -113,7 +113,7 @@ def _choose_grid(task: TaskSettings | None) -> tuple[Grid | None, int]:
         return None, int(seeds)
 
 
-def _usual_values(default: object) -> str:
+def _default_values(default: object) -> str:
     """Something to begin with: the default, its half and its double."""
     if isinstance(default, bool):
         return "yes, no"

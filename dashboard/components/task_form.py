@@ -39,8 +39,8 @@ def set_up() -> None:
     caps = hosting.current_caps()
     limits = {} if caps is None else caps.of_settings()
     form = settings_form.draw(PAGE, 2 if task is None else task.symbols or 2, SENTENCES, limits, of_task=True)
-    usual = f"{TASKS[settings.task].label}: {CELLS[form.model.cell].label}, {form.model.hidden_size} units"
-    name = settings_form.name_field(PAGE, usual)
+    default_name = f"{TASKS[settings.task].label}: {CELLS[form.model.cell].label}, {form.model.hidden_size} units"
+    name = settings_form.name_field(PAGE, default_name)
     refusal = form.report() or (None if task is None else _refused(task, form.model, form.training))
     if refusal:
         widgets.problem("This cannot be trained", refusal)

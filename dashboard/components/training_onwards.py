@@ -55,12 +55,12 @@ def _relatives(run: Run) -> list[str]:
 def _further(run: Run) -> None:
     """A finished training goes on for as many epochs, or steps, as one likes."""
     training = run.config.training
-    unit, usual = ("epoch", 10) if training.steps is None else ("step", training.steps)
+    unit, default = ("epoch", 10) if training.steps is None else ("step", training.steps)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             more = st.number_input(
                 f"More {unit}s",
-                value=usual,
+                value=default,
                 help=wording.FURTHER_HELP,
                 key=session.key(PAGE, f"more of {run.id}"),
                 width=160,

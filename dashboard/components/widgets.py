@@ -216,16 +216,16 @@ def at_work(run: Run) -> bool:
     return moving
 
 
-def poll_seconds(run: Run, usual: float) -> float | None:
+def poll_seconds(run: Run, seconds: float) -> float | None:
     """Seconds between two looks at a run: only what moves is worth looking at again, and on a hosted server, where
     every look is at the cost of others, those who wait or only look on do so less often.
     """
     if not at_work(run):
         return None
     if hosting.current_caps() is None:
-        return usual
+        return seconds
     waits = run.status().state == "queued"
-    return 3.0 if waits or not library.mine(run) else max(usual, 2.0)
+    return 3.0 if waits or not library.mine(run) else max(seconds, 2.0)
 
 
 def opened_run() -> Run | None:

@@ -1,7 +1,7 @@
 """No connections: the server's process talks to no other machine, whichever library tries.
 
-An audit hook (PEP 578) hears of every connection, datagram and name that is looked up, and refuses what does not stay
-on this machine; and of every program that is started, and lets only this project's own commands through. It sees what
+An audit hook (PEP 578) sees every connection, datagram and name that is looked up, and refuses what does not stay
+on this machine; and every program that is started, and lets only this project's own commands through. It sees what
 Python does. Native code that makes its own system calls is out of its reach; none of the libraries here has any.
 """
 

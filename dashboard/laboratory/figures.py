@@ -70,11 +70,11 @@ def clicked(name: str, parameter: str, field: str) -> float | None:
     return float(marks[0][field]) if marks and field in marks[0] else None
 
 
-def choose(name: str, label: str, options: list[T], usual: T) -> T:
+def choose(name: str, label: str, options: list[T], default: T) -> T:
     """One of a few, which the link keeps; the names are ours."""
     by_text = {str(option): option for option in options}
     kept = link.field(
-        key(f"{name} of {len(options)}"), name, by_text.__getitem__, usual if usual in options else options[0]
+        key(f"{name} of {len(options)}"), name, by_text.__getitem__, default if default in options else options[0]
     )
     chosen: T = st.segmented_control(label, options, required=True, help=wording.HELP[name], **kept)
     return chosen

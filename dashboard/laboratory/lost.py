@@ -93,8 +93,8 @@ def path_shares(view: ViewState) -> None:
 def gate(view: ViewState) -> None:
     """The gate that lets the gradient pass, unit by unit."""
     analysis = view.analysis
-    found, (usual, _) = analysis.two_paths(view.layer), analysis.carry_gate
-    name = figures.choose("gate", "Gate", list(found.gates), usual)
+    found, (carry_gate, _) = analysis.two_paths(view.layer), analysis.carry_gate
+    name = figures.choose("gate", "Gate", list(found.gates), carry_gate)
     values = found.gates[name]
     cells = lost.gate_table(analysis.sources, values)
     words = tuple(numbered(analysis.sources))

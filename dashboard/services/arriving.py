@@ -38,14 +38,14 @@ class Arriving(NamedTuple):
     bound: float | None
 
 
-def sentence_of(run: Run, usual: str) -> Sentence | None:
-    """The sentence to look at: `usual`, or one held out from the training, cut to MOST_WORDS.
+def sentence_of(run: Run, default: str) -> Sentence | None:
+    """The sentence to look at: `default`, or one held out from the training, cut to MOST_WORDS.
 
-    None for somebody who may not see the run's text, where `usual` does not fit. In a sentence of the agreement grammar
-    it is the agreeing word that is followed back to its queen or king; in others the last one that is a word.
+    None for somebody who may not see the run's text, where `default` does not fit. In a sentence of the agreement
+    grammar it is the agreeing word that is followed back to its queen or king; in others the last one that is a word.
     """
-    text = network.example_sentence(str(run.folder), usual)
-    if text != usual and not library.mine(run):
+    text = network.example_sentence(str(run.folder), default)
+    if text != default and not library.mine(run):
         return None
     return _sentence_of(str(run.folder), text)
 

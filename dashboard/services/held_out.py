@@ -66,7 +66,7 @@ def read(run: Run, text: Text, progress: Progress | None = None) -> HeldOut:
     key = str(run.folder), text
     found = _kept.get(key)
     if found is None:
-        with sources.turn(progress):
+        with sources.reading_lock(progress):
             found = _kept.get(key) or _read(*key, progress)  # by now somebody else may have read it
             while len(_kept) >= KEPT:
                 del _kept[next(iter(_kept))]

@@ -93,13 +93,13 @@ def of_any(folder: str, step: int) -> LoadedNetwork:
 
 
 @lru_cache(maxsize=16)
-def example_sentence(folder: str, usual: str) -> str:
-    """`usual`, if the network of this run knows most of its words; else a sentence held out from its training."""
+def example_sentence(folder: str, default: str) -> str:
+    """`default`, if the network of this run knows most of its words; else a sentence held out from its training."""
     run = Run.open(folder)
     vocabulary = run.vocabulary()
-    ids = vocabulary.encode(tokenize(usual, vocabulary.unit, vocabulary.lowercase, vocabulary.tokenizer))
+    ids = vocabulary.encode(tokenize(default, vocabulary.unit, vocabulary.lowercase, vocabulary.tokenizer))
     if (ids != UNKNOWN_ID).mean() >= WELL_KNOWN:
-        return usual
+        return default
     kept_aside = run.corpus().valid
     if not kept_aside:
         # A network that came without a text: the first of its own words.

@@ -125,7 +125,7 @@ def has_recurrent_matrix(cell: str) -> bool:
 
 
 def config_of(cell: str, vocabulary_size: int, hidden_size: int, **start: Any) -> ModelConfig:
-    """The first page's network of this cell; `start`: init and init_scale, where they are not the usual."""
+    """The first page's network of this cell; `start`: init and init_scale, where they are not the defaults."""
     chrono = MEMORY if cell in CELLS.having("chrono") else None
     return ModelConfig(cell=cell, vocabulary_size=vocabulary_size, hidden_size=hidden_size, chrono=chrono, **start)
 

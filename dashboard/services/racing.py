@@ -30,7 +30,7 @@ COUNT = 8000
 """Sentences of a race: the tenth that is held out has enough of every distance to count on."""
 
 GATED = tuple(dict.fromkeys(cell.name for cell in CELL_FORMS if cell.gated))
-"""Cells with gates, each with its usual start."""
+"""Cells with gates, each with its default initialisation."""
 
 NETWORKS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -46,7 +46,7 @@ NETWORKS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """Settings of `ModelConfig`, by the key under which the page's words have a title."""
 
-USUAL = ("tanh uniform", "tanh orthogonal", "relu identity", "lstm")
+DEFAULT_NETWORKS = ("tanh uniform", "tanh orthogonal", "relu identity", "lstm")
 
 
 def new_race_id() -> str:

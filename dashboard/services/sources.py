@@ -83,10 +83,10 @@ KEPT = 4
 
 _kept: OrderedDict[tuple[Source, TextSettings], PreparedCorpus] = OrderedDict()
 _lock = threading.Lock()
-_reading = threading.Lock()
+_reading_lock = threading.Lock()
 
 WAITING_SECONDS = 0.25
-"""How often who waits for a turn says that they still do."""
+"""Between two reports of who waits for the lock."""
 
 
 def prepare(source: Source, settings: TextSettings, progress: Progress | None = None) -> PreparedCorpus:
@@ -102,7 +102,7 @@ def prepare(source: Source, settings: TextSettings, progress: Progress | None = 
     key = (source, replace(settings, vocabulary_size=EVERY_WORD))
     whole = _of_kept(key)
     if whole is None:
-        with turn(progress):
+        with reading_lock(progress):
             whole = _of_kept(key)  # by now somebody else may have read it
             if whole is None:
                 whole = _read(*key, progress, None if caps is None else caps.reading_seconds)
@@ -128,17 +128,17 @@ def _keep(key: tuple[Source, TextSettings], whole: PreparedCorpus) -> None:
 
 
 @contextlib.contextmanager
-def turn(progress: Progress | None) -> Iterator[None]:
+def reading_lock(progress: Progress | None) -> Iterator[None]:
     """One text is read at a time: all threads of the server share one core's worth of Python, and the pages of those
     who read nothing need some of it too. `progress` can end the waiting as it can end the reading.
     """
-    while not _reading.acquire(timeout=WAITING_SECONDS):
+    while not _reading_lock.acquire(timeout=WAITING_SECONDS):
         if progress is not None:
             progress(0.0, "waiting for another text to be read")
     try:
         yield
     finally:
-        _reading.release()
+        _reading_lock.release()
 
 
 def _check_source(source: Source, caps: hosting.Caps) -> None:

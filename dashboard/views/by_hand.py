@@ -89,8 +89,8 @@ def go(
 
 
 def presets() -> dict[str, Array]:
-    given, turn = by_hand.example().W, math.radians(40)
-    rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+    given, angle = by_hand.example().W, math.radians(40)
+    rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     return {"given": given, "small": given / 4, "rotation": rotation, "large": 2 * given}
 
 

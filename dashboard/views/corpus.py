@@ -62,7 +62,7 @@ def choose_source() -> Source | None:
     fields = chosen_text.start()
     kinds = [kind for kind in wording.SOURCES if kind != "nltk" or hosting.current_caps() is None]
     if session.value(chosen_text.KIND, None) not in kinds:
-        session.put(chosen_text.KIND, chosen_text.USUAL_KIND)
+        session.put(chosen_text.KIND, chosen_text.DEFAULT_KIND)
     kind: str = st.segmented_control(
         "Where from",
         kinds,

@@ -108,9 +108,9 @@ def choose(run: Run, moments: list[int], live: bool) -> ViewState | None:
     """One compact row: the sentence, the loss that is followed, the moment of the training, the layer."""
     if run.config.task is not None:
         return choose_sequence(run, moments, live)
-    usual = network.example_sentence(str(run.folder), wording_common.EXAMPLE_SENTENCE)
+    default = network.example_sentence(str(run.folder), wording_common.EXAMPLE_SENTENCE)
     link.prefill(figures.key("sentence"), "sentence", link.words(LONGEST_SENTENCE))
-    session.suggest(figures.key("sentence"), usual)
+    session.suggest(figures.key("sentence"), default)
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with row:
         sentence = st.text_input(
@@ -121,7 +121,7 @@ def choose(run: Run, moments: list[int], live: bool) -> ViewState | None:
             persist_state="session",
             width=380,
         )
-    link.write("sentence", None if sentence == usual else sentence)
+    link.write("sentence", None if sentence == default else sentence)
     loss_place = row.container(width=170)
     with row:
         step, following = choose_moment(run, moments, live)
@@ -260,12 +260,12 @@ def choose_loss(analysis: SentenceAnalysis) -> int:
     """The position of the word whose loss is followed back. In a new sentence its last word, not its end."""
     task = analysis.run.config.task is not None
     words = [place for place, word in enumerate(analysis.words) if any(map(str.isalnum, word))]
-    usual = analysis.asked[-1] if task else words[-1] if words else 0
+    default = analysis.asked[-1] if task else words[-1] if words else 0
     of = session.value(view_state.CHOSEN_OF, None)
     if of != analysis.words or session.value(view_state.CHOSEN, None) is None:
         # The link speaks of the sentence with which the page was opened; in a later one nobody has chosen yet.
         linked = {str(place): place for place in analysis.asked}.get(link.read("loss")) if of is None else None
-        session.put(view_state.CHOSEN, usual if linked is None else linked)
+        session.put(view_state.CHOSEN, default if linked is None else linked)
         session.put(view_state.CHOSEN_OF, analysis.words)
     labels = numbered(analysis.targets)
     chosen: int = st.selectbox(
@@ -275,7 +275,7 @@ def choose_loss(analysis: SentenceAnalysis) -> int:
         help=wording.HELP["chosen"],
         key=view_state.CHOSEN,
     )
-    link.write("loss", None if chosen == usual else str(chosen))
+    link.write("loss", None if chosen == default else str(chosen))
     return chosen
 
 

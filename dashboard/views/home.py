@@ -137,24 +137,24 @@ def picture(levers: Levers, words: tuple[str, ...]) -> None:
     before: Levers | None = session.value(BEFORE, None)
     if before == levers:
         before = None
-    usual = words == opening.split(opening.SENTENCE)
+    is_example = words == opening.split(opening.SENTENCE)
     chosen = session.value(CHOSEN, None)
     if chosen is None or chosen >= len(reading.norms):
-        chosen = opening.ASKED if usual else len(words) - 1
+        chosen = opening.ASKED if is_example else len(words) - 1
     session.put(CHOSEN, chosen)
     unrolled_network(
         picture_data(
             reading.words,
             reading.norms,
             chosen=chosen,
-            listener=opening.LISTENER if usual else None,
+            listener=opening.LISTENER if is_example else None,
             bound=reading.bound,
             truncate=levers.truncate,
             before=None if before is None else opening.read(before, words).norms,
             before_name="" if before is None else f"before: {describe(before)}",
             unknown=reading.unknown,
             probabilities=reading.probabilities if levers.trained else None,
-            size="large" if session.presenting() else "usual",
+            size="large" if session.presenting() else "default",
         ),
         key=PICTURE,
         on_choose=choose_word,
@@ -195,11 +195,11 @@ def write_link(levers: Levers, words: tuple[str, ...]) -> None:
     before: Levers | None = session.value(BEFORE, None)
     session.put(SHOWN, levers)
     chosen = session.value(CHOSEN, opening.ASKED)
-    usual = words == opening.split(opening.SENTENCE)
+    is_example = words == opening.split(opening.SENTENCE)
     link.write(SEE, None if levers == Levers() else levers.to_link())
     link.write(WAS, None if before is None or before == levers else before.to_link())
-    link.write(TEXT, None if usual else " ".join(words))
-    link.write(WORD, None if usual and chosen == opening.ASKED else str(chosen))
+    link.write(TEXT, None if is_example else " ".join(words))
+    link.write(WORD, None if is_example and chosen == opening.ASKED else str(chosen))
 
 
 # --- where to go from here --------------------------------------------------------------------------------------------

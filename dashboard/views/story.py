@@ -17,7 +17,7 @@ from rnn_core.runs import Run
 
 PAGE = "story"
 CHAPTER = session.key(PAGE, "chapter")
-TURNED = session.key(PAGE, "chapter turned to")
+OPENED = session.key(PAGE, "opened chapter")
 READ = "story chapter"
 FIRST = {
     "tutorial": Setting(),
@@ -48,7 +48,7 @@ def page() -> None:
                 )
             )
         control(chapter, setting)
-    if session.value(TURNED, None) == chapter:
+    if session.value(OPENED, None) == chapter:
         bring_into_view(chapter)
     if run is None or setting is None:
         story_pictures.before_training(FIRST[chapter])
@@ -79,14 +79,14 @@ def opened() -> tuple[Run | None, Setting | None]:
 
 def choose_chapter(setting: Setting | None) -> str:
     """Which part is read: as the link says, else that of the open run."""
-    usual = "tutorial" if setting is None else setting.chapter
+    default = "tutorial" if setting is None else setting.chapter
     chosen: str = st.segmented_control(
         "Part",
         list(story.CHAPTERS),
         required=True,
         format_func=lambda name: wording.STORY_CHAPTERS[name],
         label_visibility="collapsed",
-        **link.field(CHAPTER, "part", {name: name for name in story.CHAPTERS}.__getitem__, usual),
+        **link.field(CHAPTER, "part", {name: name for name in story.CHAPTERS}.__getitem__, default),
     )
     return chosen
 
@@ -98,7 +98,7 @@ def onwards(chapter: str) -> None:
         st.button(
             wording.STORY_CHAPTERS[following],
             icon=":material/arrow_forward:",
-            on_click=turn_to,
+            on_click=open_chapter,
             args=(following,),
             key=session.key(PAGE, "onwards"),
         )
@@ -109,10 +109,10 @@ def onwards(chapter: str) -> None:
         st.page_link("views/by_hand.py", label="Follow the gradient by hand", icon=":material/edit:")
 
 
-def turn_to(chapter: str) -> None:
+def open_chapter(chapter: str) -> None:
     """From the button at the page's end: what is to be read next stands at its top."""
     session.put(CHAPTER, chapter)
-    session.put(TURNED, chapter)
+    session.put(OPENED, chapter)
 
 
 def bring_into_view(chapter: str) -> None:

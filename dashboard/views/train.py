@@ -74,8 +74,8 @@ def set_up() -> None:
     limits = {} if caps is None else caps.of_settings()
     form = settings_form.draw(PAGE, len(chosen.corpus.vocabulary), len(chosen.corpus.train), limits)
     model, training = form.model, form.training
-    usual_name = f"{CELLS[model.cell].label}, {model.hidden_size} units"
-    name = settings_form.name_field(PAGE, usual_name)
+    default_name = f"{CELLS[model.cell].label}, {model.hidden_size} units"
+    name = settings_form.name_field(PAGE, default_name)
     refusal = form.report() or refused(chosen, model, training)
     if refusal is not None:
         widgets.problem("This cannot be trained", refusal)

@@ -90,8 +90,8 @@ def triangle(parent: Element, words: Sequence[str], flow: GradientFlow) -> None:
             add(square, "title", f"loss of {words[t + 1]} at {words[k]}, {t - k} back: {three_digits(share)}")
     for k in range(steps):
         x = left + (k + 0.5) * cell
-        turn = f"rotate(-60 {x:.0f} {foot + 8:.0f})"
-        add(svg, "text", label_of(words[k]), x=x, y=foot + 12, class_="tick end", transform=turn)
+        rotation = f"rotate(-60 {x:.0f} {foot + 8:.0f})"
+        add(svg, "text", label_of(words[k]), x=x, y=foot + 12, class_="tick end", transform=rotation)
 
 
 def by_lag(parent: Element, flow: GradientFlow, truncate: int | None) -> None:

@@ -240,5 +240,5 @@ def _new_run(rnn: Any, folder: Path, name: str) -> Run:
     )
     training, text = TrainingSettings(clip=None), TextSettings()
     corpus = without_text(words, text, "–")
-    usual = f"{rnn.mode.partition('_')[0]}, {rnn.hidden_size} units, monitored"
-    return create_run(folder, name or usual, corpus, model, training, text, monitored=True)
+    default_name = f"{rnn.mode.partition('_')[0]}, {rnn.hidden_size} units, monitored"
+    return create_run(folder, name or default_name, corpus, model, training, text, monitored=True)

@@ -96,7 +96,7 @@ class _Lane:
         self.started = False
         self.result: Outcome | UserError | None = None
 
-    def turn(self, hold: bool = False) -> None:
+    def advance(self, hold: bool = False) -> None:
         """Make one step; with `hold`, or while it is paused, only poll for requests."""
         try:
             self.steps.send(hold if self.started else None)
@@ -123,7 +123,7 @@ class _Race:
     def run(self) -> list[Outcome | UserError]:
         try:
             for lane in self.lanes:
-                lane.turn()  # up to its first step
+                lane.advance()  # up to its first step
             self.items = self._items()
             while living := [lane for lane in self.lanes if lane.result is None]:
                 self.round(living)
@@ -141,7 +141,7 @@ class _Race:
         if behind == ahead and not waiting:
             self.measure(living)
         for lane in living:
-            lane.turn(hold=lane.step > behind or (waiting and not lane.worker.paused))
+            lane.advance(hold=lane.step > behind or (waiting and not lane.worker.paused))
 
     def measure(self, living: list[_Lane]) -> None:
         """Horizon and agreement of all, after the same step: before the first one, now and then, after the last."""

@@ -21,7 +21,7 @@ _component = own_component("unrolled_network", FOLDER)
 
 ALT_TEXT = "A sentence as an unrolled network, with arcs from one loss back to every earlier word"
 
-Size = Literal["usual", "compact", "large"]
+Size = Literal["default", "compact", "large"]
 
 
 def unrolled_network(picture: Mapping[str, Any], *, key: str, on_choose: Callable[[], None] | None = None) -> int:
@@ -57,7 +57,7 @@ def picture_data(
     unknown: Sequence[bool] | None = None,
     probabilities: Array | None = None,
     unit: str = "word",
-    size: Size = "usual",
+    size: Size = "default",
 ) -> dict[str, Any]:
     """What the script draws, as JSON knows it.
 

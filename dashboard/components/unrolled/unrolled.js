@@ -4,11 +4,11 @@
 const SVG = "http://www.w3.org/2000/svg"
 const VANISHES = 0.1, EXPLODES = 2
 const SIZES = {
-  usual: { arcs: 128, box: 40, bars: 80, letter: 8.6, least: 54, most: 150 },
+  default: { arcs: 128, box: 40, bars: 80, letter: 8.6, least: 54, most: 150 },
   compact: { arcs: 84, box: 34, bars: 52, letter: 7.6, least: 46, most: 120 },
   large: { arcs: 190, box: 60, bars: 120, letter: 12.6, least: 84, most: 230 },
 }
-const NARROW = 440 // pixels: below, the usual picture is drawn as the compact one
+const NARROW = 440 // pixels: below, the default picture is drawn as the compact one
 const TOLD = 110 // pixels that the words about the loss may take
 const SLIMMEST = 17 // pixels of a column whose word is written upwards; below, the picture scrolls
 const TWO_NUMBERS = 24 // pixels of a column in which two numbers that are written upwards stand beside each other
@@ -115,7 +115,7 @@ class Unrolled {
 
   draw() {
     const { words, unknown, before, bound, size } = this.data
-    const measure = SIZES[size === "usual" && this.width < NARROW ? "compact" : size]
+    const measure = SIZES[size === "default" && this.width < NARROW ? "compact" : size]
     this.places(words, measure)
     this.boxTop = TOP + measure.arcs
     const box = this.upright ? this.tall(words, measure) : measure.box
