@@ -207,7 +207,7 @@ PICTURES |= {
     ),
 }
 
-CARRY = "Here ({cell}) $c$ is ${carry}$, and ${equation}$: the factor of ${carry}_{{t-1}}$ is $\\kappa_t$."
+CARRY = "This {cell} carries on ${equation}$; $\\kappa_t$ is the factor of ${carry}_{{t-1}}$."
 NO_GATES = (
     "A plain RNN has one path only: all of its gradient goes through W. A gated cell, such as an LSTM, has a second "
     "one; train one and look here again."

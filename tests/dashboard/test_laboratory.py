@@ -130,7 +130,7 @@ def test_every_picture_is_there_for_every_cell_in_five_steps_and_a_verdict(name,
     steps = [f"{place} {title}" for place, title in enumerate(wording.STEPS.values(), start=1)]
     assert titles(app, 2) == [*steps, wording.VERDICT]
     assert len(app.get("latex")) == len(wanted)
-    equations = [element for element in app.main.markdown if f"Here ({cell.label})" in element.value]
+    equations = [element for element in app.main.markdown if f"This {cell.label} carries on" in element.value]
     assert len(equations) == (2 if cell.gated else 0)
     assert "nan" not in captions(app)
 
