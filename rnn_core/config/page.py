@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 
 from rnn_core.config.fields import Setting, Settings, settings_of
 from rnn_core.config.model import ModelConfig
+from rnn_core.config.network import NetworkConfig
 from rnn_core.config.sampling import SamplingSettings
 from rnn_core.config.task import TaskSettings
 from rnn_core.config.text import TextSettings
@@ -15,6 +17,7 @@ SECTIONS: Mapping[type[Settings], str] = {
     TextSettings: "The text",
     TaskSettings: "The task",
     ModelConfig: "The network",
+    NetworkConfig: "What a network that is no language model has besides",
     TrainingSettings: "The training",
     SamplingSettings: "Drawing words",
 }
@@ -34,11 +37,10 @@ def settings_page() -> str:
 
 
 def _section(settings_class: type[Settings]) -> Iterator[str]:
-    declared = settings_of(settings_class)
     yield f"## {SECTIONS[settings_class]}: `{settings_class.__name__}`\n"
     yield "| setting | flag | values | default | what it does |"
     yield "|---|---|---|---|---|"
-    for setting in declared.values():
+    for setting in _own_settings(settings_class):
         cells = (
             f"`{setting.name}`",
             f"`{setting.flag}`" if setting.flag else "",
@@ -107,4 +109,10 @@ def _rules(setting: Setting) -> Iterator[str]:
 
 def _all_settings() -> Iterator[Setting]:
     for settings_class in SECTIONS:
-        yield from settings_of(settings_class).values()
+        yield from _own_settings(settings_class)
+
+
+def _own_settings(settings_class: type[Settings]) -> list[Setting]:
+    """Without those that it inherits."""
+    own = inspect.get_annotations(settings_class)
+    return [setting for name, setting in settings_of(settings_class).items() if name in own]
