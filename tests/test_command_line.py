@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -500,6 +501,14 @@ def test_help_lists_every_command() -> None:
     assert result.returncode == 0
     for name in ("train", "resume", "generate", "evaluate", "gradients", "gradcheck", "units", "export", "race", "app"):
         assert name in result.stdout
+
+
+def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"see-bptt {project['version']}\n"
 
 
 @pytest.mark.parametrize("own_session", [True, False])

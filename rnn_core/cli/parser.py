@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from typing import Any, NoReturn, TypeVar
 
 from rnn_core.cli.output import program
 from rnn_core.config import Settings, settings_of
 from rnn_core.config.fields import Setting
-from rnn_core.errors import SettingsError
+from rnn_core.errors import SettingsError, UserError
 
 Command = Callable[[argparse.Namespace], int]
 AnySettings = TypeVar("AnySettings", bound=Settings)
@@ -29,11 +30,26 @@ class Parser(argparse.ArgumentParser):
         raise SettingsError(f"{message}. `{self.prog} --help` lists what there is.")
 
 
+class Version(argparse.Action):
+    """Prints which version is installed. Argparse's own action would look it up for every command, and a checkout that
+    is not installed has none.
+    """
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        try:
+            version = metadata.version("see-bptt")
+        except metadata.PackageNotFoundError:
+            raise UserError("this checkout is not installed, so it has no version; `make install` does it.") from None
+        print(f"see-bptt {version}")
+        parser.exit()
+
+
 class Commands:
     """The commands of the program; each module of this package adds its own."""
 
     def __init__(self, description: str) -> None:
         self.parser = Parser(prog=program(), description=description)
+        self.parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
         self._commands = self.parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
 
     def add(self, name: str, run: Command, help: str, json: bool = True) -> Parser:
