@@ -37,8 +37,10 @@ CELLS = 60
 
 
 def draw(result: Result) -> None:
-    """The picture that its experiment has."""
-    _DRAWINGS[result.experiment.name](result)
+    """The picture that its experiment has; of one without, the rows say all."""
+    drawing = _DRAWINGS.get(result.experiment.name)
+    if drawing is not None:
+        drawing(result)
 
 
 def _picture(name: str, drawing: alt.LayerChart) -> None:

@@ -87,7 +87,7 @@ def choose_task() -> tuple[TaskSettings, Task | None]:
         fields.draw("task", reasons.get("task"))
         task = None if reasons else _made(settings)
         if task is not None:
-            st.caption(f"{wording.ABOUT[settings.task]} {task.source}.")
+            st.caption(f"{task.about} {task.source}.")
         for column, name in zip(st.columns(max(3, len(names) - 1)), names[1:], strict=False):
             with column:
                 fields.draw(name, reasons.get(name))

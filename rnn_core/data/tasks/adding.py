@@ -26,6 +26,7 @@ class Adding(Task):
 
     name: ClassVar[str] = "adding"
     label: ClassVar[str] = "Adding"
+    about: ClassVar[str] = "Two of many numbers are marked; their sum is asked at the end."
     source: ClassVar[str] = "Hochreiter & Schmidhuber 1997, experiment 4; Le, Jaitly & Hinton 2015, section 4.1"
     loss: ClassVar[Literal["squared_error"]] = "squared_error"
 

@@ -54,6 +54,7 @@ class Agreement(Task):
 
     name: ClassVar[str] = "agreement"
     label: ClassVar[str] = "Agreement with attractors"
+    about: ClassVar[str] = "Singular or plural: the verb's number is its subject's, whatever nouns stand in between."
     source: ClassVar[str] = "Linzen, Dupoux & Goldberg 2016"
 
     def __post_init__(self) -> None:

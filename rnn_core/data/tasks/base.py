@@ -37,12 +37,14 @@ class Task(ABC):
     """A problem whose solution needs a memory. Subclasses are frozen dataclasses: their fields are its settings.
 
     name, label     for the command line and for people
+    about           what is to be learnt, in a sentence for people
     source          the paper, with section
     loss            "cross_entropy" over `outputs` classes, or "squared_error" of `outputs` numbers
     """
 
     name: ClassVar[str]
     label: ClassVar[str]
+    about: ClassVar[str]
     source: ClassVar[str]
     loss: ClassVar[Literal["cross_entropy", "squared_error"]] = "cross_entropy"
 

@@ -23,6 +23,7 @@ class CopyMemory(Task):
 
     name: ClassVar[str] = "copy_memory"
     label: ClassVar[str] = "Copy memory"
+    about: ClassVar[str] = "Some symbols, a long silence, and then the same symbols again."
     source: ClassVar[str] = "Arjovsky, Shah & Bengio 2016"
 
     def __post_init__(self) -> None:

@@ -23,6 +23,7 @@ class Latching(Task):
 
     name: ClassVar[str] = "latching"
     label: ClassVar[str] = "Latching"
+    about: ClassVar[str] = "One bit at the start, then noise; the bit is asked at the end."
     source: ClassVar[str] = "Bengio, Simard & Frasconi 1994"
 
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ class PrefixParity(Task):
 
     name: ClassVar[str] = "prefix_parity"
     label: ClassVar[str] = "Prefix parity"
+    about: ClassVar[str] = "Has the number of ones so far been odd? Asked at every step, and no step may be lost."
     source: ClassVar[str] = "Bengio, Simard & Frasconi 1994 (parity); here asked at every prefix"
 
     def __post_init__(self) -> None:

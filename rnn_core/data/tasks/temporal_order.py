@@ -25,6 +25,7 @@ class TemporalOrder(Task):
 
     name: ClassVar[str] = "temporal_order"
     label: ClassVar[str] = "Temporal order"
+    about: ClassVar[str] = "Two symbols among many: which came first? Asked at the end."
     source: ClassVar[str] = "Pascanu, Mikolov & Bengio 2013, section 4.1"
 
     def __post_init__(self) -> None:
