@@ -98,6 +98,6 @@ def _begin_cure(run: Run) -> None:
             run.request("stop")
         begun = worker.begin(f"{config.name}, cured", run.corpus(), config.text, cure, config.training)
     except UserError as error:
-        session.leave_problem(error)
+        session.push_problem(error)
         return
     session.open_run(begun, before=run.id)

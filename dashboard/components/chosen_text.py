@@ -136,8 +136,8 @@ def fetched(source: Nltk) -> bool:
     """
     st.caption(BUILT_IN[source.key].description)
     if st.button("Get it", icon=":material/download:"):
-        session.ask_for(source)
-    return session.asked_for() == source
+        session.request_corpus(source)
+    return session.requested_corpus() == source
 
 
 def read(source: Source, settings: TextSettings) -> PreparedCorpus:

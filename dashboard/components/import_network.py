@@ -61,4 +61,4 @@ def box(page: str) -> None:
             st.session_state[counter] += 1  # Empty boxes take the place of those with the files.
             session.open_run(run.id)
             kept = "Opened: a run like any other, with the weights as they came."
-            session.leave_notice(f"{kept} But {assumed}" if assumed else kept)
+            session.push_notice(f"{kept} But {assumed}" if assumed else kept)

@@ -46,7 +46,7 @@ def _request_change(run: Run, fields: SettingFields, name: str) -> None:
     try:
         library.steer(run, name, value)
     except UserError as error:
-        session.leave_problem(error)
+        session.push_problem(error)
 
 
 def _refusal(run: Run, name: str, value: Any) -> str | None:

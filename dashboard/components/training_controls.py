@@ -76,7 +76,7 @@ def _leave_request(run: Run, kind: str) -> None:
                 return
             time.sleep(0.01)
     except UserError as error:
-        session.leave_problem(error)
+        session.push_problem(error)
 
 
 def _start(run: Run) -> None:

@@ -103,8 +103,8 @@ def remember_visitor() -> None:
 
 
 def notice() -> None:
-    """Say once what the page before left to be said."""
-    text = session.take_notice()
+    """Show the notice of the page before, once."""
+    text = session.pop_notice()
     if text is not None:
         st.success(text, icon=":material/check:")
 

@@ -27,7 +27,7 @@ from rnn_core.errors import UserError
 from rnn_core.runs import RUN_ID, Run
 
 _CORPUS, _NOTICE, _HISTORY = "prepared corpus", "notice", "history"
-_UPLOAD, _ASKED_FOR = "kept upload", "asked for"
+_UPLOAD, _REQUESTED = "kept upload", "requested corpus"
 _PRESENT = "present"
 _PROBLEM, _LANES = "problem", "histories of a race"
 _SECRET, COOKIE = "visitor's secret", hosting.COOKIE
@@ -257,33 +257,33 @@ def keep_upload(file: Upload) -> None:
     st.session_state[_UPLOAD] = file
 
 
-def asked_for() -> Nltk | None:
-    """The NLTK corpus that was asked for by a click."""
-    return st.session_state.get(_ASKED_FOR)
+def requested_corpus() -> Nltk | None:
+    """The NLTK corpus that a click requested."""
+    return st.session_state.get(_REQUESTED)
 
 
-def ask_for(source: Nltk) -> None:
-    """Remember the click."""
-    st.session_state[_ASKED_FOR] = source
+def request_corpus(source: Nltk) -> None:
+    """Read this NLTK corpus, which takes a while, from now on: a click requested it."""
+    st.session_state[_REQUESTED] = source
 
 
-def leave_notice(text: str) -> None:
-    """Say `text` (ours, never a user's) once, on the page that is drawn next."""
+def push_notice(text: str) -> None:
+    """Show `text` (ours, never a user's) once, on the page that is drawn next."""
     st.session_state[_NOTICE] = text
 
 
-def take_notice() -> str | None:
-    """The notice left by the page before, once."""
+def pop_notice() -> str | None:
+    """The notice of the page before; it is shown once."""
     return st.session_state.pop(_NOTICE, None)
 
 
-def leave_problem(problem: UserError) -> None:
-    """Explain this once, in what is drawn next."""
+def push_problem(problem: UserError) -> None:
+    """Show this problem once, in what is drawn next."""
     st.session_state[_PROBLEM] = problem
 
 
-def take_problem() -> UserError | None:
-    """The problem left by a click, once."""
+def pop_problem() -> UserError | None:
+    """The problem that a click met; it is shown once."""
     return st.session_state.pop(_PROBLEM, None)
 
 

@@ -205,7 +205,7 @@ def import_box() -> None:
         with widgets.action("It was not imported"):
             session.open_run(library.import_zip(file).id)
             st.session_state[counter] += 1  # An empty box takes the place of the one with the file.
-            session.leave_notice("Imported, and opened.")
+            session.push_notice("Imported, and opened.")
 
 
 @st.dialog("Rename this training")
@@ -214,7 +214,7 @@ def rename(run: Run) -> None:
     if st.button("Rename", type="primary", disabled=not (name or "").strip(), key=session.key(PAGE, "rename now")):
         with widgets.action("It keeps its name"):
             library.rename(run, name or "")
-            session.leave_notice("Renamed.")
+            session.push_notice("Renamed.")
 
 
 @st.dialog("Tags")
@@ -235,7 +235,7 @@ def tag(runs: list[Run]) -> None:
         with widgets.action("They keep their tags"):
             for run in runs:
                 library.tag(run, {*run.config.tags} - common | {*chosen})
-            session.leave_notice("Tagged.")
+            session.push_notice("Tagged.")
 
 
 @st.dialog("Delete this training?")
@@ -247,7 +247,7 @@ def delete(run: Run) -> None:
             library.delete(run)
             if session.run_id() == run.id:
                 session.close_run()
-            session.leave_notice("Deleted.")
+            session.push_notice("Deleted.")
 
 
 def zipped(run: Run) -> bytes:

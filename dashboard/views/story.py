@@ -33,7 +33,7 @@ FULL = "full"
 def page() -> None:
     st.title(wording.STORY_TITLE, anchor=False)
     st.markdown(wording.STORY_INTRO.format(short=story.SECONDS[0], long=story.SECONDS[1]))
-    problem = session.take_problem()
+    problem = session.pop_problem()
     if problem is not None:
         widgets.problem("This could not be trained", problem)
     run, setting = opened()
@@ -200,7 +200,7 @@ def begin(setting: Setting) -> None:
         name = f"Story: {story_pictures.describe(setting)}"
         race_id = worker.begin_race({name: setting.model()}, setting.corpus(), story.TEXT, setting.training())
     except UserError as error:
-        session.leave_problem(error)
+        session.push_problem(error)
         return
     session.open_run(racing.lane_id(race_id, 1))
 

@@ -148,7 +148,7 @@ def overview(run: Run) -> None:
     training_controls.draw(run, status)
     if library.mine(run) and (status.alive or status.resumable):
         steering.draw(run, dict(drawn.dials), PAGE)
-    problem = session.take_problem()
+    problem = session.pop_problem()
     if problem is not None:
         widgets.problem("The change was not accepted", problem)
     training_controls.explanation(run, status)

@@ -112,9 +112,9 @@ def test_who_waits_for_a_turn_can_leave() -> None:
     def leave(share: float, doing: str) -> None:
         raise ScriptStopped
 
-    with sources._reading, pytest.raises(ScriptStopped):
+    with sources._reading_lock, pytest.raises(ScriptStopped):
         sources.prepare(sources.Paste(TEXT * 5), TextSettings(), leave)
-    assert not sources._reading.locked()
+    assert not sources._reading_lock.locked()
 
 
 def test_a_text_to_judge_is_read_in_turn_too_stops_with_its_page_and_is_read_once(trained_run: Run) -> None:
@@ -122,11 +122,11 @@ def test_a_text_to_judge_is_read_in_turn_too_stops_with_its_page_and_is_read_onc
         raise ScriptStopped
 
     text = sources.Paste(TEXT * 400)
-    with sources._reading, pytest.raises(ScriptStopped):
+    with sources._reading_lock, pytest.raises(ScriptStopped):
         held_out.read(trained_run, text, leave)
     with pytest.raises(ScriptStopped):
         held_out.read(trained_run, text, leave)
-    assert not sources._reading.locked()
+    assert not sources._reading_lock.locked()
     found = held_out.read(trained_run, text)
     assert held_out.read(trained_run, text, leave) is found
 
