@@ -11,7 +11,7 @@ from dashboard.components.unrolled import picture_data, unrolled_network, unroll
 from dashboard.services import arriving, story
 from dashboard.services.arriving import Arriving
 from dashboard.services.racing import LaneHistory
-from dashboard.services.story import Setting
+from dashboard.services.story import StoryExperiment
 from dashboard.state import session
 from dashboard.text import general as common_wording
 from dashboard.text import stories as wording
@@ -20,15 +20,20 @@ from rnn_core.runs import Run, RunStatus
 
 UNROLLED = session.key("story", "unrolled network")
 
+HARDLY = 0.6
+"""Below this accuracy a network that does better than a coin is said to do hardly better."""
 
-def describe(setting: Setting) -> str:
+
+def describe(experiment: StoryExperiment) -> str:
     """The experiment in one line."""
-    reach = "full gradients" if setting.truncate is None else f"truncation {setting.truncate}"
-    return f"{wording.STORY_NETWORKS[setting.network]}, gap {setting.gap}, {reach}, seed {setting.seed}"
+    reach = "full gradients" if experiment.truncate is None else f"truncation {experiment.truncate}"
+    return f"{wording.STORY_NETWORKS[experiment.network]}, gap {experiment.gap}, {reach}, seed {experiment.seed}"
 
 
-def draw(run: Run, setting: Setting, live: bool) -> None:
-    """All of them; again several times a second while it trains. live: whether it did when the page was drawn."""
+def draw(run: Run, experiment: StoryExperiment, live: bool) -> None:
+    """All pictures; drawn again several times a second while the run trains. live: whether it did when the page was
+    drawn.
+    """
     if live != widgets.at_work(run):
         st.rerun()
     try:
@@ -39,7 +44,7 @@ def draw(run: Run, setting: Setting, live: bool) -> None:
     except UserError as error:
         widgets.problem("This training cannot be read", error)
         return
-    _state(setting, status, history)
+    _state(experiment, status, history)
     widgets.older_state(run)
     if status.state in ("failed", "diverged", "dead"):
         widgets.problem(common_wording.STATE_HELP[status.state], status.message)
@@ -53,10 +58,10 @@ def draw(run: Run, setting: Setting, live: bool) -> None:
         arrives = arriving.arriving(folder, newest, sentence.tokens)
         at_first = arriving.arriving(folder, first, sentence.tokens) if first < newest else None
         finished = status.state == "finished"
-        fresh = story.fresh_accuracy(folder, newest, setting.gap) if finished else None
+        fresh = story.fresh_accuracy(folder, newest, experiment.gap) if finished else None
     except UserError:
         return  # a newer checkpoint took its place between the two looks; the next look finds it
-    _what_arrives(setting, sentence, arrives, at_first, first)
+    _what_arrives(experiment, sentence, arrives, at_first, first)
     left, right = st.columns(2, gap="large")
     with left:
         _loss(history, status)
@@ -64,14 +69,14 @@ def draw(run: Run, setting: Setting, live: bool) -> None:
         _accuracy(history, status, fresh)
     left, right = st.columns(2, gap="large")
     with left:
-        _by_lag(setting, shares, first_shares)
+        _by_lag(experiment, shares, first_shares)
     with right:
-        _ten_seeds(setting, fresh)
+        _ten_seeds(experiment, fresh)
 
 
-def before_training(setting: Setting) -> None:
+def before_training(experiment: StoryExperiment) -> None:
     """The sentence in the network that the first training will start from."""
-    sentence, arrives = story.untrained(setting)
+    sentence, arrives = story.untrained(experiment)
     words = arrives.words
     st.markdown(
         wording.STORY_WAITING.format(
@@ -80,13 +85,13 @@ def before_training(setting: Setting) -> None:
             lag=sentence.target - sentence.controller,
         )
     )
-    _unrolled(setting, sentence, arrives)
+    _unrolled(experiment, sentence, arrives)
 
 
-def _state(setting: Setting, status: RunStatus, history: LaneHistory) -> None:
+def _state(experiment: StoryExperiment, status: RunStatus, history: LaneHistory) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         widgets.state_badge(status.state)
-        st.caption(describe(setting))
+        st.caption(describe(experiment))
     if status.total_steps:
         text = f"step {status.step:,} of {status.total_steps:,}"
         left = history.seconds_left(status.total_steps)
@@ -109,31 +114,35 @@ def _percent(share: float) -> str:
 
 
 def _what_arrives(
-    setting: Setting, sentence: story.Example, now: Arriving, at_first: Arriving | None, first: int
+    experiment: StoryExperiment, sentence: story.Example, now: Arriving, at_first: Arriving | None, first: int
 ) -> None:
     """The sentence unrolled, and pale beside it what arrived before the training: that is where it vanishes."""
     drawing = unrolled_picture(now.words, now.norms, key=UNROLLED)
     pictures.heading(wording.STORY_PICTURES["sentence"], [drawing], level=2)
     lag = sentence.target - sentence.controller
-    if setting.truncate is not None and setting.truncate < lag:
-        last = now.words[sentence.target - setting.truncate]
+    if experiment.truncate is not None and experiment.truncate < lag:
+        last = now.words[sentence.target - experiment.truncate]
         if not last.isalpha():  # A word of the grammar is letters alone. Another's run may hold anything: no Markdown.
             last = "…"
         st.markdown(
             wording.STORY_SENTENCE_CUT.format(
                 target=now.words[sentence.target + 1],
-                reached=setting.truncate,
+                reached=experiment.truncate,
                 last=last,
                 controller=now.words[sentence.controller],
                 lag=lag,
             )
         )
     before_name = common_wording.BEFORE_STEP.format(step=first) if first else wording.STORY_BEFORE
-    _unrolled(setting, sentence, now, at_first, before_name)
+    _unrolled(experiment, sentence, now, at_first, before_name)
 
 
 def _unrolled(
-    setting: Setting, sentence: story.Example, now: Arriving, at_first: Arriving | None = None, before_name: str = ""
+    experiment: StoryExperiment,
+    sentence: story.Example,
+    now: Arriving,
+    at_first: Arriving | None = None,
+    before_name: str = "",
 ) -> None:
     unrolled_network(
         picture_data(
@@ -142,7 +151,7 @@ def _unrolled(
             chosen=sentence.target,
             listener=sentence.controller,
             bound=now.bound,
-            truncate=setting.truncate,
+            truncate=experiment.truncate,
             before=None if at_first is None else at_first.norms,
             before_name=before_name,
             unknown=now.unknown,
@@ -184,22 +193,24 @@ def _accuracy(history: LaneHistory, status: RunStatus, fresh: float | None) -> N
 
 
 def _verdict_of(accuracy: float) -> str:
-    """A coin's accuracy over ASKED sentences lies within two standard errors of a half, 19 times in 20."""
+    """ "learned"; "coin" where a coin would do as well (within two standard errors of a half, 19 times in 20); "hardly"
+    below HARDLY; else "between".
+    """
     if accuracy >= story.LEARNED:
         return "learned"
     if accuracy < 0.5 + 2 * (0.25 / story.ASKED) ** 0.5:
         return "coin"
-    return "hardly" if accuracy < 0.6 else "between"
+    return "hardly" if accuracy < HARDLY else "between"
 
 
-def _by_lag(setting: Setting, now: story.LagShares, at_first: story.LagShares) -> None:
-    share, first = float(now.shares[setting.gap]), float(at_first.shares[setting.gap])
-    if setting.truncate is not None and setting.truncate < setting.gap:
-        reading = wording.STORY_LAGS_CUT.format(bars=setting.truncate + 1, gap=setting.gap)
+def _by_lag(experiment: StoryExperiment, now: story.LagShares, at_first: story.LagShares) -> None:
+    share, first = float(now.shares[experiment.gap]), float(at_first.shares[experiment.gap])
+    if experiment.truncate is not None and experiment.truncate < experiment.gap:
+        reading = wording.STORY_LAGS_CUT.format(bars=experiment.truncate + 1, gap=experiment.gap)
     else:
-        reading = wording.STORY_LAGS_FULL.format(gap=setting.gap, share=_percent(share), at_first=_percent(first))
+        reading = wording.STORY_LAGS_FULL.format(gap=experiment.gap, share=_percent(share), at_first=_percent(first))
     widgets.chart(
-        charts.lag_shares(charts.lag_shares_table(now.shares), len(now.shares), setting.gap),
+        charts.lag_shares(charts.lag_shares_table(now.shares), len(now.shares), experiment.gap),
         title=wording.STORY_PICTURES["lags"],
         reading=reading,
         alt_text="What each distance pays into the gradient of W",
@@ -207,17 +218,17 @@ def _by_lag(setting: Setting, now: story.LagShares, at_first: story.LagShares) -
     )
 
 
-def _ten_seeds(setting: Setting, fresh: float | None) -> None:
-    beforehand = story.measured(setting)
+def _ten_seeds(experiment: StoryExperiment, fresh: float | None) -> None:
+    beforehand = story.measured(experiment)
     if beforehand is None:
         _heading("seeds")
         st.markdown(wording.STORY_NO_SEEDS)
         return
     seeds = len(beforehand.accuracies)
     reading = wording.STORY_SEEDS.format(learned=beforehand.learned, seeds=seeds)
-    if setting.seed in range(seeds):
-        then = beforehand.accuracies[setting.seed]
-        reading += " " + wording.STORY_THEN.format(seed=setting.seed, then=then)
+    if experiment.seed in range(seeds):
+        then = beforehand.accuracies[experiment.seed]
+        reading += " " + wording.STORY_THEN.format(seed=experiment.seed, then=then)
         if fresh is not None and (fresh >= story.LEARNED) != (then >= 100 * story.LEARNED):
             reading += " " + wording.STORY_OTHERWISE
     widgets.chart(
@@ -227,7 +238,7 @@ def _ten_seeds(setting: Setting, fresh: float | None) -> None:
         alt_text="Accuracy of ten seeds after the last step, and of this run",
         key="story seeds",
     )
-    if setting.chapter == "tutorial":
+    if experiment.chapter == "tutorial":
         longer = story.LONGER.accuracies
         st.caption(
             wording.STORY_ECHO.format(

@@ -32,9 +32,12 @@ SHORT, LONG = 600, 1500
 
 LEARNED = 0.95
 ASKED, ASKED_SEED = 1000, 999
-PROBE = 32
+"""The fresh sentences that accuracy is measured on: how many, and their seed; as in `benchmarks/agreement.py`."""
 
-REACHES: tuple[int | None, ...] = (1, 2, 4, 6, 8, 10, 12, None)
+PROBE = 32
+"""Validation sentences over which `lag_shares` is a mean."""
+
+TRUNCATIONS: tuple[int | None, ...] = (1, 2, 4, 6, 8, 10, 12, None)
 GAPS = (5, 10, 15, 20)
 NETWORKS = ("tanh uniform", "tanh orthogonal", "lstm remembers", "lstm")
 CHAPTERS = ("tutorial", "reach", "distance", "cure")
@@ -82,7 +85,7 @@ SECONDS = (1.0, 6.0)
 
 
 @dataclass(frozen=True)
-class Setting:
+class StoryExperiment:
     """One experiment: words in between, steps that a loss reaches back (None: all), network, seed. The defaults are the
     tutorial's, with the story's seed.
     """
@@ -129,21 +132,21 @@ def _corpus(gap: int) -> PreparedCorpus:
     return prepare_sentences(agreement_sentences(gap, SENTENCES), f"agreement, gap {gap}", TEXT)
 
 
-def recognise(config: RunConfig) -> Setting | None:
+def recognise(config: RunConfig) -> StoryExperiment | None:
     """Which experiment of the story a run is; None for any other run."""
     named = re.fullmatch(r"agreement, gap ([0-9]{1,2})", config.corpus.name)
     network = racing.network_of(config)
     if named is None or int(named[1]) not in GAPS or network not in NETWORKS:
         return None
     training = config.training
-    setting = Setting(int(named[1]), training.truncate, network, training.seed)
+    experiment = StoryExperiment(int(named[1]), training.truncate, network, training.seed)
     same_text = config.corpus.train_sentences + config.corpus.valid_sentences == SENTENCES
-    return setting if same_text and (setting.model(), setting.training()) == (config.model, training) else None
+    return experiment if same_text and (experiment.model(), experiment.training()) == (config.model, training) else None
 
 
-def measured(setting: Setting) -> Measured | None:
-    """What ten seeds came to with this setting; None where it was not measured."""
-    return MEASURED.get((setting.gap, setting.truncate, setting.network))
+def measured(experiment: StoryExperiment) -> Measured | None:
+    """What ten seeds came to with this experiment; None where it was not measured."""
+    return MEASURED.get((experiment.gap, experiment.truncate, experiment.network))
 
 
 # --- numbers of a run -------------------------------------------------------------------------------------------------
@@ -184,11 +187,11 @@ def example(folder: str) -> Example:
 
 
 @lru_cache(maxsize=8)
-def untrained(setting: Setting) -> tuple[Example, Arriving]:
-    """That sentence in the network as it is before its first step: what a training of this setting starts from."""
-    corpus = setting.corpus()
+def untrained(experiment: StoryExperiment) -> tuple[Example, Arriving]:
+    """That sentence in the network as it is before its first step: what a training of this experiment starts from."""
+    corpus = experiment.corpus()
     sentence = _about_a_queen(corpus)
-    model = new_model(setting.model(), setting.training())
+    model = new_model(experiment.model(), experiment.training())
     return sentence, in_network(model, corpus.vocabulary, sentence.tokens)
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.components import story_pictures, widgets
 from dashboard.services import library, racing, story, worker
-from dashboard.services.story import Setting
+from dashboard.services.story import StoryExperiment
 from dashboard.state import link, session
 from dashboard.text import stories as wording
 from rnn_core.errors import UserError
@@ -20,10 +20,10 @@ CHAPTER = session.key(PAGE, "chapter")
 OPENED = session.key(PAGE, "opened chapter")
 READ = "story chapter"
 FIRST = {
-    "tutorial": Setting(),
-    "reach": Setting(),
-    "distance": Setting(truncate=None),
-    "cure": Setting(gap=20, truncate=None),
+    "tutorial": StoryExperiment(),
+    "reach": StoryExperiment(),
+    "distance": StoryExperiment(truncate=None),
+    "cure": StoryExperiment(gap=20, truncate=None),
 }
 """What each chapter shows before anything was trained: what its control stands at."""
 POLL_SECONDS = 0.8
@@ -36,9 +36,9 @@ def page() -> None:
     problem = session.pop_problem()
     if problem is not None:
         widgets.problem("This could not be trained", problem)
-    run, setting = opened()
+    run, experiment = opened()
     with st.container(key=READ):
-        chapter = choose_chapter(setting)
+        chapter = choose_chapter(experiment)
         st.markdown(wording.STORY_TEXTS[chapter])
         if chapter == "distance":
             accuracies, learned = story.HARD
@@ -47,22 +47,22 @@ def page() -> None:
                     seed=story.SEED, least=accuracies[story.SEED], learned=learned, seeds=len(accuracies)
                 )
             )
-        control(chapter, setting)
+        control(chapter, experiment)
     if session.value(OPENED, None) == chapter:
         bring_into_view(chapter)
-    if run is None or setting is None:
+    if run is None or experiment is None:
         story_pictures.before_training(FIRST[chapter])
     else:
         live = widgets.at_work(run)
         draw = st.fragment(widgets.error_boundary(story_pictures.draw), run_every=POLL_SECONDS if live else None)
-        draw(run, setting, live)
+        draw(run, experiment, live)
     onwards(chapter)
     with st.expander("Equations and settings", icon=":material/function:"):
         st.latex(wording.STORY_EQUATIONS)
         st.markdown(wording.STORY_NOTES)
 
 
-def opened() -> tuple[Run | None, Setting | None]:
+def opened() -> tuple[Run | None, StoryExperiment | None]:
     """The open run, if it is one of the story's, and which experiment it is."""
     run_id = session.run_id()
     if run_id is None:
@@ -77,9 +77,9 @@ def opened() -> tuple[Run | None, Setting | None]:
 # --- where the story stands -------------------------------------------------------------------------------------------
 
 
-def choose_chapter(setting: Setting | None) -> str:
+def choose_chapter(experiment: StoryExperiment | None) -> str:
     """Which part is read: as the link says, else that of the open run."""
-    default = "tutorial" if setting is None else setting.chapter
+    default = "tutorial" if experiment is None else experiment.chapter
     chosen: str = st.segmented_control(
         "Part",
         list(story.CHAPTERS),
@@ -129,9 +129,9 @@ def bring_into_view(chapter: str) -> None:
 # --- what the visitor may change --------------------------------------------------------------------------------------
 
 
-def control(chapter: str, setting: Setting | None) -> None:
+def control(chapter: str, experiment: StoryExperiment | None) -> None:
     """The one thing to try in this part. Whoever changes it starts a new training."""
-    here = setting if setting is not None and setting.chapter == chapter else None
+    here = experiment if experiment is not None and experiment.chapter == chapter else None
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         match chapter:
             case "tutorial":
@@ -140,16 +140,16 @@ def control(chapter: str, setting: Setting | None) -> None:
                     type="primary" if here is None else "secondary",
                     icon=":material/play_arrow:",
                     on_click=begin,
-                    args=(Setting(),),
+                    args=(StoryExperiment(),),
                     key=session.key(PAGE, "train"),
                 )
             case "reach":
-                names = [FULL if reach is None else str(reach) for reach in story.REACHES]
+                names = [FULL if reach is None else str(reach) for reach in story.TRUNCATIONS]
                 at = "4" if here is None else FULL if here.truncate is None else str(here.truncate)
-                slider("Truncation", "truncate", names, at, lambda name: Setting(truncate=reach_of(name)))
+                slider("Truncation", "truncate", names, at, lambda name: StoryExperiment(truncate=reach_of(name)))
             case "distance":
                 at = "10" if here is None else str(here.gap)
-                slider("Gap", "gap", list(map(str, story.GAPS)), at, lambda name: Setting(int(name), None))
+                slider("Gap", "gap", list(map(str, story.GAPS)), at, lambda name: StoryExperiment(int(name), None))
             case "cure":
                 key = session.key(PAGE, "network")
                 st.segmented_control(
@@ -159,29 +159,29 @@ def control(chapter: str, setting: Setting | None) -> None:
                     required=True,
                     format_func=lambda name: wording.STORY_NETWORKS[name],
                     help=wording.STORY_HELP["network"],
-                    on_change=lambda: begin(Setting(20, None, session.value(key, "tanh uniform"))),
+                    on_change=lambda: begin(StoryExperiment(20, None, session.value(key, "tanh uniform"))),
                     wrap=True,
                     key=key,
                 )
-        if setting is not None:
+        if experiment is not None:
             st.button(
                 "Another seed",
                 icon=":material/casino:",
                 help=wording.STORY_HELP["seed"],
                 on_click=begin,
-                args=(dataclasses.replace(setting, seed=setting.seed + 1),),
+                args=(dataclasses.replace(experiment, seed=experiment.seed + 1),),
                 key=session.key(PAGE, "seed"),
             )
 
 
-def slider(label: str, name: str, options: list[str], at: str, setting_of: Callable[[str], Setting]) -> None:
+def slider(label: str, name: str, options: list[str], at: str, experiment_of: Callable[[str], StoryExperiment]) -> None:
     key = session.key(PAGE, name)
     st.select_slider(
         label,
         options,
         at if at in options else options[0],
         help=wording.STORY_HELP[name],
-        on_change=lambda: begin(setting_of(session.value(key, at))),
+        on_change=lambda: begin(experiment_of(session.value(key, at))),
         width=360,
         key=key,
     )
@@ -191,14 +191,14 @@ def reach_of(name: str) -> int | None:
     return None if name == FULL else int(name)
 
 
-def begin(setting: Setting) -> None:
+def begin(experiment: StoryExperiment) -> None:
     """Train this experiment now, and look at it; the one before it stops."""
     before, known = opened()
     try:
         if before is not None and known is not None and before.status().alive and library.mine(before):
             library.request(before, "stop")
-        name = f"Story: {story_pictures.describe(setting)}"
-        race_id = worker.begin_race({name: setting.model()}, setting.corpus(), story.TEXT, setting.training())
+        name = f"Story: {story_pictures.describe(experiment)}"
+        race_id = worker.begin_race({name: experiment.model()}, experiment.corpus(), story.TEXT, experiment.training())
     except UserError as error:
         session.push_problem(error)
         return

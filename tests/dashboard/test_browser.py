@@ -151,7 +151,7 @@ def test_the_story_trains_at_a_click_and_claims_what_it_measured(visitor, runs_f
     drawn(visitor, 4)
     run = opened_run(visitor, runs_folder)
     assert run.status().state == "finished"
-    measured = story.fresh_accuracy(str(run.folder), run.moments()[-1], story.Setting().gap)
+    measured = story.fresh_accuracy(str(run.folder), run.moments()[-1], story.StoryExperiment().gap)
     assert f"right in {100 * measured:.0f}\u00a0%" in claim.inner_text()
     fallen = visitor.get_by_text(re.compile(r"^From [\d.]+ down to [\d.]+ nats a word"))
     first, last = map(float, re.findall(r"\d+\.\d+", fallen.inner_text()))

@@ -511,7 +511,7 @@ def test_the_first_click_trains_the_tutorials_network_and_shows_what_it_never_ge
     assert not app.error
     click(app, "Train it")
     run = opened_run(runs_folder, app)
-    assert story.recognise(run.config) == story.Setting()
+    assert story.recognise(run.config) == story.StoryExperiment()
     assert (run.config.training.truncate, run.config.model.init) == (4, "uniform")
     wait_for(lambda: run.status().state == "finished")
     app.run()
@@ -539,16 +539,16 @@ def test_each_control_starts_a_training_with_that_one_thing_changed_and_ends_the
     first.request("stop")
     app.segmented_control(key=story_key("chapter")).set_value("reach").run()
     app.select_slider(key=story_key("truncate")).set_value("full").run()
-    assert story.recognise(opened_run(runs_folder, app).config) == story.Setting(truncate=None)
+    assert story.recognise(opened_run(runs_folder, app).config) == story.StoryExperiment(truncate=None)
     app.segmented_control(key=story_key("chapter")).set_value("distance").run()
     app.select_slider(key=story_key("gap")).set_value("20").run()
-    assert story.recognise(opened_run(runs_folder, app).config) == story.Setting(20, None)
+    assert story.recognise(opened_run(runs_folder, app).config) == story.StoryExperiment(20, None)
     click(app, "Another seed")
-    assert story.recognise(opened_run(runs_folder, app).config) == story.Setting(20, None, seed=story.SEED + 1)
+    assert story.recognise(opened_run(runs_folder, app).config) == story.StoryExperiment(20, None, seed=story.SEED + 1)
     app.segmented_control(key=story_key("chapter")).set_value("cure").run()
     for network in ("tanh orthogonal", "lstm remembers"):
         app.segmented_control(key=story_key("network")).set_value(network).run()
-        assert story.recognise(opened_run(runs_folder, app).config) == story.Setting(20, None, network)
+        assert story.recognise(opened_run(runs_folder, app).config) == story.StoryExperiment(20, None, network)
     last = opened_run(runs_folder, app)
     wait_for(lambda: last.status().state == "finished")
     app.run()
@@ -616,21 +616,23 @@ def test_what_was_measured_beforehand_is_what_the_story_trains():
     assert json.loads(found[1]) == [story.LEARNED, story.ASKED, story.ASKED_SEED]
     conditions = {name: rest for name, *rest in json.loads(found[0])}
     names = {
-        "gap 10, truncation 4": story.Setting(10, 4),
-        "gap 10, full": story.Setting(10, None),
-        "gap 20, full": story.Setting(20, None),
-        "gap 20, full, orthogonal W": story.Setting(20, None, "tanh orthogonal"),
-        "gap 20, full, LSTM, forget bias 3": story.Setting(20, None, "lstm remembers"),
-        "gap 20, full, LSTM, forget bias 1": story.Setting(20, None, "lstm"),
+        "gap 10, truncation 4": story.StoryExperiment(10, 4),
+        "gap 10, full": story.StoryExperiment(10, None),
+        "gap 20, full": story.StoryExperiment(20, None),
+        "gap 20, full, orthogonal W": story.StoryExperiment(20, None, "tanh orthogonal"),
+        "gap 20, full, LSTM, forget bias 3": story.StoryExperiment(20, None, "lstm remembers"),
+        "gap 20, full, LSTM, forget bias 1": story.StoryExperiment(20, None, "lstm"),
     }
-    assert {(setting.gap, setting.truncate, setting.network) for setting in names.values()} == set(story.MEASURED)
+    assert {(experiment.gap, experiment.truncate, experiment.network) for experiment in names.values()} == set(
+        story.MEASURED
+    )
     by_the_clock = ("checkpoint_every_seconds", "epochs")
-    for name, setting in names.items():
+    for name, experiment in names.items():
         gap, sentences, hidden, model, training = conditions[name]
-        assert (gap, sentences, hidden) == (setting.gap, story.SENTENCES, story.HIDDEN)
-        expected = ModelConfig(vocabulary_size=len(setting.corpus().vocabulary), hidden_size=hidden, **model)
-        assert setting.model() == expected
-        ours = setting.training().to_json()
+        assert (gap, sentences, hidden) == (experiment.gap, story.SENTENCES, story.HIDDEN)
+        expected = ModelConfig(vocabulary_size=len(experiment.corpus().vocabulary), hidden_size=hidden, **model)
+        assert experiment.model() == expected
+        ours = experiment.training().to_json()
         assert [key for key in ours if ours[key] != training[key] and key not in by_the_clock] == []
     gap, _, _, model, training = conditions["gap 10, truncation 4, longer"]
     assert (gap, model, training["truncate"], training["steps"]) == (10, {}, 4, story.LONGER_STEPS)
@@ -645,7 +647,9 @@ def test_the_count_of_those_who_learned_fits_the_accuracies(measured):
 
 
 def test_with_the_seed_that_the_story_begins_with_everything_comes_out_as_it_tells():
-    came_to = {condition: measured.accuracies[story.Setting().seed] for condition, measured in story.MEASURED.items()}
+    came_to = {
+        condition: measured.accuracies[story.StoryExperiment().seed] for condition, measured in story.MEASURED.items()
+    }
     assert came_to[10, 4, "tanh uniform"] < 60
     assert came_to[20, None, "tanh uniform"] < 95
     for cured in ((10, None, "tanh uniform"), (20, None, "tanh orthogonal"), (20, None, "lstm remembers")):
@@ -676,10 +680,10 @@ def test_the_seed_is_told_and_why_it_was_chosen_where_it_decides(open_page):
 @pytest.mark.slow
 @pytest.mark.parametrize(("truncate", "learns"), [(4, False), (None, True)])
 def test_here_too_a_network_learns_with_full_gradients_and_not_with_four_steps(truncate, learns):
-    setting = story.Setting(truncate=truncate)
-    corpus = setting.corpus()
-    model = training.new_model(setting.model(), setting.training())
-    for _ in training.train(model, corpus, setting.training()):
+    experiment = story.StoryExperiment(truncate=truncate)
+    corpus = experiment.corpus()
+    model = training.new_model(experiment.model(), experiment.training())
+    for _ in training.train(model, corpus, experiment.training()):
         pass
     asked = agreement_items(10, story.ASKED, seed=story.ASKED_SEED)
     accuracy = agreement_accuracy(model, corpus.vocabulary, asked).overall
@@ -689,14 +693,16 @@ def test_here_too_a_network_learns_with_full_gradients_and_not_with_four_steps(t
 
 @pytest.mark.parametrize("truncate", [4, 10, None])
 def test_a_sentence_is_followed_from_her_to_the_queen_and_the_lags_go_as_far_as_training(tmp_path, truncate, quick):
-    setting = story.Setting(truncate=truncate)
-    run = runs.create_run(tmp_path / "run", "", setting.corpus(), setting.model(), setting.training(), story.TEXT)
+    experiment = story.StoryExperiment(truncate=truncate)
+    run = runs.create_run(
+        tmp_path / "run", "", experiment.corpus(), experiment.model(), experiment.training(), story.TEXT
+    )
     work(run.folder)
     example = story.example(str(run.folder))
     arrives = arriving.arriving(str(run.folder), 40, example.tokens)
     assert arrives.words[example.controller] == "queen"
     assert arrives.words[example.target + 1] == "her"
-    assert example.target - example.controller == setting.gap
+    assert example.target - example.controller == experiment.gap
     assert not any(arrives.unknown)
     found = story.lag_shares(str(run.folder), 40)
     used = len(found.shares) if truncate is None else truncate + 1
@@ -707,10 +713,12 @@ def test_a_sentence_is_followed_from_her_to_the_queen_and_the_lags_go_as_far_as_
 
 
 def test_what_the_story_shows_before_a_training_is_the_network_that_the_training_starts_from(tmp_path, quick):
-    setting = story.Setting(gap=5, truncate=None)
-    run = runs.create_run(tmp_path / "run", "", setting.corpus(), setting.model(), setting.training(), story.TEXT)
+    experiment = story.StoryExperiment(gap=5, truncate=None)
+    run = runs.create_run(
+        tmp_path / "run", "", experiment.corpus(), experiment.model(), experiment.training(), story.TEXT
+    )
     work(run.folder)
-    sentence, before = story.untrained(setting)
+    sentence, before = story.untrained(experiment)
     assert sentence == story.example(str(run.folder))
     assert run.moments()[0] == 0
     at_first = arriving.arriving(str(run.folder), 0, sentence.tokens)
