@@ -7,7 +7,8 @@ It penalises every step back through time on which the error signal changes its 
 
 (The paper's equation 9 prints (r - 1)^2; its equation 10 and the authors' code use r^2. Their code also divides by the
 number of steps: a strength of theirs is T times as much as the same number here.) Its gradient is the *immediate* one:
-s and dE/ds are held fixed, so that W acts only where it is written above.
+s and dE/ds are held fixed, so that W acts only where it is written above. It stands in `nn` because that needs the walk
+back through the network, which `optim` knows nothing of.
 """
 
 from __future__ import annotations
