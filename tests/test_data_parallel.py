@@ -23,7 +23,8 @@ from rnn_core.config import TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus, prepare_sentences
 from rnn_core.nn.gradients import to_dense
 from rnn_core.parallel import DataParallel, data_parallel, worker
-from rnn_core.parallel.data_parallel import processes_for, split
+from rnn_core.parallel.processes import processes_for
+from rnn_core.parallel.shards import split
 from rnn_core.reference.small_networks import small_batch
 from rnn_core.training import new_model, train
 

@@ -337,7 +337,7 @@ MISTAKES = [
     ),
     Mistake(
         "the states of a shared batch come back in another order",
-        "_joined",
+        "join_states",
         {"$W[$P :: len($ALL)] = $X": "$W[$P * len($X) : ($P + 1) * len($X)] = $X"},
         Witness("test_data_parallel", "test_a_batch_that_is_shared_has_the_gradients_of_the_whole"),
     ),

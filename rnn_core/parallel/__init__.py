@@ -3,6 +3,7 @@
 How, and which batches are worth it, nothing outside knows. (Threads that share one product: `rnn_core.threads`.)
 """
 
-from rnn_core.parallel.data_parallel import DataParallel, processes_for
+from rnn_core.parallel.data_parallel import DataParallel
+from rnn_core.parallel.processes import step_bytes
 
-__all__ = ["DataParallel", "processes_for"]
+__all__ = ["DataParallel", "step_bytes"]

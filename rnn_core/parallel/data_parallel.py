@@ -12,59 +12,25 @@ the threads of one process share the words (`rnn_core.nn.softmax`).
 
 from __future__ import annotations
 
-import math
-from functools import cache
-
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.config import ModelConfig
 from rnn_core.nn.gradients import Gradients, add
-from rnn_core.nn.losses import loss_of
 from rnn_core.nn.network import Network, State
-from rnn_core.nn.parameters import layer_of, parameter_shapes
+from rnn_core.nn.parameters import parameter_shapes
+from rnn_core.parallel.processes import processes_for
+from rnn_core.parallel.shards import Shard, join_states, split
 from rnn_core.parallel.shared_buffers import SharedBuffers
-from rnn_core.parallel.worker import Shard, ShardResult, Worker, WorkerLost
-from rnn_core.threads import thread_count
-
-# Floating-point operations in a batch from which another process gains clearly more than it costs.
-WORTH_A_PROCESS = 80_000_000
-# With fewer sequences a process's matrix products are thin.
-LEAST_SEQUENCES = 8
-# Threads share the output layer, but not the walks through time, whose time weighs the more the more cores there are.
-# Processes share both, but each reads the whole of V and writes its whole gradient. They gain where the number of cores
-# times the recurrent products' part of all products reaches this. On two cores processes did the work of an LSTM with
-# 4,000 words and H = 200 (a part of 1/7) 1.2 times as fast as threads; with 10,000 words and H = 400 (1/7, but more of
-# V), or with 8,000 and H = 100 (1/21), 0.95 times.
-LEAST_RECURRENT = 0.3
-
-
-def processes_for(config: ModelConfig, steps: int, sequences: int) -> int:
-    """How many processes share a batch of T steps and B sequences: 1 where sharing gains nothing."""
-    recurrent, output = _multiplications(config)
-    if thread_count() * recurrent < LEAST_RECURRENT * (recurrent + output):
-        return 1
-    # A multiplication and an addition, once forward and twice back (to the input and to the weights).
-    if 6 * steps * sequences * (recurrent + output) < WORTH_A_PROCESS:
-        return 1
-    return max(1, min(thread_count(), sequences // LEAST_SEQUENCES))
-
-
-@cache
-def _multiplications(config: ModelConfig) -> tuple[int, int]:
-    """Multiplications for one position: with the recurrent matrices, and with the output matrix."""
-    shapes = parameter_shapes(config)
-    recurrent = sum(math.prod(shape) for name, shape in shapes.items() if layer_of(name)[0] == "W")
-    return recurrent, loss_of(config).outputs * config.hidden_size
+from rnn_core.parallel.worker import Worker, WorkerLost
 
 
 class DataParallel:
     """Wraps a model: `training_gradients` computes what the model's own does, on several cores.
 
     The processes start with the first batch that is worth them. How many share a batch depends on its shape, the
-    network and `thread_count()` alone, so that the same training gives the same bits. Once a
-    worker is lost (killed, stopped, not answering), this process goes on alone for good, with the same numbers but for
-    rounding. A gradient may lie in memory that the next batch overwrites.
+    network and `thread_count()` alone, so that the same training gives the same bits. Once a worker is lost (killed,
+    stopped, not answering), this process goes on alone for good, with the same numbers but for rounding. A
+    gradient may lie in memory that the next batch overwrites.
     """
 
     def __init__(self, model: Network, processes: int | None = None) -> None:
@@ -130,7 +96,7 @@ class DataParallel:
         for worker, result in zip(workers, results, strict=True):
             for name, rows in result.rows.items():
                 gradients[name] = add(gradients[name], worker.gradient(name, rows))
-        return loss_nats + sum(result.loss_nats for result in results), gradients, _joined(state, results)
+        return loss_nats + sum(result.loss_nats for result in results), gradients, join_states(state, results)
 
     def _start(self, count: int) -> None:
         """Start so many workers, and allocate the memory that they share. Raises WorkerLost."""
@@ -152,49 +118,3 @@ class DataParallel:
             if self.model.params[name] is not shared:
                 shared[...] = self.model.params[name]
                 self.model.params[name] = shared
-
-
-def split(
-    parts: int,
-    inputs: Array,
-    targets: Array,
-    mask: Array | None,
-    truncate: int | None,
-    state: State | None,
-    dropout_rng: np.random.Generator | None,
-    loss_weights: Array | None = None,
-) -> list[Shard]:
-    """Shard k has the columns k, k + parts, ...: neighbours are alike in length, so all have about as much to do."""
-    generators = [None] * parts if dropout_rng is None else dropout_rng.spawn(parts)
-    counted = np.ones(inputs.shape[:2]) if mask is None else np.asarray(mask).astype(bool).astype(float)
-    if loss_weights is not None:
-        counted = counted * loss_weights
-    total = counted.sum()
-    shards = []
-    for part, generator in enumerate(generators):
-        own = slice(part, None, parts)
-        shards.append(
-            Shard(
-                inputs[:, own],
-                targets[:, own],
-                None if mask is None else mask[:, own],
-                truncate,
-                None if state is None else [layer[own] for layer in state],
-                generator,
-                None if loss_weights is None else loss_weights[:, own],
-                weight=float(counted[:, own].sum() / total) if total else 0.0,
-                threads=max(1, thread_count() // parts),
-            )
-        )
-    return shards
-
-
-def _joined(own: State, results: list[ShardResult]) -> State:
-    """The reverse of `split` for the states: (B, S) for each layer."""
-    joined = []
-    for layers in zip(own, *(result.state for result in results), strict=True):
-        whole = np.empty((sum(map(len, layers)), layers[0].shape[1]), layers[0].dtype)
-        for part, layer in enumerate(layers):
-            whole[part :: len(layers)] = layer
-        joined.append(whole)
-    return joined

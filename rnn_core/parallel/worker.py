@@ -1,97 +1,30 @@
-"""A worker process of data parallelism: as the trainer sees it (`Worker`), and what it does (`serve`).
+"""The trainer's end of a worker process, whose own end is `serve`.
 
-A worker has no state that a training would miss. It ends when the trainer does, however that ends; and the trainer
-waits for it at most `START_SECONDS` and `ANSWER_SECONDS`.
+The trainer waits for it at most `START_SECONDS` and `ANSWER_SECONDS`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import struct
 import subprocess
 import sys
-import time
 import weakref
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
-
-import numpy as np
 
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig
-from rnn_core.nn.gradients import Gradient, Gradients, RowGradient
-from rnn_core.nn.network import Network, State
-from rnn_core.nn.parameters import parameter_shapes
+from rnn_core.nn.gradients import Gradient, RowGradient
+from rnn_core.parallel.serve import Setup, receive
+from rnn_core.parallel.shards import Shard, ShardResult
 from rnn_core.parallel.shared_buffers import SharedBuffers
-from rnn_core.threads import limited_threads, one_blas_thread
 
 # How long the trainer waits for a worker that starts, and, once its own shard is done, for the others' shards: they
 # began at the same time and have as much to do, so one that is this late has been stopped, or its machine has.
 START_SECONDS = 60
 ANSWER_SECONDS = 5
-
-# How long to busy-wait for a message before sleeping until it comes. Waking up takes a tenth of a millisecond, and more
-# where the core is idle: 4 to 7 % of a training step of characters.
-SPIN_SECONDS = 0.001
-
-
-class Setup(NamedTuple):
-    """The first message to a worker: the network, and where the buffers and its own set in them are."""
-
-    config: ModelConfig
-    dtype: str
-    memory_file: int
-    sets: int
-    number: int
-
-
-class Shard(NamedTuple):
-    """Some of a batch's sequences: the arguments of `Network.training_gradients`, and what belongs to it.
-
-    weight: the shard's part of the whole batch's losses, by which its loss and gradients count; threads: that the
-    process may use.
-    """
-
-    inputs: Array
-    targets: Array
-    mask: Array | None
-    truncate: int | None
-    state: State | None
-    dropout_rng: np.random.Generator | None
-    loss_weights: Array | None
-    weight: float
-    threads: int
-
-    def gradients(self, model: Network) -> tuple[float, Gradients, State]:
-        """The weighted loss (nats) and gradients, and the state after the last step."""
-        with limited_threads(self.threads), one_blas_thread():
-            loss_nats, gradients, state = model.training_gradients(
-                self.inputs,
-                self.targets,
-                self.mask,
-                self.truncate,
-                self.state,
-                self.dropout_rng,
-                loss_weights=self.loss_weights,
-            )
-        for gradient in gradients.values():
-            values = gradient.values if isinstance(gradient, RowGradient) else gradient
-            values *= self.weight
-        return self.weight * loss_nats, gradients, state
-
-
-class ShardResult(NamedTuple):
-    """A worker's answer; the gradients' values lie in its shared buffers.
-
-    rows: for each gradient that is zero but in some rows, which these are; None for a dense one.
-    """
-
-    loss_nats: float
-    rows: dict[str, Array | None]
-    state: State
 
 
 class WorkerLost(Exception):
@@ -99,7 +32,7 @@ class WorkerLost(Exception):
 
 
 class Worker:
-    """The trainer's end of one worker process. Its methods raise WorkerLost."""
+    """One worker process, as the trainer sees it. Its methods raise WorkerLost."""
 
     def __init__(self, config: ModelConfig, buffers: SharedBuffers, number: int) -> None:
         """Start worker `number`, from 1. It reads the parameters in set 0 of `buffers`, and writes its gradients into
@@ -115,7 +48,7 @@ class Worker:
                     sys.executable,
                     "-P",
                     "-c",
-                    f"from rnn_core.parallel.worker import serve; serve({far_end.fileno()})",
+                    f"from rnn_core.parallel.serve import serve; serve({far_end.fileno()})",
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -162,17 +95,9 @@ class Worker:
 
     def _recv(self) -> object:
         try:
-            return _recv(self.connection)
+            return receive(self.connection)
         except (OSError, EOFError) as lost:
             raise WorkerLost from lost
-
-
-def _recv(connection: Connection) -> Any:
-    """The next message: busy-waits for a moment, then sleeps until it comes."""
-    until = time.perf_counter() + SPIN_SECONDS
-    while not connection.poll(0) and time.perf_counter() < until:
-        os.sched_yield()
-    return connection.recv()
 
 
 def _limit_waits(connection: Connection, seconds: int) -> None:
@@ -189,35 +114,3 @@ def _end(connection: Connection, process: subprocess.Popen[bytes]) -> None:
     connection.close()
     process.kill()  # It has no state to save, and a stopped process (SIGSTOP) would not see the closed connection.
     process.wait()
-
-
-def serve(connection_file: int) -> None:
-    """Run as a worker process: answer shard after shard, until the trainer closes the connection."""
-    connection = Connection(connection_file)
-    with contextlib.suppress(EOFError, OSError):  # The trainer has ended.
-        setup: Setup = connection.recv()
-        buffers = SharedBuffers(parameter_shapes(setup.config), setup.dtype, setup.sets, setup.memory_file)
-        model = Network(setup.config, params=buffers.arrays(0))
-        gradients = buffers.arrays(setup.number)
-        connection.send("started")
-        while True:
-            shard: Shard = _recv(connection)
-            try:
-                answer = _answer(model, shard, gradients)
-            except MemoryError as error:
-                connection.send(error)
-                return
-            connection.send(answer)
-
-
-def _answer(model: Network, shard: Shard, buffers: dict[str, Array]) -> ShardResult:
-    loss_nats, gradients, state = shard.gradients(model)
-    rows: dict[str, Array | None] = {}
-    for name, gradient in gradients.items():
-        if isinstance(gradient, RowGradient):
-            rows[name] = gradient.rows
-            buffers[name][: len(gradient.rows)] = gradient.values
-        else:
-            rows[name] = None
-            buffers[name][...] = gradient
-    return ShardResult(loss_nats, rows, state)

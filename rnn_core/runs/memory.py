@@ -15,10 +15,7 @@ optimizer, in numbers of 4 bytes (float32):
                of each loss, of 8 sentences of up to 40 steps, T^2 / 2 B L H (delta + state)
     start      8 P, the first weights before they are rounded; or, to go on from a checkpoint, m P
 
-Where several processes share a batch, each takes a step for its part of the B sequences, and every worker, that is
-every one but the first, adds
-
-    worker     the interpreter and NumPy once more (WORKER_BYTES), its step, and P for its gradients
+Where other processes share the batch, each takes a step for its part of the B sequences (`rnn_core.parallel`).
 
 So it grows with N H + T B H, and not with T B N. The numbers of blocks come from the cells themselves. Tests compare
 the estimate with what processes really took: within a factor FACTOR of it.
@@ -31,6 +28,7 @@ import math
 import os
 from dataclasses import dataclass
 
+from rnn_core import parallel
 from rnn_core.config import ModelConfig, NetworkConfig, TrainingSettings
 from rnn_core.data import PreparedCorpus, predicted_tokens
 from rnn_core.data.tasks import Task
@@ -40,12 +38,10 @@ from rnn_core.nn.losses import loss_of
 from rnn_core.nn.parameters import parameter_count, parameter_shapes
 from rnn_core.nn.softmax import BLOCK_BYTES, factor_is_less_to_do
 from rnn_core.optim.optimizers import OPTIMIZERS
-from rnn_core.parallel import processes_for
 from rnn_core.training import PROBE_SENTENCES, PROBE_STEPS, network_config, task_probe
 from rnn_core.training.evaluation import SEQUENCES_AT_A_TIME
 
 PROCESS_BYTES = 55 * 2**20
-WORKER_BYTES = 40 * 2**20
 FACTOR = 1.5
 """Measured / estimated, and estimated / measured, stay below this."""
 
@@ -60,7 +56,7 @@ class Estimate:
     step_bytes: int
     horizon_bytes: int
     start_bytes: int
-    workers_bytes: int  # of all processes but the first
+    workers_bytes: int  # of the processes that share the batches
 
     @property
     def total_bytes(self) -> int:
@@ -79,8 +75,13 @@ def estimate(
     parameters = parameter_count(model)
     moments = len(OPTIMIZERS[training.optimizer].moments)
     steps = training.sequence_length if training.batching == "stream" else longest_sentence
-    processes = 1 if training.omega else processes_for(model, steps, training.batch_size)
-    step_bytes = 4 * _step_numbers(model, training, steps, -(-training.batch_size // processes))
+    step_bytes, workers_bytes = parallel.step_bytes(
+        model,
+        steps,
+        training.batch_size,
+        training.omega,
+        lambda sequences: 4 * _step_numbers(model, training, steps, sequences),
+    )
     return Estimate(
         process_bytes=PROCESS_BYTES,
         corpus_bytes=22 * tokens + 300 * sentences,
@@ -88,7 +89,7 @@ def estimate(
         step_bytes=step_bytes,
         horizon_bytes=8 * _horizon_numbers(model, parameters) if training.horizon_every_seconds is not None else 0,
         start_bytes=max(8, 4 * moments) * parameters,
-        workers_bytes=(processes - 1) * (WORKER_BYTES + step_bytes + 4 * parameters),
+        workers_bytes=workers_bytes,
     )
 
 

@@ -32,6 +32,7 @@ from dashboard.text import laboratory as wording_laboratory
 from rnn_core import runs
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.errors import CorpusError, RunError, SettingsError, UserError
+from rnn_core.parallel.processes import WORKER_BYTES
 from rnn_core.runs import Run, memory, worker_alive
 from rnn_core.runs.worker import work
 from rnn_core.threads import limited_threads
@@ -722,7 +723,7 @@ def test_the_processes_that_share_a_trainings_batches_are_those_that_it_may_have
     config = ModelConfig(cell="lstm", vocabulary_size=len(corpus.vocabulary), hidden_size=250)
     with limited_threads(1):
         alone = memory.estimate_for(corpus, config, TrainingSettings()).total_bytes
-    assert memory.estimate_for(corpus, config, TrainingSettings()).total_bytes > alone + 3 * memory.WORKER_BYTES
+    assert memory.estimate_for(corpus, config, TrainingSettings()).total_bytes > alone + 3 * WORKER_BYTES
     enough_for_one = replace(CAPS, memory_megabytes=2 + alone // 10**6)
     hosting.check_training(corpus, config, TrainingSettings(), replace(enough_for_one, trainings=4))
     with pytest.raises(SettingsError, match="MB of memory"):
