@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from dashboard.charts.by_hand import factor, row
-from dashboard.components import by_hand_step, widgets
+from dashboard.components import widgets
+from dashboard.components.by_hand import STYLE
+from dashboard.components.by_hand import step as lecture_step
+from dashboard.components.by_hand.markup import factor, row
 from dashboard.components.setting_fields import number_field
 from dashboard.state import link, session
 from dashboard.text import stories as wording
@@ -26,6 +28,7 @@ LARGEST = 9.0
 
 
 def page() -> None:
+    st.html(STYLE)
     st.title(wording.BY_HAND_TITLE, anchor=False)
     st.markdown(wording.BY_HAND_INTRO)
     place = choose_step()
@@ -38,7 +41,7 @@ def page() -> None:
     chain = by_hand.chain(unrolled, TARGETS, weights, ASKED)
     step = LECTURE[place]
     with stage:
-        by_hand_step.draw(step, weights, unrolled, chain)
+        lecture_step.draw(step, weights, unrolled, chain)
     check(weights)
     with st.expander("The equation"):
         st.latex(wording.CHAIN)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from dashboard.charts.by_hand import figures
+from dashboard.components.by_hand.markup import figures
 from dashboard.services import library, story
 from dashboard.text import general as wording
 from dashboard.text import stories as wording_stories

@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.charts import by_hand as charts
 from dashboard.charts import race as race_charts
 from dashboard.charts import story as story_charts
 from dashboard.components import race_setup
+from dashboard.components.by_hand import markup
 from dashboard.services import arriving, racing, story, worker
 from dashboard.state import session
 from dashboard.text import race_verdict
@@ -96,11 +96,11 @@ def test_every_step_shows_the_numbers_it_is_about(open_page):
         if step.kind == "term":
             expected += [chain.terms[step.k], chain.sums[step.k]]
         for number in np.concatenate([np.zeros(0), *(values.ravel() for values in expected)]):
-            assert f"<div>{charts.figures(number, 3)}</div>" in shown, (step, number)
+            assert f"<div>{markup.figures(number, 3)}</div>" in shown, (step, number)
         if step.kind == "loss":
             assert f"{unrolled.losses[ASKED]:.3f}" in said(app)
         for line in step.lines:
-            marked = re.search(r"<span class='bh-line'>\s*" + re.escape(charts.html.escape(line)), shown)
+            marked = re.search(r"<span class='bh-line'>\s*" + re.escape(markup.html.escape(line)), shown)
             assert marked, line
 
 
@@ -117,8 +117,8 @@ def test_a_changed_weight_changes_every_number_and_the_sum_stays_right(open_page
     expected = by_hand.check_one(SENTENCE, TARGETS, weights, ASKED)
     shown = page_html(app)
     for number in expected.by_hand.ravel():
-        assert f"<div>{charts.figures(number, 4)}</div>" in shown
-        assert f"<div>{charts.figures(number, 4)}</div>" not in before
+        assert f"<div>{markup.figures(number, 4)}</div>" in shown
+        assert f"<div>{markup.figures(number, 4)}</div>" not in before
     assert len(app.metric) == 2
     for metric in app.metric:
         assert float(metric.value) < 1e-12
@@ -151,7 +151,7 @@ def test_the_drawing_shows_a_delta_for_every_word_that_the_gradient_has_reached(
     chain = by_hand.chain(unrolled, TARGETS, weights, ASKED)
     reached = {"forward": 0, "loss": 0, "error": 0, "delta": 1}
     for step in lecture(5, ASKED):
-        drawn = charts.drawing(WORDS, unrolled, chain, step, ASKED)
+        drawn = markup.drawing(WORDS, unrolled, chain, step, ASKED)
         words = ASKED - step.k + 1 + (step.kind == "back") if step.kind not in reached else reached[step.kind]
         assert drawn.count("<i>δ</i>") == words, step
         assert drawn.count("←") == max(0, words - 1), step
@@ -164,8 +164,8 @@ def test_the_bars_under_the_words_are_seen_to_grow_where_the_gradient_does(size,
     weights = by_hand.Weights(np.zeros_like(given.U), given.V, size * np.eye(2))
     unrolled = by_hand.unroll(SENTENCE, TARGETS, weights)
     chain = by_hand.chain(unrolled, TARGETS, weights, ASKED)
-    np.testing.assert_allclose(charts.shares(chain, ASKED), size ** np.arange(ASKED, -1.0, -1))
-    drawn = charts.drawing(WORDS, unrolled, chain, lecture(5, ASKED)[-1], ASKED)
+    np.testing.assert_allclose(markup.shares(chain, ASKED), size ** np.arange(ASKED, -1.0, -1))
+    drawn = markup.drawing(WORDS, unrolled, chain, lecture(5, ASKED)[-1], ASKED)
     assert drawn.count("▲") == drawn.count("class='bh-more'") == grows
     heights = [float(height) for height in re.findall(r"bh-bar' style='height:([0-9.]+)%", drawn)]
     # What arrives at 1 or above fills the part below the line at 1; what decays is the shorter the further back.
@@ -183,10 +183,10 @@ def test_the_fields_of_u_stand_in_rows_and_name_the_word_of_their_column(open_pa
 
 
 def test_figures_have_a_real_minus_sign_and_no_negative_zero():
-    assert charts.figures(-0.4) == "−0.40"
-    assert charts.figures(-0.001) == "0.00"
-    assert charts.figures(-1e-9, 3) == "0.000"
-    assert charts.figures(-123456.0) == "−1.2e+05"
+    assert markup.figures(-0.4) == "−0.40"
+    assert markup.figures(-0.001) == "0.00"
+    assert markup.figures(-1e-9, 3) == "0.000"
+    assert markup.figures(-123456.0) == "−1.2e+05"
 
 
 def test_a_weight_out_of_bounds_is_explained_and_nothing_is_computed_with_another(open_page):

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import streamlit as st
 
-from dashboard.charts import by_hand as charts
-from dashboard.charts.by_hand import factor, fraction, row
+from dashboard.components.by_hand import markup
+from dashboard.components.by_hand.markup import factor, fraction, row
 from dashboard.text import stories as wording
 from rnn_core.reference.by_hand import ASKED, SENTENCE, TARGETS, WORDS, Chain, Unrolled, Weights
 from rnn_core.reference.lecture import Step
@@ -19,7 +19,7 @@ def draw(step: Step, weights: Weights, unrolled: Unrolled, chain: Chain) -> None
     """The step on the left, the lines of the tutorial's code that compute it on the right."""
     left, right = st.columns(2, gap="medium")
     with left:
-        st.html(charts.drawing(WORDS, unrolled, chain, step, ASKED))
+        st.html(markup.drawing(WORDS, unrolled, chain, step, ASKED))
         st.header(wording.STEP_TITLES[step.kind].format(word=_named(step)), anchor=False)
         st.markdown(_story(step, unrolled, chain))
         match step.kind:
@@ -36,7 +36,7 @@ def draw(step: Step, weights: Weights, unrolled: Unrolled, chain: Chain) -> None
         if step.k is not None and step.kind not in ("error", "delta"):
             _the_sum(step, chain)
     with right:
-        st.html(charts.source(step))
+        st.html(markup.source(step))
         place = f"t = {step.t}" + (f", bptt_step = {step.k}" if step.kind in ("term", "back") else "")
         st.caption(f"`rnn_core/reference/tutorial.py`, `{step.function}`, here with {place}")
 

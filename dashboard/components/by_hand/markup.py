@@ -2,7 +2,7 @@
 
 Streamlit's sanitizer takes SVG out of `st.html`, and a chart's text marks do not follow the theme; boxes of a grid do
 both: they take the page's own ink, keep their letters' size on a phone, and can be selected and read aloud. All words
-in here are ours.
+in here are ours; `by_hand.css` says what they look like.
 """
 
 from __future__ import annotations
@@ -22,58 +22,6 @@ from rnn_core.reference.lecture import Step
 
 GROWS = 1.005
 """A share above which a bar grows, as on the unrolled network: what rounds to 1 does not."""
-
-# `light-dark` follows the color-scheme that Streamlit sets with its theme. The colours of the unrolled network: the
-# loss, and what comes of it, and what grows on the way.
-_STYLE = """
-<style>
-.bh { --go: light-dark(#0b6e75, #56b8b1); --back: light-dark(#5559a5, #9a9fe6); --grows: light-dark(#b8451f, #ee8a63);
-      --edge: color-mix(in srgb, currentColor 28%, transparent);
-      --fill: color-mix(in srgb, currentColor 5%, transparent);
-      font-variant-numeric: tabular-nums; line-height: 1.3; }
-.bh-net { display: grid; grid-template-columns: minmax(0,1fr) 1.3em minmax(0,1fr) 1.3em minmax(0,1fr) 1.3em
-          minmax(0,1fr) 1.3em minmax(0,1fr); justify-items: center; align-items: center; max-width: 760px;
-          font-size: clamp(11px, 1.05vw + 7px, 15px); }
-.bh-box { border: 1.5px solid var(--edge); border-radius: .5em; background: var(--fill); text-align: center;
-          padding: .3em .2em; width: 100%; max-width: 7.5em; box-sizing: border-box; }
-.bh-round { border-radius: 1.2em; }
-.bh-name { font-style: italic; font-size: .9em; }
-.bh-word { font-weight: 600; padding: .2em 0; white-space: nowrap; }
-.bh-arrow { font-size: 1.15em; line-height: 1.25; }
-.bh-later, .bh-aside { opacity: .72; font-weight: 400; }
-.bh-box.bh-later, .bh-box.bh-aside { border-style: dashed; background: none; }
-.bh-now { border-color: var(--go); box-shadow: 0 0 0 1px var(--go); }
-.bh-go { color: var(--go); font-weight: 700; }
-.bh-back { color: var(--back); font-weight: 700; }
-.bh-lit { border-color: var(--back); box-shadow: 0 0 0 1px var(--back); }
-.bh-passed { border-color: var(--back); }
-.bh-delta { color: var(--back); text-align: center; font-size: .95em; min-height: 4.4em; width: 100%; }
-.bh-bars { position: relative; height: 60px; width: 2.2em; margin: .3em auto .1em; }
-.bh-bars div { position: absolute; left: 0; right: 0; }
-.bh-bar { bottom: 0; background: var(--back); border-radius: 2px 2px 0 0; }
-.bh-more { background: var(--grows); border-radius: 2px 2px 0 0; }
-.bh-bars .bh-one { left: -.5em; right: -.5em; border-top: 1.5px dashed currentColor; opacity: .75; }
-.bh-share { white-space: nowrap; }
-.bh-grows { color: var(--grows); font-weight: 600; }
-.bh-row { display: flex; flex-wrap: wrap; max-width: 100%; align-items: center; gap: .5em .55em; font-size: 14px; }
-.bh-row .bh-row { flex-wrap: nowrap; }
-.bh-factor { display: flex; flex-direction: column; align-items: center; gap: .2em; max-width: 100%; }
-.bh-label { font-size: .92em; white-space: nowrap; }
-.bh-size { opacity: .78; font-size: .8em; }
-.bh-matrix { display: grid; gap: .1em .7em; padding: .15em .5em; border: 1.5px solid currentColor;
-             border-top-width: 0; border-bottom-width: 0; border-radius: .35em; text-align: right; }
-.bh-matrix .bh-used { font-weight: 700; color: var(--line); }
-.bh-sign { font-size: 1.2em; }
-.bh-result .bh-matrix { border-color: var(--line); color: var(--line); font-weight: 600; }
-.bh-code { font-family: monospace; font-size: 11.5px; line-height: 1.5; border: 1px solid var(--edge);
-           border-radius: .5rem; padding: .6rem 0; margin: 0; background: var(--fill); }
-.bh-code span { display: block; white-space: pre-wrap; overflow-wrap: anywhere; padding: 0 .6rem 0 calc(.6rem + 4ch);
-                text-indent: -4ch; }
-.bh-code .bh-quiet { opacity: .78; }
-.bh-code .bh-line { background: color-mix(in srgb, var(--line) 20%, transparent); font-weight: 700;
-                    box-shadow: inset 3px 0 0 var(--line); }
-</style>
-"""
 
 
 def figures(value: float, digits: int = 2) -> str:
@@ -132,7 +80,7 @@ def drawing(words: Sequence[str], unrolled: Unrolled, chain: Chain, step: Step, 
     if not forward and step.kind != "loss":
         rows.append(_spaced(deltas))
     label = "The network unrolled over five words, with the number at every node"
-    return f"{_STYLE}<div class='bh'><div class='bh-net' role='img' aria-label='{label}'>{''.join(rows)}</div></div>"
+    return f"<div class='bh'><div class='bh-net' role='img' aria-label='{label}'>{''.join(rows)}</div></div>"
 
 
 def shares(chain: Chain, asked: int) -> Array:
@@ -200,7 +148,7 @@ def row(*parts: str, forward: bool = False) -> str:
         # A sign stays with what follows it: no line ends in a plus.
         cells.append(f"<div class='bh-row'>{sign}{part}</div>" if sign else part)
         sign = ""
-    return f"{_STYLE}<div class='bh' style='{_colour(forward)}'><div class='bh-row'>{''.join(cells)}</div></div>"
+    return f"<div class='bh' style='{_colour(forward)}'><div class='bh-row'>{''.join(cells)}</div></div>"
 
 
 def _colour(forward: bool) -> str:
@@ -225,4 +173,4 @@ def source(step: Step) -> str:
         kind = "bh-line" if bare in step.lines else "bh-quiet" if bare.startswith("#") else ""
         lines.append(f"<span class='{kind}'>{html.escape(line) or ' '}</span>")
     colour = _colour(step.kind == "forward")
-    return f"{_STYLE}<div class='bh' style='{colour}'><div class='bh-code'>{''.join(lines)}</div></div>"
+    return f"<div class='bh' style='{colour}'><div class='bh-code'>{''.join(lines)}</div></div>"
