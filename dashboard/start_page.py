@@ -73,14 +73,14 @@ class StartPage:
         start: Message | None = None
         body = b""
 
-        async def send_told(message: Message) -> None:
+        async def send_extended(message: Message) -> None:
             nonlocal start, body
             if message["type"] == "http.response.start" and _is_page(message):
                 start = message
             elif start is not None and message["type"] == "http.response.body":
                 body += message.get("body", b"")
                 if not message.get("more_body", False):
-                    page = await self._told(body, scope)
+                    page = await self._extended(body, scope)
                     headers = [(name, value) for name, value in start["headers"] if name not in COPIES]
                     await send({**start, "headers": [*headers, (b"content-length", str(len(page)).encode())]})
                     await send({"type": "http.response.body", "body": page})
@@ -89,9 +89,9 @@ class StartPage:
 
         # The app is to send the few kilobytes themselves: not compressed, nor a file name for the server to read.
         headers = [(name, value) for name, value in scope["headers"] if name not in COPY_IS_ASKED]
-        await self.app({**scope, "headers": headers, "extensions": {}}, receive, send_told)
+        await self.app({**scope, "headers": headers, "extensions": {}}, receive, send_extended)
 
-    async def _told(self, page: bytes, request: Scope) -> bytes:
+    async def _extended(self, page: bytes, request: Scope) -> bytes:
         """Streamlit's HTML with ours in it. A script in the head runs before Streamlit's."""
         head, end = self.script, ""
         if self.first_look is not None and _asks_for_first_page(request):

@@ -155,7 +155,7 @@ class Fuzz:
             "load_model",
             "load_network",
             "moments",
-            "asked_settings",
+            "requested_settings",
             "watch",
             "queue",
         ):

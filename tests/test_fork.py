@@ -155,8 +155,8 @@ def test_a_fork_of_a_training_that_goes_on_disturbs_it_not_and_takes_none_of_its
     work(parent.folder, limits=Limits(steps=HALFWAY))
     parent.request("clip", clip=0.5)
     fork = fork_run(parent.folder, tmp_path / "fork")
-    assert parent.asked_settings() == {"clip": 0.5}
-    assert fork.asked_settings() == {}
+    assert parent.requested_settings() == {"clip": 0.5}
+    assert fork.requested_settings() == {}
 
 
 def test_a_fork_travels_as_a_zip_and_still_says_where_it_came_from(tmp_path: Path, parent: Run) -> None:

@@ -30,14 +30,14 @@ def parallel_table(points: Sequence[tuple[Mapping[str, Any], float]], measure: s
         values.sort(key=lambda value: (isinstance(value, str), value is None, value if value is not None else 0))
         places = {value: (place + 0.5) / len(values) for place, value in enumerate(values)}
         rows += [
-            {"kind": _LINE, "point": point, "axis": name, "place": places[settings[name]], "label": _said(settings)}
+            {"kind": _LINE, "point": point, "axis": name, "place": places[settings[name]], "label": _label(settings)}
             for point, (settings, _) in enumerate(points)
         ]
         rows += [{"kind": _TICK, "axis": name, "place": place, "label": _word(v)} for v, place in places.items()]
     low, high = float(measured.min()), float(measured.max())
     heights = (measured - low) / (high - low) if high > low else np.full(len(measured), 0.5)
     rows += [
-        {"kind": _LINE, "point": point, "axis": measure, "place": heights[point], "label": _said(settings)}
+        {"kind": _LINE, "point": point, "axis": measure, "place": heights[point], "label": _label(settings)}
         for point, (settings, _) in enumerate(points)
     ]
     ends = {low: 0.0, high: 1.0} if high > low else {low: 0.5}
@@ -78,5 +78,5 @@ def _word(value: Any) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _said(settings: Mapping[str, Any]) -> str:
+def _label(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {_word(value)}" for name, value in settings.items())

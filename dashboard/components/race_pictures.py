@@ -59,7 +59,7 @@ def course(race: Race) -> None:
     if race.task is not None:
         name, baseline = race.task.metric_name, race.task.baseline
         courses = {of: dict(sorted(history.metric.items())) for of, history in race.networks.items()}
-        said = race_verdict.of_task(courses, name, baseline, race.over)
+        reading = race_verdict.of_task(courses, name, baseline, race.over)
         table = charts.course_table(courses, charts.error_domain(baseline))
         drawing = charts.error_race(table, names, total, name, baseline, race_verdict.learned_error(baseline))
         title, key = wording.RACE_TASK.format(task=race.task.label), "task race"
@@ -67,7 +67,7 @@ def course(race: Race) -> None:
     elif any(history.agreements for history in race.networks.values()):
         measured = {of: history.agreements for of, history in race.networks.items()}
         courses = {of: race_verdict.accuracies(found) for of, found in measured.items()}
-        said = race_verdict.of_agreement(measured, race.over)
+        reading = race_verdict.of_agreement(measured, race.over)
         table = charts.course_table(courses, charts.ACCURACIES)
         drawing = charts.accuracy_race(table, names, total, race_verdict.LEARNED)
         title, key = wording.RACE_PICTURES["agreement race"], "agreement race"
@@ -75,11 +75,11 @@ def course(race: Race) -> None:
     else:
         _, lost = race.units
         courses = {of: dict(sorted(history.validation.items())) for of, history in race.networks.items()}
-        said = race_verdict.of_loss(courses, lost, race.over)
+        reading = race_verdict.of_loss(courses, lost, race.over)
         drawing = charts.validation_race(charts.course_table(courses), names, total, lost)
         title, key = wording.RACE_PICTURES["loss race"], "loss race"
         alt_text = "Loss on the held-out sentences over the steps, for every network"
-    widgets.chart(drawing, title=title, reading=said or wording.RACE_EARLY, alt_text=alt_text, key=f"{key} chart")
+    widgets.chart(drawing, title=title, reading=reading or wording.RACE_EARLY, alt_text=alt_text, key=f"{key} chart")
 
 
 def losses(race: Race) -> None:
@@ -88,9 +88,9 @@ def losses(race: Race) -> None:
     recent = {name: loss for name, history in race.networks.items() if (loss := history.recent_loss()) is not None}
     if recent:
         best, worst = min(recent, key=lambda name: recent[name]), max(recent, key=lambda name: recent[name])
-        said = wording.RACE_LOSS if len(recent) > 1 else wording.RACE_LOSS_ALONE
+        template = wording.RACE_LOSS if len(recent) > 1 else wording.RACE_LOSS_ALONE
         step = int(max(history.latest.get("step", 0) for history in race.networks.values()))
-        reading = said.format(
+        reading = template.format(
             step=step,
             best=best,
             worst=worst,
@@ -121,8 +121,8 @@ def horizons(race: Race) -> None:
     shares = {name: found.median[lag] for name, found in measured.items() if len(found.median) > lag > 0}
     if shares:
         ordered = sorted(shares.items(), key=lambda item: -item[1])
-        said = ", ".join(f"{name} **{_share_left(share)}**" for name, share in ordered)
-        reading = wording.RACE_HORIZON.format(lag=lag, unit=unit, shares=said)
+        listed = ", ".join(f"{name} **{_share_left(share)}**" for name, share in ordered)
+        reading = wording.RACE_HORIZON.format(lag=lag, unit=unit, shares=listed)
     else:
         reading = wording.RACE_EARLY
     table = charts.horizon_table({name: found.median for name, found in measured.items()})

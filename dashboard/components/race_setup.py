@@ -98,7 +98,7 @@ def choose_settings() -> tuple[int, TrainingSettings, bool]:
     fields = _fields()
     settings_link.fill(fields, FIELDS)
     reasons = problems(fields.read(TrainingSettings))
-    settings_link.tell(fields)
+    settings_link.show_refusals(fields)
     left, middle, right = st.columns(3)
     with left:
         hidden_size = choose_number("Hidden units", "hidden", WIDTHS, 32)

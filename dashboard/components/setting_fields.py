@@ -21,7 +21,7 @@ _DIGITS = "%.17g"
 """As many as it takes: a field must not show another number than the one it holds."""
 
 
-def say_beside(reason: str) -> None:
+def show_error(reason: str) -> None:
     """Under a field: why its value will not do."""
     st.markdown(f":small[:red[:material/error: {reason[0].upper()}{reason[1:]}]]")
 
@@ -31,7 +31,7 @@ def number_field(label: str, low: float, high: float, step: float, **options: An
     number: float = st.number_input(label, step=float(step), **options)
     if low <= number <= high:
         return number
-    say_beside(f"from {low:,g} to {high:,g}.")
+    show_error(f"from {low:,g} to {high:,g}.")
     return None
 
 
@@ -89,7 +89,7 @@ class SettingFields:
         else:
             self._number(setting, label, options)
         if reason is not None:
-            say_beside(reason)
+            show_error(reason)
 
     def _number(self, setting: Setting, label: str, options: dict[str, Any]) -> None:
         """A field of floats without bounds, for whole numbers too. With bounds (or, of integers, above 2^53) a browser

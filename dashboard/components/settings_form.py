@@ -86,7 +86,7 @@ def draw(page: str, vocabulary_size: int, sentences: int, limits: Mapping[str, i
     batch = default_batch_size(sentences)
     session.suggest(fields.key("batch_size"), float(batch))
     form = _read(fields, vocabulary_size, limits)
-    settings_link.tell(fields)
+    settings_link.show_refusals(fields)
     values = form.model.to_json() | form.training.to_json()
     settings_link.write(fields, _offered(fields), values, fields.defaults | {"batch_size": batch})
     if not of_task:
@@ -177,9 +177,9 @@ def _presets(fields: SettingFields, form: Form) -> None:
                 on_click=_apply,
                 args=(fields, form, preset),
             )
-    said: tuple[Preset, str] | None = session.value(fields.key("preset"), None)
-    if said is not None and not _changes(fields, form, said[0]):
-        st.caption(f"**{said[0].label}.** {said[0].about} {said[1]}")
+    applied: tuple[Preset, str] | None = session.value(fields.key("preset"), None)
+    if applied is not None and not _changes(fields, form, applied[0]):
+        st.caption(f"**{applied[0].label}.** {applied[0].about} {applied[1]}")
 
 
 def _apply(fields: SettingFields, form: Form, preset: Preset) -> None:
@@ -187,8 +187,8 @@ def _apply(fields: SettingFields, form: Form, preset: Preset) -> None:
     changes = _changes(fields, form, preset)
     for name in _offered(fields):
         fields.put(name, _value(preset, name))
-    told = f"Changed: {' · '.join(changes)}." if changes else "Everything was so already."
-    session.put(fields.key("preset"), (preset, told))
+    summary = f"Changed: {' · '.join(changes)}." if changes else "Everything was so already."
+    session.put(fields.key("preset"), (preset, summary))
 
 
 def _changes(fields: SettingFields, form: Form, preset: Preset) -> list[str]:

@@ -36,8 +36,8 @@ def fill(fields: SettingFields, names: Collection[str], prefix: str = "") -> Non
     session.put(fields.key("refused"), "\n".join(refused))
 
 
-def tell(fields: SettingFields) -> None:
-    """What was not taken from the link, and why."""
+def show_refusals(fields: SettingFields) -> None:
+    """What of the link was refused, and why."""
     refused = session.value(fields.key("refused"), "")
     if refused:
         widgets.problem(wording.LINK_REFUSED, refused)
@@ -50,7 +50,7 @@ def write(
     defaults: Mapping[str, Any],
     prefix: str = "",
 ) -> None:
-    """After the form was drawn: let the link say what differs from the defaults."""
+    """After the form was drawn: write into the link what differs from the defaults."""
     differs = {name: _written(values[name]) for name in names if values[name] != defaults[name]}
     for name in names:
         link.write(prefix + name, differs.get(name))
@@ -58,7 +58,7 @@ def write(
 
 
 def forget(fields: SettingFields, names: Collection[str], prefix: str = "") -> None:
-    """Let the link say nothing of them: the page is about to show something else."""
+    """Take them out of the link: the page is about to show something else."""
     for name in names:
         link.write(prefix + name, None)
     session.put(fields.key("link"), {})
@@ -72,7 +72,7 @@ def _written(value: Any) -> str:
 
 
 def _read(setting: Setting, text: str) -> Any:
-    """The value that `_written` gave. Raises ValueError, with what to say, for any other text."""
+    """The value that `_written` gave. Raises ValueError, with the reason, for any other text."""
     value = _value(setting, text)
     if not setting.fits(value):
         raise ValueError(f"{text[:LONGEST]!r} is no value that it can have.")

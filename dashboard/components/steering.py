@@ -21,9 +21,9 @@ FIELD_PIXELS = 168
 
 def dial_values(run: Run, history: History) -> dict[str, Any]:
     """What each dial is set to: what was requested last, also where the training has not made the change yet."""
-    asked = run.asked_settings()  # first: a training makes the change before it takes the request away
+    requested = run.requested_settings()  # first: a training makes the change before it takes the request away
     history.update()
-    return history.steered() | asked
+    return history.steered() | requested
 
 
 def draw(run: Run, values: dict[str, Any], page: str) -> None:
@@ -42,7 +42,7 @@ def draw(run: Run, values: dict[str, Any], page: str) -> None:
 def _request_change(run: Run, fields: SettingFields, name: str) -> None:
     value = fields.value(name)
     if _refusal(run, name, value) is not None:
-        return  # it is said under the field
+        return  # the field shows why
     try:
         library.steer(run, name, value)
     except UserError as error:

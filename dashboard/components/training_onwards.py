@@ -7,7 +7,7 @@ import contextlib
 import streamlit as st
 
 from dashboard.components import fork_form, python_popover, widgets
-from dashboard.components.setting_fields import say_beside
+from dashboard.components.setting_fields import show_error
 from dashboard.services import library, python_snippets, worker
 from dashboard.state import session
 from dashboard.text import general as wording
@@ -70,7 +70,7 @@ def _further(run: Run) -> None:
             if st.button(label, icon=":material/forward:", disabled=not possible, key=session.key(PAGE, "further")):
                 _go_further(run, int(more))
         if not possible:
-            say_beside(f"from 1 to {MOST_FURTHER:,} {unit}s.")
+            show_error(f"from 1 to {MOST_FURTHER:,} {unit}s.")
         exact = goes_on_exactly(training, run.config.plan())
         st.caption(wording.FURTHER_EXACT if exact else wording.FURTHER_OTHERWISE[training.schedule])
 

@@ -86,8 +86,8 @@ def labels(runs: Sequence[Run], names: Sequence[str] | None = None) -> list[str]
     for place, name in enumerate(names):
         label = name
         if names.count(name) > 1:
-            told = [f"{what.lower()} {values[place]}" for what, values in differences.items()]
-            label = f"{name}, {', '.join(told[:2])}" if told else name
+            listed = [f"{what.lower()} {values[place]}" for what, values in differences.items()]
+            label = f"{name}, {', '.join(listed[:2])}" if listed else name
         count = 2
         unique = label
         while unique in found:

@@ -57,17 +57,17 @@ def verdict(quantity: str, unit: str, outcomes: Sequence[Outcome]) -> str:
     lowest_first = sorted(outcomes, key=lambda outcome: outcome.value)
     low, high = lowest_first[0], lowest_first[-1]
     if len(outcomes) == 1:
-        return f"“{low.label}” ends at {_told(low, unit)}."
+        return f"“{low.label}” ends at {_formatted(low, unit)}."
     if quantity == "gradient":
-        ratio = f"{figure(high.value / low.value)} times that of “{low.label}” with {_told(low)}"
-        return f"“{high.label}” ends with the largest gradient: {_told(high)}, {ratio}."
+        ratio = f"{figure(high.value / low.value)} times that of “{low.label}” with {_formatted(low)}"
+        return f"“{high.label}” ends with the largest gradient: {_formatted(high)}, {ratio}."
     if quantity == "half-life":
         return (
-            f"The gradient of “{high.label}” reaches farthest: half of it is left {_told(high)} {unit} back, "
-            f"with “{low.label}” {_told(low)}."
+            f"The gradient of “{high.label}” reaches farthest: half of it is left {_formatted(high)} {unit} back, "
+            f"with “{low.label}” {_formatted(low)}."
         )
     second = lowest_first[1]
-    sentence = f"“{low.label}” ends lowest, at {_told(low, unit)}; next is “{second.label}” with {_told(second)}"
+    sentence = f"“{low.label}” ends lowest, at {_formatted(low, unit)}; next is “{second.label}” with {_formatted(second)}"
     if low.seeds > 1 and second.seeds > 1 and low.high >= second.low:
         sentence += ", and their seeds overlap"
     elif low.steps < 0.9 * second.steps or second.steps < 0.9 * low.steps:
@@ -75,7 +75,7 @@ def verdict(quantity: str, unit: str, outcomes: Sequence[Outcome]) -> str:
     return f"{sentence}."
 
 
-def _told(outcome: Outcome, unit: str = "") -> str:
+def _formatted(outcome: Outcome, unit: str = "") -> str:
     text = f"{'at least ' if outcome.least else ''}{figure(outcome.value)}"
     if outcome.seeds > 1:
         text += f" ({outcome.seeds} seeds: {figure(outcome.low)} to {figure(outcome.high)})"

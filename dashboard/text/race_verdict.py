@@ -92,20 +92,20 @@ def _in_order(after: Mapping[str, int | None], newest: Mapping[str, str], what: 
     what: that counts as learned.
     """
     learned = {name: step for name, step in after.items() if step is not None}
-    said = []
+    sentences = []
     if learned:
         first = min(learned.values())
         winners = [name for name in learned if learned[name] == first]
-        said.append(wording.RACE_FIRST.format(names=listed(winners), step=first, what=what))
+        sentences.append(wording.RACE_FIRST.format(names=listed(winners), step=first, what=what))
         followers = sorted((step - first, name) for name, step in learned.items() if step > first)
         if followers:
             later = listed([f"{name} {steps:,} steps later" for steps, name in followers], bold=False)
-            said.append(wording.RACE_LATER.format(later=later))
+            sentences.append(wording.RACE_LATER.format(later=later))
     others = [f"{name} ({newest[name]})" for name in after if name not in learned]
     if others:
         never = wording.RACE_NEVER if over else wording.RACE_NOT_YET
-        said.append(never.format(names=listed(others, bold=False)))
-    return " ".join(said)
+        sentences.append(never.format(names=listed(others, bold=False)))
+    return " ".join(sentences)
 
 
 def of_loss(courses: Mapping[str, Mapping[int, float]], unit: str, over: bool) -> str:
@@ -117,15 +117,15 @@ def of_loss(courses: Mapping[str, Mapping[int, float]], unit: str, over: bool) -
         return ""
     first, last = min(best, key=lambda name: best[name]), max(best, key=lambda name: best[name])
     template = wording.RACE_BEST if over else wording.RACE_AHEAD
-    said = template.format(name=first, loss=best[first], unit=unit)
+    sentence = template.format(name=first, loss=best[first], unit=unit)
     if len(best) == 1:
-        return said
+        return sentence
     reached = next(step for step, loss in sorted(courses[first].items()) if loss <= best[last])
     needed = next(step for step, loss in sorted(courses[last].items()) if loss == best[last])
-    said += " " + wording.RACE_BEHIND.format(
+    sentence += " " + wording.RACE_BEHIND.format(
         name=last, behind=best[last] - best[first], loss=best[last], needed=needed, first=first, reached=reached
     )
-    return said
+    return sentence
 
 
 def listed(names: Sequence[str], bold: bool = True) -> str:

@@ -74,7 +74,7 @@ def choose_source() -> Source | None:
     st.caption(wording.SOURCE_HELP[kind])
     source = of_kind(kind)
     chosen_text.write_kind(kind)
-    settings_link.tell(fields)
+    settings_link.show_refusals(fields)
     return source
 
 

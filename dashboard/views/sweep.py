@@ -89,13 +89,13 @@ def controls(sweep_id: str, results: list[PointResult], moving: bool) -> None:
 def progress(sweep_id: str, results: list[PointResult], moving: bool) -> None:
     share = sum(result.fraction for result in results) / len(results)
     ended = sum(result.state in ENDED for result in results)
-    said = f"{ended:,} of {widgets.count(len(results), 'training')} done"
+    text = f"{ended:,} of {widgets.count(len(results), 'training')} done"
     if moving:
         since, first = session.first_seen(f"sweep {sweep_id}", share)
         gone = time.monotonic() - since
         if share > first and gone > 2 * POLL_SECONDS:
-            said += f" · {widgets.duration((1 - share) * gone / (share - first))} left"
-    st.progress(min(1.0, share), text=said)
+            text += f" · {widgets.duration((1 - share) * gone / (share - first))} left"
+    st.progress(min(1.0, share), text=text)
 
 
 def titles(plan: Sweep) -> dict[str, str]:
@@ -114,8 +114,8 @@ def best(sweep_id: str, plan: Sweep, results: list[PointResult], measure: str) -
     )
     seeds, equals = widgets.count(found[0].seeds, "seed"), sum(band.mean == found[0].mean for band in found[1:])
     reading = wording.READING_SO_FAR if to_do(results) else wording.READING
-    said = reading.format(settings=settings, measure=measure, mean=f"{found[0].mean:.4g}", seeds=seeds)
-    st.text(f"{said} {wording.EQUALS.format(others=widgets.count(equals, 'other'))}" if equals else said)
+    text = reading.format(settings=settings, measure=measure, mean=f"{found[0].mean:.4g}", seeds=seeds)
+    st.text(f"{text} {wording.EQUALS.format(others=widgets.count(equals, 'other'))}" if equals else text)
     ended = sorted(results, key=lambda result: result.rank)
     known = [
         ({named[name]: value for name, value in result.point.settings.items()}, result.measured)

@@ -13,7 +13,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from rnn_core.arrays import Array
-from rnn_core.cli.output import one_line, refresh_seconds, tell
+from rnn_core.cli.output import one_line, print_status, refresh_seconds
 from rnn_core.cli.parser import Parser, add_setting, given_settings
 from rnn_core.config import TextSettings, settings_of
 from rnn_core.data import (
@@ -54,12 +54,12 @@ def prepare_file(
         name = os.path.basename(path)
         corpus = _with_previews(lambda: prepare(data, name, settings, progress, words=words, validation=held_out))
     report = corpus.report
-    tell(
+    print_status(
         f"{report.sentences:,} sentences with {report.tokens:,} tokens, {report.distinct_words:,} different; "
         f"the {len(corpus.vocabulary):,} of the vocabulary cover {report.coverage:.1%}."
     )
     for note in report.notes:
-        tell(f"note: {one_line(note)}")
+        print_status(f"note: {one_line(note)}")
     return corpus
 
 
@@ -109,5 +109,5 @@ def _with_previews(read: Callable[[], Read]) -> Read:
         return read()
     except EncodingError as error:
         for candidate in error.candidates:
-            tell(f"  --encoding {candidate.encoding}: {one_line(candidate.preview)}")
+            print_status(f"  --encoding {candidate.encoding}: {one_line(candidate.preview)}")
         raise

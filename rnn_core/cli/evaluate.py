@@ -7,7 +7,7 @@ import math
 
 from rnn_core.cli.corpus import add_file_flags, file_settings, sentences_of_file
 from rnn_core.cli.judgement import Judgement, by_position, context, copies
-from rnn_core.cli.output import finite, one_line, show, tell
+from rnn_core.cli.output import finite, one_line, print_status, show
 from rnn_core.cli.parser import Commands
 from rnn_core.cli.weights import load_weights, weights_json
 from rnn_core.data import ngrams
@@ -34,7 +34,7 @@ def evaluate_command(options: argparse.Namespace) -> int:
     sentences = sentences_of_file(options.corpus, file_settings(run.config.text, options), corpus.vocabulary)
     if not corpus.train:
         for note in corpus.report.notes:
-            tell(f"note: {one_line(note)}")
+            print_status(f"note: {one_line(note)}")
     weights = load_weights(run)
     carried = run.config.training.batching == "stream"
     result = (evaluate_stream if carried else evaluate)(weights.model, sentences)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rnn_core.cli.output import tell
+from rnn_core.cli.output import print_status
 from rnn_core.cli.parser import Commands
 from rnn_core.cli.weights import load_weights
 from rnn_core.interop.pytorch import load_tutorial_model, to_torch_state_dict
@@ -29,5 +29,5 @@ def export_command(options: argparse.Namespace) -> int:
         tensors.write_tensors(target, arrays, {"format": "pt"}, mode=0o666)  # not private, as a run's files are
     except OSError as error:
         raise disk_error(error, target) from None
-    tell(f"wrote {len(arrays)} arrays to {target}; PyTorch reads them with safetensors.torch.load_file.")
+    print_status(f"wrote {len(arrays)} arrays to {target}; PyTorch reads them with safetensors.torch.load_file.")
     return 0

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from rnn_core.cli.hosting import add_hosting
-from rnn_core.cli.output import tell
+from rnn_core.cli.output import print_status
 from rnn_core.cli.parser import Commands, add_setting, given_settings
 from rnn_core.cli.train import train_on
 from rnn_core.config import ModelConfig, TrainingSettings, settings_of
@@ -37,5 +37,5 @@ def fork_command(options: argparse.Namespace) -> int:
     run = fork_run(options.parent, options.run, step=options.at, name=options.name, changes=changes)
     forked = run.config.forked
     if forked is not None and not forked.exact:
-        tell(f"note: of step {forked.step:,} only the weights were kept: the optimizer's averages begin anew.")
+        print_status(f"note: of step {forked.step:,} only the weights were kept: the optimizer's averages begin anew.")
     return train_on(Path(options.run), options)

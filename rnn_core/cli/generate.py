@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from rnn_core.cli.output import show, tell
+from rnn_core.cli.output import print_status, show
 from rnn_core.cli.parser import Commands, add_settings, read_settings
 from rnn_core.cli.weights import load_weights, weights_json
 from rnn_core.config import SamplingSettings
@@ -30,7 +30,7 @@ def generate_command(options: argparse.Namespace) -> int:
     vocabulary = run.vocabulary()
     explanation = read_prompt(vocabulary, options.prompt).explanation
     if explanation:
-        tell(f"note: {explanation}")
+        print_status(f"note: {explanation}")
     weights = load_weights(run)
     tokens = generate(weights.model, vocabulary, options.prompt, options.count, settings, options.seed)
     sentences = sentences_of(tokens, vocabulary.unit)

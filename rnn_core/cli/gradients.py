@@ -6,7 +6,7 @@ import argparse
 
 import numpy as np
 
-from rnn_core.cli.output import finite, show, tell
+from rnn_core.cli.output import finite, print_status, show
 from rnn_core.cli.parser import Commands
 from rnn_core.cli.weights import load_weights, weights_json
 from rnn_core.config import CELLS
@@ -44,7 +44,7 @@ def gradients_command(options: argparse.Namespace) -> int:
             f"{LONGEST_TEXT - 1}. Shorten it."
         )
     if text.explanation:
-        tell(f"note: {text.explanation}")
+        print_status(f"note: {text.explanation}")
     ids = np.concatenate([[START_ID], text.ids, [END_ID]])
     weights = load_weights(run)
     flow = gradient_flow(weights.model, ids[:-1], ids[1:])

@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 
 from rnn_core.cli.corpus import prepare_file, words_of_file
-from rnn_core.cli.output import show, tell
+from rnn_core.cli.output import print_status, show
 from rnn_core.cli.parser import Commands, add_setting, given_settings
 from rnn_core.config import TextSettings, TrainingSettings, settings_of
 from rnn_core.config.choices import CELLS
@@ -35,7 +35,7 @@ def import_command(options: argparse.Namespace) -> int:
     """The run, with its weights at step 0."""
     network = import_network(options.file, words_of_file(options.vocabulary), options.cell)
     if network.assumed:
-        tell(f"note: {network.assumed}")
+        print_status(f"note: {network.assumed}")
     text = dataclasses.replace(network.text, **given_settings(TextSettings, options))
     if options.corpus is not None:
         corpus = prepare_file(options.corpus, text, quiet=False, words=network.words)

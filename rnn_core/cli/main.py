@@ -26,7 +26,7 @@ from rnn_core.cli import (
     train,
     units,
 )
-from rnn_core.cli.output import one_line, tell
+from rnn_core.cli.output import one_line, print_status
 from rnn_core.cli.parser import Commands, Parser
 from rnn_core.errors import UserError
 
@@ -47,18 +47,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except UserError as error:
-        tell(f"error: {one_line(str(error))}")
+        print_status(f"error: {one_line(str(error))}")
         return 2
     except MemoryError:
-        tell("error: there is not enough memory for this; choose a smaller network, vocabulary, batch or text.")
+        print_status("error: there is not enough memory for this; choose a smaller network, vocabulary, batch or text.")
         return 2
     except BrokenPipeError:
         # The reader of our output has closed it (`| head`). Without this Python reports it once more while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except OSError as error:
-        tell(f"error: {error.filename or 'the system'}: {error.strerror or error}.")
+        print_status(f"error: {error.filename or 'the system'}: {error.strerror or error}.")
         return 2
     except KeyboardInterrupt:
-        tell("interrupted.")
+        print_status("interrupted.")
         return 128 + signal.SIGINT

@@ -1,4 +1,4 @@
-"""What a command says: progress and notes on standard error, its result on standard output."""
+"""How a command prints: progress and notes on standard error, its result on standard output."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def program() -> str:
     return "see-bptt" if Path(sys.argv[0]).stem == "see-bptt" else "python -m rnn_core"
 
 
-def tell(line: str) -> None:
-    """One line to standard error, past the progress bar."""
+def print_status(line: str) -> None:
+    """Print one line to standard error, past the progress bar."""
     tqdm.write(line, file=sys.stderr)
 
 

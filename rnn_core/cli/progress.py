@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from rnn_core.cli.output import refresh_seconds, tell
+from rnn_core.cli.output import print_status, refresh_seconds
 from rnn_core.runs.run_writer import HistoryHeld
 from rnn_core.training import Event, LearningRateChanged, Started, StepDone, Validated
 
@@ -63,11 +63,11 @@ class TrainingProgress(Progress):
                 if event.metric is None
                 else f"error {event.metric:.4g}"
             )
-            tell(f"step {event.step:,}: validation {reached}")
+            print_status(f"step {event.step:,}: validation {reached}")
         elif isinstance(event, LearningRateChanged):
-            tell(f"step {event.step:,}: learning rate {event.old:.3g} -> {event.new:.3g}, {event.why}")
+            print_status(f"step {event.step:,}: learning rate {event.old:.3g} -> {event.new:.3g}, {event.why}")
         elif isinstance(event, HistoryHeld):
-            tell(f"step {event.step:,}: {held_history(event)}")
+            print_status(f"step {event.step:,}: {held_history(event)}")
 
 
 class RaceProgress(Progress):
@@ -83,7 +83,7 @@ class RaceProgress(Progress):
         if isinstance(event, Started):
             self.bar.total = event.total_steps
         elif isinstance(event, HistoryHeld):
-            tell(f"network {place + 1}, step {event.step:,}: {held_history(event)}")
+            print_status(f"network {place + 1}, step {event.step:,}: {held_history(event)}")
         elif isinstance(event, StepDone):
             self.losses[place] = event.loss_nats
             if event.step > self.bar.n:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rnn_core.cli.output import tell
+from rnn_core.cli.output import print_status
 from rnn_core.cli.parser import Commands
 from rnn_core.errors import SettingsError
 from rnn_core.experiments.catalogue import open_result
@@ -36,5 +36,5 @@ def report_command(options: argparse.Namespace) -> int:
         target = write(result_html(open_result(folder)), options.out)
     else:
         target = write_report(Run.open(folder), options.out, options.text)
-    tell(f"wrote {target}; any browser opens it, without a network.")
+    print_status(f"wrote {target}; any browser opens it, without a network.")
     return 0

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from rnn_core.cli.corpus import check_no_device
 from rnn_core.cli.hosting import lower_priority
-from rnn_core.cli.output import finite, program, refresh_seconds, show, tell
+from rnn_core.cli.output import finite, print_status, program, refresh_seconds, show
 from rnn_core.cli.parser import Commands
 from rnn_core.cli.progress import Progress
 from rnn_core.errors import RunError, SettingsError
@@ -138,6 +138,6 @@ class TrialsProgress(Progress):
             return
         if self.bar is None:
             if result.finished:
-                tell(f"{len(result.finished)} of {result.total} trials are there already.")
+                print_status(f"{len(result.finished)} of {result.total} trials are there already.")
             self.bar = tqdm(total=result.total, unit="trial", mininterval=refresh_seconds(), dynamic_ncols=True)
         self.bar.update(len(result.finished) - self.bar.n)

@@ -88,7 +88,7 @@ def sweep_command(options: argparse.Namespace) -> int:
             dask=options.dask,
             progress=progress,
         )
-    return _tell(options, results, data if isinstance(data, TaskSettings) else None)
+    return _show_results(options, results, data if isinstance(data, TaskSettings) else None)
 
 
 def _go_on(options: argparse.Namespace) -> int:
@@ -98,10 +98,10 @@ def _go_on(options: argparse.Namespace) -> int:
     lower_priority(options)
     with SweepProgress(options.quiet) as progress:
         results = go_on(options.dir, options.jobs, progress)
-    return _tell(options, results, Sweep.read(Path(options.dir)).task)
+    return _show_results(options, results, Sweep.read(Path(options.dir)).task)
 
 
-def _tell(options: argparse.Namespace, results: list[PointResult], task: TaskSettings | None) -> int:
+def _show_results(options: argparse.Namespace, results: list[PointResult], task: TaskSettings | None) -> int:
     values = {"dir": str(options.dir), "points": [_values(result) for result in results]}
     measure = "validation loss in nats" if task is None else make_task(task).metric_name
     show(options, values, _table(results, measure))

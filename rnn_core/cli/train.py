@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rnn_core.cli.corpus import prepare_file, words_of_file
 from rnn_core.cli.hosting import add_hosting, limits, lower_priority
-from rnn_core.cli.output import finite, one_line, program, show, tell
+from rnn_core.cli.output import finite, one_line, print_status, program, show
 from rnn_core.cli.parser import Commands, add_setting, add_settings, given_settings, read_settings
 from rnn_core.cli.progress import RaceProgress, TrainingProgress
 from rnn_core.config import (
@@ -110,7 +110,7 @@ def race_command(options: argparse.Namespace) -> int:
     ended = [result for result in results if isinstance(result, Outcome)]
     for result in results:
         if isinstance(result, UserError):
-            tell(f"error: {one_line(str(result))}")
+            print_status(f"error: {one_line(str(result))}")
     values = [
         {
             "run": outcome.run,
@@ -140,7 +140,7 @@ def _start(options: argparse.Namespace) -> ImportedNetwork | None:
     cell = given_settings(ModelConfig, options).get("cell")
     start = import_network(options.start_from, words_of_file(options.start_vocabulary), cell)
     if start.assumed:
-        tell(f"note: {start.assumed}")
+        print_status(f"note: {start.assumed}")
     return start
 
 
@@ -214,9 +214,9 @@ def train_on(
         values |= {"metric": outcome.valid_metric, "metric_name": task.metric_name, "baseline": task.baseline}
     show(options, values, _summary(outcome, run))
     if outcome.state == "stopped":
-        tell(f"stopped after step {outcome.step} ({outcome.message}); `{program()} resume {folder}` goes on.")
+        print_status(f"stopped after step {outcome.step} ({outcome.message}); `{program()} resume {folder}` goes on.")
     elif outcome.message:
-        tell(outcome.message)
+        print_status(outcome.message)
     return 0 if outcome.signal is None else 128 + outcome.signal
 
 

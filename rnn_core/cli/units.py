@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from rnn_core.arrays import Array
 from rnn_core.cli.corpus import add_file_flags, file_settings, sentences_of_file
-from rnn_core.cli.output import finite, one_line, refresh_seconds, show, tell
+from rnn_core.cli.output import finite, one_line, print_status, refresh_seconds, show
 from rnn_core.cli.parser import Commands
 from rnn_core.cli.weights import load_weights, weights_json
 from rnn_core.data import Vocabulary, detokenize
@@ -100,7 +100,7 @@ def units_command(options: argparse.Namespace) -> int:
             values |= found
             lines += more
         except CorpusError as problem:
-            tell(f"note: {problem}")
+            print_status(f"note: {problem}")
     values |= weights_json(weights)
     show(options, values, lines)
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnn_core.cli.output import one_line, tell
+from rnn_core.cli.output import one_line, print_status
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.runs import LoadedWeights, Run
 
@@ -13,7 +13,7 @@ def load_weights(run: Run) -> LoadedWeights[LanguageModel]:
     """The newest weights that can be read; where newer ones are damaged, a warning goes to standard error."""
     weights = run.load_weights()
     if weights.note:
-        tell(f"warning: {one_line(weights.note)}")
+        print_status(f"warning: {one_line(weights.note)}")
     return weights
 
 

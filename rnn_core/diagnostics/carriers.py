@@ -59,9 +59,9 @@ def agreement_question(vocabulary: Vocabulary, sentences: Sequence[Array]) -> Qu
     rows = []
     for ids in sentences:
         subjects = np.flatnonzero(np.isin(ids, controllers[controllers > 0]))
-        told = np.flatnonzero(np.isin(ids, answers[answers > 0]))
-        if len(subjects) and (told > subjects[0]).any():
-            answer = int(told[told > subjects[0]][0])
+        places = np.flatnonzero(np.isin(ids, answers[answers > 0]))
+        if len(subjects) and (places > subjects[0]).any():
+            answer = int(places[places > subjects[0]][0])
             right = int(ids[answer])
             rows.append((ids, int(subjects[0]), answer - 1, right, int(answers[answers != right][0])))
     if len(rows) < LEAST_SENTENCES or len({row[3] for row in rows}) < 2:

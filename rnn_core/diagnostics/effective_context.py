@@ -92,13 +92,13 @@ def effective_context(
     total = count + 2 * sum(int((read > n).sum()) for n in kept)
     done = 0
 
-    def told(more: int) -> None:
+    def count_read(more: int) -> None:
         nonlocal done
         done += more
         if progress is not None:
             progress(done, total)
 
-    full = context_losses(model, contexts, words, told)
+    full = context_losses(model, contexts, words, count_read)
     dropped: list[float] = []
     shuffled: list[float] = []
     for n in kept.tolist():
@@ -107,7 +107,7 @@ def effective_context(
             losses = full.copy()
             if len(longer):
                 losses[longer] = context_losses(
-                    model, [tamper(contexts[place], n, rng) for place in longer], words[longer], told
+                    model, [tamper(contexts[place], n, rng) for place in longer], words[longer], count_read
                 )
             column.append(float(losses.mean()))
     affected = np.array([(read > n).mean() for n in kept])
@@ -115,11 +115,14 @@ def effective_context(
 
 
 def context_losses(
-    model: LanguageModel, contexts: Sequence[Array], targets: Array, told: Callable[[int], object] = lambda more: None
+    model: LanguageModel,
+    contexts: Sequence[Array],
+    targets: Array,
+    on_batch: Callable[[int], object] = lambda more: None,
 ) -> Array:
     """Inputs (n_i,) read one after the other from a fresh state, and the word that follows each -> E (R,) in nats.
 
-    told: called after each batch with how many more were read.
+    on_batch: called after each batch with how many more were read.
     """
     found = np.empty(len(contexts))
     for rows in _by_length(contexts):
@@ -132,7 +135,7 @@ def context_losses(
             hidden = model.forward(inputs).hidden[lengths - 1, np.arange(len(rows))]
             losses = model.loss_function.losses(hidden, targets[rows], model.output_matrix, model.params.get("c"))
         found[rows] = losses
-        told(len(rows))
+        on_batch(len(rows))
     return found
 
 

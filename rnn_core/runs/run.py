@@ -301,19 +301,19 @@ class Run:
                 "INSERT INTO requests (time, kind, payload) VALUES (?, ?, ?)", (time.time(), kind, json.dumps(payload))
             )
 
-    def asked_settings(self) -> dict[str, Any]:
+    def requested_settings(self) -> dict[str, Any]:
         """Changes of settings that were requested and that no worker has made yet: {setting: new value}."""
         query = f"SELECT kind, payload FROM requests WHERE done IS NULL AND kind IN ({', '.join('?' * len(STEERABLE))})"
         with database.reading(self.folder) as history:
             rows = history.execute(query + " ORDER BY id", STEERABLE).fetchall()
-        asked: dict[str, Any] = {}
+        requested: dict[str, Any] = {}
         for kind, payload in rows:
             values = events.decode_request(payload)
             with contextlib.suppress(SettingsError):  # a stranger's request, which no worker will follow
                 if kind in values:
                     check_change(self.config.model, self.config.training, kind, values[kind])
-                    asked[kind] = values[kind]
-        return asked
+                    requested[kind] = values[kind]
+        return requested
 
     def queue(self, message: str = "") -> None:
         """Say that a worker is about to be started, or waits for its turn; older requests to pause or stop are void.

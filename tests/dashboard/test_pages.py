@@ -234,7 +234,7 @@ def test_the_dials_of_a_training_steer_what_goes_on_and_say_so(open_page, new_ru
     for label, value in {"Learning rate": 0.01, "Clip at": 0.5, "Truncation": 2}.items():
         number(app, label, "steering").set_value(value).run()
         assert number(app, label, "steering").value == value
-    assert run.asked_settings() == {"learning_rate": 0.01, "clip": 0.5, "truncate": 2}
+    assert run.requested_settings() == {"learning_rate": 0.01, "clip": 0.5, "truncate": 2}
     number(app, "Clip at", "steering").set_value(None).run()
     number(app, "Clip at", "steering").set_value(0.25).run()
     work(run.folder)
@@ -268,7 +268,7 @@ def test_a_dial_that_is_turned_too_far_says_why_and_asks_for_nothing(label, valu
     app = open_page("train", run.id)
     number(app, label, "steering").set_value(value).run()
     assert reason in said_beside_fields(app)
-    assert run.asked_settings() == {}
+    assert run.requested_settings() == {}
     assert number(app, label, "steering").value == value
 
 
