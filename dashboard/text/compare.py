@@ -67,7 +67,8 @@ def verdict(quantity: str, unit: str, outcomes: Sequence[Outcome]) -> str:
             f"with “{low.label}” {_formatted(low)}."
         )
     second = lowest_first[1]
-    sentence = f"“{low.label}” ends lowest, at {_formatted(low, unit)}; next is “{second.label}” with {_formatted(second)}"
+    sentence = f"“{low.label}” ends lowest, at {_formatted(low, unit)}"
+    sentence += f"; next is “{second.label}” with {_formatted(second)}"
     if low.seeds > 1 and second.seeds > 1 and low.high >= second.low:
         sentence += ", and their seeds overlap"
     elif low.steps < 0.9 * second.steps or second.steps < 0.9 * low.steps:
