@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from dashboard.charts import compare as charts
-from dashboard.services import comparing, differences, outlines
+from dashboard.services import comparing, differences, run_curves
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import agreement_sentences, prepare_sentences
 from rnn_core.runs import Run, create_run, list_runs, new_run_id
@@ -55,7 +55,7 @@ def opened(root: Path) -> list[Run]:
 
 def compared(root: Path) -> None:
     """What the Compare page does before it draws."""
-    for kept in (outlines._read_outline, outlines._read_validations):
+    for kept in (run_curves._read_outline, run_curves._read_validations):
         kept.cache_clear()
     runs = opened(root)
     lines = comparing.lines(runs, "training", "steps", bits=False, seeds=True)

@@ -8,8 +8,8 @@ import streamlit as st
 
 from dashboard.components import pictures, widgets
 from dashboard.components.unrolled import picture_data, unrolled_network, unrolled_picture
-from dashboard.services import arriving, demo, library, worker
-from dashboard.services.arriving import Arriving, Sentence
+from dashboard.services import demo, library, run_sentence, worker
+from dashboard.services.run_sentence import ArrivingGradients, Sentence
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.config.choices import CELLS
@@ -24,10 +24,10 @@ def draw(run: Run, page: str) -> None:
     """How far the gradient gets in the newest network; pale beside it: before training, or in the run it is to cure."""
     try:
         moments = run.moments()
-        sentence = arriving.sentence_of(run, wording.EXAMPLE_SENTENCE) if moments else None
+        sentence = run_sentence.sentence_of(run, wording.EXAMPLE_SENTENCE) if moments else None
         if sentence is None or not sentence.tokens:
             return
-        newest = arriving.arriving(str(run.folder), moments[-1], sentence.tokens)
+        newest = run_sentence.gradients(str(run.folder), moments[-1], sentence.tokens)
     except UserError:
         return  # Damaged, or a newer one took its place between two looks: the page itself says what is wrong.
     key = session.key(page, "unrolled network")
@@ -39,7 +39,7 @@ def draw(run: Run, page: str) -> None:
             newest.words,
             newest.norms,
             chosen=sentence.asked,
-            listener=sentence.listener,
+            controller=sentence.controller,
             bound=newest.bound,
             truncate=run.config.training.truncate,
             before=None if before is None else before.norms,
@@ -53,26 +53,26 @@ def draw(run: Run, page: str) -> None:
     _cure(run, newest, sentence, page)
 
 
-def _before(run: Run, moments: list[int], sentence: Sentence) -> tuple[Arriving | None, str]:
+def _before(run: Run, moments: list[int], sentence: Sentence) -> tuple[ArrivingGradients | None, str]:
     """What stands pale beside it, and its name: the run that this one is the cure of, else the first moment kept."""
     cured = session.run_before()
     if cured is not None:
         with contextlib.suppress(UserError):
             other = library.open_run(cured)
             if other.config.corpus == run.config.corpus and other.moments():
-                found = arriving.arriving(str(other.folder), other.moments()[-1], sentence.tokens)
+                found = run_sentence.gradients(str(other.folder), other.moments()[-1], sentence.tokens)
                 return found, wording.BEFORE_CURE.format(cell=CELLS[other.config.model.cell].label)
     if len(moments) > 1:
         with contextlib.suppress(RunError):
-            first = arriving.arriving(str(run.folder), moments[0], sentence.tokens)
+            first = run_sentence.gradients(str(run.folder), moments[0], sentence.tokens)
             return first, wording.BEFORE_STEP.format(step=moments[0])
     return None, ""
 
 
-def _cure(run: Run, newest: Arriving, sentence: Sentence, page: str) -> None:
+def _cure(run: Run, newest: ArrivingGradients, sentence: Sentence, page: str) -> None:
     """One click from a gradient that vanishes to a training of the cell that lets it pass."""
     cure = demo.cure_of(run.config.model)
-    far = sentence.listener if sentence.listener is not None else 1
+    far = sentence.controller if sentence.controller is not None else 1
     if cure is None or far >= sentence.asked or not library.mine(run):
         return
     own, left = float(newest.norms[sentence.asked, sentence.asked]), float(newest.norms[sentence.asked, far])

@@ -8,9 +8,9 @@ import streamlit as st
 from dashboard.charts import story as charts
 from dashboard.components import pictures, widgets
 from dashboard.components.unrolled import picture_data, unrolled_network, unrolled_picture
-from dashboard.services import arriving, story
-from dashboard.services.arriving import Arriving
+from dashboard.services import run_sentence, story
 from dashboard.services.racing import LaneHistory
+from dashboard.services.run_sentence import ArrivingGradients
 from dashboard.services.story import StoryExperiment
 from dashboard.state import session
 from dashboard.text import general as common_wording
@@ -55,8 +55,8 @@ def draw(run: Run, experiment: StoryExperiment, live: bool) -> None:
         folder, first, newest = str(run.folder), steps[0], steps[-1]
         shares, first_shares = story.lag_shares(folder, newest), story.lag_shares(folder, first)
         sentence = story.example(folder)
-        arrives = arriving.arriving(folder, newest, sentence.tokens)
-        at_first = arriving.arriving(folder, first, sentence.tokens) if first < newest else None
+        arrives = run_sentence.gradients(folder, newest, sentence.tokens)
+        at_first = run_sentence.gradients(folder, first, sentence.tokens) if first < newest else None
         finished = status.state == "finished"
         fresh = story.fresh_accuracy(folder, newest, experiment.gap) if finished else None
     except UserError:
@@ -114,7 +114,11 @@ def _percent(share: float) -> str:
 
 
 def _what_arrives(
-    experiment: StoryExperiment, sentence: story.Example, now: Arriving, at_first: Arriving | None, first: int
+    experiment: StoryExperiment,
+    sentence: story.Example,
+    now: ArrivingGradients,
+    at_first: ArrivingGradients | None,
+    first: int,
 ) -> None:
     """The sentence unrolled, and pale beside it what arrived before the training: that is where it vanishes."""
     drawing = unrolled_picture(now.words, now.norms, key=UNROLLED)
@@ -140,8 +144,8 @@ def _what_arrives(
 def _unrolled(
     experiment: StoryExperiment,
     sentence: story.Example,
-    now: Arriving,
-    at_first: Arriving | None = None,
+    now: ArrivingGradients,
+    at_first: ArrivingGradients | None = None,
     before_name: str = "",
 ) -> None:
     unrolled_network(
@@ -149,7 +153,7 @@ def _unrolled(
             now.words,
             now.norms,
             chosen=sentence.target,
-            listener=sentence.controller,
+            controller=sentence.controller,
             bound=now.bound,
             truncate=experiment.truncate,
             before=None if at_first is None else at_first.norms,

@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from dashboard.services import measurements, outlines, racing, story
+from dashboard.services import measurements, racing, run_curves, story
 from dashboard.services.differences import has_text, labels, settings_but_seed
-from dashboard.services.outlines import POINTS
+from dashboard.services.run_curves import POINTS
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunConfig
 
@@ -59,7 +59,7 @@ def readable(runs: Sequence[Run]) -> tuple[list[Run], list[UserError]]:
     found, problems = [], []
     for run in runs:
         try:
-            for read in (outlines.outline, outlines.validations, outlines.half_lives):
+            for read in (run_curves.outline, run_curves.validations, run_curves.half_lives):
                 read(run)
         except UserError as error:
             problems.append(error)
@@ -85,7 +85,7 @@ def lines(runs: Sequence[Run], quantity: Quantity, axis: Axis, *, bits: bool, se
 
 
 def _curve(run: Run, quantity: Quantity, axis: Axis, bits: bool) -> Line:
-    outline = outlines.outline(run)
+    outline = run_curves.outline(run)
     steps, least = outline["step"], None
     if quantity == "training":
         y = outline["loss_nats"]
@@ -93,10 +93,10 @@ def _curve(run: Run, quantity: Quantity, axis: Axis, bits: bool) -> Line:
         y = outline["gradient_norm"]
         steps, y = steps[y > 0], y[y > 0]  # for a logarithmic axis
     elif quantity in ("validation", "metric"):
-        found = outlines.validations(run) if quantity == "validation" else outlines.metrics(run)
+        found = run_curves.validations(run) if quantity == "validation" else run_curves.metrics(run)
         steps, y = np.array([*found], dtype=float), np.array([*found.values()], dtype=float)
     else:
-        reaches = outlines.half_lives(run)
+        reaches = run_curves.half_lives(run)
         steps = np.array([*reaches], dtype=float)
         y = np.array([value for value, _ in reaches.values()], dtype=float)
         least = np.array([beyond for _, beyond in reaches.values()], dtype=bool)
@@ -145,7 +145,7 @@ def _common_name(names: Sequence[str]) -> str:
 
 def _final_loss(run: Run) -> float:
     """The last validation loss, else the last training loss, in nats; inf where there is neither."""
-    validations, training = outlines.validations(run), outlines.outline(run)["loss_nats"]
+    validations, training = run_curves.validations(run), run_curves.outline(run)["loss_nats"]
     if validations:
         return list(validations.values())[-1]
     return float(training[-LAST_POINTS:].mean()) if len(training) else math.inf

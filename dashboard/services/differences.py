@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import compress
 from typing import Any
 
-from dashboard.services import outlines
+from dashboard.services import run_curves
 from dashboard.services.history import CHANGES
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
 from rnn_core.config.fields import Setting, settings_of, unused_settings
@@ -33,7 +33,14 @@ def _read(run: Run) -> tuple[object, ...]:
 def settings_but_seed(run: Run) -> object:
     """Equal for runs that differ in the seed alone."""
     config = run.config
-    return config.model, replace(config.training, seed=0), config.text, _read(run), config.forked, outlines.steered(run)
+    return (
+        config.model,
+        replace(config.training, seed=0),
+        config.text,
+        _read(run),
+        config.forked,
+        run_curves.steered(run),
+    )
 
 
 _CLASSES = {"model": ModelConfig, "training": TrainingSettings, "text": TextSettings, "task": TaskSettings}
@@ -57,7 +64,7 @@ def differing(runs: Sequence[Run]) -> dict[str, list[str]]:
     steered = [
         ", ".join(
             f"{CHANGES[kind][0]} {CHANGES[kind][1] if new is None else new} after step {step:,}"
-            for step, kind, new in outlines.steered(run)
+            for step, kind, new in run_curves.steered(run)
         )
         for run in runs
     ]

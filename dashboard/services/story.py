@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dashboard.services import racing
-from dashboard.services.arriving import Arriving, in_network
+from dashboard.services.run_sentence import ArrivingGradients, in_network
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
 from rnn_core.data import PreparedCorpus, agreement_items, agreement_sentences, batches, prepare_sentences
@@ -187,7 +187,7 @@ def example(folder: str) -> Example:
 
 
 @lru_cache(maxsize=8)
-def untrained(experiment: StoryExperiment) -> tuple[Example, Arriving]:
+def untrained(experiment: StoryExperiment) -> tuple[Example, ArrivingGradients]:
     """That sentence in the network as it is before its first step: what a training of this experiment starts from."""
     corpus = experiment.corpus()
     sentence = _about_a_queen(corpus)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.charts import compare as charts
 from dashboard.components import demo, pictures, widgets
-from dashboard.services import comparing, differences, library, outlines
+from dashboard.services import comparing, differences, library, run_curves
 from dashboard.services.comparing import Axis, Line, Quantity
 from dashboard.state import link, session
 from dashboard.text import compare as wording
@@ -72,7 +72,7 @@ def choose_runs(mine: list[RunSummary], chosen: list[str]) -> list[Run]:
     """The runs that are compared: those of the link, which may be somebody else's, in the order of the choice."""
     opened: dict[str, Run] = {}
     problems = []
-    for run_id in chosen[: outlines.MOST]:
+    for run_id in chosen[: run_curves.MOST]:
         try:
             opened[run_id] = library.open_run(run_id)
         except UserError as error:
@@ -87,7 +87,7 @@ def choose_runs(mine: list[RunSummary], chosen: list[str]) -> list[Run]:
             list(known),
             format_func=names.__getitem__,
             key=widget,
-            max_selections=outlines.MOST,
+            max_selections=run_curves.MOST,
             placeholder="Type to find a run",
             on_change=lambda: session.compare_runs(session.value(widget, [])),
         )

@@ -8,8 +8,8 @@ import streamlit as st
 
 from dashboard.components import pictures, widgets
 from dashboard.components.unrolled import picture_data, unrolled_network, unrolled_picture
-from dashboard.services import opening
-from dashboard.services.opening import Levers, Reading
+from dashboard.services import home_network
+from dashboard.services.home_network import Levers, SentenceGradients
 from dashboard.state import link, session
 from dashboard.text import home as wording
 from rnn_core.config.choices import CELLS, INITIALISATIONS
@@ -33,7 +33,7 @@ def page() -> None:
                 "Sentence", max_chars=400, help=wording.HELP["sentence"], key=SENTENCE, persist_state="session"
             )
     levers = choose()
-    words = opening.split(sentence or "") or opening.split(opening.SENTENCE)
+    words = home_network.split(sentence or "") or home_network.split(home_network.SENTENCE)
     picture(levers, words)
     write_link(levers, words)
     doors()
@@ -50,7 +50,7 @@ def restore() -> None:
     set_levers(levers)
     session.put(SHOWN, levers)
     session.put(BEFORE, Levers.from_link(link.read(WAS)))
-    session.put(SENTENCE, link.read(TEXT) or opening.SENTENCE)
+    session.put(SENTENCE, link.read(TEXT) or home_network.SENTENCE)
     word = link.read(WORD)
     session.put(CHOSEN, int(word) if word.isdecimal() and len(word) < 4 else None)
 
@@ -73,7 +73,7 @@ def remember() -> None:
 
 def presets() -> None:
     now = Levers(**{name: session.value(session.key(PAGE, name), getattr(Levers(), name)) for name in LEVERS})
-    buttons = {**opening.PRESETS, "cure": Levers("lstm", now.size, now.start)}
+    buttons = {**home_network.PRESETS, "cure": Levers("lstm", now.size, now.start)}
     for name, levers in buttons.items():
         st.button(
             wording.PRESETS[name],
@@ -95,11 +95,11 @@ def choose() -> Levers:
             format_func=lambda name: CELLS[name].label.removesuffix(" RNN"),
             **options("cell"),
         )
-        trained = session.value(session.key(PAGE, "trained"), False) and opening.has_trained(cell)
-        fixed = trained or not opening.has_recurrent_matrix(cell)
+        trained = session.value(session.key(PAGE, "trained"), False) and home_network.has_trained(cell)
+        fixed = trained or not home_network.has_recurrent_matrix(cell)
         size = st.select_slider(
             "Size of W",
-            opening.SIZES,
+            home_network.SIZES,
             format_func=lambda size: f"{size:g}",
             disabled=fixed,
             width=125,
@@ -107,7 +107,7 @@ def choose() -> Levers:
         )
         start = st.selectbox(
             "First W",
-            opening.starts(),
+            home_network.starts(),
             format_func=lambda name: wording.STARTS.get(name, INITIALISATIONS[name].label),
             disabled=fixed,
             width=140,
@@ -115,12 +115,12 @@ def choose() -> Levers:
         )
         reach = st.selectbox(
             "Truncation",
-            opening.REACHES,
-            format_func=lambda reach: "none" if reach == opening.FULL else f"K = {reach}",
+            home_network.REACHES,
+            format_func=lambda reach: "none" if reach == home_network.FULL else f"K = {reach}",
             width=110,
             **options("reach"),
         )
-        st.toggle("trained", disabled=not opening.has_trained(cell), **options("trained"))
+        st.toggle("trained", disabled=not home_network.has_trained(cell), **options("trained"))
     return Levers(cell, size, start, reach, trained)
 
 
@@ -133,24 +133,24 @@ def options(name: str) -> dict[str, Any]:
 
 def picture(levers: Levers, words: tuple[str, ...]) -> None:
     """The sentence under these levers, and pale behind it what it was under those before."""
-    reading = opening.read(levers, words)
+    reading = home_network.read(levers, words)
     before: Levers | None = session.value(BEFORE, None)
     if before == levers:
         before = None
-    is_example = words == opening.split(opening.SENTENCE)
+    is_example = words == home_network.split(home_network.SENTENCE)
     chosen = session.value(CHOSEN, None)
     if chosen is None or chosen >= len(reading.norms):
-        chosen = opening.ASKED if is_example else len(words) - 1
+        chosen = home_network.ASKED if is_example else len(words) - 1
     session.put(CHOSEN, chosen)
     unrolled_network(
         picture_data(
             reading.words,
             reading.norms,
             chosen=chosen,
-            listener=opening.LISTENER if is_example else None,
+            controller=home_network.CONTROLLER if is_example else None,
             bound=reading.bound,
             truncate=levers.truncate,
-            before=None if before is None else opening.read(before, words).norms,
+            before=None if before is None else home_network.read(before, words).norms,
             before_name="" if before is None else f"before: {describe(before)}",
             unknown=reading.unknown,
             probabilities=reading.probabilities if levers.trained else None,
@@ -179,27 +179,27 @@ def describe(levers: Levers) -> str:
     return what if levers.truncate is None else f"{what}, K = {levers.truncate}"
 
 
-def facts(levers: Levers, reading: Reading) -> str:
+def facts(levers: Levers, reading: SentenceGradients) -> str:
     """Where the weights come from."""
     radius = "" if reading.radius is None else f" ρ(W) = {reading.radius:.2g}."
     if levers.trained:
-        return wording.TRAINED.format(**opening.trained(levers.cell).facts) + radius
-    if not opening.has_recurrent_matrix(levers.cell):
+        return wording.TRAINED.format(**home_network.trained(levers.cell).facts) + radius
+    if not home_network.has_recurrent_matrix(levers.cell):
         radius = wording.NO_W
-    gates = wording.GATES.format(steps=opening.MEMORY) if levers.cell in CELLS.having("chrono") else ""
-    return wording.UNTRAINED.format(hidden=opening.HIDDEN) + radius + gates
+    gates = wording.GATES.format(steps=home_network.MEMORY) if levers.cell in CELLS.having("chrono") else ""
+    return wording.UNTRAINED.format(hidden=home_network.HIDDEN) + radius + gates
 
 
 def write_link(levers: Levers, words: tuple[str, ...]) -> None:
     """Write all of it into the address: whoever opens that sees the same."""
     before: Levers | None = session.value(BEFORE, None)
     session.put(SHOWN, levers)
-    chosen = session.value(CHOSEN, opening.ASKED)
-    is_example = words == opening.split(opening.SENTENCE)
+    chosen = session.value(CHOSEN, home_network.ASKED)
+    is_example = words == home_network.split(home_network.SENTENCE)
     link.write(SEE, None if levers == Levers() else levers.to_link())
     link.write(WAS, None if before is None or before == levers else before.to_link())
     link.write(TEXT, None if is_example else " ".join(words))
-    link.write(WORD, None if is_example and chosen == opening.ASKED else str(chosen))
+    link.write(WORD, None if is_example and chosen == home_network.ASKED else str(chosen))
 
 
 # --- where to go from here --------------------------------------------------------------------------------------------

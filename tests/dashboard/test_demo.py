@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from dashboard.components.unrolled import picture
-from dashboard.services import arriving, demo, sources
+from dashboard.services import demo, run_sentence, sources
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.runs import Run, create_run, new_run_id
@@ -26,11 +26,11 @@ def short_demo(runs_folder) -> Run:
 
 
 def left(run: Run, step: int) -> float:
-    sentence = arriving.sentence_of(run, wording.EXAMPLE_SENTENCE)
+    sentence = run_sentence.sentence_of(run, wording.EXAMPLE_SENTENCE)
     assert sentence is not None
-    assert sentence.listener is not None
-    norms = arriving.arriving(str(run.folder), step, sentence.tokens).norms
-    return float(norms[sentence.asked, sentence.listener] / norms[sentence.asked, sentence.asked])
+    assert sentence.controller is not None
+    norms = run_sentence.gradients(str(run.folder), step, sentence.tokens).norms
+    return float(norms[sentence.asked, sentence.controller] / norms[sentence.asked, sentence.asked])
 
 
 def test_less_than_a_hundredth_of_the_demos_gradient_arrives_at_the_word_that_matters(short_demo):
@@ -38,12 +38,12 @@ def test_less_than_a_hundredth_of_the_demos_gradient_arrives_at_the_word_that_ma
 
 
 def test_the_sentence_is_followed_from_the_agreeing_word_to_its_queen_or_king(short_demo):
-    sentence = arriving.sentence_of(short_demo, wording.EXAMPLE_SENTENCE)
+    sentence = run_sentence.sentence_of(short_demo, wording.EXAMPLE_SENTENCE)
     assert sentence is not None
-    words = arriving.arriving(str(short_demo.folder), short_demo.moments()[-1], sentence.tokens).words
-    assert sentence.listener is not None
-    assert (words[sentence.listener], words[sentence.asked + 1]) in {("queen", "her"), ("king", "his")}
-    assert sentence.asked - sentence.listener == demo.SOURCE.gap
+    words = run_sentence.gradients(str(short_demo.folder), short_demo.moments()[-1], sentence.tokens).words
+    assert sentence.controller is not None
+    assert (words[sentence.controller], words[sentence.asked + 1]) in {("queen", "her"), ("king", "his")}
+    assert sentence.asked - sentence.controller == demo.SOURCE.gap
 
 
 def test_the_train_page_shows_how_far_the_gradient_gets_and_the_state_before_beside_it(

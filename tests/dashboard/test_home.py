@@ -12,8 +12,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.components.unrolled import picture
-from dashboard.services import opening
-from dashboard.services.opening import Levers
+from dashboard.services import home_network
+from dashboard.services.home_network import Levers
 from dashboard.state import session
 from rnn_core.config import TextSettings
 from rnn_core.config.choices import CELLS
@@ -23,31 +23,31 @@ from rnn_core.training.evaluation import evaluate
 from tests.dashboard.conftest import APP
 from tests.waiting import HANG_SECONDS
 
-WORDS = opening.split(opening.SENTENCE)
+WORDS = home_network.split(home_network.SENTENCE)
 
 
 def left(levers: Levers) -> float:
     """Of the gradient of "went": what arrives at "man"."""
-    norms = opening.read(levers, WORDS).norms
-    return float(norms[opening.ASKED, opening.LISTENER] / norms[opening.ASKED, opening.ASKED])
+    norms = home_network.read(levers, WORDS).norms
+    return float(norms[home_network.ASKED, home_network.CONTROLLER] / norms[home_network.ASKED, home_network.ASKED])
 
 
 # --- what it claims ---------------------------------------------------------------------------------------------------
 
 
 def test_it_vanishes_lives_at_the_edge_explodes_and_is_cured_by_the_cell():
-    assert left(opening.PRESETS["vanishing"]) < 0.01
-    assert 0.3 < left(opening.PRESETS["edge"]) <= 1
-    assert left(opening.PRESETS["explosion"]) > 10
+    assert left(home_network.PRESETS["vanishing"]) < 0.01
+    assert 0.3 < left(home_network.PRESETS["edge"]) <= 1
+    assert left(home_network.PRESETS["explosion"]) > 10
     for size in (0.5, 4.0):
         assert 0.1 < left(Levers("lstm", size)) < 2
         assert 0.1 < left(Levers("gru", size)) < 2
 
 
-@pytest.mark.parametrize("size", opening.SIZES)
-@pytest.mark.parametrize("start", opening.starts())
+@pytest.mark.parametrize("size", home_network.SIZES)
+@pytest.mark.parametrize("start", home_network.starts())
 def test_the_size_of_w_is_its_spectral_radius_and_no_gradient_exceeds_the_bound(size, start):
-    reading = opening.read(Levers("tanh", size, start), WORDS)
+    reading = home_network.read(Levers("tanh", size, start), WORDS)
     assert reading.radius == pytest.approx(size)
     assert reading.bound is not None
     own = np.diagonal(reading.norms)[:, None]
@@ -57,7 +57,7 @@ def test_the_size_of_w_is_its_spectral_radius_and_no_gradient_exceeds_the_bound(
 
 
 def test_truncation_changes_what_is_used_and_not_what_would_arrive():
-    assert opening.read(Levers(reach="4"), WORDS) is opening.read(Levers(), WORDS)
+    assert home_network.read(Levers(reach="4"), WORDS) is home_network.read(Levers(), WORDS)
 
 
 # --- trained beforehand -----------------------------------------------------------------------------------------------
@@ -65,8 +65,8 @@ def test_truncation_changes_what_is_used_and_not_what_would_arrive():
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_cell_has_trained_weights_and_they_are_as_good_as_their_file_says(cell):
-    """Where this fails for a new or changed cell: python -m dashboard.services.train_opening"""
-    known = opening.trained(cell)
+    """Where this fails for a new or changed cell: python -m dashboard.services.train_home_network"""
+    known = home_network.trained(cell)
     corpus = prepare_sentences(relative_clauses(known.facts["sentences"]), "", TextSettings(sentences="lines"))
     assert corpus.vocabulary.words == known.vocabulary.words
     assert set(WORDS) <= set(corpus.vocabulary.words)
@@ -74,7 +74,7 @@ def test_every_cell_has_trained_weights_and_they_are_as_good_as_their_file_says(
 
 
 def test_a_trained_network_reads_words_that_it_does_not_know_as_unknown():
-    reading = opening.read(Levers(trained=True), ("The", "man", "ate", "<unk>"))
+    reading = home_network.read(Levers(trained=True), ("The", "man", "ate", "<unk>"))
     assert reading.unknown == (False, False, False, True, True, False)
 
 
@@ -90,7 +90,7 @@ def test_who_went_where_follows_from_the_subject_and_from_nothing_else_before_th
 
 def test_levers_come_back_from_their_link():
     for cell, size, start, reach, trained in itertools.product(
-        CELLS, (0.1, 4.0), opening.starts(), ("full", "4"), (False, True)
+        CELLS, (0.1, 4.0), home_network.starts(), ("full", "4"), (False, True)
     ):
         levers = Levers(cell, size, start, reach, trained)
         assert Levers.from_link(levers.to_link()) == levers
@@ -133,12 +133,12 @@ def test_the_page_writes_its_state_into_the_link_and_reads_it_from_there(open_pa
 
 def test_a_preset_is_one_touch_and_what_was_there_before_stays_in_view(open_page):
     app = open_page("home")
-    for name, levers in opening.PRESETS.items():
+    for name, levers in home_network.PRESETS.items():
         app.button(key=session.key("home", f"preset {name}")).click().run()
         assert shown(app) == levers
-    assert app.query_params["was"] == opening.PRESETS["edge"].to_link()
+    assert app.query_params["was"] == home_network.PRESETS["edge"].to_link()
     app.button(key=session.key("home", "preset cure")).click().run()
-    assert shown(app) == dataclasses.replace(opening.PRESETS["explosion"], cell="lstm")
+    assert shown(app) == dataclasses.replace(home_network.PRESETS["explosion"], cell="lstm")
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from dashboard.services import opening
-from dashboard.services.opening import Levers
+from dashboard.services import home_network
+from dashboard.services.home_network import Levers
 from tests.dashboard.conftest import Server
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
-WORDS = opening.split(opening.SENTENCE)
+WORDS = home_network.split(home_network.SENTENCE)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def parsed(figure: str) -> float:
 
 
 def figure_of(levers: Levers, asked: int, place: int) -> float:
-    norms = opening.read(levers, WORDS).norms
+    norms = home_network.read(levers, WORDS).norms
     return float(norms[asked, place] / norms[asked, asked])
 
 
@@ -122,7 +122,7 @@ def test_what_truncation_discards_is_drawn_as_discarded(visitor, server):
     levers = Levers(size=1.0, reach="4")
     visitor.goto(f"{server.address}/?see={levers.to_link()}")
     expect(reading(visitor)).to_contain_text("It is cut off.")
-    assert visitor.locator("path.arc.cut").count() == opening.ASKED - 4
+    assert visitor.locator("path.arc.cut").count() == home_network.ASKED - 4
     expect(visitor.get_by_text("K = 4", exact=False).first).to_be_attached()
 
 

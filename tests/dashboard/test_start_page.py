@@ -13,8 +13,8 @@ from waiting import run_async
 
 from dashboard.components.first_look import first_look
 from dashboard.server import FIRST_WIDGETS, PAGES
-from dashboard.services import opening
-from dashboard.services.opening import Levers
+from dashboard.services import home_network
+from dashboard.services.home_network import Levers
 from dashboard.start_page import StartPage, widget_files
 
 PAGE = b"<!DOCTYPE html><html><head><title>Streamlit</title></head><body></body></html>"
@@ -73,7 +73,7 @@ def test_a_link_to_more_than_the_first_page_does_not_begin_with_its_picture(path
 def test_the_first_look_has_the_numbers_of_the_network_and_the_colours_of_the_theme():
     head, body = first_look()
     first = json.loads(re.search(r"^const FIRST = (.*)$", head, re.MULTILINE)[1])
-    reading = opening.read(Levers(), opening.split(opening.SENTENCE))
+    reading = home_network.read(Levers(), home_network.split(home_network.SENTENCE))
     assert tuple(first["data"]["words"]) == reading.words
     for row, norms in zip(first["data"]["norms"], reading.norms, strict=True):
         assert row == pytest.approx(norms[: len(row)], rel=1e-3)
@@ -82,7 +82,7 @@ def test_the_first_look_has_the_numbers_of_the_network_and_the_colours_of_the_th
     assert "<s>" not in script
     files = set(re.findall(r'url\("\./static/media/([^"]+)', head))
     assert files == {*streamlits_fonts("SourceSans"), *streamlits_fonts("SourceSerif")}
-    theme = tomllib.loads((Path(opening.__file__).parents[1] / ".streamlit" / "config.toml").read_text())["theme"]
+    theme = tomllib.loads((Path(home_network.__file__).parents[1] / ".streamlit" / "config.toml").read_text())["theme"]
     assert f"light-dark({theme['light']['textColor']}, {theme['dark']['textColor']})" in body
     assert first["palettes"] == {base: ",".join(theme[base]["chartCategoricalColors"]) for base in ("light", "dark")}
 

@@ -19,7 +19,7 @@ from dashboard.charts import race as race_charts
 from dashboard.charts import story as story_charts
 from dashboard.components import race_setup
 from dashboard.components.by_hand import markup
-from dashboard.services import arriving, racing, story, worker
+from dashboard.services import racing, run_sentence, story, worker
 from dashboard.state import session
 from dashboard.text import race_verdict
 from dashboard.text import stories as wording
@@ -699,7 +699,7 @@ def test_a_sentence_is_followed_from_her_to_the_queen_and_the_lags_go_as_far_as_
     )
     work(run.folder)
     example = story.example(str(run.folder))
-    arrives = arriving.arriving(str(run.folder), 40, example.tokens)
+    arrives = run_sentence.gradients(str(run.folder), 40, example.tokens)
     assert arrives.words[example.controller] == "queen"
     assert arrives.words[example.target + 1] == "her"
     assert example.target - example.controller == experiment.gap
@@ -721,7 +721,7 @@ def test_what_the_story_shows_before_a_training_is_the_network_that_the_training
     sentence, before = story.untrained(experiment)
     assert sentence == story.example(str(run.folder))
     assert run.moments()[0] == 0
-    at_first = arriving.arriving(str(run.folder), 0, sentence.tokens)
+    at_first = run_sentence.gradients(str(run.folder), 0, sentence.tokens)
     assert before.words == at_first.words
     np.testing.assert_array_equal(before.norms, at_first.norms)
 

@@ -15,8 +15,8 @@ from typing import Any
 import streamlit as st
 
 from dashboard.components import unrolled
-from dashboard.services import opening
-from dashboard.services.opening import Levers
+from dashboard.services import home_network
+from dashboard.services.home_network import Levers
 from dashboard.text import home as wording
 
 FOLDER = Path(__file__).parent
@@ -28,12 +28,12 @@ FONTS = {"Source Sans": "SourceSansVF-Upright", "Source Serif": "SourceSerifVari
 @lru_cache(maxsize=1)
 def first_look() -> tuple[str, str]:
     """What belongs into the head of the first HTML, and what at the end of its body."""
-    reading = opening.read(Levers(), opening.split(opening.SENTENCE))
+    reading = home_network.read(Levers(), home_network.split(home_network.SENTENCE))
     data = unrolled.picture_data(
         reading.words,
         reading.norms,
-        chosen=opening.ASKED,
-        listener=opening.LISTENER,
+        chosen=home_network.ASKED,
+        controller=home_network.CONTROLLER,
         bound=reading.bound,
         unknown=reading.unknown,
     )

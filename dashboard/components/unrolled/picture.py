@@ -49,7 +49,7 @@ def picture_data(
     norms: Array,
     *,
     chosen: int | None = None,
-    listener: int | None = None,
+    controller: int | None = None,
     bound: float | None = None,
     truncate: int | None = None,
     before: Array | None = None,
@@ -65,7 +65,8 @@ def picture_data(
                taken there. For a sentence: `[START, *words, END]`. A user's words are safe: they enter as text.
     norms      (T, T) `GradientFlow.delta_norms` of one sequence: row t the loss, column k <= t the source, any unit.
     chosen     row t that is followed back at first; default the last.
-    listener   position of the word that matters (the one the sentence below speaks of); default the first word.
+    controller position of the word that decides the one lost at `chosen`, of which the sentence below speaks; default
+               the first word.
     bound      max phi' ||W||_2, what one step back can multiply by at most (`fixed_step_bound`); None where there is
                none, as for gated cells.
     truncate   K: arcs that reach back further are drawn as discarded. None: all the way.
@@ -91,7 +92,7 @@ def picture_data(
         "bound": None if bound is None or not np.isfinite(bound) else float(bound),
         "truncate": truncate,
         "chosen": steps - 1 if chosen is None else int(np.clip(chosen, 0, steps - 1)),
-        "listener": listener,
+        "controller": controller,
         "unit": unit,
         "size": size,
         "reports": False,  # until a page listens

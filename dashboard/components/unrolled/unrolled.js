@@ -326,11 +326,11 @@ class Unrolled {
 
   /** One sentence: what arrives at the word that matters, and why no more and no less. */
   say(chosen, row, was) {
-    const { words, bound, truncate, listener, unit, probabilities } = this.data
+    const { words, bound, truncate, controller, unit, probabilities } = this.data
     const parts = []
     const add = (text, name = "span") => parts.push(Object.assign(document.createElement(name), { textContent: text }))
     const quoted = place => `“${shown(words[place])}”`
-    let far = listener !== null && listener < chosen ? listener : chosen > 1 ? 1 : 0
+    let far = controller !== null && controller < chosen ? controller : chosen > 1 ? 1 : 0
     const lag = chosen - far
     const asked = quoted(chosen + 1)
     if (lag < 1) {

@@ -1,6 +1,6 @@
-"""The trained networks of the app's first page, made anew: one file a cell in dashboard/services/opening_weights.
+"""The trained networks of the app's first page, made anew: one file a cell in dashboard/services/home_weights.
 
-    python -m dashboard.services.train_opening [--cells tanh,lstm] [--processes 2]
+    python -m dashboard.services.train_home_network [--cells tanh,lstm] [--processes 2]
 
 Every cell learns the same 2,000 sentences in the same way, from SEEDS seeds; the seed with the median validation loss
 is kept, so no lucky and no unlucky one. Needs two minutes on two cores. The files change only where the mathematics of
@@ -21,7 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from safetensors.numpy import save_file
 
-from dashboard.services import opening
+from dashboard.services import home_network
 from rnn_core.arrays import Array
 from rnn_core.config import TextSettings, TrainingSettings
 from rnn_core.config.choices import CELLS
@@ -46,7 +46,7 @@ def learn(cell: str, seed: int) -> tuple[float, dict[str, Array], dict[str, obje
         steps=600,
         seed=seed,
     )
-    config = opening.config_of(cell, len(corpus.vocabulary), HIDDEN)
+    config = home_network.config_of(cell, len(corpus.vocabulary), HIDDEN)
     model = new_model(config, settings)
     losses = [event.loss_nats for event in train(model, corpus, settings) if isinstance(event, Validated)]
     facts = {
@@ -67,12 +67,12 @@ def main() -> None:
     parser.add_argument("--cells", default=",".join(CELLS))
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
-    opening.TRAINED.mkdir(exist_ok=True)
+    home_network.TRAINED.mkdir(exist_ok=True)
     with ProcessPoolExecutor(arguments.processes) as pool:
         for cell in arguments.cells.split(","):
             found = sorted(pool.map(learn, [cell] * len(SEEDS), SEEDS), key=lambda one: one[0])
             loss, params, facts = found[len(found) // 2]
-            save_file(params, opening.TRAINED / f"{cell}.safetensors", metadata={"facts": json.dumps(facts)})
+            save_file(params, home_network.TRAINED / f"{cell}.safetensors", metadata={"facts": json.dumps(facts)})
             print(f"{cell:8s} " + " ".join(f"{one[0]:.3f}" for one in found), f"-> seed {facts['seed']}, {loss:.3f}")
 
 

@@ -1,7 +1,7 @@
 """What the first page shows: one sentence in a small network, untrained or trained beforehand, for any of its levers.
 
 Nothing here is recorded but the trained weights: every number comes from `gradient_flow` when it is asked for, in
-milliseconds, and the last few hundred answers are kept. The trained weights are made by `train_opening`.
+milliseconds, and the last few hundred answers are kept. The trained weights are made by `train_home_network`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from rnn_core.nn.parameters import parameter_shapes
 from rnn_core.randomness import stream
 
 SENTENCE = "The man who wore a wig on his head went inside"
-ASKED, LISTENER = 9, 2
-"""In that sentence, with <s> before it: the step at which the loss of "went" is taken, and where "man" is read."""
+ASKED, CONTROLLER = 9, 2
+"""In that sentence, with <s> before it: the step at which the loss of "went" is taken, and where its subject, "man", is
+read."""
 
 HIDDEN = 64
 SEED = 0
@@ -36,7 +37,7 @@ MOST_WORDS = 40
 SIZES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0)
 FULL = "full"
 REACHES = (FULL, "1", "2", "3", "4", "6", "8", "12")
-TRAINED = Path(__file__).parent / "opening_weights"
+TRAINED = Path(__file__).parent / "home_weights"
 MEMORY = 12
 """Steps, incl. <s>, of the sentence above. Cells with gates start so that their memories last up to so many (chrono
 initialisation, Tallec & Ollivier 2018), which is what makes them a cure before anything is learnt.
@@ -82,7 +83,7 @@ PRESETS = {"vanishing": Levers(), "edge": Levers(size=1.0), "explosion": Levers(
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class SentenceGradients:
     """One sentence in one network: words and unknown (T + 1), norms (T, T) of delta, probabilities (T,) of each next
     word, bound max phi' ||W||_2 and radius rho(W) (None for gated cells). Shared by all visitors: not to be changed.
     """
@@ -131,7 +132,7 @@ def config_of(cell: str, vocabulary_size: int, hidden_size: int, **start: Any) -
 
 
 @lru_cache(maxsize=512)
-def read(levers: Levers, words: tuple[str, ...]) -> Reading:
+def read(levers: Levers, words: tuple[str, ...]) -> SentenceGradients:
     """The gradients of this sentence (without <s> and </s>, at least one word) under these levers, K aside."""
     if levers.reach != FULL:
         return read(dataclasses.replace(levers, reach=FULL), words)
@@ -146,7 +147,7 @@ def read(levers: Levers, words: tuple[str, ...]) -> Reading:
         model = LanguageModel(config, rng=stream(SEED, "first page"), dtype=np.float64)
         ids, unknown = vocabulary.encode_sentence(words), [False] * (len(words) + 2)
     flow = gradient_flow(model, ids[:-1], ids[1:])
-    return Reading(
+    return SentenceGradients(
         words=(START, *words, END),
         unknown=tuple(unknown),
         norms=flow.delta_norms,

@@ -18,16 +18,16 @@ MOST_WORDS = 40
 
 
 class Sentence(NamedTuple):
-    """tokens without <s> and </s>; asked: the step whose loss is followed; listener: where the word is read that it
+    """tokens without <s> and </s>; asked: the step whose loss is followed; controller: where the word is read that it
     depends on, None where no grammar says which. Both count from <s>, which is 0.
     """
 
     tokens: tuple[str, ...]
     asked: int
-    listener: int | None
+    controller: int | None
 
 
-class Arriving(NamedTuple):
+class ArrivingGradients(NamedTuple):
     """words and unknown (T + 1), norms (T, T) of delta, bound max phi' ||W||_2 (None for gated cells). Shared by all
     visitors: not to be changed.
     """
@@ -61,16 +61,16 @@ def _sentence_of(folder: str, text: str) -> Sentence:
 
 
 @lru_cache(maxsize=64)
-def arriving(folder: str, step: int, tokens: tuple[str, ...]) -> Arriving:
+def gradients(folder: str, step: int, tokens: tuple[str, ...]) -> ArrivingGradients:
     """In the network as it was after `step` steps, one of the run's moments. RunError where those weights are gone."""
     loaded = network.at(folder, step)
     return in_network(loaded.model, loaded.vocabulary, tokens)
 
 
-def in_network(model: LanguageModel, vocabulary: Vocabulary, tokens: tuple[str, ...]) -> Arriving:
+def in_network(model: LanguageModel, vocabulary: Vocabulary, tokens: tuple[str, ...]) -> ArrivingGradients:
     """A sentence, its words without <s> and </s>, in any network."""
     ids = vocabulary.encode_sentence(tokens)
-    return Arriving(
+    return ArrivingGradients(
         words=(START, *tokens, END),
         unknown=(False, *(token not in vocabulary for token in tokens), False),
         norms=gradient_flow(model, ids[:-1], ids[1:]).delta_norms,
