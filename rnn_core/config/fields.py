@@ -128,6 +128,15 @@ class Setting:
             and (self.below is None or value < self.below)
         )
 
+    def problem(self, value: Any) -> str | None:
+        """Why it cannot have this value, whatever the others are; None where it can."""
+        if not self.fits(value):
+            whole = ": a whole number" if self.kind is int and isinstance(value, float) else ""
+            return f"the setting {self.name!r} should be of type {self.annotation}, not {type(value).__name__}{whole}."
+        if not self.allows(value):
+            return self.refusal.format(value=value, choices=", ".join(self.choices or ()))
+        return None
+
 
 def is_finite(number: float) -> bool:
     """Whether this is neither nan nor infinite, nor a whole number beyond every float."""
@@ -247,12 +256,9 @@ def _has_effect(declared: Mapping[str, Setting], values: SimpleNamespace, name: 
 
 def _problem(setting: Setting, value: Any, declared: Mapping[str, Setting], values: SimpleNamespace) -> str | None:
     """Why the value of one setting cannot be, beside the others; None where it can."""
-    if not setting.fits(value):
-        if setting.kind is int and isinstance(value, float):
-            return f"the setting {setting.name!r} should be of type {setting.annotation}, not float: a whole number."
-        return f"the setting {setting.name!r} should be of type {setting.annotation}, not {type(value).__name__}."
-    if not setting.allows(value):
-        return setting.refusal.format(value=value, choices=", ".join(setting.choices or ()))
+    alone = setting.problem(value)
+    if alone is not None:
+        return alone
     # A value that was once the default stands in old files although nobody chose it: it is not refused.
     if value == setting.default or (setting.before is not None and value == setting.before):
         return None

@@ -4,14 +4,12 @@ A task says what goes in (ids or vectors), what should come out (classes or numb
 knows nothing of networks; `TASKS` lists all of them by name, and a new one is a new file and a line here.
 """
 
-import dataclasses
-
 from rnn_core.config.choices import TASKS as TASK_CHOICES
 from rnn_core.config.choices import Choice
 from rnn_core.config.task import TaskSettings
 from rnn_core.data.tasks.adding import Adding
 from rnn_core.data.tasks.agreement import Agreement, NumberPrediction, read_number_prediction
-from rnn_core.data.tasks.base import Task, TaskBatch
+from rnn_core.data.tasks.base import Task, TaskBatch, setting_names
 from rnn_core.data.tasks.copy_memory import CopyMemory
 from rnn_core.data.tasks.latching import Latching
 from rnn_core.data.tasks.prefix_parity import PrefixParity
@@ -21,25 +19,16 @@ TASKS: dict[str, type[Task]] = {
     task.name: task for task in (TemporalOrder, Adding, CopyMemory, PrefixParity, Agreement, Latching)
 }
 
-# Fields of tasks whose settings have another name, since a training has a setting `steps` and a `sequence_length` too.
-_SETTING_OF = {"steps": "task_steps", "length": "copied"}
-
-
-def _settings_of(kind: type[Task]) -> dict[str, str]:
-    """The fields of a task, and the settings that they are set by."""
-    return {field.name: _SETTING_OF.get(field.name, field.name) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-
-
 # Makes each a value of the setting `task`.
 for _kind in TASKS.values():
-    TASK_CHOICES.register(_kind.name, Choice(_kind.label, dict.fromkeys(_settings_of(_kind).values(), "")))
+    TASK_CHOICES.register(_kind.name, Choice(_kind.label, dict.fromkeys(setting_names(_kind).values(), "")))
 
 
 def make_task(settings: TaskSettings) -> Task:
     """The task of these settings. Raises SettingsError where they make no sense."""
     settings.validate()
     kind = TASKS[settings.task]
-    return kind(**{field: getattr(settings, name) for field, name in _settings_of(kind).items()})
+    return kind(**{field: getattr(settings, name) for field, name in setting_names(kind).items()})
 
 
 __all__ = [

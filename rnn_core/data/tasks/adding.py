@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from rnn_core.data.tasks.base import Array, Task, TaskBatch, asked_at_end, require
+from rnn_core.data.tasks.base import Array, Task, TaskBatch, asked_at_end, require, set_by
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Adding(Task):
              lengths); answering 1/2 gives 1/24.
     """
 
-    steps: int = 50
-    markers: Literal["halves", "early"] = "halves"
+    steps: int = set_by("task_steps")
+    markers: Literal["halves", "early"] = set_by("markers")
 
     name: ClassVar[str] = "adding"
     label: ClassVar[str] = "Adding"
@@ -31,9 +31,7 @@ class Adding(Task):
     loss: ClassVar[Literal["squared_error"]] = "squared_error"
 
     def __post_init__(self) -> None:
-        require(
-            self.markers in ("halves", "early"), "The markers of the adding task are placed by 'halves' or 'early'."
-        )
+        super().__post_init__()
         least = 2 if self.markers == "halves" else 4
         require(self.steps >= least, f"The adding task needs at least {least} steps; make the sequences longer.")
 

@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from rnn_core.data.tasks.base import Array, Task, TaskBatch, require
+from rnn_core.data.tasks.base import Array, Task, TaskBatch, set_by
 from rnn_core.errors import CorpusError
 
 SINGULAR, PLURAL = 0, 1
@@ -49,17 +49,13 @@ class Agreement(Task):
     subject tells them apart. `groups` of a batch is the number of attractors.
     """
 
-    most_nouns: int = 4
-    attractor_probability: float = 0.5
+    most_nouns: int = set_by("most_nouns")
+    attractor_probability: float = set_by("attractor_probability")
 
     name: ClassVar[str] = "agreement"
     label: ClassVar[str] = "Agreement with attractors"
     about: ClassVar[str] = "Singular or plural: the verb's number is its subject's, whatever nouns stand in between."
     source: ClassVar[str] = "Linzen, Dupoux & Goldberg 2016"
-
-    def __post_init__(self) -> None:
-        require(self.most_nouns >= 0, "The number of nouns between subject and verb is from 0 up.")
-        require(0 <= self.attractor_probability <= 1, "The probability of an attractor is from 0 to 1.")
 
     @property
     def vocabulary(self) -> tuple[str, ...]:

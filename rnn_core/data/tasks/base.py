@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from rnn_core.config.fields import settings_of
+from rnn_core.config.task import TaskSettings
 from rnn_core.errors import SettingsError
 from rnn_core.randomness import stream
 
@@ -33,8 +36,19 @@ class TaskBatch:
     groups: Array | None = None
 
 
+def set_by(name: str) -> Any:
+    """A task's field that is set by the setting called `name`: its default and its bounds are those declared there."""
+    return dataclasses.field(default=settings_of(TaskSettings)[name].default, metadata={"setting": name})
+
+
+def setting_names(kind: type[Task] | Task) -> dict[str, str]:
+    """The fields of a task, and the settings that they are set by."""
+    fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(kind)  # type: ignore[arg-type]
+    return {field.name: field.metadata["setting"] for field in fields if "setting" in field.metadata}
+
+
 class Task(ABC):
-    """A problem whose solution needs a memory. Subclasses are frozen dataclasses: their fields are its settings.
+    """A problem whose solution needs a memory. Subclasses are frozen dataclasses, whose fields are made by `set_by`.
 
     name, label     for the command line and for people
     about           what is to be learnt, in a sentence for people
@@ -47,6 +61,13 @@ class Task(ABC):
     about: ClassVar[str]
     source: ClassVar[str]
     loss: ClassVar[Literal["cross_entropy", "squared_error"]] = "cross_entropy"
+
+    def __post_init__(self) -> None:
+        """Raises SettingsError for what the declared settings refuse; a task adds what they cannot say."""
+        declared = settings_of(TaskSettings)
+        for field, name in setting_names(self).items():
+            reason = declared[name].problem(getattr(self, field))
+            require(reason is None, str(reason))
 
     @property
     @abstractmethod

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnn_core.data.tasks.base import Array, Task, TaskBatch, require
+from rnn_core.data.tasks.base import Array, Task, TaskBatch, set_by
 
 
 @dataclass(frozen=True)
@@ -17,19 +17,14 @@ class CopyMemory(Task):
     Schmidhuber 1997). Ids: symbols 0 .. K-1, blank K, delimiter K+1. T = delay + 2 length.
     """
 
-    delay: int = 50
-    length: int = 10
-    alphabet: int = 8
+    delay: int = set_by("delay")
+    length: int = set_by("copied")
+    alphabet: int = set_by("alphabet")
 
     name: ClassVar[str] = "copy_memory"
     label: ClassVar[str] = "Copy memory"
     about: ClassVar[str] = "Some symbols, a long silence, and then the same symbols again."
     source: ClassVar[str] = "Arjovsky, Shah & Bengio 2016"
-
-    def __post_init__(self) -> None:
-        require(self.delay >= 1, "Copy memory needs a delay of at least 1 step, for the delimiter.")
-        require(self.length >= 1, "Copy memory needs at least 1 symbol to copy.")
-        require(self.alphabet >= 2, "Copy memory needs an alphabet of at least 2 symbols.")
 
     @property
     def symbols(self) -> int:

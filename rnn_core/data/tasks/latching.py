@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnn_core.data.tasks.base import Array, Task, TaskBatch, asked_at_end, require
+from rnn_core.data.tasks.base import Array, Task, TaskBatch, asked_at_end, require, set_by
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Latching(Task):
     After Bengio, Simard & Frasconi 1994, whose signal was itself learnt. Class 1 is +1.
     """
 
-    steps: int = 50
-    signal_steps: int = 3
-    noise: float = 0.2
+    steps: int = set_by("task_steps")
+    signal_steps: int = set_by("signal_steps")
+    noise: float = set_by("noise")
 
     name: ClassVar[str] = "latching"
     label: ClassVar[str] = "Latching"
@@ -27,8 +27,8 @@ class Latching(Task):
     source: ClassVar[str] = "Bengio, Simard & Frasconi 1994"
 
     def __post_init__(self) -> None:
-        require(1 <= self.signal_steps <= self.steps, "The signal of the latching task is from 1 step to all of them.")
-        require(np.isfinite(self.noise) and self.noise >= 0, "The noise of the latching task is a number from 0 up.")
+        super().__post_init__()
+        require(self.signal_steps <= self.steps, "The signal of the latching task is at most as long as its sequences.")
 
     @property
     def symbols(self) -> None:

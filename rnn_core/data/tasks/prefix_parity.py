@@ -7,22 +7,19 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnn_core.data.tasks.base import Array, Task, TaskBatch, require
+from rnn_core.data.tasks.base import Array, Task, TaskBatch, set_by
 
 
 @dataclass(frozen=True)
 class PrefixParity(Task):
     """T random bits; at every step the parity of the bits read so far is asked, this one included."""
 
-    steps: int = 50
+    steps: int = set_by("task_steps")
 
     name: ClassVar[str] = "prefix_parity"
     label: ClassVar[str] = "Prefix parity"
     about: ClassVar[str] = "Has the number of ones so far been odd? Asked at every step, and no step may be lost."
     source: ClassVar[str] = "Bengio, Simard & Frasconi 1994 (parity); here asked at every prefix"
-
-    def __post_init__(self) -> None:
-        require(self.steps >= 1, "Parity needs at least 1 step.")
 
     @property
     def symbols(self) -> int:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnn_core.data.tasks.base import Array, Task, TaskBatch, asked_at_end, require
+from rnn_core.data.tasks.base import Array, Task, TaskBatch, asked_at_end, require, set_by
 
 DISTRACTORS = 4
 A, B = DISTRACTORS, DISTRACTORS + 1
@@ -21,7 +21,7 @@ class TemporalOrder(Task):
     section 4.1; after Hochreiter & Schmidhuber 1997, experiment 6a). Classes are 2 first + second, with A = 0, B = 1.
     """
 
-    steps: int = 50
+    steps: int = set_by("task_steps")
 
     name: ClassVar[str] = "temporal_order"
     label: ClassVar[str] = "Temporal order"
@@ -29,6 +29,7 @@ class TemporalOrder(Task):
     source: ClassVar[str] = "Pascanu, Mikolov & Bengio 2013, section 4.1"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.steps >= 10, "Temporal order needs at least 10 steps; make the sequences longer.")
 
     @property
