@@ -18,7 +18,7 @@ from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, 
 from dashboard.state import link, session
 from dashboard.state.session import ChosenCorpus
 from dashboard.text import general as wording
-from rnn_core.config import TextSettings
+from rnn_core.config import ModelConfig, TextSettings
 from rnn_core.data import BUILT_IN, PreparedCorpus
 from rnn_core.errors import UserError
 
@@ -36,10 +36,10 @@ PREFIX = "text_"
 
 READING = ("unit", "sentences", "lowercase", "validation_fraction", "max_sentence_length", "seed", "tokenizer")
 SIZE = "vocabulary_size"
-LEAST, FEW, DEFAULT_SIZE = 50, 60, 8000
-"""Words of the smallest vocabulary that is offered; of a text so small that there is nothing to choose; of the largest
-vocabulary that a text gets without being asked.
-"""
+LEAST, FEW = 50, 60
+"""Words of the smallest vocabulary that is offered; of a text so small that there is nothing to choose."""
+DEFAULT_SIZE = ModelConfig().vocabulary_size
+"""Words of the largest vocabulary that a text gets without being asked."""
 
 AGREEMENT = TextSettings(sentences="lines")
 """How the agreement sentences are read, which come one a line."""

@@ -13,7 +13,7 @@ from dashboard.services.history import History
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.errors import UserError
-from rnn_core.nn.cells import make_cell
+from rnn_core.nn.cells import cell_of
 from rnn_core.runs import Run
 from rnn_core.training import HorizonMeasured
 
@@ -127,7 +127,7 @@ def _inside(run: Run, measured: dict[int, HorizonMeasured]) -> None:
         reading=wording.MONITORED_HELP["horizon"],
     )
     wide, narrow = st.columns(2, gap="large")
-    cell = make_cell(run.config.model.cell)
+    cell = cell_of(run.config.model)
     # What else stands in a run's file may be a stranger's.
     signals = [name for name in ("state", *cell.gates, "cell") if name in measured[newest].signals]
     with wide:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dashboard.services.history import HORIZONS, History
-from rnn_core.config import TaskSettings, TextSettings
+from rnn_core.config import ModelConfig, TaskSettings, TextSettings
 from rnn_core.data import PreparedCorpus, agreement_sentences, prepare_sentences
 from rnn_core.errors import UserError
 from rnn_core.nn.cells import CELL_FORMS
@@ -45,6 +45,8 @@ NETWORKS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 """Settings of `ModelConfig`, by the key under which the page's words have a title."""
+
+_TOLD_APART_BY = {setting for settings in NETWORKS.values() for setting in settings}
 
 DEFAULT_NETWORKS = ("tanh uniform", "tanh orthogonal", "relu identity", "lstm")
 
@@ -104,10 +106,9 @@ def settings_of(network: str, data: PreparedCorpus | TaskSettings, hidden_size: 
 
 def network_of(config: RunConfig) -> str | None:
     """Which of NETWORKS a run is; None for none of them."""
-    model = config.model.to_json()
     for name, settings in NETWORKS.items():
-        wanted = {"init": "uniform", "forget_bias": 1.0, **settings}
-        if all(model[setting] == value for setting, value in wanted.items()):
+        wanted = ModelConfig(**settings)
+        if all(getattr(config.model, setting) == getattr(wanted, setting) for setting in _TOLD_APART_BY):
             return name
     return None
 

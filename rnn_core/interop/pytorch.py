@@ -22,14 +22,14 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig
 from rnn_core.errors import CheckpointError, SettingsError
-from rnn_core.nn.cells import Cell, make_cell
+from rnn_core.nn.cells import Cell, cell_of
 from rnn_core.nn.language_model import LanguageModel
 from rnn_core.nn.parameters import layer_suffix, parameter_shapes
 
 
 def _layout(config: ModelConfig) -> tuple[Cell, list[int]]:
     """The cell, and PyTorch's gates as places among ours. SettingsError for a cell that PyTorch does not have."""
-    cell = make_cell(config.cell, config.gru_reset)
+    cell = cell_of(config)
     if cell.torch is None:
         raise SettingsError(cell.no_torch)
     return cell, [cell.gates.index(gate) for gate in cell.torch.gates]

@@ -25,7 +25,7 @@ from rnn_core.nn import bptt
 from rnn_core.nn.allocation import keep_freed_memory
 from rnn_core.nn.batch import Batch
 from rnn_core.nn.bptt import LayerTrace
-from rnn_core.nn.cells import Cell, Weights, make_cell, merge_gates, split_gates
+from rnn_core.nn.cells import Cell, Weights, cell_of, merge_gates, split_gates
 from rnn_core.nn.checks import check_truncate
 from rnn_core.nn.dropout import DropoutMasks, masked
 from rnn_core.nn.gradients import Gradients, add, to_dense
@@ -94,7 +94,7 @@ class Network:
         config.validate()
         keep_freed_memory()
         self.config = config
-        self.cell = make_cell(config.cell, config.gru_reset)
+        self.cell = cell_of(config)
         self.inputs = inputs_of(config)
         self.loss_function = loss_of(config)
         if params is None:

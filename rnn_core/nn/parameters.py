@@ -13,7 +13,7 @@ import numpy as np
 
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig
-from rnn_core.nn.cells import make_cell
+from rnn_core.nn.cells import cell_of
 from rnn_core.nn.initialisation import embedding, recurrent_block, uniform
 from rnn_core.nn.inputs import inputs_of
 from rnn_core.nn.losses import loss_of
@@ -21,7 +21,7 @@ from rnn_core.nn.losses import loss_of
 
 def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Name and shape of every parameter, in the order in which they are initialised."""
-    cell, inputs, outputs = make_cell(config.cell, config.gru_reset), inputs_of(config), loss_of(config).outputs
+    cell, inputs, outputs = cell_of(config), inputs_of(config), loss_of(config).outputs
     H = config.hidden_size
     shapes = inputs.parameter_shapes()
     for depth in range(config.layers):
@@ -54,7 +54,7 @@ def initial_parameters(config: ModelConfig, rng: np.random.Generator) -> dict[st
     """Fresh float64 parameters. Matrices but W: uniform in +-1/sqrt(inputs); biases: 0, but for the gates that config
     names.
     """
-    cell = make_cell(config.cell, config.gru_reset)
+    cell = cell_of(config)
     H = config.hidden_size
     params: dict[str, Array] = {}
     for name, shape in parameter_shapes(config).items():

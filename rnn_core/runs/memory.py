@@ -33,7 +33,7 @@ from rnn_core.config import ModelConfig, NetworkConfig, TrainingSettings
 from rnn_core.data import PreparedCorpus, predicted_tokens
 from rnn_core.data.tasks import Task
 from rnn_core.errors import SettingsError
-from rnn_core.nn.cells import make_cell
+from rnn_core.nn.cells import cell_of
 from rnn_core.nn.losses import loss_of
 from rnn_core.nn.parameters import parameter_count, parameter_shapes
 from rnn_core.nn.softmax import BLOCK_BYTES, factor_is_less_to_do
@@ -121,7 +121,7 @@ def check(data: PreparedCorpus | Task, model: ModelConfig, training: TrainingSet
 
 def _step_numbers(model: ModelConfig, training: TrainingSettings, steps: int, sequences: int) -> int:
     """How many numbers (of 4 bytes) a training step on so many sequences holds beside the weights."""
-    cell = make_cell(model.cell, model.gru_reset)
+    cell = cell_of(model)
     N, H, G = model.vocabulary_size, model.hidden_size, len(cell.gates)
     positions = steps * sequences
     blocks = cell.cache_blocks + cell.state_blocks + cell.d_preactivation_blocks + cell.state_blocks
@@ -140,7 +140,7 @@ def _step_numbers(model: ModelConfig, training: TrainingSettings, steps: int, se
 
 def _forward_numbers(model: ModelConfig, steps: int) -> int:
     """How many numbers a task's validation holds: the forward pass alone, with every output."""
-    cell = make_cell(model.cell, model.gru_reset)
+    cell = cell_of(model)
     blocks = (cell.cache_blocks + cell.state_blocks) * model.layers + 1
     return steps * SEQUENCES_AT_A_TIME * (blocks * model.hidden_size + 2 * loss_of(model).outputs)
 
@@ -155,7 +155,7 @@ def _output_numbers(model: ModelConfig, positions: int, block: int) -> int:
 
 def _horizon_numbers(model: ModelConfig, parameters: int) -> int:
     """How many numbers (of 8 bytes) measuring the horizon holds."""
-    cell = make_cell(model.cell, model.gru_reset)
+    cell = cell_of(model)
     H, positions = model.hidden_size, PROBE_SENTENCES * PROBE_STEPS
     table = 0
     if not model.tied:

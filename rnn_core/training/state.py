@@ -13,7 +13,7 @@ import numpy as np
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig, TrainingSettings, check
 from rnn_core.errors import CheckpointError, SettingsError
-from rnn_core.nn.cells import make_cell
+from rnn_core.nn.cells import cell_of
 from rnn_core.nn.network import Network
 from rnn_core.nn.parameters import parameter_shapes
 from rnn_core.optim.optimizers import OPTIMIZERS, Optimizer, make_optimizer
@@ -196,6 +196,6 @@ def state_arrays(
     for moment in OPTIMIZERS[settings.optimizer].moments:
         arrays |= {f"optimizer/{moment}/{name}": (np.float32, shape) for name, shape in shapes.items()}
     if plan.columns:
-        width = model.hidden_size * make_cell(model.cell, model.gru_reset).state_blocks
+        width = model.hidden_size * cell_of(model).state_blocks
         arrays |= {f"carried/{layer}": (np.float32, (plan.columns, width)) for layer in range(model.layers)}
     return arrays

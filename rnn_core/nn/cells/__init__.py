@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnn_core.config.choices import CELLS, Choice
+from rnn_core.config.model import ModelConfig
 from rnn_core.nn.cells.base import ALL, Cell, Signal, TorchLayout, Weights, merge_gates, split_gates
 from rnn_core.nn.cells.gru import GRUCell, ResetBeforeGRUCell
 from rnn_core.nn.cells.lstm import LSTMCell
@@ -35,6 +36,11 @@ def make_cell(name: str, gru_reset: str = "after") -> Cell:
     raise ValueError(f"unknown cell {name!r}; choose one of {', '.join(CELLS)}")
 
 
+def cell_of(config: ModelConfig) -> Cell:
+    """The cell that a config asks for."""
+    return make_cell(config.cell, config.gru_reset)
+
+
 __all__ = [
     "ALL",
     "CELL_FORMS",
@@ -42,6 +48,7 @@ __all__ = [
     "Signal",
     "TorchLayout",
     "Weights",
+    "cell_of",
     "make_cell",
     "merge_gates",
     "split_gates",
