@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
 from rnn_core.data import UNKNOWN_ID, AgreementItem, Vocabulary
-from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.errors import CorpusError
 from rnn_core.nn import softmax
 from rnn_core.nn.activations import log_softmax

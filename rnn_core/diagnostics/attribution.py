@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
 from rnn_core.data import UNKNOWN_ID
 from rnn_core.diagnostics import html
 from rnn_core.diagnostics.flow import GradientFlow, in_double
-from rnn_core.diagnostics.norms import arithmetic, vector_norm
+from rnn_core.diagnostics.norms import vector_norm
 from rnn_core.nn.cells import merge_gates
 from rnn_core.nn.network import Network
 

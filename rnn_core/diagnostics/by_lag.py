@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
 from rnn_core.diagnostics import html
 from rnn_core.diagnostics.flow import GradientFlow
-from rnn_core.diagnostics.norms import arithmetic, vector_norm
+from rnn_core.diagnostics.norms import vector_norm
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
 from rnn_core.diagnostics.flow import as_columns, gradient_flow, in_double
-from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.nn.gradients import Gradient, Gradients, RowGradient, squared_norm, to_dense
 from rnn_core.nn.network import Network, Trace
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
 from rnn_core.data import AGREEMENT, Vocabulary
 from rnn_core.data.tasks import Agreement as NumberTask
 from rnn_core.data.tasks import TaskBatch
 from rnn_core.diagnostics.ablation import without_unit
-from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.diagnostics.text_walk import unit_values, units_of
 from rnn_core.diagnostics.units import SHIFTS, Ranking, ranking_of
 from rnn_core.errors import CorpusError

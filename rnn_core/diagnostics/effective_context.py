@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
-from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.errors import CorpusError
 from rnn_core.nn.language_model import LanguageModel
 

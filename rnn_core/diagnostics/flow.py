@@ -13,10 +13,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
 from rnn_core.diagnostics import html
 from rnn_core.diagnostics.jacobian import delta_step_norms, step_norms
-from rnn_core.diagnostics.norms import arithmetic, block_norm, precise, vector_norm
+from rnn_core.diagnostics.norms import block_norm, precise, vector_norm
 from rnn_core.nn.batch import Batch
 from rnn_core.nn.bptt import LagStep, per_loss_bptt
 from rnn_core.nn.cells import merge_gates

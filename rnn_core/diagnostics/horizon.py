@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
 from rnn_core.diagnostics import html
 from rnn_core.diagnostics.flow import GradientFlow, as_columns, delta_norms_of, half_life, in_double
 from rnn_core.diagnostics.jacobian import delta_step_norms, gradient_step_norms
-from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
+from rnn_core.diagnostics.norms import safe_log, vector_norm
 from rnn_core.nn.bptt import LagStep, lag_steps
 from rnn_core.nn.network import Network, Trace
 from rnn_core.nn.parameters import layer_suffix

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
-from rnn_core.diagnostics.norms import arithmetic, vector_norm
+from rnn_core.diagnostics.norms import vector_norm
 from rnn_core.nn.bptt import LayerTrace
 from rnn_core.nn.cells import ALL, merge_gates, split_gates
 from rnn_core.nn.network import Trace

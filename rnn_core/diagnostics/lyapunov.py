@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
 from rnn_core.diagnostics.flow import in_columns, in_double
 from rnn_core.diagnostics.jacobian import Recurrence
-from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
+from rnn_core.diagnostics.norms import safe_log, vector_norm
 from rnn_core.nn.network import Network, State, Trace
 
 ROUNDING = 1000

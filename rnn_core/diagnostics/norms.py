@@ -1,24 +1,12 @@
-"""How the diagnostics compute: lengths that may be far too short or too long to be squared, and quiet overflow."""
+"""Lengths of vectors that may be far too short or too long to be squared, and logarithms of numbers that may be 0."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.threads import one_blas_thread
-
-
-@contextmanager
-def arithmetic() -> Iterator[None]:
-    """On the calling thread alone: the matrices are small, and a training may be using the other cores.
-
-    No warning where something overflows: an explosion is a result here, not an accident.
-    """
-    with one_blas_thread(), np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        yield
 
 
 def vector_norm(vectors: Array) -> Array:

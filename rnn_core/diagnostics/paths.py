@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
 from rnn_core.diagnostics import html
 from rnn_core.diagnostics.flow import GradientFlow, median_by_lag, relative_decay
-from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
+from rnn_core.diagnostics.norms import safe_log, vector_norm
 from rnn_core.nn.bptt import LayerTrace
 from rnn_core.nn.cells import merge_gates, split_gates
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
 from rnn_core.diagnostics.jacobian import Recurrence
-from rnn_core.diagnostics.norms import arithmetic, safe_log, vector_norm
+from rnn_core.diagnostics.norms import safe_log, vector_norm
 from rnn_core.nn.network import Trace
 
 

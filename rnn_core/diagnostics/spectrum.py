@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
-from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.nn.network import Network
 
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
 from rnn_core.data import batches, predicted_tokens, stream_batches
-from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.errors import CorpusError
 from rnn_core.nn.bptt import LayerTrace
 from rnn_core.nn.language_model import LanguageModel

@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.diagnostics import html
 from rnn_core.diagnostics.flow import GradientFlow, median_by_lag
-from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.diagnostics.paths import where_lost
 
 FAR = 10

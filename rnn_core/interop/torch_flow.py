@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
 from rnn_core.config import NetworkConfig
 from rnn_core.diagnostics.flow import GradientFlow, flow_of
-from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.errors import SettingsError
 from rnn_core.interop.pytorch import from_torch_state_dict
 from rnn_core.nn.bptt import bptt

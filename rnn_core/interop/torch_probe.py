@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
 from rnn_core.diagnostics import horizon_of_trace, recurrent_spectrum, saturated_shares
-from rnn_core.diagnostics.norms import arithmetic
 from rnn_core.errors import SettingsError
 from rnn_core.interop.torch_flow import network_of
 from rnn_core.nn.network import Network, State, last_states

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
 from rnn_core.nn.activations import log_softmax
-from rnn_core.nn.network import Network, State, arithmetic
+from rnn_core.nn.network import Network, State
 
 
 class LanguageModel(Network):

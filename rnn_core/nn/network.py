@@ -11,13 +11,12 @@ Arrays are time-major: inputs (T, B, ...), states (T, B, H). The loss is a mean 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from rnn_core.arithmetic import arithmetic
 from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig, TrainingSettings, check
 from rnn_core.errors import SettingsError
@@ -34,7 +33,7 @@ from rnn_core.nn.losses import loss_of
 from rnn_core.nn.parameters import initial_parameters, layer_suffix, parameter_count, parameter_shapes
 from rnn_core.nn.regularizers import omega_gradient
 from rnn_core.nn.softmax import logits
-from rnn_core.threads import matmul, one_blas_thread
+from rnn_core.threads import matmul
 
 State = list[Array]
 
@@ -375,13 +374,6 @@ class Network:
             ).items():
                 # Tied: the matrix is read as input and written as output, and its gradient is the sum of both roles.
                 gradients[name] = add(gradients[name], of_input) if name in gradients else of_input
-
-
-@contextmanager
-def arithmetic() -> Iterator[None]:
-    """How a network computes: on its own threads, not BLAS's. NumPy does not warn of overflow: it shows in the loss."""
-    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
-        yield
 
 
 def last_states(trace: Trace, lengths: Array | None = None) -> State:

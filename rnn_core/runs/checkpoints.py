@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
+from rnn_core.arrays import Array
 from rnn_core.errors import CheckpointError
 from rnn_core.runs import files
 from rnn_core.runs.strict_json import parse_json
@@ -35,7 +34,7 @@ class Checkpoint:
     damaged, with the reason."""
 
     step: int
-    arrays: dict[str, NDArray[Any]]
+    arrays: dict[str, Array]
     state: dict[str, Any]
     path: Path
     rejected: tuple[str, ...] = ()

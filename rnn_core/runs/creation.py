@@ -9,11 +9,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings, check
 from rnn_core.data import PreparedCorpus, ngrams, predicted_tokens
 from rnn_core.data.tasks import make_task
@@ -38,7 +37,7 @@ def create_run(
     model: ModelConfig,
     training: TrainingSettings,
     text: TextSettings,
-    weights: dict[str, NDArray[Any]] | None = None,
+    weights: dict[str, Array] | None = None,
     monitored: bool = False,
 ) -> Run:
     """Make a run's folder; it appears whole or not at all. Training begins with `work`.
@@ -146,9 +145,7 @@ def _fill(folder: Path, config: RunConfig) -> None:
         open_to_write(folder).close()
 
 
-def _fill_text(
-    folder: Path, config: RunConfig, corpus: PreparedCorpus, weights: dict[str, NDArray[Any]] | None
-) -> None:
+def _fill_text(folder: Path, config: RunConfig, corpus: PreparedCorpus, weights: dict[str, Array] | None) -> None:
     """Write what a run on a text has besides: vocabulary, corpus, and the weights to begin from, if given."""
     files.atomic_write(folder / layout.VOCABULARY_FILE, [json_bytes(corpus.vocabulary.to_json())])
     arrays = {**layout.flattened("train", corpus.train), **layout.flattened("valid", corpus.valid)}
@@ -157,7 +154,7 @@ def _fill_text(
         _write_first_checkpoint(folder, config, weights, layout.vocabulary_digest(corpus.vocabulary))
 
 
-def _write_first_checkpoint(folder: Path, config: RunConfig, weights: dict[str, NDArray[Any]], digest: str) -> None:
+def _write_first_checkpoint(folder: Path, config: RunConfig, weights: dict[str, Array], digest: str) -> None:
     params = {name: value.astype(np.float32) for name, value in weights.items()}
     state = TrainingState.fresh(LanguageModel(config.model, params=params), config.training, config.plan())
     checkpoints.save(

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rnn_core.arrays import Array
 from rnn_core.config import ModelConfig, TaskSettings
 from rnn_core.data import Vocabulary
 from rnn_core.errors import RunError
@@ -25,7 +25,7 @@ VOCABULARY_FILE = "vocabulary.json"
 CORPUS_FILE = "corpus.safetensors"
 
 
-def flattened(part: str, sentences: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def flattened(part: str, sentences: Sequence[Array]) -> dict[str, Array]:
     """Sentences as two arrays: all ids in a row, and where each sentence begins and ends."""
     ids = np.concatenate(sentences) if sentences else np.zeros(0, np.int32)
     offsets = np.cumsum([0, *map(len, sentences)])
@@ -44,7 +44,7 @@ def corpus_specs(facts: CorpusFacts) -> dict[str, Spec]:
     return specs
 
 
-def sentences_of(ids: NDArray[Any], offsets: NDArray[Any], vocabulary_size: int) -> list[NDArray[Any]]:
+def sentences_of(ids: Array, offsets: Array, vocabulary_size: int) -> list[Array]:
     """The reverse of `flattened`. Raises RunError where the arrays do not fit each other or the vocabulary."""
     whole = offsets[0] == 0 and offsets[-1] == len(ids) and (np.diff(offsets) >= 2).all()
     if not whole or (len(ids) and not (ids.min() >= 0 and ids.max() < vocabulary_size)):
@@ -65,12 +65,12 @@ def parameter_specs(model: ModelConfig) -> dict[str, Spec]:
     return {f"model/{name}": Spec(np.dtype("<f4"), shape) for name, shape in parameter_shapes(model).items()}
 
 
-def named_parameters(params: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def named_parameters(params: Mapping[str, Array]) -> dict[str, Array]:
     """The network's parameters under the names that files have for them; the way back is `parameters_of`."""
     return {f"model/{name}": value for name, value in params.items()}
 
 
-def checkpoint_arrays(params: Mapping[str, NDArray[Any]], state: TrainingState) -> dict[str, NDArray[Any]]:
+def checkpoint_arrays(params: Mapping[str, Array], state: TrainingState) -> dict[str, Array]:
     """The arrays of a checkpoint, as `checkpoint_specs` lists them."""
     return named_parameters(params) | state.arrays()
 
@@ -96,12 +96,12 @@ def task_digest(task: TaskSettings) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode("ascii")).hexdigest()
 
 
-def parameters_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def parameters_of(arrays: Mapping[str, Array]) -> dict[str, Array]:
     """The network's parameters among a checkpoint's arrays."""
     return {name.removeprefix("model/"): value for name, value in arrays.items() if name.startswith("model/")}
 
 
-def network_of(config: RunConfig, arrays: Mapping[str, NDArray[Any]]) -> Network:
+def network_of(config: RunConfig, arrays: Mapping[str, Array]) -> Network:
     """The network with a checkpoint's parameters: a LanguageModel, or for a run on a task a Network."""
     kind = LanguageModel if config.task is None else Network
     return kind(config.model, params=parameters_of(arrays))

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rnn_core.arrays import Array
 from rnn_core.runs import database
 from rnn_core.runs.database import METRICS
 
@@ -25,7 +25,7 @@ _OUTLINE_COLUMNS = (
 _OUTLINE = f"SELECT {', '.join(_OUTLINE_COLUMNS)} FROM metrics WHERE step > ? AND step <= ?"
 
 
-def read(folder: Path, after_step: int, limit: int | None, stride: int) -> dict[str, NDArray[Any]]:
+def read(folder: Path, after_step: int, limit: int | None, stride: int) -> dict[str, Array]:
     """See `Run.metrics`."""
     query = f"SELECT {', '.join(METRICS)} FROM metrics WHERE step > ? AND step % ? = 0 ORDER BY step LIMIT ?"
     with database.reading(folder) as history:
@@ -34,7 +34,7 @@ def read(folder: Path, after_step: int, limit: int | None, stride: int) -> dict[
         return {name: _column(name, column) for name, column in zip(METRICS, columns, strict=True)}
 
 
-def outline(folder: Path, points: int) -> dict[str, NDArray[Any]]:
+def outline(folder: Path, points: int) -> dict[str, Array]:
     """See `Run.outline`."""
     with database.reading(folder) as history:
         (last,) = history.execute("SELECT MAX(step) FROM metrics").fetchone()
@@ -50,7 +50,7 @@ def outline(folder: Path, points: int) -> dict[str, NDArray[Any]]:
         return column
 
 
-def _column(name: str, values: Sequence[Any]) -> NDArray[Any]:
+def _column(name: str, values: Sequence[Any]) -> Array:
     """(rows,) of one column. Raises ValueError where a value is of another kind, or not finite."""
     kind = np.dtype(METRICS[name])
     column = np.array(values) if len(values) else np.zeros(0, kind)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rnn_core.arrays import Array
 from rnn_core.config import TrainingSettings
 from rnn_core.data import CorpusReport, PreparedCorpus, Vocabulary
 from rnn_core.data.tasks import Task, make_task
@@ -230,14 +230,14 @@ class Run:
         """The steps whose weights can be looked at, ascending: checkpoints and the lighter snapshots."""
         return sorted({*self.checkpoint_steps(), *snapshots.steps(self.folder)})
 
-    def metrics(self, after_step: int = 0, limit: int | None = None, stride: int = 1) -> dict[str, NDArray[Any]]:
+    def metrics(self, after_step: int = 0, limit: int | None = None, stride: int = 1) -> dict[str, Array]:
         """One row for each training step above `after_step`, ascending, as arrays (rows,) under the names in METRICS.
 
         `stride=k` keeps the steps that k divides; `limit` the first so many rows.
         """
         return metrics.read(self.folder, after_step, limit, stride)
 
-    def outline(self, points: int = 300) -> dict[str, NDArray[Any]]:
+    def outline(self, points: int = 300) -> dict[str, Array]:
         """The metrics in at most `points` rows, each of about equally many steps: arrays (rows,) under step, tokens,
         loss_nats, gradient_norm, elapsed_seconds.
 

@@ -14,11 +14,10 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rnn_core.arrays import Array
 from rnn_core.errors import CheckpointError
 from rnn_core.runs import files, tensors
 from rnn_core.runs.tensors import Specs
@@ -35,7 +34,7 @@ def steps(folder: Path) -> list[int]:
     return sorted(int(match[1]) for match in found if match)
 
 
-def load(folder: Path, step: int, specs: Specs) -> tuple[dict[str, NDArray[Any]], str | None]:
+def load(folder: Path, step: int, specs: Specs) -> tuple[dict[str, Array], str | None]:
     """The arrays of one snapshot, which must be exactly `specs`, and the digest of the words that they are about, if it
     has one. Raises CheckpointError.
     """
@@ -74,7 +73,7 @@ class SnapshotStore:
         for later in [taken for taken in steps(self.folder) if taken > step]:
             self._drop(later)
 
-    def take(self, step: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def take(self, step: int, arrays: Mapping[str, Array]) -> None:
         """Keep these weights, if it is not too soon. A full disk or weights that are not finite leave no snapshot."""
         started = time.monotonic()
         if self.keep < 2 or started < self.next_time:

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rnn_core.arrays import Array
 from rnn_core.errors import CheckpointError
 from rnn_core.runs import files
 from rnn_core.runs.files import CHUNK_BYTES, PRIVATE
@@ -39,7 +39,7 @@ DTYPES = {
 }
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
-Arrays = Mapping[str, NDArray[Any]]
+Arrays = Mapping[str, Array]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def write_tensors(path: Path, arrays: Arrays, metadata: Mapping[str, str], mode:
     files.atomic_write(path, encode_tensors(arrays, metadata), mode)
 
 
-def read_tensors(path: Path, specs: Specs) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+def read_tensors(path: Path, specs: Specs) -> tuple[dict[str, Array], dict[str, str]]:
     """The arrays and the metadata of a file that must hold exactly `specs`, as `write_tensors` lays them out.
 
     Time and memory are bounded by `specs`. Raises CheckpointError with what is wrong.
@@ -179,7 +179,7 @@ def _metadata_digest(metadata: Mapping[str, str]) -> Any:
     return hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode("utf-8"))
 
 
-def _bytes_of(array: NDArray[Any]) -> memoryview:
+def _bytes_of(array: Array) -> memoryview:
     return array.reshape(-1).view(np.uint8).data
 
 

@@ -10,12 +10,11 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from rnn_core.arrays import Array
 from rnn_core.config.fields import settings_of
 from rnn_core.config.task import TaskSettings
 from rnn_core.errors import SettingsError
 from rnn_core.randomness import stream
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

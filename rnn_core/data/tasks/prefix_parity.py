@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnn_core.data.tasks.base import Array, Task, TaskBatch, set_by
+from rnn_core.arrays import Array
+from rnn_core.data.tasks.base import Task, TaskBatch, set_by
 
 
 @dataclass(frozen=True)
