@@ -11,6 +11,7 @@ import pandas as pd
 from dashboard.charts import line_ends
 from dashboard.charts.common import FAINT, SEAMLESS, counted, logarithmic, numbered
 from dashboard.charts.specification import (
+    FLOOR,
     Floats,
     decades,
     in_order,
@@ -24,9 +25,8 @@ from dashboard.charts.specification import (
 from rnn_core.diagnostics import Horizon, RowDecay
 from rnn_core.training import HorizonMeasured
 
-MOST_CELLS = 1600
-MOST_COLUMNS = 40
-MOST_FAINT = 600
+MOST_CELLS, MOST_COLUMNS, MOST_FAINT = 1600, 40, 600
+"""Most cells and columns of `film`, and most points of the faint rows in `row`: what a browser draws without delay."""
 
 FADED = -8.0
 """log10 at which the colour has reached the page's background: a hundred-millionth."""
@@ -116,7 +116,7 @@ def row_table(
     labels = np.array(numbered(targets), dtype=object)
     count = len(norms)
     others = np.delete(np.arange(count), chosen)
-    kept = max(1, MOST_FAINT // max(1, count // 2))
+    kept = max(1, MOST_FAINT // max(1, count // 2))  # a row has count / 2 points on average
     others = others[np.unique(np.linspace(0, len(others) - 1, kept).astype(int))] if len(others) else others
     parts = []
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -176,7 +176,7 @@ def _half_life_rule(color: alt.Color) -> tuple[alt.Chart, alt.Chart]:
     return base.mark_rule(strokeDash=[2, 3], strokeWidth=1.8), name
 
 
-PROBE, BAND = "probe: median", "probe: 10–90 %"
+PROBE = "probe: median"
 SENTENCE, JOINT = "this sentence", "its joint state"
 RADIUS = "ρ(W)^j"
 
@@ -189,11 +189,8 @@ def horizon_table(probe: HorizonMeasured, sentence: Horizon) -> pd.DataFrame:
     so beside it stands what it bounds.
     """
     lags = np.arange(len(probe.median))
-    ends = {"low": np.array(probe.low), "high": np.array(probe.high)}
-    parts = [
-        series(PROBE, lag=lags, value=np.array(probe.median), **ends),
-        series(BAND, lag=lags, value=np.array(probe.median), **ends),
-    ]
+    quantiles = {"value": np.array(probe.median), "low": np.array(probe.low), "high": np.array(probe.high)}
+    parts = [series(PROBE, lag=lags, **quantiles)]
     reach = max(len(lags), 2)
     own, name = (sentence.median, SENTENCE) if sentence.fixed_bound is not None else (sentence.state_median, JOINT)
     curves = {
@@ -210,7 +207,7 @@ def horizon_table(probe: HorizonMeasured, sentence: Horizon) -> pd.DataFrame:
     table = plottable(pd.concat(parts, ignore_index=True), "value")
     named = (PROBE, *curves)
     table = line_ends.with_names(table, "lag", "value", "series", height=HORIZON_HEIGHT, log=True, among=named)
-    return table.assign(low=np.maximum(table["low"], 1e-30))
+    return table.assign(low=np.maximum(table["low"], FLOOR))
 
 
 @specification
@@ -232,7 +229,7 @@ def horizon(gated: bool, unit: str) -> alt.LayerChart:
     return stacked(
         base.mark_area(opacity=0.22)
         .encode(y=logarithmic("low", "what is left of it (relative, log)"), y2="high:Q")
-        .transform_filter(only(BAND)),
+        .transform_filter(only(PROBE)),
         base.mark_line(strokeWidth=1.8, strokeDash=[5, 4])
         .encode(color=color)
         .transform_filter(only(STEPS_BOUND, WEIGHTS_BOUND, RADIUS)),
@@ -240,9 +237,7 @@ def horizon(gated: bool, unit: str) -> alt.LayerChart:
         base.mark_line(strokeWidth=3).encode(color=color).transform_filter(only(PROBE)),
         *_half_life_rule(color),
         line_ends.names(base, "series", color=color),
-        base.mark_point(size=60, opacity=0, filled=True)
-        .encode(tooltip=tooltip)
-        .transform_filter(f"datum.series != '{BAND}'"),
+        base.mark_point(size=60, opacity=0, filled=True).encode(tooltip=tooltip),
         height=HORIZON_HEIGHT,
     )
 

@@ -20,8 +20,8 @@ SEAMLESS = alt.RelativeBandSize(band=1.12)
 """Cells of a heat map that overlap a little: else the page shines through where two of them share a pixel."""
 
 
-def smooth(values: npt.ArrayLike, reach: int) -> npt.NDArray[np.float64]:
-    """values (n,) -> the mean at each place over `reach` values on either side.
+def smooth(values: npt.ArrayLike, half_window: int) -> npt.NDArray[np.float64]:
+    """values (n,) -> the mean at each place over `half_window` values on either side.
 
     Near the start, where losses fall fast, over equally many on both sides, so that the curve does not lag behind; near
     the end over as many as there are, so that it is as calm there as elsewhere.
@@ -29,7 +29,7 @@ def smooth(values: npt.ArrayLike, reach: int) -> npt.NDArray[np.float64]:
     series = np.asarray(values, dtype=float)
     sums = np.concatenate([[0.0], np.cumsum(series)])
     places = np.arange(len(series))
-    before = np.minimum(places, reach)
+    before = np.minimum(places, half_window)
     after = np.minimum(before, places[::-1])
     return (sums[places + after + 1] - sums[places - before]) / (before + after + 1)
 

@@ -21,7 +21,7 @@ MOST_POINTS = 6000
 """Of all lines together: of so many the browser marks one while the pointer moves."""
 
 FEWEST_POINTS = 60
-"""Of one line."""
+"""Of each line, however many there are: enough to show its shape."""
 
 NAMED = 14
 """Lines whose names stand at their ends; those of the others appear when one points at them."""

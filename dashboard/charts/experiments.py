@@ -11,6 +11,7 @@ import pandas as pd
 
 from dashboard.charts import line_ends
 from dashboard.charts.common import FAINT, SHORT, layered, logarithmic
+from dashboard.charts.specification import plottable
 
 Floats = npt.NDArray[np.floating]
 HEIGHT = 320
@@ -87,8 +88,9 @@ def attractor_chart(errors: pd.DataFrame) -> alt.LayerChart:
 def film_chart(norms: Mapping[str, Floats]) -> alt.LayerChart:
     """By network: (lags,) the gradient's norm -> its fall over the steps back, log axis."""
     table = _lines_table({name: values / values[0] for name, values in norms.items()})
-    table = table[table["y"] > 1e-30]
-    return _named_lines(table, tuple(norms), "steps back", logarithmic("y", "share of the gradient left"), log=True)
+    return _named_lines(
+        plottable(table, "y"), tuple(norms), "steps back", logarithmic("y", "share of the gradient left"), log=True
+    )
 
 
 def half_life_chart(measured: pd.DataFrame, biases: Floats, closed_form: Floats) -> alt.LayerChart:
@@ -126,7 +128,7 @@ def cliff_chart(w: Floats, b: Floats, error: Floats, paths: Mapping[str, tuple[F
     W, B = np.meshgrid(w, b)
     cells = pd.DataFrame(
         {
-            # A little wider than apart: else the page shines through where two of them share a pixel.
+            # Cells overlap a little: else the page shines through where two of them share a pixel.
             "series": "surface",
             "x": (W - half_w).ravel(),
             "x2": (W + 1.15 * half_w).ravel(),

@@ -8,6 +8,7 @@ import pandas as pd
 
 from dashboard.charts.common import FAINT, logarithmic
 from dashboard.charts.specification import (
+    FLOOR,
     in_order,
     lag_bars,
     only,
@@ -97,6 +98,6 @@ def truncation(which: str, unit: str) -> alt.LayerChart:
     touch = base.mark_point(size=70, opacity=0, filled=True).encode(tooltip=tooltip)
     own = alt.Chart().mark_rule(strokeDash=[5, 4], strokeWidth=1.6, color=FAINT).encode(x=x)
     if which == ERROR:
-        drawable = f"datum['{ERROR}'] > 1e-30"
+        drawable = f"datum['{ERROR}'] > {FLOOR}"
         lines, touch = lines.transform_filter(drawable), touch.transform_filter(drawable)
     return stacked(lines, own.transform_filter("datum.chosen"), touch, height=200)

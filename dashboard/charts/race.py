@@ -17,6 +17,8 @@ from dashboard.text.race_verdict import Agreement
 POINTS_OF_A_LANE = 240
 _HEIGHT = 300
 ACCURACIES = (0.4, 1.02)
+"""The axis of accuracies: from a little below a coin's half to a little above 1: marks at the ends are whole."""
+
 _SHARES = (0.0, 1.0)
 _DASHES = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3]]
 """Colour is not the only thing that tells four lines apart."""
@@ -29,7 +31,7 @@ def loss_table(losses: Mapping[str, tuple[npt.NDArray[np.floating], npt.NDArray[
     for network, (steps, nats) in losses.items():
         if len(steps):
             places = np.unique(np.linspace(0, len(steps) - 1, POINTS_OF_A_LANE).astype(int))
-            running = smooth(nats, len(nats) // 50)
+            running = smooth(nats, len(nats) // 50)  # over 2 % of the steps on either side
             parts.append(pd.DataFrame({"network": network, "step": steps[places], "nats": running[places]}))
     return _named(_joined(parts, ("network", "step", "nats")), "step", "nats")
 
@@ -45,11 +47,11 @@ def loss_chart(table: pd.DataFrame, networks: Sequence[str], unit: str) -> alt.L
 def course_table(courses: Mapping[str, Mapping[int, float]], domain: tuple[float, float] | None = None) -> pd.DataFrame:
     """By network, by step: what was measured -> long table (network, step, measured), for an axis of this domain."""
     parts = [
-        pd.DataFrame({"network": network, "step": list(course), "measured": list(course.values())}, dtype=object)
+        pd.DataFrame({"network": network, "step": list(course), "measured": list(course.values())})
         for network, course in courses.items()
+        if course
     ]
-    table = _joined(parts, ("network", "step", "measured")).astype({"step": int, "measured": float})
-    return _named(table, "step", "measured", domain=domain)
+    return _named(_joined(parts, ("network", "step", "measured")), "step", "measured", domain=domain)
 
 
 def accuracy_race(table: pd.DataFrame, networks: Sequence[str], total_steps: int, learned: float) -> alt.LayerChart:
@@ -75,7 +77,9 @@ def accuracy_race(table: pd.DataFrame, networks: Sequence[str], total_steps: int
 
 
 def error_domain(baseline: float) -> tuple[float, float]:
-    """Of the axis of a task's metric: what is far worse than an answer without a look at the input is at its edge."""
+    """The axis of a task's metric: from 0 to a little above `baseline`, the best answer that ignores the input. What is
+    worse is drawn at the edge.
+    """
     return 0.0, 1.2 * baseline
 
 

@@ -38,7 +38,8 @@ def eigenvalue_table(blocks: Sequence[BlockSpectrum]) -> pd.DataFrame:
     parts = []
     for block in blocks:
         values = block.eigenvalues
-        # The largest decide; of a very wide layer the smallest are left out.
+        # Largest first: these say whether a gradient vanishes or explodes. Of a very wide layer the smallest are left
+        # out, since a browser is slow with more points.
         values = values[:room]
         name = block.gate or "W"
         parts.append(series(name, re=values.real, im=values.imag, size=np.abs(values), order=0.0))

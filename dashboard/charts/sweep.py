@@ -27,6 +27,7 @@ def parallel_table(points: Sequence[tuple[Mapping[str, Any], float]], measure: s
     rows: list[dict[str, Any]] = []
     for name in names:
         values = list(dict.fromkeys(settings[name] for settings, _ in points))
+        # Numbers ascending, then None, then words.
         values.sort(key=lambda value: (isinstance(value, str), value is None, value if value is not None else 0))
         places = {value: (place + 0.5) / len(values) for place, value in enumerate(values)}
         rows += [

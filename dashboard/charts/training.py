@@ -25,7 +25,8 @@ LOSS_HEIGHT, NORM_HEIGHT = 400, 210
 LONGEST_NAME = ("uniform, unigram",)
 """Room for what a curve beside the loss may be called."""
 
-# One table carries every line: `series` says whose it is, `line` how it is drawn.
+# One table carries every line of a chart, in two columns: `series` is what it shows (training, validation, …), `line`
+# how it is drawn.
 RAW, MEAN, DOTS, REFERENCE, NAME = "raw", "mean", "dots", "reference", "name"
 
 Changes = Sequence[tuple[int, str]]
