@@ -17,13 +17,13 @@ def draw(found: Carriers, layers: int, page: str) -> None:
     best = ranking.units[0]
     name = unit_charts.name_of(best, layers)
     if ranking.follows[0]:
-        reading = (
+        caption = (
             f"**{name.capitalize()} carries it**: just before the answer it tells the two kinds of sentence apart with "
             f"a correlation of {abs(ranking.held_out[0]):.2f}, on the half of the sentences that had no say in "
             f"choosing it (p = {ranking.p_value[0]:.3g})."
         )
     else:
-        reading = (
+        caption = (
             f"**No single unit carries it.** The nearest, {name}, has a correlation of {abs(ranking.held_out[0]):.2f} "
             "on the half of the sentences that had no say in choosing it."
         )
@@ -39,7 +39,7 @@ def draw(found: Carriers, layers: int, page: str) -> None:
                 session.key(page, "over the gap"),
                 "How well the best unit tells the two kinds of sentence apart, word by word after the subject",
             ),
-            reading=reading,
+            caption=caption,
         )
     with right:
         table = charts.without_table(found, layers)
@@ -51,7 +51,7 @@ def draw(found: Carriers, layers: int, page: str) -> None:
                 session.key(page, "right answers"),
                 "Share of right answers without each unit, beside the whole network and a coin",
             ),
-            reading=(
+            caption=(
                 f"The whole network answers {found.accuracy:.0%} right. It misses {missed} most: held at its "
                 f"mean, that leaves {least:.0%}; a coin has 50 %."
             ),

@@ -124,7 +124,7 @@ def _inside(run: Run, measured: dict[int, HorizonMeasured]) -> None:
             "monitored horizon",
             "What is left of the gradient, over the training step and the distance in time steps",
         ),
-        reading=wording.MONITORED_HELP["horizon"],
+        caption=wording.MONITORED_HELP["horizon"],
     )
     wide, narrow = st.columns(2, gap="large")
     cell = cell_of(run.config.model)

@@ -109,11 +109,11 @@ def draw(chart: Chart) -> None:
     )
 
 
-def picture(title: str, chart: Chart, *, reading: str = "", about: str | None = None) -> None:
+def picture(title: str, chart: Chart, *, caption: str = "", about: str | None = None) -> None:
     """A chart under its heading, with help of ours, and a sentence of ours (Markdown) that reads it."""
     heading(title, [chart], about=about, level=2)
-    if reading:
-        st.markdown(reading)
+    if caption:
+        st.markdown(caption)
     draw(chart)
 
 

@@ -59,7 +59,7 @@ def course(race: Race) -> None:
     if race.task is not None:
         name, baseline = race.task.metric_name, race.task.baseline
         courses = {of: dict(sorted(history.metric.items())) for of, history in race.networks.items()}
-        reading = race_verdict.of_task(courses, name, baseline, race.over)
+        caption = race_verdict.of_task(courses, name, baseline, race.over)
         table = charts.course_table(courses, charts.error_domain(baseline))
         drawing = charts.error_race(table, names, total, name, baseline, race_verdict.learned_error(baseline))
         title, key = wording.RACE_TASK.format(task=race.task.label), "task race"
@@ -67,7 +67,7 @@ def course(race: Race) -> None:
     elif any(history.agreements for history in race.networks.values()):
         measured = {of: history.agreements for of, history in race.networks.items()}
         courses = {of: race_verdict.accuracies(found) for of, found in measured.items()}
-        reading = race_verdict.of_agreement(measured, race.over)
+        caption = race_verdict.of_agreement(measured, race.over)
         table = charts.course_table(courses, charts.ACCURACIES)
         drawing = charts.accuracy_race(table, names, total, race_verdict.LEARNED)
         title, key = wording.RACE_PICTURES["agreement race"], "agreement race"
@@ -75,11 +75,11 @@ def course(race: Race) -> None:
     else:
         _, lost = race.units
         courses = {of: dict(sorted(history.validation.items())) for of, history in race.networks.items()}
-        reading = race_verdict.of_loss(courses, lost, race.over)
+        caption = race_verdict.of_loss(courses, lost, race.over)
         drawing = charts.validation_race(charts.course_table(courses), names, total, lost)
         title, key = wording.RACE_PICTURES["loss race"], "loss race"
         alt_text = "Loss on the held-out sentences over the steps, for every network"
-    widgets.chart(drawing, title=title, reading=reading or wording.RACE_EARLY, alt_text=alt_text, key=f"{key} chart")
+    widgets.chart(drawing, title=title, caption=caption or wording.RACE_EARLY, alt_text=alt_text, key=f"{key} chart")
 
 
 def losses(race: Race) -> None:
@@ -90,7 +90,7 @@ def losses(race: Race) -> None:
         best, worst = min(recent, key=lambda name: recent[name]), max(recent, key=lambda name: recent[name])
         template = wording.RACE_LOSS if len(recent) > 1 else wording.RACE_LOSS_ALONE
         step = int(max(history.latest.get("step", 0) for history in race.networks.values()))
-        reading = template.format(
+        caption = template.format(
             step=step,
             best=best,
             worst=worst,
@@ -99,14 +99,14 @@ def losses(race: Race) -> None:
             measure=wording.RACE_MEASURES[lost],
         )
     else:
-        reading = wording.RACE_EARLY
+        caption = wording.RACE_EARLY
     table = charts.loss_table(
         {name: (history.loss.steps, history.loss.values) for name, history in race.networks.items()}
     )
     widgets.chart(
         charts.loss_chart(table, list(race.networks), lost),
         title=wording.RACE_PICTURES["loss"],
-        reading=reading,
+        caption=caption,
         alt_text="Training loss of every network over the steps of the race",
         key="race loss chart",
     )
@@ -122,14 +122,14 @@ def horizons(race: Race) -> None:
     if shares:
         ordered = sorted(shares.items(), key=lambda item: -item[1])
         listed = ", ".join(f"{name} **{_share_left(share)}**" for name, share in ordered)
-        reading = wording.RACE_HORIZON.format(lag=lag, unit=unit, shares=listed)
+        caption = wording.RACE_HORIZON.format(lag=lag, unit=unit, shares=listed)
     else:
-        reading = wording.RACE_EARLY
+        caption = wording.RACE_EARLY
     table = charts.horizon_table({name: found.median for name, found in measured.items()})
     widgets.chart(
         charts.horizon_chart(table, list(race.networks), unit),
         title=wording.RACE_PICTURES["horizon"],
-        reading=reading,
+        caption=caption,
         alt_text="Median share of the gradient that is left over the lag, for every network",
         key="race horizon chart",
     )
@@ -154,7 +154,7 @@ def agreements(race: Race) -> None:
     widgets.chart(
         charts.agreement_chart(charts.agreement_table(measured), list(race.networks)),
         title=wording.RACE_PICTURES["agreement"],
-        reading=wording.RACE_AGREEMENT.format(gap=first.gaps[-1], items=first.items[-1], shares=shares),
+        caption=wording.RACE_AGREEMENT.format(gap=first.gaps[-1], items=first.items[-1], shares=shares),
         alt_text="Share of sentences in which the right word is likelier, over the words in between",
         key="race agreement chart",
     )

@@ -167,30 +167,30 @@ def _unrolled(
 
 def _loss(history: LaneHistory, status: RunStatus) -> None:
     last = history.recent_loss()
-    reading = "" if last is None else wording.STORY_LOSS.format(first=history.loss.values[0], last=last)
+    caption = "" if last is None else wording.STORY_LOSS.format(first=history.loss.values[0], last=last)
     widgets.chart(
         charts.loss(charts.loss_table(history.loss.steps, history.loss.values), status.total_steps or 1),
         title=wording.STORY_PICTURES["loss"],
-        reading=reading,
+        caption=caption,
         alt_text="Training loss over the steps",
         key="story loss",
     )
 
 
 def _accuracy(history: LaneHistory, status: RunStatus, fresh: float | None) -> None:
-    reading = ""
+    caption = ""
     measured = {step: found.accuracy[0] for step, found in history.agreements.items() if found.accuracy}
     if fresh is not None:
         verdict = wording.STORY_VERDICTS[_verdict_of(fresh)]
-        reading = wording.STORY_FRESH.format(asked=story.ASKED, share=_percent(fresh), verdict=verdict)
+        caption = wording.STORY_FRESH.format(asked=story.ASKED, share=_percent(fresh), verdict=verdict)
     elif measured:
         step = max(measured)
         items = history.agreements[step].items[0]
-        reading = wording.STORY_ACCURACY.format(step=step, share=_percent(measured[step]), items=items)
+        caption = wording.STORY_ACCURACY.format(step=step, share=_percent(measured[step]), items=items)
     widgets.chart(
         charts.accuracy(charts.accuracy_table(measured), status.total_steps or 1),
         title=wording.STORY_PICTURES["accuracy"],
-        reading=reading,
+        caption=caption,
         alt_text="Share of sentences in which the right word is likelier, over the steps, beside a coin's half",
         key="story accuracy",
     )
@@ -210,13 +210,13 @@ def _verdict_of(accuracy: float) -> str:
 def _by_lag(experiment: StoryExperiment, now: story.LagShares, at_first: story.LagShares) -> None:
     share, first = float(now.shares[experiment.gap]), float(at_first.shares[experiment.gap])
     if experiment.truncate is not None and experiment.truncate < experiment.gap:
-        reading = wording.STORY_LAGS_CUT.format(bars=experiment.truncate + 1, gap=experiment.gap)
+        caption = wording.STORY_LAGS_CUT.format(bars=experiment.truncate + 1, gap=experiment.gap)
     else:
-        reading = wording.STORY_LAGS_FULL.format(gap=experiment.gap, share=_percent(share), at_first=_percent(first))
+        caption = wording.STORY_LAGS_FULL.format(gap=experiment.gap, share=_percent(share), at_first=_percent(first))
     widgets.chart(
         charts.lag_shares(charts.lag_shares_table(now.shares), len(now.shares), experiment.gap),
         title=wording.STORY_PICTURES["lags"],
-        reading=reading,
+        caption=caption,
         alt_text="What each distance pays into the gradient of W",
         key="story lags",
     )
@@ -229,16 +229,16 @@ def _ten_seeds(experiment: StoryExperiment, fresh: float | None) -> None:
         st.markdown(wording.STORY_NO_SEEDS)
         return
     seeds = len(beforehand.accuracies)
-    reading = wording.STORY_SEEDS.format(learned=beforehand.learned, seeds=seeds)
+    caption = wording.STORY_SEEDS.format(learned=beforehand.learned, seeds=seeds)
     if experiment.seed in range(seeds):
         then = beforehand.accuracies[experiment.seed]
-        reading += " " + wording.STORY_THEN.format(seed=experiment.seed, then=then)
+        caption += " " + wording.STORY_THEN.format(seed=experiment.seed, then=then)
         if fresh is not None and (fresh >= story.LEARNED) != (then >= 100 * story.LEARNED):
-            reading += " " + wording.STORY_OTHERWISE
+            caption += " " + wording.STORY_OTHERWISE
     widgets.chart(
         charts.seeds(charts.seeds_table(beforehand.accuracies, fresh)),
         title=wording.STORY_PICTURES["seeds"],
-        reading=reading,
+        caption=caption,
         alt_text="Accuracy of ten seeds after the last step, and of this run",
         key="story seeds",
     )

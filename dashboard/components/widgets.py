@@ -109,7 +109,7 @@ def notice() -> None:
         st.success(text, icon=":material/check:")
 
 
-def chart(drawing: alt.Chart | alt.LayerChart, *, title: str, alt_text: str, key: str, reading: str = "") -> None:
+def chart(drawing: alt.Chart | alt.LayerChart, *, title: str, alt_text: str, key: str, caption: str = "") -> None:
     """Draw a chart over the width of its container, under its title and a sentence of ours (Markdown) that reads it."""
     from pandas import DataFrame
 
@@ -117,7 +117,7 @@ def chart(drawing: alt.Chart | alt.LayerChart, *, title: str, alt_text: str, key
 
     table = drawing.data
     assert isinstance(table, DataFrame)
-    pictures.picture(title, Chart(without_table(drawing), table, key, alt_text), reading=reading)
+    pictures.picture(title, Chart(without_table(drawing), table, key, alt_text), caption=caption)
 
 
 def frame(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:

@@ -71,8 +71,8 @@ ALT = {
 }
 
 
-def draw(title: str, name: str, specification: Specification, table: pd.DataFrame, reading: str = "") -> None:
-    picture(title, Chart(specification, table, session.key(PAGE, name), ALT[name]), reading=reading)
+def draw(title: str, name: str, specification: Specification, table: pd.DataFrame, caption: str = "") -> None:
+    picture(title, Chart(specification, table, session.key(PAGE, name), ALT[name]), caption=caption)
 
 
 def more(name: str) -> bool:
@@ -140,11 +140,11 @@ def beside_counting(found: TextEvaluation) -> None:
     trigram = found.counted["kneser_ney_trigram"]
     own = math.exp(found.loss_nats)
     better = own < trigram
-    reading = (
+    caption = (
         f"The network's perplexity is **{own:,.1f}**; counting triples of the training text comes to {trigram:,.1f}: "
         + ("it has learnt more than that." if better else "counting still does better.")
     )
-    draw("Beside counting", "perplexities", charts.perplexities(len(table)), table, reading)
+    draw("Beside counting", "perplexities", charts.perplexities(len(table)), table, caption)
 
 
 def context(found: TextEvaluation, unit: str) -> None:
@@ -162,12 +162,12 @@ def context(found: TextEvaluation, unit: str) -> None:
     )
     used = reach.context.used()
     enough = f"more than {most}" if used is None else f"the nearest {used}"
-    reading = (
+    caption = (
         f"**{wording.LARGER[reach.larger].format(unit=unit)}** Half of what it draws from further back than the "
         f"nearest {unit} lies {uses}; half of its gradient is gone after {gets}. For a perplexity within 1 % of "
         f"its own it needs {enough} {unit}s."
     )
-    draw("How far back", "reach", charts.reach(unit), charts.reach_table(reach), reading)
+    draw("How far back", "reach", charts.reach(unit), charts.reach_table(reach), caption)
 
 
 def copies(found: TextEvaluation, unit: str) -> None:
@@ -178,12 +178,12 @@ def copies(found: TextEvaluation, unit: str) -> None:
     lengths = LEAST_COPIED[kind]
     longest = written.of_network.longest[written.longest].length
     own, people = (copies.share(lengths[0]) for copies in (written.of_network, written.of_people))
-    reading = (
+    caption = (
         f"The longest span that it copied has **{longest} {unit}s**. {own:.0%} of what it writes lies in spans of "
         f"{lengths[0]} or more that stand in its training text; of the text above, {people:.0%}."
     )
     table = charts.copies_table(written.of_network, written.of_people, lengths, unit)
-    draw("Does it copy?", "copies", charts.copies(len(lengths)), table, reading)
+    draw("Does it copy?", "copies", charts.copies(len(lengths)), table, caption)
     order = np.argsort([-copy.length for copy in written.of_network.longest], kind="stable")[:SHOWN_COPIES].tolist()
     widgets.table(
         {

@@ -113,8 +113,8 @@ def best(sweep_id: str, plan: Sweep, results: list[PointResult], measure: str) -
         f"{named[name]} {'none' if value is None else value}" for name, value in found[0].settings.items()
     )
     seeds, equals = widgets.count(found[0].seeds, "seed"), sum(band.mean == found[0].mean for band in found[1:])
-    reading = wording.READING_SO_FAR if to_do(results) else wording.READING
-    text = reading.format(settings=settings, measure=measure, mean=f"{found[0].mean:.4g}", seeds=seeds)
+    sentence = wording.BEST_SO_FAR if to_do(results) else wording.BEST
+    text = sentence.format(settings=settings, measure=measure, mean=f"{found[0].mean:.4g}", seeds=seeds)
     st.text(f"{text} {wording.EQUALS.format(others=widgets.count(equals, 'other'))}" if equals else text)
     ended = sorted(results, key=lambda result: result.rank)
     known = [

@@ -251,7 +251,7 @@ def ablation(found: UnitAnalysis, feature: str, unit: Unit) -> None:
             session.key(PAGE, "ablation"),
             "What the loss rises by without each of these units, where the feature ends and elsewhere",
         ),
-        reading=(
+        caption=(
             f"With the state of {charts.name_of(unit, layers, signals=False)} held at its mean the loss changes by "
             f"**{own.at_ends:+.4f} nats** {where} ({own.ends:,} places), and by {own.elsewhere:+.4f} elsewhere: the "
             f"network needs it there {'more' if more else 'no more'} than anywhere else."

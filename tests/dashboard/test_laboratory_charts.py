@@ -315,7 +315,7 @@ def test_numbers_are_written_as_one_reads_them(value, text):
 
 @pytest.mark.parametrize(("cell", "layers"), CELLS)
 @pytest.mark.parametrize("asked", [0, 1, 7])
-def test_every_reading_is_one_or_a_few_whole_sentences_for_every_cell_and_word(cell, layers, asked):
+def test_every_caption_is_one_or_a_few_whole_sentences_for_every_cell_and_word(cell, layers, asked):
     model = network(cell, layers)
     flow = flow_of(model)
     spectrum = diagnostics.recurrent_spectrum(model)
