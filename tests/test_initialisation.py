@@ -266,7 +266,7 @@ def test_parameters_of_another_shape_are_refused() -> None:
         ({"cell": "lstm", "chrono": 2}, "at least 3 steps"),
         ({"cell": "gru", "chrono": 20, "bias": False}, "this network has none; switch biases on"),
         ({"gru_reset": "during"}, "'after' or 'before' the matrix product"),
-        ({"cell": "lstm", "gru_reset": "before"}, "only a GRU has a reset gate"),
+        ({"cell": "lstm", "gru_reset": "before"}, "only GRU has a reset gate"),
         ({"dropout": 1.0}, "probability from 0 up to, not including, 1"),
         ({"dropout": -0.1}, "probability"),
         ({"dropout": math.nan}, "probability"),

@@ -73,6 +73,15 @@ def test_a_person_may_turn_the_dial(name: str) -> None:
     assert [schedule.learning_rate(step) for step in range(40)] == [twin.learning_rate(step) for step in range(40)]
 
 
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_says_what_its_rates_depend_on(name: str) -> None:
+    short, long, deaf = (make_schedule(name, 0.8, total, 5) for total in (40, 80, 40))
+    changed = [short.after_validation(loss) for loss in (3.0, 2.0, 2.5)]
+    rates, unheard, later = ([one.learning_rate(step) for step in range(40)] for one in (short, deaf, long))
+    assert short.reads_validations == any(changed) == (rates != unheard)
+    assert long.depends_on_the_end == (later != unheard)
+
+
 def test_an_unknown_schedule_is_refused_with_the_choices() -> None:
     with pytest.raises(SettingsError, match="choose one of constant, halve, cosine"):
         make_schedule("step", 0.1, 10)

@@ -12,6 +12,7 @@ from dashboard.services import library, python_snippets, worker
 from dashboard.state import session
 from dashboard.text import general as wording
 from rnn_core.errors import UserError
+from rnn_core.optim.schedules import SCHEDULES
 from rnn_core.runs import Run, RunStatus
 from rnn_core.training import goes_on_exactly
 
@@ -72,7 +73,9 @@ def _further(run: Run) -> None:
         if not possible:
             show_error(f"from 1 to {MOST_FURTHER:,} {unit}s.")
         exact = goes_on_exactly(training, run.config.plan())
-        st.caption(wording.FURTHER_EXACT if exact else wording.FURTHER_OTHERWISE[training.schedule])
+        stretched = SCHEDULES[training.schedule].depends_on_the_end
+        otherwise = wording.FURTHER_STRETCHED if stretched else wording.FURTHER_VALIDATED
+        st.caption(wording.FURTHER_EXACT if exact else otherwise)
 
 
 def _go_further(run: Run, more: int) -> None:

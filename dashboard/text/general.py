@@ -122,17 +122,14 @@ GAP_HELP = "How many words stand between the queen or king and the word that mus
 
 FURTHER_HELP = "How much longer than it was trained already."
 FURTHER_EXACT = "It goes on from its very last step: the same bits as if it had been asked for all of it at first."
-FURTHER_OTHERWISE = {
-    "halve": (
-        "It goes on from its last step. That one was inside an epoch and was validated as the last, and the schedule "
-        "counts that validation: it may halve the learning rate where one training asked for all of it at first would "
-        "not."
-    ),
-    "cosine": (
-        "It goes on from its last step, with the cosine stretched to the new end: the learning rate, which has fallen "
-        "to 0, jumps up again. One training asked for all of it at first would have had it fall but once."
-    ),
-}
+FURTHER_STRETCHED = (
+    "It goes on from its last step, with the schedule stretched to the new end: the learning rate, which has come "
+    "down, jumps up again. One training asked for all of it at first would have had it come down but once."
+)
+FURTHER_VALIDATED = (
+    "It goes on from its last step. That one was inside an epoch and was validated as the last, and the schedule "
+    "counts that validation: it may lower the learning rate where one training asked for all of it at first would not."
+)
 
 ARRIVES_TITLE = "How far the gradient gets"
 ARRIVES_HELP = (

@@ -153,14 +153,14 @@ class ModelConfig(Settings):
     )
     gru_reset: str = setting(
         "after",
-        label="GRU's reset gate",
+        label="Reset gate",
         help="Where the reset gate acts: after the matrix product (PyTorch, cuDNN), or before it (Cho et al. 2014).",
         group=NETWORK,
         flag="--gru-reset",
         choices=GRU_RESETS,
-        refusal="the reset gate of a GRU acts 'after' or 'before' the matrix product.",
+        refusal="the reset gate acts 'after' or 'before' the matrix product.",
         only_with="cell",
-        refusal_if_unused="only a GRU has a reset gate to place; choose the GRU, or leave the gate 'after'.",
+        refusal_if_unused="only {labels} has a reset gate to place; choose that network, or leave the gate 'after'.",
     )
     dropout: float = setting(
         0.0,

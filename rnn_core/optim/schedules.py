@@ -7,19 +7,35 @@ numbers, for the checkpoint. `rate` is what the schedule starts from; a person m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from typing import Self
 
-from rnn_core.config import SCHEDULES, Choice
+from rnn_core.config import Choice, choices
 from rnn_core.errors import SettingsError
 
 State = dict[str, float | None]
 
 
 class Schedule:
-    """A constant learning rate; the base of the others."""
+    """A constant learning rate; the base of the others.
+
+    label               for people
+    settings            names of settings that have an effect with this schedule, and not with all
+    reads_validations   whether a validation may change the rate
+    depends_on_the_end  whether the rates depend on how many updates the whole training has
+    """
+
+    label = "constant"
+    settings: tuple[str, ...] = ()
+    reads_validations = False
+    depends_on_the_end = False
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
+
+    @classmethod
+    def make(cls, rate: float, total_steps: int, warmup_steps: int) -> Self:
+        """For a training of `total_steps` updates, the first `warmup_steps` of which warm up."""
+        return cls(rate)
 
     def learning_rate(self, step: int) -> float:
         """The learning rate of update number `step`, counted from 0."""
@@ -42,6 +58,9 @@ class Schedule:
 
 class HalveOnPlateau(Schedule):
     """The tutorial's rule (`train_with_sgd`): whenever the loss is higher than the time before, eta is halved."""
+
+    label = "halve when validation gets worse"
+    reads_validations = True
 
     def __init__(self, rate: float) -> None:
         super().__init__(rate)
@@ -70,9 +89,17 @@ class CosineWithWarmup(Schedule):
     5).
     """
 
+    label = "cosine"
+    settings = ("warmup_steps",)
+    depends_on_the_end = True
+
     def __init__(self, rate: float, total_steps: int, warmup_steps: int) -> None:
         super().__init__(rate)
         self.total_steps, self.warmup_steps = total_steps, warmup_steps
+
+    @classmethod
+    def make(cls, rate: float, total_steps: int, warmup_steps: int) -> Self:
+        return cls(rate, total_steps, warmup_steps)
 
     def learning_rate(self, step: int) -> float:
         if step < self.warmup_steps:
@@ -81,20 +108,20 @@ class CosineWithWarmup(Schedule):
         return self.rate * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
 
-# For each its entry in the setting `schedule`, and how it is made from (rate, total_steps, warmup_steps).
-_SCHEDULES: dict[str, tuple[Choice, Callable[[float, int, int], Schedule]]] = {
-    "constant": (Choice("constant"), lambda rate, total_steps, warmup_steps: Schedule(rate)),
-    "halve": (Choice("halve when validation gets worse"), lambda rate, total_steps, warmup_steps: HalveOnPlateau(rate)),
-    "cosine": (Choice("cosine", {"warmup_steps": ""}), CosineWithWarmup),
+SCHEDULES: dict[str, type[Schedule]] = {
+    "constant": Schedule,
+    "halve": HalveOnPlateau,
+    "cosine": CosineWithWarmup,
 }
-for _name, (_choice, _make) in _SCHEDULES.items():
-    SCHEDULES.register(_name, _choice)
+# Makes each a value of the setting `schedule`.
+for _name, _schedule in SCHEDULES.items():
+    choices.SCHEDULES.register(_name, Choice(_schedule.label, dict.fromkeys(_schedule.settings, "")))
 
 
 def make_schedule(name: str, rate: float, total_steps: int, warmup_steps: int = 0) -> Schedule:
-    """The schedule called `name`. The cosine alone uses `total_steps`, the updates of the whole training, and
-    `warmup_steps`. Raises SettingsError for a name that is not known.
+    """The schedule called `name` (a key of SCHEDULES). The cosine alone uses `total_steps`, the updates of the whole
+    training, and `warmup_steps`. Raises SettingsError for a name that is not known.
     """
-    if name not in _SCHEDULES:
+    if name not in SCHEDULES:
         raise SettingsError(f"schedule {name!r} is not known; choose one of {', '.join(SCHEDULES)}.")
-    return _SCHEDULES[name][1](rate, total_steps, warmup_steps)
+    return SCHEDULES[name].make(rate, total_steps, warmup_steps)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from rnn_core.config import TrainingSettings
 from rnn_core.data import Batch, PreparedCorpus, batches, predicted_tokens, stream_batches
 from rnn_core.errors import CorpusError, SettingsError
+from rnn_core.optim.schedules import SCHEDULES
 from rnn_core.randomness import stream
 
 # An epoch of fewer steps than twice this is validated at its end only; a longer one up to four times.
@@ -78,11 +79,13 @@ class Plan:
 
 def goes_on_exactly(settings: TrainingSettings, plan: Plan) -> bool:
     """Whether a training that ended and gets a later end becomes, bit for bit, the one that had that end at first."""
-    if settings.schedule == "halve":
-        # The schedule was given the validation loss at the end, which the longer training may not have measured.
+    schedule = SCHEDULES[settings.schedule]
+    if schedule.reads_validations:
+        # It was given the validation loss at the end, which the longer training may not have measured.
         position = plan.total_steps % plan.steps_per_epoch
-        return position == 0 or plan.validates_inside(position)
-    return settings.schedule == "constant"  # A cosine is as long as the training.
+        if position and not plan.validates_inside(position):
+            return False
+    return not schedule.depends_on_the_end
 
 
 def epoch_batches(corpus: PreparedCorpus, settings: TrainingSettings, epoch: int) -> list[Batch]:

@@ -174,7 +174,7 @@ SETTINGS: dict[str, str] = {
     "--chrono 20": "chrono initialisation sets the biases of gates; choose an LSTM, GRU",
     "--cell lstm --chrono 10 --no-bias": "this network has none; switch biases on.",
     "--tied": "so the embedding size must equal the hidden size (100)",
-    "--gru-reset before": "only a GRU has a reset gate to place",
+    "--gru-reset before": "only GRU has a reset gate to place",
     "--dropout 1": "dropout is a probability from 0 up to, not including, 1.",
     "--variational": "variational dropout needs a dropout probability above 0",
     "--batch 0": "the batch size must be from 1 to 65,536.",

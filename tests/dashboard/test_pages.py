@@ -361,7 +361,7 @@ def test_a_training_whose_schedule_forbids_it_does_not_claim_to_go_on_exactly(op
     work(run.folder)
     said = texts(open_page("train", run.id))
     assert wording.FURTHER_EXACT not in said
-    assert wording.FURTHER_OTHERWISE["cosine"] in said
+    assert wording.FURTHER_STRETCHED in said
 
 
 def test_a_combination_that_makes_no_sense_is_refused_with_the_reason(open_page):
