@@ -16,6 +16,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from dashboard.state import session
+from dashboard.text import corpus as corpus_wording
 from dashboard.text import general as wording
 
 PAGES = ("", "corpus", "train", "gradients", "generate", "runs")
@@ -213,8 +214,8 @@ async def paster(browser: Browser, until: float) -> None:
         await browser.go_to("corpus")
         message = browser.rerun()
         choice = message.rerun_script.widget_states.widgets.add()
-        choice.id = browser.choices.get(wording.SOURCES["paste"], "")
-        choice.string_array_value.data.append(wording.SOURCES["paste"])
+        choice.id = browser.choices.get(corpus_wording.SOURCES["paste"], "")
+        choice.string_array_value.data.append(corpus_wording.SOURCES["paste"])
         await browser.send(message)
         # Another text each time, or the server would know it already.
         text = message.rerun_script.widget_states.widgets.add()

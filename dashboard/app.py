@@ -8,6 +8,7 @@ from dashboard import hosting
 from dashboard.components import page_frame, widgets
 from dashboard.services import worker
 from dashboard.text import general as wording
+from dashboard.text import hosting as hosting_wording
 from rnn_core.errors import UserError
 
 # A file of our own: Streamlit's named icons are fetched from the internet when they stand in the browser's tab.
@@ -23,7 +24,7 @@ def draw() -> None:
             hosting.stay_offline()
             worker.start_dispatcher()
     except UserError as error:
-        widgets.problem(wording.NOT_SET_UP, error)
+        widgets.problem(hosting_wording.NOT_SET_UP, error)
         st.stop()
     page = st.navigation(
         {

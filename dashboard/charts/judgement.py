@@ -11,7 +11,7 @@ import pandas as pd
 from dashboard.charts import line_ends
 from dashboard.charts.common import FAINT
 from dashboard.charts.specification import in_order, series, specification, stacked
-from dashboard.text.general import REFERENCES
+from dashboard.text.training import REFERENCES
 from rnn_core.data import Copies
 from rnn_core.diagnostics import LossByPosition, Reach
 

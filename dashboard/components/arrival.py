@@ -11,7 +11,8 @@ from dashboard.components.unrolled import picture_data, unrolled_network, unroll
 from dashboard.services import demo, library, run_sentence, worker
 from dashboard.services.run_sentence import ArrivingGradients, Sentence
 from dashboard.state import session
-from dashboard.text import general as wording
+from dashboard.text import general as common_wording
+from dashboard.text import training as wording
 from rnn_core.config.choices import CELLS
 from rnn_core.errors import RunError, UserError
 from rnn_core.runs import Run
@@ -24,7 +25,7 @@ def draw(run: Run, page: str) -> None:
     """How far the gradient gets in the newest network; pale beside it: before training, or in the run it is to cure."""
     try:
         moments = run.moments()
-        sentence = run_sentence.sentence_of(run, wording.EXAMPLE_SENTENCE) if moments else None
+        sentence = run_sentence.sentence_of(run, common_wording.EXAMPLE_SENTENCE) if moments else None
         if sentence is None or not sentence.tokens:
             return
         newest = run_sentence.gradients(str(run.folder), moments[-1], sentence.tokens)

@@ -17,7 +17,7 @@ from dashboard.services import sources
 from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
 from dashboard.state import link, session
 from dashboard.state.session import ChosenCorpus
-from dashboard.text import general as wording
+from dashboard.text import corpus as wording
 from rnn_core.config import ModelConfig, TextSettings
 from rnn_core.data import BUILT_IN, PreparedCorpus
 from rnn_core.errors import UserError

@@ -12,7 +12,7 @@ from dashboard.components import widgets
 from dashboard.components.setting_fields import SettingFields
 from dashboard.services import worker
 from dashboard.state import session
-from dashboard.text import general as wording
+from dashboard.text import training as wording
 from rnn_core.config import ModelConfig, TrainingSettings, problems, settings_of
 from rnn_core.runs import RUN_ID, Run, RunConfig
 

@@ -8,7 +8,7 @@ from dashboard import hosting
 from dashboard.components import widgets
 from dashboard.services import library
 from dashboard.state import session
-from dashboard.text import general as wording
+from dashboard.text import runs as wording
 
 ACTIVATIONS = {"tanh": "tanh", "relu": "ReLU"}
 

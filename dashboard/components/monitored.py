@@ -11,7 +11,7 @@ from dashboard.components import pictures, widgets
 from dashboard.components.pictures import Chart
 from dashboard.services.history import History
 from dashboard.state import session
-from dashboard.text import general as wording
+from dashboard.text import training as wording
 from rnn_core.errors import UserError
 from rnn_core.nn.cells import cell_of
 from rnn_core.runs import Run

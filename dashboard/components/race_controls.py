@@ -12,7 +12,8 @@ from dashboard.components.race_pictures import Race
 from dashboard.services import library, worker
 from dashboard.state import session
 from dashboard.text import general as common_wording
-from dashboard.text import stories as wording
+from dashboard.text import hosting as hosting_wording
+from dashboard.text import race as wording
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunStatus
 
@@ -28,7 +29,7 @@ def draw(lanes: list[Run], statuses: list[RunStatus]) -> None:
         alive = [run for run, status in zip(lanes, statuses, strict=True) if status.alive]
         waiting = [run for run, status in zip(lanes, statuses, strict=True) if status.state == "queued"]
         if not library.mine(lanes[0]):
-            st.caption(common_wording.ONLY_LOOKING)
+            st.caption(hosting_wording.ONLY_LOOKING)
         elif alive:
             paused = all(status.state == "paused" for status in statuses if status.alive)
             _ask(alive, *(("resume", "Resume", "play_arrow") if paused else ("pause", "Pause", "pause")))
@@ -49,7 +50,7 @@ def draw(lanes: list[Run], statuses: list[RunStatus]) -> None:
             session.close_race()
             st.rerun()
     if waiting and hosting.current_caps() is not None:
-        st.info(wording.RACE_IN_QUEUE, icon=":material/hourglass_top:")
+        st.info(wording.IN_QUEUE, icon=":material/hourglass_top:")
 
 
 def progress(race: Race) -> None:
@@ -80,7 +81,7 @@ def explanations(race: Race) -> None:
 
 def _ask(lanes: list[Run], kind: str, label: str, icon: str) -> None:
     """A button that asks every network of the race for the same."""
-    if st.button(label, icon=f":material/{icon}:", key=session.key(PAGE, kind), help=wording.RACE_HELP.get(kind)):
+    if st.button(label, icon=f":material/{icon}:", key=session.key(PAGE, kind), help=wording.HELP.get(kind)):
         for run in lanes:
             try:
                 library.request(run, kind)
@@ -106,6 +107,6 @@ def _further(lanes: list[Run]) -> None:
     if ends or steps is None:
         return
     label = f"Train {steps:,} more steps"
-    if st.button(label, icon=":material/forward:", help=wording.RACE_HELP["further"], key=session.key(PAGE, "further")):
+    if st.button(label, icon=":material/forward:", help=wording.HELP["further"], key=session.key(PAGE, "further")):
         with widgets.action("The race could not go on"):
             worker.go_further(steps, *lanes)

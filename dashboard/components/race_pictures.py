@@ -11,8 +11,8 @@ import streamlit as st
 from dashboard.charts import race as charts
 from dashboard.components import widgets
 from dashboard.services.racing import LaneHistory
+from dashboard.text import race as wording
 from dashboard.text import race_verdict
-from dashboard.text import stories as wording
 from rnn_core.data.tasks import Task, make_task
 from rnn_core.runs import RunConfig, RunStatus
 from rnn_core.runs.events import AgreementMeasured
@@ -62,7 +62,7 @@ def course(race: Race) -> None:
         caption = race_verdict.of_task(courses, name, baseline, race.over)
         table = charts.course_table(courses, charts.error_domain(baseline))
         drawing = charts.error_race(table, names, total, name, baseline, race_verdict.learned_error(baseline))
-        title, key = wording.RACE_TASK.format(task=race.task.label), "task race"
+        title, key = wording.TASK.format(task=race.task.label), "task race"
         alt_text = f"{name} over the steps, for every network, beside that of an answer that does not look at the input"
     elif any(history.agreements for history in race.networks.values()):
         measured = {of: history.agreements for of, history in race.networks.items()}
@@ -70,16 +70,16 @@ def course(race: Race) -> None:
         caption = race_verdict.of_agreement(measured, race.over)
         table = charts.course_table(courses, charts.ACCURACIES)
         drawing = charts.accuracy_race(table, names, total, race_verdict.LEARNED)
-        title, key = wording.RACE_PICTURES["agreement race"], "agreement race"
+        title, key = wording.PICTURES["agreement race"], "agreement race"
         alt_text = "Share of sentences in which the right word is likelier, over the steps, for every network"
     else:
         _, lost = race.units
         courses = {of: dict(sorted(history.validation.items())) for of, history in race.networks.items()}
         caption = race_verdict.of_loss(courses, lost, race.over)
         drawing = charts.validation_race(charts.course_table(courses), names, total, lost)
-        title, key = wording.RACE_PICTURES["loss race"], "loss race"
+        title, key = wording.PICTURES["loss race"], "loss race"
         alt_text = "Loss on the held-out sentences over the steps, for every network"
-    widgets.chart(drawing, title=title, caption=caption or wording.RACE_EARLY, alt_text=alt_text, key=f"{key} chart")
+    widgets.chart(drawing, title=title, caption=caption or wording.EARLY, alt_text=alt_text, key=f"{key} chart")
 
 
 def losses(race: Race) -> None:
@@ -88,7 +88,7 @@ def losses(race: Race) -> None:
     recent = {name: loss for name, history in race.networks.items() if (loss := history.recent_loss()) is not None}
     if recent:
         best, worst = min(recent, key=lambda name: recent[name]), max(recent, key=lambda name: recent[name])
-        template = wording.RACE_LOSS if len(recent) > 1 else wording.RACE_LOSS_ALONE
+        template = wording.LOSS if len(recent) > 1 else wording.LOSS_ALONE
         step = int(max(history.latest.get("step", 0) for history in race.networks.values()))
         caption = template.format(
             step=step,
@@ -96,16 +96,16 @@ def losses(race: Race) -> None:
             worst=worst,
             lowest=recent[best],
             highest=recent[worst],
-            measure=wording.RACE_MEASURES[lost],
+            measure=wording.MEASURES[lost],
         )
     else:
-        caption = wording.RACE_EARLY
+        caption = wording.EARLY
     table = charts.loss_table(
         {name: (history.loss.steps, history.loss.values) for name, history in race.networks.items()}
     )
     widgets.chart(
         charts.loss_chart(table, list(race.networks), lost),
-        title=wording.RACE_PICTURES["loss"],
+        title=wording.PICTURES["loss"],
         caption=caption,
         alt_text="Training loss of every network over the steps of the race",
         key="race loss chart",
@@ -122,13 +122,13 @@ def horizons(race: Race) -> None:
     if shares:
         ordered = sorted(shares.items(), key=lambda item: -item[1])
         listed = ", ".join(f"{name} **{_share_left(share)}**" for name, share in ordered)
-        caption = wording.RACE_HORIZON.format(lag=lag, unit=unit, shares=listed)
+        caption = wording.HORIZON.format(lag=lag, unit=unit, shares=listed)
     else:
-        caption = wording.RACE_EARLY
+        caption = wording.EARLY
     table = charts.horizon_table({name: found.median for name, found in measured.items()})
     widgets.chart(
         charts.horizon_chart(table, list(race.networks), unit),
-        title=wording.RACE_PICTURES["horizon"],
+        title=wording.PICTURES["horizon"],
         caption=caption,
         alt_text="Median share of the gradient that is left over the lag, for every network",
         key="race horizon chart",
@@ -145,16 +145,16 @@ def agreements(race: Race) -> None:
     measured = {name: history.agreements[step] for name, history in race.networks.items() if step in history.agreements}
     if not measured:
         anything = any(history.horizons for history in race.networks.values())
-        st.markdown(f"### {wording.RACE_PICTURES['agreement']}", anchors=False)
-        st.markdown(wording.RACE_NO_AGREEMENT if anything else wording.RACE_EARLY)
+        st.markdown(f"### {wording.PICTURES['agreement']}", anchors=False)
+        st.markdown(wording.NO_AGREEMENT if anything else wording.EARLY)
         return
     first = next(iter(measured.values()))
     ordered = sorted(measured.items(), key=lambda item: -item[1].accuracy[-1])
     shares = ", ".join(f"{name} **{100 * found.accuracy[-1]:.0f}\u00a0%**" for name, found in ordered)
     widgets.chart(
         charts.agreement_chart(charts.agreement_table(measured), list(race.networks)),
-        title=wording.RACE_PICTURES["agreement"],
-        caption=wording.RACE_AGREEMENT.format(gap=first.gaps[-1], items=first.items[-1], shares=shares),
+        title=wording.PICTURES["agreement"],
+        caption=wording.AGREEMENT.format(gap=first.gaps[-1], items=first.items[-1], shares=shares),
         alt_text="Share of sentences in which the right word is likelier, over the words in between",
         key="race agreement chart",
     )
@@ -171,6 +171,6 @@ def behind(race: Race) -> None:
     """The equations, and what their letters mean."""
     kind = "text" if race.task is None else race.task.loss
     with st.expander("Equations", icon=":material/function:"):
-        for equation in wording.RACE_EQUATIONS[kind]:
+        for equation in wording.EQUATIONS[kind]:
             st.latex(equation)
-        st.markdown(wording.RACE_SYMBOLS)
+        st.markdown(wording.SYMBOLS)

@@ -12,7 +12,7 @@ from dashboard.components import chosen_text, settings_link, task_form, widgets
 from dashboard.components.setting_fields import SettingFields
 from dashboard.services import racing, worker
 from dashboard.state import link, session
-from dashboard.text import stories as wording
+from dashboard.text import race as wording
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings, problems
 from rnn_core.data import PreparedCorpus
 from rnn_core.runs.agreement import agreement_items_of
@@ -34,17 +34,17 @@ Data = PreparedCorpus | TaskSettings
 
 def draw() -> None:
     """Choose and start."""
-    st.markdown(wording.RACE_INTRO)
+    st.markdown(wording.INTRO)
     data, text = choose_data()
     networks = choose_networks()
     hidden_size, training, possible = choose_settings()
     if not networks:
-        st.info(wording.RACE_NONE, icon=":material/flag:")
+        st.info(wording.NONE, icon=":material/flag:")
     ready = bool(networks) and possible and data is not None
     if st.button("Start the race", type="primary", icon=":material/flag:", disabled=not ready):
         assert data is not None
         entrants = {
-            f"Race: {wording.RACE_NETWORKS[name]}": ModelConfig(**racing.settings_of(name, data, hidden_size))
+            f"Race: {wording.NETWORKS[name]}": ModelConfig(**racing.settings_of(name, data, hidden_size))
             for name in networks
         }
         with widgets.action("The race could not be started"):
@@ -55,13 +55,13 @@ def draw() -> None:
 def choose_data() -> tuple[Data | None, TextSettings]:
     """Agreement sentences, a task, or whatever was chosen on the Corpus page; None for a task that makes no sense."""
     chosen = chosen_text.find()
-    kinds = [kind for kind in wording.RACE_DATA if kind != "text" or chosen is not None]
+    kinds = [kind for kind in wording.DATA if kind != "text" or chosen is not None]
     kind: str = st.segmented_control(
         "What to learn",
         kinds,
         required=True,
-        format_func=wording.RACE_DATA.__getitem__,
-        help=wording.RACE_HELP["on"],
+        format_func=wording.DATA.__getitem__,
+        help=wording.HELP["on"],
         **link.choice("on", kinds, "agreement"),
     )
     if kind == "task":
@@ -87,7 +87,7 @@ def choose_networks() -> list[str]:
         "Networks",
         list(racing.NETWORKS),
         max_selections=MOST,
-        format_func=lambda name: wording.RACE_NETWORKS[name],
+        format_func=lambda name: wording.NETWORKS[name],
         **_field("networks", read, list(racing.DEFAULT_NETWORKS), ",".join),
     )
     return networks
@@ -129,7 +129,7 @@ def choose_number(label: str, name: str, offered: Collection[int], default: int)
 
 def _field(name: str, parse: Callable[[str], Any], default: Any, written: Callable[[Any], str] = str) -> dict[str, Any]:
     """Options of the widget `name`, which the link keeps under that name, as `link.field` says."""
-    return link.field(session.key(PAGE, name), name, parse, default, written) | {"help": wording.RACE_HELP[name]}
+    return link.field(session.key(PAGE, name), name, parse, default, written) | {"help": wording.HELP[name]}
 
 
 def validated_often(training: TrainingSettings, data: Data) -> TrainingSettings:

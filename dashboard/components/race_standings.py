@@ -11,8 +11,8 @@ from dashboard.components.race_pictures import Race, common_step
 from dashboard.services.racing import LaneHistory
 from dashboard.state import session
 from dashboard.text import general as common_wording
+from dashboard.text import race as wording
 from dashboard.text import race_verdict
-from dashboard.text import stories as wording
 from rnn_core.nn.parameters import parameter_count
 
 PAGE = "race"
@@ -41,7 +41,7 @@ def draw(race: Race) -> None:
             }
         )
     unit, lost = race.units
-    learned = wording.RACE_TABLE["learned text" if race.task is None else "learned task"]
+    learned = wording.TABLE["learned text" if race.task is None else "learned task"]
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
@@ -49,10 +49,10 @@ def draw(race: Race) -> None:
         key=session.key(PAGE, "standings"),
         column_config={
             "loss": st.column_config.NumberColumn(
-                format="%.3f", help=wording.RACE_TABLE["loss"].format(measure=wording.RACE_MEASURES[lost])
+                format="%.3f", help=wording.TABLE["loss"].format(measure=wording.MEASURES[lost])
             ),
-            "half-life": st.column_config.TextColumn(help=wording.RACE_TABLE["half-life"].format(unit=unit)),
-            "agreement": st.column_config.NumberColumn(format="%.1f %%", help=wording.RACE_TABLE["agreement"]),
+            "half-life": st.column_config.TextColumn(help=wording.TABLE["half-life"].format(unit=unit)),
+            "agreement": st.column_config.NumberColumn(format="%.1f %%", help=wording.TABLE["agreement"]),
             "learned after": st.column_config.NumberColumn(format="localized", help=learned),
             "step": st.column_config.NumberColumn(format="localized"),
             "parameters": st.column_config.NumberColumn(format="localized"),

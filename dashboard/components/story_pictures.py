@@ -14,7 +14,8 @@ from dashboard.services.run_sentence import ArrivingGradients
 from dashboard.services.story import StoryExperiment
 from dashboard.state import session
 from dashboard.text import general as common_wording
-from dashboard.text import stories as wording
+from dashboard.text import story as wording
+from dashboard.text import training as training_wording
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunStatus
 
@@ -27,7 +28,7 @@ HARDLY = 0.6
 def describe(experiment: StoryExperiment) -> str:
     """The experiment in one line."""
     reach = "full gradients" if experiment.truncate is None else f"truncation {experiment.truncate}"
-    return f"{wording.STORY_NETWORKS[experiment.network]}, gap {experiment.gap}, {reach}, seed {experiment.seed}"
+    return f"{wording.NETWORKS[experiment.network]}, gap {experiment.gap}, {reach}, seed {experiment.seed}"
 
 
 def draw(run: Run, experiment: StoryExperiment, live: bool) -> None:
@@ -49,7 +50,7 @@ def draw(run: Run, experiment: StoryExperiment, live: bool) -> None:
     if status.state in ("failed", "diverged", "dead"):
         widgets.problem(common_wording.STATE_HELP[status.state], status.message)
     if not steps:
-        st.info(wording.STORY_STARTING, icon=":material/hourglass_top:")
+        st.info(wording.STARTING, icon=":material/hourglass_top:")
         return
     try:
         folder, first, newest = str(run.folder), steps[0], steps[-1]
@@ -79,7 +80,7 @@ def before_training(experiment: StoryExperiment) -> None:
     sentence, arrives = story.untrained(experiment)
     words = arrives.words
     st.markdown(
-        wording.STORY_WAITING.format(
+        wording.WAITING.format(
             target=words[sentence.target + 1],
             controller=words[sentence.controller],
             lag=sentence.target - sentence.controller,
@@ -103,7 +104,7 @@ def _state(experiment: StoryExperiment, status: RunStatus, history: LaneHistory)
 
 
 def _heading(name: str) -> None:
-    st.header(wording.STORY_PICTURES[name], anchor=False)
+    st.header(wording.PICTURES[name], anchor=False)
 
 
 def _percent(share: float) -> str:
@@ -122,14 +123,14 @@ def _what_arrives(
 ) -> None:
     """The sentence unrolled, and pale beside it what arrived before the training: that is where it vanishes."""
     drawing = unrolled_picture(now.words, now.norms, key=UNROLLED)
-    pictures.heading(wording.STORY_PICTURES["sentence"], [drawing], level=2)
+    pictures.heading(wording.PICTURES["sentence"], [drawing], level=2)
     lag = sentence.target - sentence.controller
     if experiment.truncate is not None and experiment.truncate < lag:
         last = now.words[sentence.target - experiment.truncate]
         if not last.isalpha():  # A word of the grammar is letters alone. Another's run may hold anything: no Markdown.
             last = "…"
         st.markdown(
-            wording.STORY_SENTENCE_CUT.format(
+            wording.SENTENCE_CUT.format(
                 target=now.words[sentence.target + 1],
                 reached=experiment.truncate,
                 last=last,
@@ -137,7 +138,7 @@ def _what_arrives(
                 lag=lag,
             )
         )
-    before_name = common_wording.BEFORE_STEP.format(step=first) if first else wording.STORY_BEFORE
+    before_name = training_wording.BEFORE_STEP.format(step=first) if first else wording.BEFORE
     _unrolled(experiment, sentence, now, at_first, before_name)
 
 
@@ -167,10 +168,10 @@ def _unrolled(
 
 def _loss(history: LaneHistory, status: RunStatus) -> None:
     last = history.recent_loss()
-    caption = "" if last is None else wording.STORY_LOSS.format(first=history.loss.values[0], last=last)
+    caption = "" if last is None else wording.LOSS.format(first=history.loss.values[0], last=last)
     widgets.chart(
         charts.loss(charts.loss_table(history.loss.steps, history.loss.values), status.total_steps or 1),
-        title=wording.STORY_PICTURES["loss"],
+        title=wording.PICTURES["loss"],
         caption=caption,
         alt_text="Training loss over the steps",
         key="story loss",
@@ -181,15 +182,15 @@ def _accuracy(history: LaneHistory, status: RunStatus, fresh: float | None) -> N
     caption = ""
     measured = {step: found.accuracy[0] for step, found in history.agreements.items() if found.accuracy}
     if fresh is not None:
-        verdict = wording.STORY_VERDICTS[_verdict_of(fresh)]
-        caption = wording.STORY_FRESH.format(asked=story.ASKED, share=_percent(fresh), verdict=verdict)
+        verdict = wording.VERDICTS[_verdict_of(fresh)]
+        caption = wording.FRESH.format(asked=story.ASKED, share=_percent(fresh), verdict=verdict)
     elif measured:
         step = max(measured)
         items = history.agreements[step].items[0]
-        caption = wording.STORY_ACCURACY.format(step=step, share=_percent(measured[step]), items=items)
+        caption = wording.ACCURACY.format(step=step, share=_percent(measured[step]), items=items)
     widgets.chart(
         charts.accuracy(charts.accuracy_table(measured), status.total_steps or 1),
-        title=wording.STORY_PICTURES["accuracy"],
+        title=wording.PICTURES["accuracy"],
         caption=caption,
         alt_text="Share of sentences in which the right word is likelier, over the steps, beside a coin's half",
         key="story accuracy",
@@ -210,12 +211,12 @@ def _verdict_of(accuracy: float) -> str:
 def _by_lag(experiment: StoryExperiment, now: story.LagShares, at_first: story.LagShares) -> None:
     share, first = float(now.shares[experiment.gap]), float(at_first.shares[experiment.gap])
     if experiment.truncate is not None and experiment.truncate < experiment.gap:
-        caption = wording.STORY_LAGS_CUT.format(bars=experiment.truncate + 1, gap=experiment.gap)
+        caption = wording.LAGS_CUT.format(bars=experiment.truncate + 1, gap=experiment.gap)
     else:
-        caption = wording.STORY_LAGS_FULL.format(gap=experiment.gap, share=_percent(share), at_first=_percent(first))
+        caption = wording.LAGS_FULL.format(gap=experiment.gap, share=_percent(share), at_first=_percent(first))
     widgets.chart(
         charts.lag_shares(charts.lag_shares_table(now.shares), len(now.shares), experiment.gap),
-        title=wording.STORY_PICTURES["lags"],
+        title=wording.PICTURES["lags"],
         caption=caption,
         alt_text="What each distance pays into the gradient of W",
         key="story lags",
@@ -226,18 +227,18 @@ def _ten_seeds(experiment: StoryExperiment, fresh: float | None) -> None:
     beforehand = story.measured(experiment)
     if beforehand is None:
         _heading("seeds")
-        st.markdown(wording.STORY_NO_SEEDS)
+        st.markdown(wording.NO_SEEDS)
         return
     seeds = len(beforehand.accuracies)
-    caption = wording.STORY_SEEDS.format(learned=beforehand.learned, seeds=seeds)
+    caption = wording.SEEDS.format(learned=beforehand.learned, seeds=seeds)
     if experiment.seed in range(seeds):
         then = beforehand.accuracies[experiment.seed]
-        caption += " " + wording.STORY_THEN.format(seed=experiment.seed, then=then)
+        caption += " " + wording.THEN.format(seed=experiment.seed, then=then)
         if fresh is not None and (fresh >= story.LEARNED) != (then >= 100 * story.LEARNED):
-            caption += " " + wording.STORY_OTHERWISE
+            caption += " " + wording.OTHERWISE
     widgets.chart(
         charts.seeds(charts.seeds_table(beforehand.accuracies, fresh)),
-        title=wording.STORY_PICTURES["seeds"],
+        title=wording.PICTURES["seeds"],
         caption=caption,
         alt_text="Accuracy of ten seeds after the last step, and of this run",
         key="story seeds",
@@ -245,7 +246,7 @@ def _ten_seeds(experiment: StoryExperiment, fresh: float | None) -> None:
     if experiment.chapter == "tutorial":
         longer = story.LONGER.accuracies
         st.caption(
-            wording.STORY_ECHO.format(
+            wording.ECHO.format(
                 steps=story.LONGER_STEPS, low=min(longer), high=max(longer), median=float(np.median(longer))
             )
         )

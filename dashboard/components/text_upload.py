@@ -11,7 +11,7 @@ from dashboard import hosting
 from dashboard.components import widgets
 from dashboard.services.sources import Upload
 from dashboard.state import session
-from dashboard.text import general as wording
+from dashboard.text import corpus as wording
 from rnn_core.config import TextSettings, settings_of
 from rnn_core.data.encodings import characters
 from rnn_core.errors import CorpusError, EncodingError

@@ -10,7 +10,9 @@ from dashboard import hosting
 from dashboard.components import widgets
 from dashboard.services import library, racing, worker
 from dashboard.state import session
-from dashboard.text import general as wording
+from dashboard.text import general as common_wording
+from dashboard.text import hosting as hosting_wording
+from dashboard.text import training as wording
 from rnn_core.errors import UserError
 from rnn_core.runs import Run, RunStatus
 
@@ -26,7 +28,7 @@ def draw(run: Run, status: RunStatus) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         widgets.state_badge(status.state)
         if not library.mine(run):
-            st.caption(wording.ONLY_LOOKING)
+            st.caption(hosting_wording.ONLY_LOOKING)
         elif queue_position(run, status) is not None:
             if st.button("Leave the queue", icon=":material/logout:", key=session.key(PAGE, "leave")):
                 _leave_queue(run)
@@ -104,12 +106,12 @@ def explanation(run: Run, status: RunStatus) -> None:
         number = f"It is number {place.position} of {place.waiting} in the queue"
         ahead = "It is next" if place.position == 1 else number
         st.info(
-            f"{ahead}; {widgets.count(place.training, 'training')} at work on this server. {wording.KEEP_OPEN}",
+            f"{ahead}; {widgets.count(place.training, 'training')} at work on this server. {hosting_wording.KEEP_OPEN}",
             icon=":material/hourglass_top:",
         )
     elif status.state == "queued" and hosting.current_caps() is not None and not worker.working(run):
-        st.text(wording.NOT_IN_QUEUE)
+        st.text(hosting_wording.NOT_IN_QUEUE)
     elif status.state in ("failed", "dead"):
-        widgets.problem(wording.STATE_HELP[status.state], status.message)
+        widgets.problem(common_wording.STATE_HELP[status.state], status.message)
     elif status.message and status.state != "diverged":
         st.text(status.message)

@@ -9,8 +9,8 @@ from dashboard.components import pictures, widgets
 from dashboard.components.pictures import Chart
 from dashboard.services import references
 from dashboard.services.history import History
-from dashboard.text import general as wording
 from dashboard.text import tasks as task_wording
+from dashboard.text import training as wording
 from rnn_core.data.tasks import make_task
 from rnn_core.runs import Run
 from rnn_core.training import perplexity

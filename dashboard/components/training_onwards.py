@@ -10,7 +10,7 @@ from dashboard.components import fork_form, python_popover, widgets
 from dashboard.components.setting_fields import show_error
 from dashboard.services import library, python_snippets, worker
 from dashboard.state import session
-from dashboard.text import general as wording
+from dashboard.text import training as wording
 from rnn_core.errors import UserError
 from rnn_core.optim.schedules import SCHEDULES
 from rnn_core.runs import Run, RunStatus

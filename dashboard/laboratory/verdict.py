@@ -12,7 +12,7 @@ from dashboard.laboratory.cures import Cure, after_divergence, cures
 from dashboard.laboratory.view_state import ViewState
 from dashboard.services import library, worker
 from dashboard.state import session
-from dashboard.text import general as common
+from dashboard.text import general as common_wording
 from dashboard.text import laboratory as wording
 from rnn_core import diagnostics
 from rnn_core.errors import UserError
@@ -41,7 +41,7 @@ def verdict(view: ViewState) -> None:
 
 def divergence(run: Run, status: RunStatus) -> None:
     """What became of a training that diverged, with the cure before all else."""
-    widgets.problem(common.STATE_HELP["diverged"], status.message)
+    widgets.problem(common_wording.STATE_HELP["diverged"], status.message)
     st.markdown(wording.DIVERGED)
     # By what it had come to: clipping may have been switched off on the way.
     came_to = dataclasses.replace(run.config, training=run.training_at(status.step + 1))

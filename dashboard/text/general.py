@@ -6,20 +6,6 @@ Everything here is ours and may hold Markdown; text that came from a user never 
 from __future__ import annotations
 
 APP = "see-bptt"
-
-# --- pages ------------------------------------------------------------------------------------------------------------
-
-CORPUS_INTRO = "Choose a text. The network will learn to predict each next word of its sentences."
-TRAIN_INTRO = "Choose a network, start it, and watch it learn. Training goes on when you leave or close this page."
-GENERATE_INTRO = "Let the network write. Every word is drawn from the probabilities it predicts."
-RUNS_INTRO = "Every training is a folder: settings, history, weights. Open one, or take it with you."
-
-FIRST_VISIT_TITLE = "New here? See a network learn in seconds"
-FIRST_VISIT = (
-    "One click makes sentences in which the last word must agree with a word 20 words before (*queen … her*), trains a "
-    "small network on them, and shows how little of the gradient gets there; one more click trains the cure. Nothing "
-    "is downloaded."
-)
 FIRST_VISIT_BUTTON = "Train the demo"
 
 PRESENT = "Present"
@@ -84,98 +70,10 @@ MONITORED_NO_WEIGHTS = (
     "This training is made by another program, which keeps its weights and its words: here are its curves, on the "
     "Train page. Save the network there as safetensors, and open it on the Runs page."
 )
-MONITORED = "Made by another program, which the Monitor watches."
-MONITORED_HELP = {
-    "loss": "Mean over the last steps, in the unit of the program's own loss.",
-    "half_life": "How many time steps back the median gradient has fallen to one half, at the newest measurement.",
-    "horizon": (
-        "Every column is one measurement: how much of a loss's gradient is left so many time steps back. The line is "
-        "the half-life."
-    ),
-}
-
-# --- where a text comes from ------------------------------------------------------------------------------------------
-
-SOURCES = {
-    "upload": "Upload",
-    "paste": "Paste",
-    "agreement": "Agreement sentences",
-    "python": "Python reference",
-    "nltk": "NLTK corpus",
-}
-WHICH_ENCODING = "This file does not say how its letters are written"
-NOT_IN_LINK = "The link of this page has every setting, but not your text."
-SOURCE_HELP = {
-    "upload": "A .txt, .csv or .jsonl file. It stays on the machine that runs this app.",
-    "paste": "Any text of at least a few sentences.",
-    "agreement": (
-        "Sentences from a small grammar in which one word decides another many words later. "
-        "The distance is yours to set: the cleanest way to see what a network can remember."
-    ),
-    "python": "The Python language reference, about 65,000 words. It ships with Python, so it is always there.",
-    "nltk": "A classic corpus (Brown, Gutenberg, …). Fetched from the internet where the machine has it.",
-}
-
-GAP_HELP = "How many words stand between the queen or king and the word that must agree."
-
-# --- the network and its training -------------------------------------------------------------------------------------
-
-FURTHER_HELP = "How much longer than it was trained already."
-FURTHER_EXACT = "It goes on from its very last step: the same bits as if it had been asked for all of it at first."
-FURTHER_STRETCHED = (
-    "It goes on from its last step, with the schedule stretched to the new end: the learning rate, which has come "
-    "down, jumps up again. One training asked for all of it at first would have had it come down but once."
-)
-FURTHER_VALIDATED = (
-    "It goes on from its last step. That one was inside an epoch and was validated as the last, and the schedule "
-    "counts that validation: it may lower the learning rate where one training asked for all of it at first would not."
-)
-
-ARRIVES_TITLE = "How far the gradient gets"
-ARRIVES_HELP = (
-    "One sentence in the newest weights: the loss of one word on its way back to every earlier one. In a sentence of "
-    "the agreement grammar it is followed from *her* or *his* to the queen or king that decides it."
-)
-BEFORE_STEP = "step {step:,}"
-BEFORE_CURE = "the {cell} before the cure"
-CELL_CURE = "Cure it: train an LSTM on the same text"
-CELL_CURE_HELP = "The same text, steps and seed; an LSTM whose forget gates start open, so that the gradient can pass."
-
-ONE_STEP_HELP = "Pause first; each click then trains on one batch."
-NUMBER_HELP = {
-    "training": "Mean loss in nats over the last steps, before each update.",
-    "validation": "Mean loss in nats on the validation sentences, which are never trained on.",
-    "perplexity": "exp(validation loss): among how many equally likely words the network hesitates.",
-    "gradient": "L2 norm of the gradient of all parameters together, before clipping.",
-}
 
 PYTHON = "The same in Python"
 
 LINK_REFUSED = "Part of this link was not taken"
-
-FORK_HELP = "Another training that goes on from a stored moment of this one, with other settings."
-FORK_EXACT = "With optimizer and random state as they were: with nothing changed it goes on bit for bit like this one."
-FORK_WEIGHTS = "Only the weights of this moment were kept: the optimizer's running averages begin anew."
-
-REFERENCES = {
-    "uniform": "uniform",
-    "unigram": "unigram",
-    "bigram": "bigram",
-    "kneser_ney_trigram": "KN trigram",
-}
-"""What guessers without a network are called where their line ends."""
-
-REFERENCES_HELP = (
-    "Dashed: the loss on the validation sentences without any network. **Uniform**: every word is equally "
-    "likely, ln(vocabulary). **Unigram**: how often each word occurs, whatever came before. **Bigram**: which words "
-    "follow the one word before. **KN trigram**: the two words before, smoothed after Kneser and Ney (1995), the best "
-    "that counting did for years. A network that stays above the unigram has learnt frequencies at most; one below "
-    "the trigram uses more than two words."
-)
-HALF_LIFE_HELP = (
-    "After how many steps back half of a gradient is left, measured on the same sentences all along (the median over "
-    "their losses). A ring: at least so many, as far as the sentences go."
-)
 
 STATES = {
     "created": "ready to start",
@@ -202,70 +100,14 @@ STATE_HELP = {
     "dead": "Its process ended unexpectedly. Resume goes on from the last checkpoint.",
 }
 
-# --- writing ----------------------------------------------------------------------------------------------------------
-
-SAMPLING_HELP = {
-    "prompt": "Words to begin with. Every sentence goes on from them.",
-    "count": "How many sentences to write.",
-}
-
-WRITTEN_LEGEND = (
-    "the stronger a word's background, the surer the network was; dotted: given. Point at a word for what else it "
-    "considered, choose one to go on from there."
-)
-NO_OTHER_RUN = "There is no other run yet."
-
-# --- gradients (the rest is in `laboratory`) --------------------------------------------------------------------
-
 EXAMPLE_SENTENCE = "The man who wore a wig on his head went inside"
-
-# --- when something is wrong, and on a hosted server ------------------------------------------------------------------
 
 NOT_SHOWN = "This cannot be shown"
 INTERNAL_ERROR = (
     "Something went wrong here, and it is our mistake, not yours. Trainings are safe in their folders. "
     "Reload the page, or go on with another one."
 )
-NOT_SET_UP = "This server is not set up"
-ONLY_LOOKING = "Somebody shared this training with you: you can look at everything, and change nothing."
-SHARE = (
-    "To show this training to somebody, give them the address of this page: they can look at it and at its sentences, "
-    "and cannot change it. Your own trainings are yours by a cookie of this browser."
-)
-NOT_IN_QUEUE = "It is not in the queue any more. Resume it to queue again."
-KEEP_OPEN = "It begins by itself when it is its turn. Keep this page open: whoever leaves for a minute loses the place."
-
-
-def hosted_training(minutes: float, steps: int, unwatched_minutes: float) -> str:
-    """What a hosted server gives a training."""
-    return (
-        f"This server is shared: a training may take {minutes:g} minutes and {steps:,} steps, and may have to wait for "
-        f"its turn. One that nobody looks at for {unwatched_minutes:g} minutes is stored and stopped."
-    )
-
-
-def hosted_runs(days: float, most: int) -> str:
-    """What becomes of runs on a hosted server."""
-    return (
-        f"Here are yours, up to {most}. They are deleted {days:g} days after anybody last looked at them, or sooner "
-        "where space runs out: download what you want to keep."
-    )
-
-
-# --- runs -------------------------------------------------------------------------------------------------------------
-
-FILTER_PLACEHOLDER = "name, tag, corpus, network, …"
-SELECT_ROWS = "Select a row to open, rename, delete or download it, several to compare them."
-IMPORT_HELP = "A zip that *Download* made, here or on another machine. Every file in it is checked before it is taken."
-NETWORK_HELP = (
-    "A network that you trained in PyTorch (an embedding or one-hot words, nn.RNN, nn.LSTM or nn.GRU, a linear "
-    "decoder), saved by `safetensors.torch.save_file(model.state_dict(), …)`, and its words in the order of its rows: "
-    "a JSON list, or one in each line. Words or characters; with or without entries for the unknown word (`<unk>`), "
-    "the start (`<s>`) and the end (`</s>`) of a sentence."
-)
-DOWNLOAD_HELP = "A zip of the run's folder: settings, words, weights and its whole history. No Python pickle is in it."
 REPORT_HELP = (
     "One file that needs nothing else, no network either: settings, curves, the gradients of one sentence, what it "
     "writes, and how to repeat it."
 )
-DELETE_WARNING = "Its weights and history will be gone. Download it first if you may want it back."

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dashboard.text import stories as wording
+from dashboard.text import race as wording
 
 LEARNED = 0.95
 """Share of sentences, over all distances, from which on the agreement counts as learned."""
@@ -74,7 +74,7 @@ def of_agreement(measured: Mapping[str, Mapping[int, Agreement]], over: bool) ->
     }
     after = {name: learned_after(accuracies(of_network)) for name, of_network in measured.items()}
     gaps = f"{low}" if low == far else f"{low} to {far}"
-    return _in_order(after, newest, wording.RACE_RIGHT.format(learned=percent(LEARNED), gaps=gaps), over)
+    return _in_order(after, newest, wording.RIGHT.format(learned=percent(LEARNED), gaps=gaps), over)
 
 
 def of_task(courses: Mapping[str, Mapping[int, float]], metric: str, baseline: float, over: bool) -> str:
@@ -83,8 +83,8 @@ def of_task(courses: Mapping[str, Mapping[int, float]], metric: str, baseline: f
         return ""
     newest = {name: f"{course[max(course)]:.3g}" if course else "–" for name, course in courses.items()}
     after = {name: solved_after(course, baseline) for name, course in courses.items()}
-    what = wording.RACE_SOLVED.format(metric=metric, learned=learned_error(baseline))
-    return f"{_in_order(after, newest, what, over)} {wording.RACE_BLIND.format(metric=metric, baseline=baseline)}"
+    what = wording.SOLVED.format(metric=metric, learned=learned_error(baseline))
+    return f"{_in_order(after, newest, what, over)} {wording.BLIND.format(metric=metric, baseline=baseline)}"
 
 
 def _in_order(after: Mapping[str, int | None], newest: Mapping[str, str], what: str, over: bool) -> str:
@@ -96,14 +96,14 @@ def _in_order(after: Mapping[str, int | None], newest: Mapping[str, str], what: 
     if learned:
         first = min(learned.values())
         winners = [name for name in learned if learned[name] == first]
-        sentences.append(wording.RACE_FIRST.format(names=listed(winners), step=first, what=what))
+        sentences.append(wording.FIRST.format(names=listed(winners), step=first, what=what))
         followers = sorted((step - first, name) for name, step in learned.items() if step > first)
         if followers:
             later = listed([f"{name} {steps:,} steps later" for steps, name in followers], bold=False)
-            sentences.append(wording.RACE_LATER.format(later=later))
+            sentences.append(wording.LATER.format(later=later))
     others = [f"{name} ({newest[name]})" for name in after if name not in learned]
     if others:
-        never = wording.RACE_NEVER if over else wording.RACE_NOT_YET
+        never = wording.NEVER if over else wording.NOT_YET
         sentences.append(never.format(names=listed(others, bold=False)))
     return " ".join(sentences)
 
@@ -116,13 +116,13 @@ def of_loss(courses: Mapping[str, Mapping[int, float]], unit: str, over: bool) -
     if not best:
         return ""
     first, last = min(best, key=lambda name: best[name]), max(best, key=lambda name: best[name])
-    template = wording.RACE_BEST if over else wording.RACE_AHEAD
+    template = wording.BEST if over else wording.AHEAD
     sentence = template.format(name=first, loss=best[first], unit=unit)
     if len(best) == 1:
         return sentence
     reached = next(step for step, loss in sorted(courses[first].items()) if loss <= best[last])
     needed = next(step for step, loss in sorted(courses[last].items()) if loss == best[last])
-    sentence += " " + wording.RACE_BEHIND.format(
+    sentence += " " + wording.BEHIND.format(
         name=last, behind=best[last] - best[first], loss=best[last], needed=needed, first=first, reached=reached
     )
     return sentence

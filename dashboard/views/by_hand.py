@@ -14,7 +14,7 @@ from dashboard.components.by_hand import step as lecture_step
 from dashboard.components.by_hand.markup import factor, row
 from dashboard.components.setting_fields import number_field
 from dashboard.state import link, session
-from dashboard.text import stories as wording
+from dashboard.text import by_hand as wording
 from rnn_core.arrays import Array
 from rnn_core.data import START
 from rnn_core.reference import by_hand
@@ -29,8 +29,8 @@ LARGEST = 9.0
 
 def page() -> None:
     st.html(STYLE)
-    st.title(wording.BY_HAND_TITLE, anchor=False)
-    st.markdown(wording.BY_HAND_INTRO)
+    st.title(wording.TITLE, anchor=False)
+    st.markdown(wording.INTRO)
     place = choose_step()
     # The weights stand below what they change, and are known before it is drawn.
     stage = st.container()

@@ -13,8 +13,9 @@ from dashboard.components.setting_fields import SettingFields
 from dashboard.components.text_upload import text_upload, with_encoding
 from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
 from dashboard.state import session
-from dashboard.text import general as wording
-from dashboard.text import stories as wording_stories
+from dashboard.text import corpus as wording
+from dashboard.text import general as common_wording
+from dashboard.text import story as story_wording
 from rnn_core.config import UNITS, TextSettings, problems, settings_of
 from rnn_core.data import BUILT_IN, UNKNOWN, UNKNOWN_ID, PreparedCorpus, columns
 from rnn_core.errors import UserError
@@ -29,7 +30,7 @@ def page() -> None:
     st.title("Corpus", anchor=False)
     if session.run_id() is None:
         first_visit()
-    st.markdown(wording.CORPUS_INTRO)
+    st.markdown(wording.INTRO)
     source = choose_source()
     if source is None:
         return
@@ -49,9 +50,9 @@ def first_visit() -> None:
     with st.container(border=True):
         st.header(wording.FIRST_VISIT_TITLE, anchor=False)
         st.markdown(wording.FIRST_VISIT)
-        if st.button(wording.FIRST_VISIT_BUTTON, type="primary", icon=":material/play_arrow:"):
+        if st.button(common_wording.FIRST_VISIT_BUTTON, type="primary", icon=":material/play_arrow:"):
             demo.start()
-        st.page_link("views/story.py", label=wording_stories.STORY_LINK, icon=":material/auto_stories:")
+        st.page_link("views/story.py", label=story_wording.LINK, icon=":material/auto_stories:")
 
 
 # --- where the text comes from ----------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from dashboard.components.setting_fields import SettingFields
 from dashboard.components.written import written
 from dashboard.services import differences, library, network, python_snippets
 from dashboard.state import link, session
-from dashboard.text import general as wording
+from dashboard.text import generate as wording
 from rnn_core.config import SamplingSettings, problems
 from rnn_core.errors import UserError
 from rnn_core.runs import Run
@@ -38,7 +38,7 @@ def page() -> None:
         return
     if widgets.no_words(run):
         return
-    st.markdown(wording.GENERATE_INTRO)
+    st.markdown(wording.INTRO)
     prompt, count, seed, settings = choose(run.config.text.unit)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         other = beside(run, settings)

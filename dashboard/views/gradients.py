@@ -23,7 +23,7 @@ from dashboard.services import library, measurements, network, python_snippets
 from dashboard.services.history import History
 from dashboard.services.network import Loaded, LoadedNetwork
 from dashboard.state import link, session
-from dashboard.text import general as wording_common
+from dashboard.text import general as common_wording
 from dashboard.text import laboratory as wording
 from rnn_core.data import detokenize
 from rnn_core.errors import RunError, UserError
@@ -108,7 +108,7 @@ def choose(run: Run, moments: list[int], live: bool) -> ViewState | None:
     """One compact row: the sentence, the loss that is followed, the moment of the training, the layer."""
     if run.config.task is not None:
         return choose_sequence(run, moments, live)
-    default = network.example_sentence(str(run.folder), wording_common.EXAMPLE_SENTENCE)
+    default = network.example_sentence(str(run.folder), common_wording.EXAMPLE_SENTENCE)
     link.prefill(figures.key("sentence"), "sentence", link.words(LONGEST_SENTENCE))
     session.suggest(figures.key("sentence"), default)
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
@@ -219,7 +219,7 @@ def explanation(run: Run, status: RunStatus) -> None:
     if status.state == "diverged":
         divergence(run, status)
     elif status.state in ("failed", "dead"):
-        widgets.problem(wording_common.STATE_HELP[status.state], status.message)
+        widgets.problem(common_wording.STATE_HELP[status.state], status.message)
 
 
 def choose_moment(run: Run, moments: list[int], live: bool) -> tuple[int, bool]:

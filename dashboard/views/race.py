@@ -9,8 +9,8 @@ from dashboard.components import race_controls, race_pictures, race_setup, race_
 from dashboard.components.race_pictures import Race
 from dashboard.services import library, racing
 from dashboard.state import session
-from dashboard.text import general as common_wording
-from dashboard.text import stories as wording
+from dashboard.text import hosting as hosting_wording
+from dashboard.text import race as wording
 from rnn_core.errors import UserError
 from rnn_core.runs import Run
 from rnn_core.runs.race import MOST
@@ -19,12 +19,12 @@ POLL_SECONDS = 1.0
 
 
 def page() -> None:
-    st.title(wording.RACE_TITLE, anchor=False)
+    st.title(wording.TITLE, anchor=False)
     race_id = session.race_id()
     lanes = [] if race_id is None else open_lanes(race_id)
     if race_id is not None and not lanes:
         session.close_race()
-        st.info(wording.RACE_GONE, icon=":material/folder_off:")
+        st.info(wording.GONE, icon=":material/folder_off:")
     if lanes:
         watch(lanes)
     else:
@@ -46,7 +46,7 @@ def watch(lanes: list[Run]) -> None:
     live = any_at_work(lanes)
     st.fragment(widgets.error_boundary(picture), run_every=POLL_SECONDS if live else None)(lanes, live)
     if library.mine(lanes[0]) and hosting.current_caps() is not None:
-        st.caption(common_wording.SHARE)
+        st.caption(hosting_wording.SHARE)
 
 
 def any_at_work(lanes: list[Run]) -> bool:
@@ -76,7 +76,7 @@ def picture(lanes: list[Run], live: bool) -> None:
     race_controls.progress(race)
     race_pictures.course(race)
     race_standings.draw(race)
-    st.page_link("views/runs.py", label=wording.RACE_OPEN, icon=":material/folder_open:")
+    st.page_link("views/runs.py", label=wording.OPEN, icon=":material/folder_open:")
     race_controls.explanations(race)
     left, right = st.columns(2, gap="large")
     with left:
@@ -91,7 +91,7 @@ def picture(lanes: list[Run], live: bool) -> None:
 def title(run: Run, place: int) -> str:
     """What a run is called in the pictures: by its settings, since its name is the visitor's to change."""
     known = racing.network_of(run.config)
-    return f"lane {place}" if known is None else wording.RACE_NETWORKS[known]
+    return f"lane {place}" if known is None else wording.NETWORKS[known]
 
 
 page()

@@ -13,7 +13,9 @@ from dashboard import hosting
 from dashboard.components import demo, export, fork_form, import_network, widgets
 from dashboard.services import comparing, library
 from dashboard.state import link, session
-from dashboard.text import general as wording
+from dashboard.text import general as common_wording
+from dashboard.text import hosting as hosting_wording
+from dashboard.text import runs as wording
 from rnn_core.config import CELLS, OPTIMIZERS
 from rnn_core.runs import Run, RunStatus, RunSummary
 from rnn_core.runs.run_config import MOST_TAGS
@@ -33,7 +35,7 @@ def valid_perplexity(status: RunStatus) -> float | None:
 COLUMNS: dict[str, Callable[[Run, RunStatus], Any]] = {
     "name": lambda run, status: run.config.name,
     "validation loss": lambda run, status: status.valid_loss_nats,
-    "state": lambda run, status: wording.STATES[status.state],
+    "state": lambda run, status: common_wording.STATES[status.state],
     "perplexity": lambda run, status: None if run.config.monitored else valid_perplexity(status),
     "tags": lambda run, status: ", ".join(run.config.tags),
     "steps": lambda run, status: status.step,
@@ -53,10 +55,10 @@ COLUMNS: dict[str, Callable[[Run, RunStatus], Any]] = {
 def page() -> None:
     st.title("Runs", anchor=False)
     widgets.notice()
-    st.markdown(wording.RUNS_INTRO)
+    st.markdown(wording.INTRO)
     caps = hosting.current_caps()
     if caps is not None:
-        st.caption(wording.hosted_runs(caps.days, caps.runs_per_visitor))
+        st.caption(hosting_wording.hosted_runs(caps.days, caps.runs_per_visitor))
     try:
         summaries = library.summaries()
     except OSError as error:

@@ -11,7 +11,7 @@ from dashboard.components import story_pictures, widgets
 from dashboard.services import library, racing, story, worker
 from dashboard.services.story import StoryExperiment
 from dashboard.state import link, session
-from dashboard.text import stories as wording
+from dashboard.text import story as wording
 from rnn_core.errors import UserError
 from rnn_core.runs import Run
 
@@ -31,19 +31,19 @@ FULL = "full"
 
 
 def page() -> None:
-    st.title(wording.STORY_TITLE, anchor=False)
-    st.markdown(wording.STORY_INTRO.format(short=story.SECONDS[0], long=story.SECONDS[1]))
+    st.title(wording.TITLE, anchor=False)
+    st.markdown(wording.INTRO.format(short=story.SECONDS[0], long=story.SECONDS[1]))
     problem = session.pop_problem()
     if problem is not None:
         widgets.problem("This could not be trained", problem)
     run, experiment = opened()
     with st.container(key=READ):
         chapter = choose_chapter(experiment)
-        st.markdown(wording.STORY_TEXTS[chapter])
+        st.markdown(wording.TEXTS[chapter])
         if chapter == "distance":
             accuracies, learned = story.HARD
             st.markdown(
-                wording.STORY_SEED.format(
+                wording.SEED.format(
                     seed=story.SEED, least=accuracies[story.SEED], learned=learned, seeds=len(accuracies)
                 )
             )
@@ -58,8 +58,8 @@ def page() -> None:
         draw(run, experiment, live)
     onwards(chapter)
     with st.expander("Equations and settings", icon=":material/function:"):
-        st.latex(wording.STORY_EQUATIONS)
-        st.markdown(wording.STORY_NOTES)
+        st.latex(wording.EQUATIONS)
+        st.markdown(wording.NOTES)
 
 
 def opened() -> tuple[Run | None, StoryExperiment | None]:
@@ -84,7 +84,7 @@ def choose_chapter(experiment: StoryExperiment | None) -> str:
         "Part",
         list(story.CHAPTERS),
         required=True,
-        format_func=lambda name: wording.STORY_CHAPTERS[name],
+        format_func=lambda name: wording.CHAPTERS[name],
         label_visibility="collapsed",
         **link.field(CHAPTER, "part", {name: name for name in story.CHAPTERS}.__getitem__, default),
     )
@@ -96,7 +96,7 @@ def onwards(chapter: str) -> None:
     if place < len(story.CHAPTERS):
         following = story.CHAPTERS[place]
         st.button(
-            wording.STORY_CHAPTERS[following],
+            wording.CHAPTERS[following],
             icon=":material/arrow_forward:",
             on_click=open_chapter,
             args=(following,),
@@ -157,8 +157,8 @@ def control(chapter: str, experiment: StoryExperiment | None) -> None:
                     list(story.NETWORKS),
                     default="tanh uniform" if here is None else here.network,
                     required=True,
-                    format_func=lambda name: wording.STORY_NETWORKS[name],
-                    help=wording.STORY_HELP["network"],
+                    format_func=lambda name: wording.NETWORKS[name],
+                    help=wording.HELP["network"],
                     on_change=lambda: begin(StoryExperiment(20, None, session.value(key, "tanh uniform"))),
                     wrap=True,
                     key=key,
@@ -167,7 +167,7 @@ def control(chapter: str, experiment: StoryExperiment | None) -> None:
             st.button(
                 "Another seed",
                 icon=":material/casino:",
-                help=wording.STORY_HELP["seed"],
+                help=wording.HELP["seed"],
                 on_click=begin,
                 args=(dataclasses.replace(experiment, seed=experiment.seed + 1),),
                 key=session.key(PAGE, "seed"),
@@ -180,7 +180,7 @@ def slider(label: str, name: str, options: list[str], at: str, experiment_of: Ca
         label,
         options,
         at if at in options else options[0],
-        help=wording.STORY_HELP[name],
+        help=wording.HELP[name],
         on_change=lambda: begin(experiment_of(session.value(key, at))),
         width=360,
         key=key,

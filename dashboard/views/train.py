@@ -25,7 +25,8 @@ from dashboard.laboratory.verdict import divergence
 from dashboard.services import library, references, worker
 from dashboard.services.history import History
 from dashboard.state import session
-from dashboard.text import general as wording
+from dashboard.text import hosting as hosting_wording
+from dashboard.text import training as wording
 from rnn_core.config import CELLS, OPTIMIZERS, ModelConfig, TrainingSettings
 from rnn_core.errors import UserError
 from rnn_core.nn.parameters import parameter_count
@@ -59,9 +60,9 @@ def page() -> None:
 def set_up() -> None:
     caps = hosting.current_caps()
     if caps is None:
-        st.markdown(wording.TRAIN_INTRO)
+        st.markdown(wording.INTRO)
     else:
-        st.markdown(wording.hosted_training(caps.minutes, caps.steps, caps.unwatched_minutes))
+        st.markdown(hosting_wording.hosted_training(caps.minutes, caps.steps, caps.unwatched_minutes))
     if task_form.choose_kind() == "task":
         task_form.set_up()
         return
@@ -115,7 +116,7 @@ def watch(run: Run) -> None:
     st.fragment(widgets.error_boundary(overview))(run)
     st.fragment(widgets.error_boundary(curves), run_every=seconds)(run, seconds)
     if library.mine(run) and hosting.current_caps() is not None:
-        st.caption(wording.SHARE)
+        st.caption(hosting_wording.SHARE)
 
 
 def poll_seconds(run: Run, later: float) -> float | None:

@@ -11,8 +11,9 @@ from playwright.sync_api import Page, expect
 
 from dashboard.components.by_hand.markup import figures
 from dashboard.services import library, story
+from dashboard.text import by_hand as by_hand_wording
 from dashboard.text import general as wording
-from dashboard.text import stories as wording_stories
+from dashboard.text import story as story_wording
 from rnn_core.data import agreement_sentences
 from rnn_core.reference import by_hand, tutorial
 from rnn_core.runs import Run
@@ -143,7 +144,7 @@ def test_a_run_is_renamed_and_deleted(visitor, server, trained_run):
 
 
 def test_the_story_trains_at_a_click_and_claims_what_it_measured(visitor, runs_folder):
-    go_to(visitor, "Story", wording_stories.STORY_TITLE)
+    go_to(visitor, "Story", story_wording.TITLE)
     visitor.get_by_role("button", name="Train it").click()
     expect(visitor.get_by_text("is cut off there").filter(has_text="nothing")).to_be_visible()
     claim = visitor.get_by_text(re.compile(r"^Asked about 1,000 fresh sentences, it is right in \d+\s%: "))
@@ -213,7 +214,7 @@ def test_two_networks_race_until_they_are_stopped(visitor, runs_folder):
 
 
 def test_the_lecture_goes_on_and_back_and_its_numbers_are_the_oracles_for_any_weight(visitor):
-    go_to(visitor, "By hand", wording_stories.BY_HAND_TITLE)
+    go_to(visitor, "By hand", by_hand_wording.TITLE)
     expect(visitor.get_by_role("heading", name="Read “<s>”")).to_be_visible()
     visitor.get_by_role("button", name="Next").click()
     expect(visitor.get_by_role("heading", name="Read “the”")).to_be_visible()

@@ -10,6 +10,7 @@ from dashboard.components.unrolled import picture
 from dashboard.services import demo, run_sentence, sources
 from dashboard.state import session
 from dashboard.text import general as wording
+from dashboard.text import training as training_wording
 from rnn_core.runs import Run, create_run, new_run_id
 from rnn_core.runs.worker import work
 
@@ -53,7 +54,7 @@ def test_the_train_page_shows_how_far_the_gradient_gets_and_the_state_before_bes
     monkeypatch.setattr(picture, "_component", lambda **given: drawn.extend(given["data"]) or {})
     open_page("train", short_demo.id)
     data = drawn[-1]
-    assert data["before_name"] == wording.BEFORE_STEP.format(step=short_demo.moments()[0])
+    assert data["before_name"] == training_wording.BEFORE_STEP.format(step=short_demo.moments()[0])
     assert data["before"] != data["norms"]
 
 

@@ -27,7 +27,9 @@ from dashboard.hosting import Caps, connections, queue, sweeping
 from dashboard.hosting.folder import FOLDER
 from dashboard.services import library, sources, worker
 from dashboard.state import session
-from dashboard.text import general as wording
+from dashboard.text import corpus as corpus_wording
+from dashboard.text import general as common_wording
+from dashboard.text import hosting as wording
 from dashboard.text import laboratory as wording_laboratory
 from rnn_core import runs
 from rnn_core.config import ModelConfig, TextSettings, TrainingSettings
@@ -163,7 +165,7 @@ def test_a_hosted_server_offers_nothing_that_needs_the_internet(hosted, open_pag
     hosted()
     app = open_page("corpus")
     kinds = app.segmented_control(key=session.key("corpus", "source"))
-    assert wording.SOURCES["nltk"] not in kinds.options
+    assert corpus_wording.SOURCES["nltk"] not in kinds.options
     with pytest.raises(CorpusError, match="no access to the internet"):
         sources.prepare(sources.Nltk("brown"), TextSettings())
 
@@ -907,7 +909,7 @@ def test_a_mistake_of_ours_ends_in_a_calm_sentence(is_hosted, hosted, trained_ru
     app = AppTest.from_file(str(APP), default_timeout=HANG_SECONDS).run()
     with caplog.at_level(logging.ERROR):
         app.switch_page("views/runs.py").run()
-    assert app.error[0].value.startswith(wording.INTERNAL_ERROR)
+    assert app.error[0].value.startswith(common_wording.INTERNAL_ERROR)
     assert bool(app.exception) == (not is_hosted)
     if is_hosted:
         assert "secret words" not in str(app._tree)
@@ -1046,7 +1048,7 @@ def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
     with running_server(tmp_path / "hosted" / "runs", SEE_BPTT_HOSTED="trainings=1", PYTHONPATH=path) as server:
         owner = new_window(browser).new_page()
         owner.goto(f"{server.address}/corpus")
-        owner.get_by_role("button", name=wording.FIRST_VISIT_BUTTON).click()
+        owner.get_by_role("button", name=common_wording.FIRST_VISIT_BUTTON).click()
         owner.get_by_role("button", name="Pause").click()
         expect(owner.get_by_role("button", name="Resume")).to_be_visible()
         run = Run.open(server.folder / owner.url.partition("run=")[2])
@@ -1074,7 +1076,7 @@ def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
 
         # The guest's own training waits until the owner's ends, and then begins by itself.
         guest.goto(f"{server.address}/corpus")
-        guest.get_by_role("button", name=wording.FIRST_VISIT_BUTTON).click()
+        guest.get_by_role("button", name=common_wording.FIRST_VISIT_BUTTON).click()
         expect(guest.get_by_text("It is next; 1 training at work on this server")).to_be_visible()
         owner.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
         guest.get_by_role("button", name="Pause").click()
@@ -1084,7 +1086,7 @@ def test_owners_guests_and_the_queue_in_a_browser(browser, tmp_path) -> None:
         # A killed worker shows within five seconds; one click goes on.
         theirs = Run.open(server.folder / guest.url.partition("run=")[2])
         os.kill(theirs.status().pid, signal.SIGKILL)
-        expect(guest.get_by_text(wording.STATE_HELP["dead"]).first).to_be_visible()
+        expect(guest.get_by_text(common_wording.STATE_HELP["dead"]).first).to_be_visible()
         guest.get_by_role("button", name="Resume").click()
         guest.get_by_role("button", name="Pause").click()
         expect(guest.get_by_role("button", name="Resume")).to_be_visible()

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.services import sources
 from dashboard.state import link, session
-from dashboard.text import general as wording
+from dashboard.text import corpus as wording
 from rnn_core.runs import Run
 from tests.dashboard.conftest import APP
 from tests.waiting import HANG_SECONDS

@@ -12,7 +12,9 @@ from streamlit.testing.v1 import AppTest
 from dashboard import hosting
 from dashboard.services import racing, worker
 from dashboard.state import session
+from dashboard.text import corpus as corpus_wording
 from dashboard.text import general as wording
+from dashboard.text import training as training_wording
 from rnn_core import runs
 from rnn_core.config.presets import PRESETS
 from rnn_core.runs import Run
@@ -156,7 +158,7 @@ def test_letters_of_an_unknown_encoding_are_asked_for_with_a_preview(open_page):
     assert app.session_state[session._CORPUS].settings.encoding == "cp1251"
     # What was said of one file does not hold for another, though it has the same name.
     app.file_uploader[0].set_value([("koshka.txt", f"{russian}.".encode("koi8-r"), "text/plain")]).run()
-    assert wording.WHICH_ENCODING in [error.value for error in app.error]
+    assert corpus_wording.WHICH_ENCODING in [error.value for error in app.error]
 
 
 @pytest.mark.parametrize("page", ["evaluate", "units"])
@@ -164,11 +166,11 @@ def test_a_text_to_look_at_is_asked_for_its_encoding_too(page, open_page, traine
     text = "the queen wanted her café and the king wanted his naïve queen .\n" * 20
     app = open_page(page, trained_run.id, text="upload")
     app.file_uploader[0].set_value([("cafe.txt", text.encode("latin-1"), "text/plain")]).run()
-    assert wording.WHICH_ENCODING in [error.value for error in app.error]
+    assert corpus_wording.WHICH_ENCODING in [error.value for error in app.error]
     next(box for box in app.selectbox if box.label == "Encoding").set_value("cp1252").run()
     assert not app.error
     assert not app.exception
-    assert wording.WHICH_ENCODING not in texts(app)
+    assert corpus_wording.WHICH_ENCODING not in texts(app)
 
 
 def test_an_nltk_corpus_is_fetched_by_a_click_only_and_its_absence_breaks_nothing(open_page, monkeypatch):
@@ -343,7 +345,7 @@ def test_a_finished_training_goes_on_for_as_long_as_one_likes(length, unit, end,
     work(run.folder)
     app = open_page("train", run.id)
     number(app, f"More {unit}s").set_value(2).run()
-    assert wording.FURTHER_EXACT in texts(app)
+    assert training_wording.FURTHER_EXACT in texts(app)
     button(app, f"Train 2 more {unit}s").click().run()
     assert not app.error
     wait_for_state(run, "finished")
@@ -360,8 +362,8 @@ def test_a_training_whose_schedule_forbids_it_does_not_claim_to_go_on_exactly(op
     run = new_run(schedule="cosine")
     work(run.folder)
     said = texts(open_page("train", run.id))
-    assert wording.FURTHER_EXACT not in said
-    assert wording.FURTHER_STRETCHED in said
+    assert training_wording.FURTHER_EXACT not in said
+    assert training_wording.FURTHER_STRETCHED in said
 
 
 def test_a_combination_that_makes_no_sense_is_refused_with_the_reason(open_page):

@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 from dashboard.services import python_snippets
-from dashboard.text import general as wording
+from dashboard.text import hosting as wording
 from rnn_core import runs
 from rnn_core.config import ModelConfig, SamplingSettings, TaskSettings, TrainingSettings
 from rnn_core.runs import Run

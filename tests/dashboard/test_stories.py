@@ -21,8 +21,9 @@ from dashboard.components import race_setup
 from dashboard.components.by_hand import markup
 from dashboard.services import racing, run_sentence, story, worker
 from dashboard.state import session
+from dashboard.text import race as race_wording
 from dashboard.text import race_verdict
-from dashboard.text import stories as wording
+from dashboard.text import story as wording
 from rnn_core import runs
 from rnn_core.config import ModelConfig, TrainingSettings
 from rnn_core.data import agreement_items
@@ -310,7 +311,7 @@ def test_a_text_without_agreement_is_raced_over_its_validation_loss_and_says_why
     (run,) = lanes_of(runs_folder, app)
     wait_for(lambda: run.status().state == "finished")
     app.run()
-    assert wording.RACE_NO_AGREEMENT in said(app)
+    assert race_wording.NO_AGREEMENT in said(app)
     assert len(app.get("vega_lite_chart") + app.get("arrow_vega_lite_chart")) == 3
     lowest = min(event["loss_nats"] for event in run.events(kinds=["validated"]))
     assert f"**tanh, uniform** wins: {lowest:.3f} nats a word of the held-out sentences." in said(app)
@@ -480,7 +481,7 @@ def test_every_network_of_the_list_can_be_made_named_and_recognised(network):
     corpus = racing.agreement_corpus(1, 3)
     model = ModelConfig(**racing.settings_of(network, corpus, 4))
     model.validate()
-    assert network in wording.RACE_NETWORKS
+    assert network in race_wording.NETWORKS
     config = SimpleNamespace(model=model)
     assert racing.network_of(config) == network
 
@@ -584,7 +585,7 @@ def test_a_link_to_an_experiment_opens_the_part_of_the_story_it_belongs_to(open_
 def test_the_story_begins_anew_beside_a_run_that_is_none_of_its_experiments(open_page, trained_run):
     app = open_page("story", trained_run.id)
     assert story.recognise(trained_run.config) is None
-    begin = wording.STORY_WAITING.split("{")[0]
+    begin = wording.WAITING.split("{")[0]
     assert any(text.value.startswith(begin) for text in app.markdown)
 
 
@@ -596,7 +597,7 @@ def test_an_experiment_that_was_not_measured_beforehand_claims_nothing_of_ten_se
     run = opened_run(runs_folder, app)
     wait_for(lambda: run.status().state == "finished")
     app.run()
-    assert wording.STORY_NO_SEEDS in said(app)
+    assert wording.NO_SEEDS in said(app)
     assert "seeds learned" not in said(app)
 
 
@@ -659,7 +660,7 @@ def test_with_the_seed_that_the_story_begins_with_everything_comes_out_as_it_tel
 def test_the_words_of_a_part_come_into_view_when_it_is_turned_to_and_only_then(open_page):
     app = open_page("story")
     assert "scrollIntoView" not in page_html(app)
-    click(app, wording.STORY_CHAPTERS["reach"])
+    click(app, wording.CHAPTERS["reach"])
     assert "scrollIntoView" in page_html(app)
     app.segmented_control(key=story_key("chapter")).set_value("cure").run()
     assert "scrollIntoView" not in page_html(app)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.components.by_hand import markup
 from dashboard.components.by_hand.markup import factor, fraction, row
-from dashboard.text import stories as wording
+from dashboard.text import by_hand as wording
 from rnn_core.reference.by_hand import ASKED, SENTENCE, TARGETS, WORDS, Chain, Unrolled, Weights
 from rnn_core.reference.lecture import Step
 
