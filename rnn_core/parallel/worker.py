@@ -64,15 +64,18 @@ class Worker:
         # Also where nobody calls `close`, as when a training is dropped half-way.
         self.close = weakref.finalize(self, _end, self.connection, self.process)
         _limit_waits(self.connection, START_SECONDS)
-        self._send(Setup(config, buffers.dtype.str, buffers.file, buffers.sets, number))
+        self.send(Setup(config, buffers.dtype.str, buffers.file, buffers.sets, number))
 
     def wait_until_started(self) -> None:
         """Wait for the worker's first message."""
         self._recv()
         _limit_waits(self.connection, ANSWER_SECONDS)
 
-    def send(self, shard: Shard) -> None:
-        self._send(shard)
+    def send(self, message: Setup | Shard) -> None:
+        try:
+            self.connection.send(message)
+        except OSError as lost:
+            raise WorkerLost from lost
 
     def recv(self) -> ShardResult:
         """The answer to the shard that was sent. A MemoryError there is raised here."""
@@ -86,12 +89,6 @@ class Worker:
         """One gradient of the last answer; the worker overwrites it when it gets its next shard."""
         values = self.gradients[name]
         return values if rows is None else RowGradient(rows, values[: len(rows)], values.shape)
-
-    def _send(self, message: object) -> None:
-        try:
-            self.connection.send(message)
-        except OSError as lost:
-            raise WorkerLost from lost
 
     def _recv(self) -> object:
         try:
