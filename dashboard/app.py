@@ -5,7 +5,8 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import page_frame, widgets
+from dashboard.components import errors, page_frame
+from dashboard.components.opened_run import opened_run_box
 from dashboard.services import worker
 from dashboard.text import general as wording
 from dashboard.text import hosting as hosting_wording
@@ -24,7 +25,7 @@ def draw() -> None:
             hosting.stay_offline()
             worker.start_dispatcher()
     except UserError as error:
-        widgets.problem(hosting_wording.NOT_SET_UP, error)
+        errors.problem(hosting_wording.NOT_SET_UP, error)
         st.stop()
     page = st.navigation(
         {
@@ -54,12 +55,12 @@ def draw() -> None:
         expanded=True,
     )
     st.set_page_config(page_title=f"{page.title} · {wording.APP}")
-    widgets.opened_run_box()
+    opened_run_box()
     page_frame.begin()
-    widgets.error_boundary(page.run)()
+    errors.error_boundary(page.run)()
     page_frame.end(page.url_path)
     if hosting.current_caps() is not None:
-        widgets.remember_visitor()  # last, because what is drawn first moves the page down
+        page_frame.remember_visitor()  # last, because what is drawn first moves the page down
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import contextlib
 
 import streamlit as st
 
-from dashboard.components import pictures, widgets
+from dashboard.components import formatting, pictures
 from dashboard.components.unrolled import picture_data, unrolled_network, unrolled_picture
 from dashboard.services import demo, library, run_sentence, worker
 from dashboard.services.run_sentence import ArrivingGradients, Sentence
@@ -46,7 +46,7 @@ def draw(run: Run, page: str) -> None:
             before=None if before is None else before.norms,
             before_name=name,
             unknown=newest.unknown,
-            unit=widgets.unit(run.config.text.unit),
+            unit=formatting.unit(run.config.text.unit),
             size="compact",
         ),
         key=key,

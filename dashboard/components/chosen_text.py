@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from dashboard.components import progress, settings_link, widgets
+from dashboard.components import errors, progress, settings_link, widgets
 from dashboard.components.setting_fields import SettingFields
 from dashboard.services import sources
 from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
@@ -124,7 +124,7 @@ def _named() -> ChosenCorpus | None:
     try:
         whole = read(source, settings)
     except UserError as error:
-        widgets.problem("The text of this link cannot be read", error)
+        errors.problem("The text of this link cannot be read", error)
         return None
     size = size_for(len(whole.vocabulary), session.value(fields.key(SIZE), None))
     return session.choose_corpus(whole, replace(settings, vocabulary_size=size), source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components import widgets
+from dashboard.components import errors
 from dashboard.services import demo, sources, worker
 from dashboard.state import session
 from dashboard.text import general as wording
@@ -12,7 +12,7 @@ from dashboard.text import general as wording
 
 def start() -> None:
     """Train the demo from now on, and look at it."""
-    with widgets.action("The demo could not be started"):
+    with errors.action("The demo could not be started"):
         corpus = sources.prepare(demo.SOURCE, demo.TEXT)
         run = worker.begin(demo.NAME, corpus, demo.TEXT, demo.model(len(corpus.vocabulary)), demo.training())
         session.open_run(run)

@@ -13,7 +13,7 @@ import streamlit as st
 
 from dashboard.charts import experiments as charts
 from dashboard.charts import learnt
-from dashboard.components import widgets
+from dashboard.components import pictures
 from dashboard.state import link, session
 from dashboard.text import experiments as wording
 from rnn_core.diagnostics import FEATURES
@@ -45,7 +45,7 @@ def draw(result: Result) -> None:
 
 def _picture(name: str, drawing: alt.LayerChart) -> None:
     title = wording.PICTURES[name]
-    widgets.chart(drawing, title=title, alt_text=f"{EXPERIMENTS[name].title}: {title}", key=session.key(PAGE, name))
+    pictures.chart(drawing, title=title, alt_text=f"{EXPERIMENTS[name].title}: {title}", key=session.key(PAGE, name))
 
 
 def _courses(result: Result) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from dashboard.components import widgets
+from dashboard.components import errors
 from dashboard.components.setting_fields import SettingFields
 from dashboard.services import worker
 from dashboard.state import session
@@ -74,7 +74,7 @@ def origin(config: RunConfig) -> None:
 
 
 def _begin(run: Run, step: int, changes: Mapping[str, Any]) -> None:
-    with widgets.action("This could not be forked"):
+    with errors.action("This could not be forked"):
         session.open_run(worker.fork(run, step, changes))
         st.switch_page("views/train.py")
 

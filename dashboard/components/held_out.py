@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components import progress, widgets
+from dashboard.components import errors, progress
+from dashboard.components.opened_run import no_weights, no_words
 from dashboard.components.text_upload import text_upload, with_encoding
 from dashboard.services import held_out, network
 from dashboard.services.held_out import Text, ValidationText
@@ -21,11 +22,11 @@ SHOWN = {"char": 1200, "word": 240}
 
 def weights_that_read(run: Run) -> Loaded | None:
     """The newest weights of a run that reads a text; None, after saying why there are none."""
-    if widgets.no_words(run):
+    if no_words(run):
         return None
     loaded = network.newest(run)
     if loaded is None:
-        widgets.no_weights(run)
+        no_weights(run)
     return loaded
 
 
@@ -83,7 +84,7 @@ def _read(run: Run, text: Text) -> Text | None:
         with progress.bar() as show:
             held_out.read(run, text, show)
     except UserError as error:
-        widgets.problem("This text cannot be read", error)
+        errors.problem("This text cannot be read", error)
         return None
     return text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import widgets
+from dashboard.components import errors
 from dashboard.services import library
 from dashboard.state import session
 from dashboard.text import runs as wording
@@ -51,7 +51,7 @@ def box(page: str) -> None:
             return
         assert weights is not None  # else the button does nothing
         assert words is not None
-        with widgets.action("It was not opened"):
+        with errors.action("It was not opened"):
             run, assumed = library.import_network(
                 weights.getvalue(),
                 words.getvalue(),

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.charts import arrives, monitored, spectra
 from dashboard.charts import training as charts
 from dashboard.charts.specification import highest_decade
-from dashboard.components import pictures, widgets
+from dashboard.components import errors, pictures, polling, widgets
 from dashboard.components.pictures import Chart
 from dashboard.services.history import History
 from dashboard.state import session
@@ -23,8 +23,8 @@ UNIT = "step"
 
 def draw(run: Run) -> None:
     """All of it; again every few seconds while the other program is at work."""
-    seconds = widgets.poll_seconds(run, POLL_SECONDS)
-    st.fragment(widgets.error_boundary(_live), run_every=seconds)(run, seconds)
+    seconds = polling.poll_seconds(run, POLL_SECONDS)
+    st.fragment(errors.error_boundary(_live), run_every=seconds)(run, seconds)
 
 
 def _live(run: Run, seconds: float | None) -> None:
@@ -33,7 +33,7 @@ def _live(run: Run, seconds: float | None) -> None:
         history = session.history(run)
         history.update()
     except UserError as error:
-        widgets.problem("This training cannot be read", error)
+        errors.problem("This training cannot be read", error)
         return
     if seconds is not None and not status.alive:
         st.rerun()

@@ -36,3 +36,22 @@ def end(page: str) -> None:
         to, label = wording.NEXT_STEPS[page]
         with st.container(key="next step"):
             st.page_link(f"views/{to}.py", label=label, icon=":material/arrow_forward:")
+
+
+def remember_visitor() -> None:
+    """On a hosted server: let the browser keep the secret that makes this visitor the owner of their runs."""
+    if session.cookie() is None:
+        # Both are ours, and plain: the name a constant, the secret hexadecimal digits.
+        attributes = "path=/; max-age=31536000; SameSite=Strict"
+        st.html(
+            f"<script>document.cookie = '{session.COOKIE}={session.secret()}; {attributes}'"
+            " + (location.protocol === 'https:' ? '; Secure' : '');</script>",
+            unsafe_allow_javascript=True,
+        )
+
+
+def notice() -> None:
+    """Show the notice of the page before, once."""
+    text = session.pop_notice()
+    if text is not None:
+        st.success(text, icon=":material/check:")

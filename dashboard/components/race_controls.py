@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import widgets
+from dashboard.components import errors, formatting, widgets
 from dashboard.components.race_pictures import Race
 from dashboard.services import library, worker
 from dashboard.state import session
@@ -68,7 +68,7 @@ def progress(race: Race) -> None:
             if status.state == "running"
         ]
         if all(left is not None for left in lefts):
-            text += f" · {widgets.duration(sum(left for left in lefts if left is not None))} left"
+            text += f" · {formatting.duration(sum(left for left in lefts if left is not None))} left"
     st.progress(min(1.0, step / total), text=text)
 
 
@@ -76,7 +76,7 @@ def explanations(race: Race) -> None:
     """Why a network dropped out."""
     for name, status in zip(race.networks, race.statuses, strict=True):
         if status.state in ("failed", "diverged", "dead"):
-            widgets.problem(f"{name}: {common_wording.STATE_HELP[status.state]}", status.message)
+            errors.problem(f"{name}: {common_wording.STATE_HELP[status.state]}", status.message)
 
 
 def _ask(lanes: list[Run], kind: str, label: str, icon: str) -> None:
@@ -86,17 +86,17 @@ def _ask(lanes: list[Run], kind: str, label: str, icon: str) -> None:
             try:
                 library.request(run, kind)
             except UserError as error:
-                widgets.problem("One of the networks did not accept this request", error)
+                errors.problem("One of the networks did not accept this request", error)
 
 
 def _each(lanes: list[Run], act: Callable[[Run], None], headline: str) -> None:
-    with widgets.action(headline):
+    with errors.action(headline):
         for run in lanes:
             act(run)
 
 
 def _go_on(lanes: list[Run]) -> None:
-    with widgets.action("The race could not go on"):
+    with errors.action("The race could not go on"):
         worker.start(*lanes)
 
 
@@ -108,5 +108,5 @@ def _further(lanes: list[Run]) -> None:
         return
     label = f"Train {steps:,} more steps"
     if st.button(label, icon=":material/forward:", help=wording.HELP["further"], key=session.key(PAGE, "further")):
-        with widgets.action("The race could not go on"):
+        with errors.action("The race could not go on"):
             worker.go_further(steps, *lanes)

@@ -9,7 +9,7 @@ from functools import cached_property
 import streamlit as st
 
 from dashboard.charts import race as charts
-from dashboard.components import widgets
+from dashboard.components import formatting, pictures
 from dashboard.services.racing import LaneHistory
 from dashboard.text import race as wording
 from dashboard.text import race_verdict
@@ -37,8 +37,8 @@ class Race:
 
     @property
     def units(self) -> tuple[str, str]:
-        """As `widgets.units_of`."""
-        return widgets.units_of(self.config)
+        """As `formatting.units_of`."""
+        return formatting.units_of(self.config)
 
     @property
     def over(self) -> bool:
@@ -79,7 +79,7 @@ def course(race: Race) -> None:
         drawing = charts.validation_race(charts.course_table(courses), names, total, lost)
         title, key = wording.PICTURES["loss race"], "loss race"
         alt_text = "Loss on the held-out sentences over the steps, for every network"
-    widgets.chart(drawing, title=title, caption=caption or wording.EARLY, alt_text=alt_text, key=f"{key} chart")
+    pictures.chart(drawing, title=title, caption=caption or wording.EARLY, alt_text=alt_text, key=f"{key} chart")
 
 
 def losses(race: Race) -> None:
@@ -103,7 +103,7 @@ def losses(race: Race) -> None:
     table = charts.loss_table(
         {name: (history.loss.steps, history.loss.values) for name, history in race.networks.items()}
     )
-    widgets.chart(
+    pictures.chart(
         charts.loss_chart(table, list(race.networks), lost),
         title=wording.PICTURES["loss"],
         caption=caption,
@@ -126,7 +126,7 @@ def horizons(race: Race) -> None:
     else:
         caption = wording.EARLY
     table = charts.horizon_table({name: found.median for name, found in measured.items()})
-    widgets.chart(
+    pictures.chart(
         charts.horizon_chart(table, list(race.networks), unit),
         title=wording.PICTURES["horizon"],
         caption=caption,
@@ -151,7 +151,7 @@ def agreements(race: Race) -> None:
     first = next(iter(measured.values()))
     ordered = sorted(measured.items(), key=lambda item: -item[1].accuracy[-1])
     shares = ", ".join(f"{name} **{100 * found.accuracy[-1]:.0f}\u00a0%**" for name, found in ordered)
-    widgets.chart(
+    pictures.chart(
         charts.agreement_chart(charts.agreement_table(measured), list(race.networks)),
         title=wording.PICTURES["agreement"],
         caption=wording.AGREEMENT.format(gap=first.gaps[-1], items=first.items[-1], shares=shares),

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.components import chosen_text, settings_link, task_form, widgets
+from dashboard.components import chosen_text, errors, settings_link, task_form
 from dashboard.components.setting_fields import SettingFields
 from dashboard.services import racing, worker
 from dashboard.state import link, session
@@ -47,7 +47,7 @@ def draw() -> None:
             f"Race: {wording.NETWORKS[name]}": ModelConfig(**racing.settings_of(name, data, hidden_size))
             for name in networks
         }
-        with widgets.action("The race could not be started"):
+        with errors.action("The race could not be started"):
             session.open_race(worker.begin_race(entrants, data, text, validated_often(training, data)))
             leave_link()
 

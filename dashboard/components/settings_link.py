@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from dashboard.components import widgets
+from dashboard.components import errors
 from dashboard.components.setting_fields import SettingFields
 from dashboard.state import link, session
 from dashboard.text import general as wording
@@ -40,7 +40,7 @@ def show_refusals(fields: SettingFields) -> None:
     """What of the link was refused, and why."""
     refused = session.value(fields.key("refused"), "")
     if refused:
-        widgets.problem(wording.LINK_REFUSED, refused)
+        errors.problem(wording.LINK_REFUSED, refused)
 
 
 def write(

@@ -6,7 +6,8 @@ import numpy as np
 import streamlit as st
 
 from dashboard.charts import story as charts
-from dashboard.components import pictures, widgets
+from dashboard.components import errors, formatting, pictures, polling, widgets
+from dashboard.components.opened_run import older_state
 from dashboard.components.unrolled import picture_data, unrolled_network, unrolled_picture
 from dashboard.services import run_sentence, story
 from dashboard.services.racing import LaneHistory
@@ -35,7 +36,7 @@ def draw(run: Run, experiment: StoryExperiment, live: bool) -> None:
     """All pictures; drawn again several times a second while the run trains. live: whether it did when the page was
     drawn.
     """
-    if live != widgets.at_work(run):
+    if live != polling.at_work(run):
         st.rerun()
     try:
         status = run.status()
@@ -43,12 +44,12 @@ def draw(run: Run, experiment: StoryExperiment, live: bool) -> None:
         history.update()
         steps = run.moments()
     except UserError as error:
-        widgets.problem("This training cannot be read", error)
+        errors.problem("This training cannot be read", error)
         return
     _state(experiment, status, history)
-    widgets.older_state(run)
+    older_state(run)
     if status.state in ("failed", "diverged", "dead"):
-        widgets.problem(common_wording.STATE_HELP[status.state], status.message)
+        errors.problem(common_wording.STATE_HELP[status.state], status.message)
     if not steps:
         st.info(wording.STARTING, icon=":material/hourglass_top:")
         return
@@ -97,9 +98,9 @@ def _state(experiment: StoryExperiment, status: RunStatus, history: LaneHistory)
         text = f"step {status.step:,} of {status.total_steps:,}"
         left = history.seconds_left(status.total_steps)
         if status.alive and left is not None:
-            text += f" · {widgets.duration(left)} left"
+            text += f" · {formatting.duration(left)} left"
         elif not status.alive and len(history.clock.values):
-            text += f" · trained for {widgets.duration(history.clock.values[-1])}"
+            text += f" · trained for {formatting.duration(history.clock.values[-1])}"
         st.progress(min(1.0, status.step / status.total_steps), text=text)
 
 
@@ -169,7 +170,7 @@ def _unrolled(
 def _loss(history: LaneHistory, status: RunStatus) -> None:
     last = history.recent_loss()
     caption = "" if last is None else wording.LOSS.format(first=history.loss.values[0], last=last)
-    widgets.chart(
+    pictures.chart(
         charts.loss(charts.loss_table(history.loss.steps, history.loss.values), status.total_steps or 1),
         title=wording.PICTURES["loss"],
         caption=caption,
@@ -188,7 +189,7 @@ def _accuracy(history: LaneHistory, status: RunStatus, fresh: float | None) -> N
         step = max(measured)
         items = history.agreements[step].items[0]
         caption = wording.ACCURACY.format(step=step, share=_percent(measured[step]), items=items)
-    widgets.chart(
+    pictures.chart(
         charts.accuracy(charts.accuracy_table(measured), status.total_steps or 1),
         title=wording.PICTURES["accuracy"],
         caption=caption,
@@ -214,7 +215,7 @@ def _by_lag(experiment: StoryExperiment, now: story.LagShares, at_first: story.L
         caption = wording.LAGS_CUT.format(bars=experiment.truncate + 1, gap=experiment.gap)
     else:
         caption = wording.LAGS_FULL.format(gap=experiment.gap, share=_percent(share), at_first=_percent(first))
-    widgets.chart(
+    pictures.chart(
         charts.lag_shares(charts.lag_shares_table(now.shares), len(now.shares), experiment.gap),
         title=wording.PICTURES["lags"],
         caption=caption,
@@ -236,7 +237,7 @@ def _ten_seeds(experiment: StoryExperiment, fresh: float | None) -> None:
         caption += " " + wording.THEN.format(seed=experiment.seed, then=then)
         if fresh is not None and (fresh >= story.LEARNED) != (then >= 100 * story.LEARNED):
             caption += " " + wording.OTHERWISE
-    widgets.chart(
+    pictures.chart(
         charts.seeds(charts.seeds_table(beforehand.accuracies, fresh)),
         title=wording.PICTURES["seeds"],
         caption=caption,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import chosen_text, demo, settings_form, task_form, widgets
+from dashboard.components import chosen_text, demo, errors, formatting, settings_form, task_form
 from dashboard.services import sweeps
 from dashboard.state import link, session
 from dashboard.text import sweep as wording
@@ -51,14 +51,14 @@ def draw() -> None:
     plan = _made_plan(grid, seeds, form.model, form.training, task, text, corpus) if possible and grid else None
     refusal = form.report()
     if refusal:
-        widgets.problem("This cannot be trained", refusal)
+        errors.problem("This cannot be trained", refusal)
     elif plan is not None:
-        st.caption(f"{widgets.count(len(plan.points), 'training')}")
+        st.caption(f"{formatting.count(len(plan.points), 'training')}")
     if st.button(
         "Start the sweep", type="primary", icon=":material/play_arrow:", disabled=plan is None or bool(refusal)
     ):
         assert plan is not None
-        with widgets.action("This sweep could not be started"):
+        with errors.action("This sweep could not be started"):
             begun = sweeps.begin(plan, corpus)
             settings_form.leave_link(PAGE)
             task_form.leave_link()
@@ -109,7 +109,7 @@ def _choose_grid(task: TaskSettings | None) -> tuple[Grid | None, int]:
     try:
         return (parse_grid(texts, task is not None) if names else None), int(seeds)
     except UserError as error:
-        widgets.problem("These values make no sense", error)
+        errors.problem("These values make no sense", error)
         return None, int(seeds)
 
 
@@ -135,5 +135,5 @@ def _made_plan(
         digest = "" if corpus is None else corpus_digest(corpus)
         return Sweep(grid, seeds, model, training, task, text, digest, beside=True)
     except UserError as error:
-        widgets.problem("This sweep makes no sense", error)
+        errors.problem("This sweep makes no sense", error)
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import settings_form, settings_link, widgets
+from dashboard.components import errors, settings_form, settings_link
 from dashboard.components.setting_fields import SettingFields
 from dashboard.services import worker
 from dashboard.state import link, session
@@ -43,7 +43,7 @@ def set_up() -> None:
     name = settings_form.name_field(PAGE, default_name)
     refusal = form.report() or (None if task is None else _refused(task, form.model, form.training))
     if refusal:
-        widgets.problem("This cannot be trained", refusal)
+        errors.problem("This cannot be trained", refusal)
     if st.button(
         "Start training",
         type="primary",
@@ -98,7 +98,7 @@ def _made(settings: TaskSettings) -> Task | None:
     try:
         return make_task(settings)
     except UserError as reason:
-        widgets.problem("This task makes no sense", reason)
+        errors.problem("This task makes no sense", reason)
         return None
 
 
@@ -116,7 +116,7 @@ def _refused(task: Task, model: ModelConfig, training: TrainingSettings) -> User
 
 
 def _begin(name: str, task: TaskSettings, model: ModelConfig, training: TrainingSettings) -> None:
-    with widgets.action("This training could not be started"):
+    with errors.action("This training could not be started"):
         begun = worker.begin_task(name, task, model, training)
         settings_form.leave_link(PAGE)
         leave_link()

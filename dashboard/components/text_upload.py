@@ -8,7 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import widgets
+from dashboard.components import errors, widgets
 from dashboard.services.sources import Upload
 from dashboard.state import session
 from dashboard.text import corpus as wording
@@ -62,7 +62,7 @@ def _ask(error: EncodingError, key: str) -> str | None:
     )
     if chosen is None:
         with place:
-            widgets.problem(wording.WHICH_ENCODING, error)
+            errors.problem(wording.WHICH_ENCODING, error)
             if names:
                 widgets.table(
                     {"encoding": names, "how it would read": [candidate.preview for candidate in error.candidates]}

@@ -7,7 +7,7 @@ import time
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import widgets
+from dashboard.components import errors, formatting, widgets
 from dashboard.services import library, racing, worker
 from dashboard.state import session
 from dashboard.text import general as common_wording
@@ -82,7 +82,7 @@ def _leave_request(run: Run, kind: str) -> None:
 
 
 def _start(run: Run) -> None:
-    with widgets.action("This training could not be resumed"):
+    with errors.action("This training could not be resumed"):
         worker.start(run)
 
 
@@ -95,7 +95,7 @@ def queue_position(run: Run, status: RunStatus) -> hosting.QueuePosition | None:
 
 
 def _leave_queue(run: Run) -> None:
-    with widgets.action("It is still in the queue"):
+    with errors.action("It is still in the queue"):
         worker.leave_queue(run)
 
 
@@ -105,13 +105,11 @@ def explanation(run: Run, status: RunStatus) -> None:
     if place is not None:
         number = f"It is number {place.position} of {place.waiting} in the queue"
         ahead = "It is next" if place.position == 1 else number
-        st.info(
-            f"{ahead}; {widgets.count(place.training, 'training')} at work on this server. {hosting_wording.KEEP_OPEN}",
-            icon=":material/hourglass_top:",
-        )
+        others = f"{formatting.count(place.training, 'training')} at work on this server"
+        st.info(f"{ahead}; {others}. {hosting_wording.KEEP_OPEN}", icon=":material/hourglass_top:")
     elif status.state == "queued" and hosting.current_caps() is not None and not worker.working(run):
         st.text(hosting_wording.NOT_IN_QUEUE)
     elif status.state in ("failed", "dead"):
-        widgets.problem(common_wording.STATE_HELP[status.state], status.message)
+        errors.problem(common_wording.STATE_HELP[status.state], status.message)
     elif status.message and status.state != "diverged":
         st.text(status.message)

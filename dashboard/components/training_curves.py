@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.charts import training as charts
-from dashboard.components import pictures, widgets
+from dashboard.components import formatting, pictures, widgets
 from dashboard.components.pictures import Chart
 from dashboard.services import references
 from dashboard.services.history import History
@@ -36,7 +36,7 @@ def numbers(run: Run, history: History) -> None:
                 help=wording.NUMBER_HELP["perplexity"],
             )
         widgets.number("Gradient norm", latest.get("gradient_norm"), "{:.3g}", help=wording.NUMBER_HELP["gradient"])
-        counted = "Answers" if run.config.task is not None else f"{widgets.unit(run.config.text.unit).capitalize()}s"
+        counted = "Answers" if run.config.task is not None else f"{formatting.unit(run.config.text.unit).capitalize()}s"
         widgets.number(f"{counted} per second", latest.get("tokens_per_second"), "{:,.0f}")
         widgets.number("Learning rate", latest.get("learning_rate"), "{:.3g}")
 
@@ -44,7 +44,7 @@ def numbers(run: Run, history: History) -> None:
 def curves(run: Run, history: History) -> None:
     """Loss; beside it the gradient's norm, and how far the gradient reaches. Settings that changed stand in all."""
     wide, narrow = st.columns([3, 2], gap="large")
-    unit, lost = widgets.units_of(run.config)
+    unit, lost = formatting.units_of(run.config)
     changes = [(change.step, change.label) for change in history.changes]
     with wide:
         known, _ = references.losses(run)

@@ -6,7 +6,7 @@ import contextlib
 
 import streamlit as st
 
-from dashboard.components import fork_form, python_popover, widgets
+from dashboard.components import errors, fork_form, python_popover
 from dashboard.components.setting_fields import show_error
 from dashboard.services import library, python_snippets, worker
 from dashboard.state import session
@@ -79,5 +79,5 @@ def _further(run: Run) -> None:
 
 
 def _go_further(run: Run, more: int) -> None:
-    with widgets.action("This training could not go on"):
+    with errors.action("This training could not go on"):
         worker.go_further(more, run)

@@ -6,7 +6,7 @@ import dataclasses
 
 import streamlit as st
 
-from dashboard.components import widgets
+from dashboard.components import errors
 from dashboard.laboratory import captions, figures
 from dashboard.laboratory.cures import Cure, after_divergence, cures
 from dashboard.laboratory.view_state import ViewState
@@ -41,7 +41,7 @@ def verdict(view: ViewState) -> None:
 
 def divergence(run: Run, status: RunStatus) -> None:
     """What became of a training that diverged, with the cure before all else."""
-    widgets.problem(common_wording.STATE_HELP["diverged"], status.message)
+    errors.problem(common_wording.STATE_HELP["diverged"], status.message)
     st.markdown(wording.DIVERGED)
     # By what it had come to: clipping may have been switched off on the way.
     came_to = dataclasses.replace(run.config, training=run.training_at(status.step + 1))
@@ -78,7 +78,7 @@ def train(run: Run, remedy: Cure) -> None:
         else:
             begun = worker.begin(name, run.corpus(), run.config.text, remedy.model, remedy.training)
     except UserError as error:
-        widgets.problem("This training could not be started", error)
+        errors.problem("This training could not be started", error)
         return
     session.open_run(begun, before=run.id)
     st.rerun()

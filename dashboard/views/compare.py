@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.charts import compare as charts
-from dashboard.components import demo, pictures, widgets
+from dashboard.components import demo, errors, formatting, pictures, widgets
 from dashboard.services import comparing, differences, library, run_curves
 from dashboard.services.comparing import Axis, Line, Quantity
 from dashboard.state import link, session
@@ -29,7 +29,7 @@ def page() -> None:
     try:
         mine = [summary for summary in library.summaries() if summary.config is not None]
     except OSError as error:
-        widgets.problem("The folder of runs cannot be read", f"{library.root()}: {error.strerror or error}")
+        errors.problem("The folder of runs cannot be read", f"{library.root()}: {error.strerror or error}")
         return
     chosen = session.compared_runs()
     if not mine and not chosen:
@@ -51,7 +51,7 @@ def page() -> None:
     if runs:
         training = {summary.id for summary in mine if summary.status is not None and summary.status.alive}
         again = LOOK_SECONDS if training & {run.id for run in runs} else None
-        st.fragment(widgets.error_boundary(draw), run_every=again)(runs, quantity, axis, unit, together, seeds)
+        st.fragment(errors.error_boundary(draw), run_every=again)(runs, quantity, axis, unit, together, seeds)
 
 
 def usual(mine: list[RunSummary]) -> list[str]:
@@ -93,7 +93,7 @@ def choose_runs(mine: list[RunSummary], chosen: list[str]) -> list[Run]:
         )
         tags(known)
     if problems:
-        widgets.problem(f"{widgets.count(len(problems), 'run')} of the link cannot be opened", problems[0])
+        errors.problem(f"{formatting.count(len(problems), 'run')} of the link cannot be opened", problems[0])
     return list(opened.values())
 
 
@@ -121,10 +121,10 @@ def draw(runs: list[Run], quantity: Quantity, axis: Axis, unit: str, together: b
     bits = unit == "bits"
     runs, problems = comparing.readable(runs)
     if problems:
-        widgets.problem(f"{widgets.count(len(problems), 'run')} cannot be compared", problems[0])
+        errors.problem(f"{formatting.count(len(problems), 'run')} cannot be compared", problems[0])
     lines = comparing.lines(runs, quantity, axis, bits=bits, seeds=seeds)
     if lines:
-        unit_of_lag, unit_of_mean = widgets.units_of(runs[0].config) if together else ("token", "token")
+        unit_of_lag, unit_of_mean = formatting.units_of(runs[0].config) if together else ("token", "token")
         units = {"metric": "", "gradient": "", "half-life": f"{unit_of_lag}s"}
         unit_of_loss = wording.UNITS["bits"] if bits else f"nats per {unit_of_mean}" if unit_of_mean else ""
         # The loss that another program recorded has an unknown unit, and those of different tasks differ: then no unit.

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import chosen_text, demo, settings_link, widgets
+from dashboard.components import chosen_text, demo, errors, formatting, pictures, settings_link, widgets
 from dashboard.components.setting_fields import SettingFields
 from dashboard.components.text_upload import text_upload, with_encoding
 from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, Source, Upload
@@ -138,7 +138,7 @@ def read_source(source: Source) -> tuple[PreparedCorpus, TextSettings] | None:
             settings = choose_settings(source)
         whole = chosen_text.read(source, settings)
     except UserError as error:
-        widgets.problem("There is nothing to learn from here", error)
+        errors.problem("There is nothing to learn from here", error)
         return None
     with place:
         settings = replace(settings, vocabulary_size=choose_vocabulary(whole))
@@ -219,7 +219,7 @@ def choose_vocabulary(whole: PreparedCorpus) -> int:
 def show(corpus: PreparedCorpus, settings: TextSettings) -> None:
     from dashboard.charts import corpus as charts
 
-    report, unit = corpus.report, widgets.unit(settings.unit)
+    report, unit = corpus.report, formatting.unit(settings.unit)
     with st.container(horizontal=True, gap="medium"):
         widgets.number("Sentences", report.sentences, "{:,}")
         widgets.number(f"{unit.capitalize()}s", report.tokens, "{:,}")
@@ -235,21 +235,21 @@ def show(corpus: PreparedCorpus, settings: TextSettings) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         words = list(corpus.vocabulary.words[3 : 3 + SHOWN_WORDS])
-        widgets.chart(
+        pictures.chart(
             charts.frequencies(words, corpus.vocabulary.counts[3 : 3 + SHOWN_WORDS]),
             title="Most frequent words",
             alt_text="The most frequent words and how often they occur",
             key="frequencies",
         )
     with right:
-        widgets.chart(
+        pictures.chart(
             charts.coverage(charts.coverage_table(report.frequencies), len(corpus.vocabulary), unit),
             title="Coverage",
             alt_text="Share of the text that is covered by the most frequent words",
             key="coverage",
         )
         lengths = np.array([len(ids) - 2 for ids in (*corpus.train, *corpus.valid)])
-        widgets.chart(
+        pictures.chart(
             charts.lengths(charts.lengths_table(lengths), unit),
             title="Length of sentences",
             alt_text="How many sentences have how many words",

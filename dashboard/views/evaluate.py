@@ -10,8 +10,9 @@ import streamlit as st
 
 from dashboard.charts import judgement as charts
 from dashboard.charts.specification import Specification
-from dashboard.components import demo, held_out, progress, widgets
+from dashboard.components import demo, errors, formatting, held_out, progress, widgets
 from dashboard.components.coloured_text import coloured_text
+from dashboard.components.opened_run import opened_run
 from dashboard.components.pictures import Chart, picture
 from dashboard.services import library
 from dashboard.services.evaluation import TextEvaluation, evaluation
@@ -27,7 +28,7 @@ SHOWN_COPIES = 12
 
 def page() -> None:
     st.title("Evaluate", anchor=False)
-    run = widgets.opened_run()
+    run = opened_run()
     if run is None:
         demo.offer(PAGE)
         return
@@ -44,12 +45,12 @@ def page() -> None:
             found = evaluation(run, loaded, text)
             loss_nats = found.loss_nats
     except UserError as error:
-        widgets.problem("This text cannot be evaluated", error)
+        errors.problem("This text cannot be evaluated", error)
         return
     if not math.isfinite(loss_nats):
         st.error(wording.DIVERGED, icon=":material/trending_up:")
         return
-    unit = widgets.unit(loaded.vocabulary.unit)
+    unit = formatting.unit(loaded.vocabulary.unit)
     held_out.left_out(found.text, unit)
     held_out.assumed(run)
     with row:

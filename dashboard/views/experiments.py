@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import experiment_pictures, widgets
+from dashboard.components import errors, experiment_pictures, formatting, widgets
 from dashboard.services import experimenting
 from dashboard.state import link, session
 from dashboard.text import experiments as wording
@@ -23,7 +23,7 @@ def page() -> None:
     st.markdown(wording.INTRO)
     experiment = choose()
     busy = experimenting.at_work(experiment)
-    st.fragment(widgets.error_boundary(draw), run_every=POLL_SECONDS if busy else None)(experiment, busy)
+    st.fragment(errors.error_boundary(draw), run_every=POLL_SECONDS if busy else None)(experiment, busy)
 
 
 def choose() -> Experiment:
@@ -93,7 +93,7 @@ def numbers(result: Result, ours: bool) -> None:
     parts = [
         wording.FROM_HERE if ours else wording.FROM_PACKAGE,
         result.date,
-        f"{widgets.duration(60 * result.minutes)} of computing{where}",
+        f"{formatting.duration(60 * result.minutes)} of computing{where}",
         ", ".join(f"{name} {version}" for name, version in result.versions.items()),
     ]
     st.caption(" · ".join(parts))
@@ -123,7 +123,7 @@ def controls(experiment: Experiment, busy: bool) -> None:
         return
     label = wording.START if ours is None else wording.AGAIN if ours.whole else wording.GO_ON
     if st.button(label, type="primary", icon=":material/play_arrow:"):
-        with widgets.action("It could not be started"):
+        with errors.action("It could not be started"):
             experimenting.start(experiment)
 
 

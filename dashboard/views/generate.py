@@ -8,7 +8,8 @@ from itertools import groupby
 import streamlit as st
 
 from dashboard.charts import generation as charts
-from dashboard.components import demo, python_popover, widgets
+from dashboard.components import demo, errors, formatting, pictures, python_popover, widgets
+from dashboard.components.opened_run import no_weights, no_words, opened_run
 from dashboard.components.setting_fields import SettingFields
 from dashboard.components.written import written
 from dashboard.services import differences, library, network, python_snippets
@@ -32,11 +33,11 @@ BESIDE = {"nothing": "nothing", "temperature": "another temperature", "run": "an
 
 def page() -> None:
     st.title("Generate", anchor=False)
-    run = widgets.opened_run()
+    run = opened_run()
     if run is None:
         demo.offer(PAGE)
         return
-    if widgets.no_words(run):
+    if no_words(run):
         return
     st.markdown(wording.INTRO)
     prompt, count, seed, settings = choose(run.config.text.unit)
@@ -83,7 +84,7 @@ def choose(unit: str) -> tuple[str, int, int, SamplingSettings]:
             with st.popover("More settings", icon=":material/tune:"):
                 for name in ("top_k", "top_p"):
                     fields.draw(name, reasons.get(name))
-                fields.draw("max_tokens", reasons.get("max_tokens"), f"Longest sentence, in {widgets.unit(unit)}s")
+                fields.draw("max_tokens", reasons.get("max_tokens"), f"Longest sentence, in {formatting.unit(unit)}s")
                 fields.draw("allow_unknown")
             draw = session.value(session.key(PAGE, "draw"), 0)
             st.button(
@@ -140,13 +141,13 @@ def write(
         st.text(f"{run.config.name}, temperature {settings.temperature:g}")
     loaded = network.newest(run)
     if loaded is None:
-        widgets.no_weights(run)
+        no_weights(run)
         return
     try:
         explanation = read_prompt(loaded.vocabulary, prompt).explanation
         tokens = list(generate(loaded.model, loaded.vocabulary, prompt, count, settings, seed))
     except UserError as error:
-        widgets.problem("No sentence can be written this way", error)
+        errors.problem("No sentence can be written this way", error)
         return
     if explanation:
         st.text(explanation)
@@ -170,7 +171,7 @@ def show(name: str, tokens: list[SampledToken]) -> None:
     """The probability of each word of one sentence, and what else was considered."""
     words = [token.word for token in tokens]
     with st.container(border=True):
-        widgets.chart(
+        pictures.chart(
             charts.probabilities(
                 words,
                 [token.probability for token in tokens],

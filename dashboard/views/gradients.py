@@ -12,8 +12,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.charts.common import numbered
-from dashboard.components import demo, python_popover, widgets
+from dashboard.components import demo, errors, formatting, polling, python_popover, widgets
 from dashboard.components.linked import link_charts
+from dashboard.components.opened_run import no_weights, opened_run
 from dashboard.laboratory import allowed, arrives, cost, figures, lost, refresh, units, view_state
 from dashboard.laboratory.sentence_analysis import SentenceAnalysis, analyse
 from dashboard.laboratory.task_analysis import MOST_STEPS, TaskAnalysis, analyse_task
@@ -38,22 +39,22 @@ AnyLoaded = TypeVar("AnyLoaded", bound=LoadedNetwork)
 
 def page() -> None:
     st.title("Gradients", anchor=False)
-    run = widgets.opened_run()
+    run = opened_run()
     if run is None:
         demo.offer("gradients")
         return
-    live = widgets.at_work(run)
+    live = polling.at_work(run)
     newest = refresh.newest(run, run.moments(), live)
-    st.fragment(widgets.error_boundary(argument))(run, live)
+    st.fragment(errors.error_boundary(argument))(run, live)
     link_charts(figures.key("linked"))
     if live:
         # Apart from the pictures, which cost more to send again than to look whether there is anything new to send.
-        st.fragment(widgets.error_boundary(pulse), run_every=refresh.LOOK_SECONDS)(run, newest)
+        st.fragment(errors.error_boundary(pulse), run_every=refresh.LOOK_SECONDS)(run, newest)
 
 
 def pulse(run: Run, drawn: int | None) -> None:
     """Look every few seconds whether the pictures have grown old, or the training has ended."""
-    if not widgets.at_work(run) or refresh.newest(run, run.moments(), live=True) != drawn:
+    if not polling.at_work(run) or refresh.newest(run, run.moments(), live=True) != drawn:
         st.rerun()
 
 
@@ -64,7 +65,7 @@ def argument(run: Run, live: bool) -> None:
     if not moments:
         if run.config.task is None:
             network.newest(run)  # Where there are weights that cannot be read, this says why.
-        widgets.no_weights(run)
+        no_weights(run)
         return
     history = session.history(run)
     history.update()
@@ -128,21 +129,21 @@ def choose(run: Run, moments: list[int], live: bool) -> ViewState | None:
     try:
         loaded = weights(network.at, run, moments, step, following)
     except UserError as error:
-        widgets.problem("The weights of this moment cannot be read", error)
+        errors.problem("The weights of this moment cannot be read", error)
         return None
     try:
         read = read_prompt(loaded.vocabulary, sentence or "")
         tokens = list(read.tokens[:MOST_WORDS])
         analysis = analyse(run, loaded.step, tokens)
     except UserError as error:
-        widgets.problem("This sentence cannot be read", error)
+        errors.problem("This sentence cannot be read", error)
         return None
     chosen, relative, layer = choose_view(row, loss_place, analysis)
     if read.explanation:
         st.text(read.explanation)
     if len(read.tokens) > MOST_WORDS:
         st.caption(f"Only the first {MOST_WORDS} are shown.")
-    unit = widgets.unit(loaded.vocabulary.unit)
+    unit = formatting.unit(loaded.vocabulary.unit)
     return ViewState(run, analysis, chosen, relative, unit, moments, layer, network_before(run, tokens))
 
 
@@ -169,7 +170,7 @@ def choose_sequence(run: Run, moments: list[int], live: bool) -> ViewState | Non
         loaded = weights(network.of_any, run, moments, step, following)
         analysis = analyse_task(run, loaded.step, number - 1)
     except UserError as error:
-        widgets.problem("The weights of this moment cannot be read", error)
+        errors.problem("The weights of this moment cannot be read", error)
         return None
     chosen, relative, layer = choose_view(row, loss_place, analysis)
     return ViewState(run, analysis, chosen, relative, "step", moments, layer, sequence_before(run, number - 1))
@@ -219,7 +220,7 @@ def explanation(run: Run, status: RunStatus) -> None:
     if status.state == "diverged":
         divergence(run, status)
     elif status.state in ("failed", "dead"):
-        widgets.problem(common_wording.STATE_HELP[status.state], status.message)
+        errors.problem(common_wording.STATE_HELP[status.state], status.message)
 
 
 def choose_moment(run: Run, moments: list[int], live: bool) -> tuple[int, bool]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.components import pictures, widgets
+from dashboard.components import errors, pictures
 from dashboard.components.unrolled import picture_data, unrolled_network, unrolled_picture
 from dashboard.services import home_network
 from dashboard.services.home_network import Levers, SentenceGradients
@@ -213,4 +213,4 @@ def doors() -> None:
                 st.caption(door.about)
 
 
-widgets.error_boundary(page)()
+errors.error_boundary(page)()

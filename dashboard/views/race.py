@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import race_controls, race_pictures, race_setup, race_standings, widgets
+from dashboard.components import errors, polling, race_controls, race_pictures, race_setup, race_standings
+from dashboard.components.opened_run import older_state
 from dashboard.components.race_pictures import Race
 from dashboard.services import library, racing
 from dashboard.state import session
@@ -44,7 +45,7 @@ def open_lanes(race_id: str) -> list[Run]:
 
 def watch(lanes: list[Run]) -> None:
     live = any_at_work(lanes)
-    st.fragment(widgets.error_boundary(picture), run_every=POLL_SECONDS if live else None)(lanes, live)
+    st.fragment(errors.error_boundary(picture), run_every=POLL_SECONDS if live else None)(lanes, live)
     if library.mine(lanes[0]) and hosting.current_caps() is not None:
         st.caption(hosting_wording.SHARE)
 
@@ -53,7 +54,7 @@ def any_at_work(lanes: list[Run]) -> bool:
     """Whether anything of the race moves. Asks every lane, not only up to the first that does: `at_work` also records
     the visit that keeps a run's place in the queue.
     """
-    return any(list(map(widgets.at_work, lanes)))
+    return any(list(map(polling.at_work, lanes)))
 
 
 def picture(lanes: list[Run], live: bool) -> None:
@@ -66,10 +67,10 @@ def picture(lanes: list[Run], live: bool) -> None:
         for history in histories:
             history.update()
     except UserError as error:
-        widgets.problem("This race cannot be read", error)
+        errors.problem("This race cannot be read", error)
         return
     for run in lanes:
-        widgets.older_state(run)
+        older_state(run)
     titles = [title(run, place) for place, run in enumerate(lanes, 1)]
     race = Race(dict(zip(titles, histories, strict=True)), statuses, lanes[0].config)
     race_controls.draw(lanes, statuses)

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import demo, export, fork_form, import_network, widgets
+from dashboard.components import demo, errors, export, fork_form, import_network, page_frame, widgets
 from dashboard.services import comparing, library
 from dashboard.state import link, session
 from dashboard.text import general as common_wording
@@ -54,7 +54,7 @@ COLUMNS: dict[str, Callable[[Run, RunStatus], Any]] = {
 
 def page() -> None:
     st.title("Runs", anchor=False)
-    widgets.notice()
+    page_frame.notice()
     st.markdown(wording.INTRO)
     caps = hosting.current_caps()
     if caps is not None:
@@ -62,7 +62,7 @@ def page() -> None:
     try:
         summaries = library.summaries()
     except OSError as error:
-        widgets.problem("The folder of runs cannot be read", f"{library.root()}: {error.strerror or error}")
+        errors.problem("The folder of runs cannot be read", f"{library.root()}: {error.strerror or error}")
         return
     if not summaries:
         demo.offer(PAGE)
@@ -204,7 +204,7 @@ def import_box() -> None:
         )
         if file is None:
             return
-        with widgets.action("It was not imported"):
+        with errors.action("It was not imported"):
             session.open_run(library.import_zip(file).id)
             st.session_state[counter] += 1  # An empty box takes the place of the one with the file.
             session.push_notice("Imported, and opened.")
@@ -214,7 +214,7 @@ def import_box() -> None:
 def rename(run: Run) -> None:
     name = st.text_input("New name", run.config.name, max_chars=80)
     if st.button("Rename", type="primary", disabled=not (name or "").strip(), key=session.key(PAGE, "rename now")):
-        with widgets.action("It keeps its name"):
+        with errors.action("It keeps its name"):
             library.rename(run, name or "")
             session.push_notice("Renamed.")
 
@@ -234,7 +234,7 @@ def tag(runs: list[Run]) -> None:
         key=session.key(PAGE, "tags"),
     )
     if st.button("Save", type="primary", key=session.key(PAGE, "tag now")):
-        with widgets.action("They keep their tags"):
+        with errors.action("They keep their tags"):
             for run in runs:
                 library.tag(run, {*run.config.tags} - common | {*chosen})
             session.push_notice("Tagged.")
@@ -245,7 +245,7 @@ def delete(run: Run) -> None:
     st.text(run.config.name)
     st.markdown(wording.DELETE_WARNING)
     if st.button("Delete for good", type="primary", icon=":material/delete:", key=session.key(PAGE, "delete now")):
-        with widgets.action("It was not deleted"):
+        with errors.action("It was not deleted"):
             library.delete(run)
             if session.run_id() == run.id:
                 session.close_run()

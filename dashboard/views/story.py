@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard.components import story_pictures, widgets
+from dashboard.components import errors, polling, story_pictures
 from dashboard.services import library, racing, story, worker
 from dashboard.services.story import StoryExperiment
 from dashboard.state import link, session
@@ -35,7 +35,7 @@ def page() -> None:
     st.markdown(wording.INTRO.format(short=story.SECONDS[0], long=story.SECONDS[1]))
     problem = session.pop_problem()
     if problem is not None:
-        widgets.problem("This could not be trained", problem)
+        errors.problem("This could not be trained", problem)
     run, experiment = opened()
     with st.container(key=READ):
         chapter = choose_chapter(experiment)
@@ -53,8 +53,8 @@ def page() -> None:
     if run is None or experiment is None:
         story_pictures.before_training(FIRST[chapter])
     else:
-        live = widgets.at_work(run)
-        draw = st.fragment(widgets.error_boundary(story_pictures.draw), run_every=POLL_SECONDS if live else None)
+        live = polling.at_work(run)
+        draw = st.fragment(errors.error_boundary(story_pictures.draw), run_every=POLL_SECONDS if live else None)
         draw(run, experiment, live)
     onwards(chapter)
     with st.expander("Equations and settings", icon=":material/function:"):

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import hosting
 from dashboard.charts import sweep as charts
-from dashboard.components import pictures, sweep_setup, widgets
+from dashboard.components import errors, formatting, pictures, sweep_setup, widgets
 from dashboard.components.pictures import Chart
 from dashboard.services import library, sweeps
 from dashboard.state import session
@@ -31,7 +31,7 @@ def page() -> None:
             _, results = sweeps.opened(sweep_id)
         except UserError as error:
             session.close_sweep()
-            widgets.problem("This sweep cannot be opened", error)
+            errors.problem("This sweep cannot be opened", error)
         else:
             watch(sweep_id, sweeps.at_work(sweep_id, results))
             return
@@ -39,7 +39,7 @@ def page() -> None:
 
 
 def watch(sweep_id: str, moving: bool) -> None:
-    st.fragment(widgets.error_boundary(state), run_every=POLL_SECONDS if moving else None)(sweep_id, moving)
+    st.fragment(errors.error_boundary(state), run_every=POLL_SECONDS if moving else None)(sweep_id, moving)
 
 
 def state(sweep_id: str, moving: bool) -> None:
@@ -71,7 +71,7 @@ def controls(sweep_id: str, results: list[PointResult], moving: bool) -> None:
             and moving
             and st.button("Stop", icon=":material/stop:", key=session.key(PAGE, "stop"))
         ):
-            with widgets.action("That was not possible"):
+            with errors.action("That was not possible"):
                 sweeps.stop(sweep_id)
         if (
             sweeps.mine(sweep_id)
@@ -79,7 +79,7 @@ def controls(sweep_id: str, results: list[PointResult], moving: bool) -> None:
             and not moving
             and st.button("Go on", type="primary", icon=":material/play_arrow:", key=session.key(PAGE, "go on"))
         ):
-            with widgets.action("That was not possible"):
+            with errors.action("That was not possible"):
                 sweeps.start(sweep_id)
         if st.button("New sweep", icon=":material/add:", key=session.key(PAGE, "new")):
             session.close_sweep()
@@ -89,12 +89,12 @@ def controls(sweep_id: str, results: list[PointResult], moving: bool) -> None:
 def progress(sweep_id: str, results: list[PointResult], moving: bool) -> None:
     share = sum(result.fraction for result in results) / len(results)
     ended = sum(result.state in ENDED for result in results)
-    text = f"{ended:,} of {widgets.count(len(results), 'training')} done"
+    text = f"{ended:,} of {formatting.count(len(results), 'training')} done"
     if moving:
         since, first = session.first_seen(f"sweep {sweep_id}", share)
         gone = time.monotonic() - since
         if share > first and gone > 2 * POLL_SECONDS:
-            text += f" · {widgets.duration((1 - share) * gone / (share - first))} left"
+            text += f" · {formatting.duration((1 - share) * gone / (share - first))} left"
     st.progress(min(1.0, share), text=text)
 
 
@@ -112,10 +112,10 @@ def best(sweep_id: str, plan: Sweep, results: list[PointResult], measure: str) -
     settings = ", ".join(
         f"{named[name]} {'none' if value is None else value}" for name, value in found[0].settings.items()
     )
-    seeds, equals = widgets.count(found[0].seeds, "seed"), sum(band.mean == found[0].mean for band in found[1:])
+    seeds, equals = formatting.count(found[0].seeds, "seed"), sum(band.mean == found[0].mean for band in found[1:])
     sentence = wording.BEST_SO_FAR if to_do(results) else wording.BEST
     text = sentence.format(settings=settings, measure=measure, mean=f"{found[0].mean:.4g}", seeds=seeds)
-    st.text(f"{text} {wording.EQUALS.format(others=widgets.count(equals, 'other'))}" if equals else text)
+    st.text(f"{text} {wording.EQUALS.format(others=formatting.count(equals, 'other'))}" if equals else text)
     ended = sorted(results, key=lambda result: result.rank)
     known = [
         ({named[name]: value for name, value in result.point.settings.items()}, result.measured)

@@ -11,16 +11,20 @@ from dashboard.components import (
     arrival,
     chosen_text,
     demo,
+    errors,
     fork_form,
+    formatting,
     monitored,
+    page_frame,
+    polling,
     settings_form,
     steering,
     task_form,
     training_controls,
     training_curves,
     training_onwards,
-    widgets,
 )
+from dashboard.components.opened_run import opened_run
 from dashboard.laboratory.verdict import divergence
 from dashboard.services import library, references, worker
 from dashboard.services.history import History
@@ -44,8 +48,8 @@ numbers anew and a fifth for the curves, which the training misses."""
 
 def page() -> None:
     st.title("Train", anchor=False)
-    widgets.notice()
-    run = widgets.opened_run()
+    page_frame.notice()
+    run = opened_run()
     if run is None:
         set_up()
     elif run.config.monitored:
@@ -79,7 +83,7 @@ def set_up() -> None:
     name = settings_form.name_field(PAGE, default_name)
     refusal = form.report() or refused(chosen, model, training)
     if refusal is not None:
-        widgets.problem("This cannot be trained", refusal)
+        errors.problem("This cannot be trained", refusal)
     else:
         optimizer, rate = OPTIMIZERS[training.optimizer].label, training.initial_learning_rate
         st.caption(f"{parameter_count(model):,} parameters · {optimizer} with learning rate {rate:g}")
@@ -101,7 +105,7 @@ def refused(chosen: session.ChosenCorpus, model: ModelConfig, training: Training
 
 def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training: TrainingSettings) -> None:
     """Make the run's folder, start its process and look at it."""
-    with widgets.action("This training could not be started"):
+    with errors.action("This training could not be started"):
         begun = worker.begin(name, chosen.corpus, chosen.settings, model, training)
         settings_form.leave_link(PAGE)
         chosen_text.leave_link()
@@ -113,8 +117,8 @@ def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training:
 
 def watch(run: Run) -> None:
     seconds = curves_poll_seconds(run)
-    st.fragment(widgets.error_boundary(overview))(run)
-    st.fragment(widgets.error_boundary(curves), run_every=seconds)(run, seconds)
+    st.fragment(errors.error_boundary(overview))(run)
+    st.fragment(errors.error_boundary(curves), run_every=seconds)(run, seconds)
     if library.mine(run) and hosting.current_caps() is not None:
         st.caption(hosting_wording.SHARE)
 
@@ -124,8 +128,8 @@ def poll_seconds(run: Run, later: float) -> float | None:
     `later` seconds at an older one; None: it is over.
     """
     young = session.history(run).latest.get("elapsed_seconds", 0.0) < YOUNG_SECONDS
-    often = widgets.at_work(run) and (young or run.status().state == "paused")
-    return widgets.poll_seconds(run, POLL_SECONDS if often else later)
+    often = polling.at_work(run) and (young or run.status().state == "paused")
+    return polling.poll_seconds(run, POLL_SECONDS if often else later)
 
 
 def curves_poll_seconds(run: Run) -> float | None:
@@ -140,7 +144,7 @@ def overview(run: Run) -> None:
         status = run.status()
         drawn = shown(run, status)
     except UserError as error:
-        widgets.problem("This training cannot be read", error)
+        errors.problem("This training cannot be read", error)
         return
     st.text(run.config.name)
     fork_form.origin(run.config)
@@ -151,10 +155,10 @@ def overview(run: Run) -> None:
         steering.draw(run, dict(drawn.dials), PAGE)
     problem = session.pop_problem()
     if problem is not None:
-        widgets.problem("The change was not accepted", problem)
+        errors.problem("The change was not accepted", problem)
     training_controls.explanation(run, status)
     seconds = poll_seconds(run, STATE_SECONDS)
-    st.fragment(widgets.error_boundary(live_numbers), run_every=seconds)(run, drawn, seconds)
+    st.fragment(errors.error_boundary(live_numbers), run_every=seconds)(run, drawn, seconds)
     training_onwards.draw(run, status)
 
 
@@ -181,7 +185,7 @@ def live_numbers(run: Run, drawn: Shown, seconds: float | None) -> None:
         status = run.status()
         now = shown(run, status)
     except UserError as error:
-        widgets.problem("This training cannot be read", error)
+        errors.problem("This training cannot be read", error)
         return
     if now != drawn or seconds != poll_seconds(run, STATE_SECONDS):
         st.rerun()
@@ -205,10 +209,10 @@ def curves(run: Run, seconds: float | None) -> None:
 def progress(status: RunStatus, history: History) -> None:
     if not status.total_steps:
         return
-    text = f"step {status.step:,} of {status.total_steps:,} · {widgets.count(status.epoch, 'epoch')} done"
+    text = f"step {status.step:,} of {status.total_steps:,} · {formatting.count(status.epoch, 'epoch')} done"
     left = history.seconds_left(status.total_steps) if status.state == "running" else None
     if left is not None:
-        text += f" · {widgets.duration(left)} left"
+        text += f" · {formatting.duration(left)} left"
     st.progress(min(1.0, status.step / status.total_steps), text=text)
 
 

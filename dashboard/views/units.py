@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.charts import units as charts
-from dashboard.components import carriers, demo, held_out, progress, widgets
+from dashboard.components import carriers, demo, errors, formatting, held_out, progress, widgets
 from dashboard.components.coloured_text import coloured_text
+from dashboard.components.opened_run import opened_run
 from dashboard.components.pictures import Chart, picture
 from dashboard.services.unit_analysis import UnitAnalysis, analysis, task_carriers
 from dashboard.state import link, session
@@ -24,7 +25,7 @@ RANKED, ABLATED = 10, 3
 
 def page() -> None:
     st.title("Units", anchor=False)
-    run = widgets.opened_run()
+    run = opened_run()
     if run is None:
         demo.offer(PAGE)
         return
@@ -44,12 +45,12 @@ def page() -> None:
         found = analysis(run, loaded, text)
         rankings = measured(found)
     except UserError as error:
-        widgets.problem("This text cannot be looked at", error)
+        errors.problem("This text cannot be looked at", error)
         return
     if not rankings:
         st.info(wording.NOTHING_TO_FOLLOW, icon=":material/search_off:")
         return
-    held_out.left_out(found.text, widgets.unit(loaded.vocabulary.unit))
+    held_out.left_out(found.text, formatting.unit(loaded.vocabulary.unit))
     with row:
         feature = choose_feature(list(rankings))
     if feature == "agreement" and found.carriers is not None:
@@ -99,7 +100,7 @@ def verdict(found: UnitAnalysis, feature: str) -> bool:
     if following:
         best = following[0]
         others = len(following) - 1
-        more = f" So {'does' if others == 1 else 'do'} {widgets.count(others, 'other unit')}." if others else ""
+        more = f" So {'does' if others == 1 else 'do'} {formatting.count(others, 'other unit')}." if others else ""
         st.markdown(
             f"**{charts.name_of(ranking.units[best], layers).capitalize()} follows the {label}**: a correlation of "
             f"{ranking.held_out[best]:.2f} on the half of the text that had no say in choosing it.{more} By chance "
