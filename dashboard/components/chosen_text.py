@@ -18,7 +18,7 @@ from dashboard.services.sources import Agreement, Nltk, Paste, PythonReference, 
 from dashboard.state import link, session
 from dashboard.state.session import ChosenCorpus
 from dashboard.text import corpus as wording
-from rnn_core.config import ModelConfig, TextSettings
+from rnn_core.config import TextSettings
 from rnn_core.data import BUILT_IN, PreparedCorpus
 from rnn_core.errors import UserError
 
@@ -38,7 +38,7 @@ READING = ("unit", "sentences", "lowercase", "validation_fraction", "max_sentenc
 SIZE = "vocabulary_size"
 LEAST, FEW = 50, 60
 """Words of the smallest vocabulary that is offered; of a text so small that there is nothing to choose."""
-DEFAULT_SIZE = ModelConfig().vocabulary_size
+DEFAULT_SIZE = TextSettings().vocabulary_size
 """Words of the largest vocabulary that a text gets without being asked."""
 
 AGREEMENT = TextSettings(sentences="lines")

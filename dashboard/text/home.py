@@ -21,7 +21,7 @@ STARTS = {"orthogonal": "orthogonal", "identity": "identity", "spectral": "rando
 
 HELP = {
     "sentence": "Any sentence. An untrained network gets a row of U for each word; a trained one knows its own words.",
-    "cell": "What remembers. A gated cell, such as an LSTM, lets a gradient pass around W.",
+    "cell": "The recurrent cell. A gated one, such as an LSTM, lets a gradient pass around W.",
     "size": "The spectral radius of W, of each block in a gated cell. Trained weights have a size of their own.",
     "start": "The form of W before training. An orthogonal one changes no length, a random one stretches and squeezes.",
     "reach": "How many words back a loss may send its gradient; the rest is discarded. The tutorial uses 4.",

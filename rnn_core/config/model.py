@@ -17,7 +17,7 @@ class ModelConfig(Settings):
     cell: str = setting(
         "tanh",
         label="Network",
-        help="What remembers. The plain RNNs forget fast; a gated cell, such as an LSTM, lets a gradient pass.",
+        help="The recurrent cell. In a plain RNN gradients fade fast; a gated cell, such as an LSTM, lets them pass.",
         group=NETWORK,
         basic=True,
         flag="--cell",
@@ -27,7 +27,7 @@ class ModelConfig(Settings):
     vocabulary_size: int = setting(
         8000,
         label="Vocabulary",
-        help="N, the words that the network tells apart, `<unk>`, `<s>` and `</s>` included: those of the text.",
+        help="N, the number of different words, `<unk>`, `<s>` and `</s>` included: those of the text.",
         group=NETWORK,
         low=2,
         refusal="the vocabulary needs at least 2 entries.",
@@ -35,7 +35,7 @@ class ModelConfig(Settings):
     hidden_size: int = setting(
         100,
         label="Hidden units",
-        help="H, the units of a layer's state s_t: how much the network can keep in mind.",
+        help="H, the units of a layer's state s_t: how much the state can hold.",
         group=NETWORK,
         basic=True,
         flag="--hidden",
@@ -165,8 +165,7 @@ class ModelConfig(Settings):
     dropout: float = setting(
         0.0,
         label="Dropout",
-        help="Share of units silenced at random between layers, so that none is relied upon too much "
-        "(Zaremba et al. 2014).",
+        help="Share of units set to zero at random between layers, against overfitting (Zaremba et al. 2014).",
         group=REGULARIZATION,
         flag="--dropout",
         low=0,
@@ -177,7 +176,7 @@ class ModelConfig(Settings):
     variational: bool = setting(
         False,
         label="Variational dropout",
-        help="Silences the same units at every step of a sentence, in the recurrence too (Gal & Ghahramani 2016).",
+        help="Drops the same units at every step of a sentence, in the recurrence too (Gal & Ghahramani 2016).",
         group=REGULARIZATION,
         flag="--variational",
         needs=(

@@ -14,8 +14,8 @@ class SamplingSettings(Settings):
     temperature: float = setting(
         1.0,
         label="Temperature",
-        help="The logits are divided by it: below 1 the network plays safe, above 1 it dares; 0 always takes the "
-        "likeliest word.",
+        help="The logits are divided by it: below 1 likely words become likelier, above 1 less likely; 0 always "
+        "takes the likeliest.",
         group=DRAWING,
         flag="--temperature",
         low=0,
@@ -57,7 +57,7 @@ class SamplingSettings(Settings):
     allow_unknown: bool = setting(
         False,
         label="Allow the unknown word",
-        help="Lets the network write `<unk>`, the place of every word that it does not know.",
+        help="Allows `<unk>`, which stands for every word outside the vocabulary.",
         group=DRAWING,
         flag="--allow-unknown",
     )

@@ -29,7 +29,7 @@ class TaskSettings(Settings):
     task: str = setting(
         "temporal_order",
         label="Task",
-        help="What is to be learnt: each task needs something to be kept in mind over many steps.",
+        help="What is to be learnt: each task needs a memory over many steps.",
         group=TASK,
         basic=True,
         flag="--task",
@@ -78,7 +78,7 @@ class TaskSettings(Settings):
     copied: int = setting(
         10,
         label="Symbols to copy",
-        help="How many symbols are to be kept in mind.",
+        help="How many symbols are to be repeated.",
         group=TASK,
         flag="--copied",
         low=1,

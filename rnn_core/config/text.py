@@ -37,7 +37,7 @@ class TextSettings(Settings):
     vocabulary_size: int = setting(
         8000,
         label="Vocabulary",
-        help="How many of the most frequent words the network knows; the rest become `<unk>`. Three places are taken "
+        help="How many of the most frequent words are kept; the rest become `<unk>`. Three places are taken "
         "by `<unk>`, `<s>` and `</s>`.",
         group=TEXT,
         flag="--vocabulary",

@@ -139,12 +139,12 @@ class TrainingSettings(Settings):
         high=2**53 - 1,
         refusal="the warm-up takes 0 steps or more.",
         only_with="schedule",
-        refusal_if_unused="only the cosine schedule warms up; choose it, or leave the warm-up at 0.",
+        refusal_if_unused="only the {labels} schedule warms up; choose it, or leave the warm-up at 0.",
     )
     clip: float | None = setting(
         5.0,
         label="Clip at",
-        help="Limits the gradient before it is used, so that an explosion does not throw the weights away.",
+        help="Limits the gradient before it is used, so that an exploding one does not ruin the weights.",
         group=OPTIMIZER,
         flag="--clip",
         above=0,
@@ -176,7 +176,7 @@ class TrainingSettings(Settings):
     omega: float = setting(
         0.0,
         label="Ω, the vanishing-gradient regularizer",
-        help="Rewards gradients that neither fade nor grow on their way back (Pascanu, Mikolov & Bengio 2013).",
+        help="Penalizes gradients that fade or grow on their way back (Pascanu, Mikolov & Bengio 2013).",
         group=REGULARIZATION,
         flag="--omega",
         low=0,
@@ -199,7 +199,7 @@ class TrainingSettings(Settings):
             Need(
                 ("variational",),
                 lambda given: not given.variational,
-                "Omega does not know of dropped recurrent units; use ordinary dropout with it.",
+                "Omega has no term for the units that variational dropout drops; use ordinary dropout with it.",
             ),
         ),
     )
@@ -277,7 +277,7 @@ class TrainingSettings(Settings):
     horizon_every_seconds: float | None = setting(
         2.0,
         label="Seconds between horizons",
-        help="Pause between two looks at how far the gradient reaches, which change nothing.",
+        help="Pause between two measurements of how far the gradient reaches, which change nothing.",
         group=PACE,
         flag="--horizon-every-seconds",
         low=0,

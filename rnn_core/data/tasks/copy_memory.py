@@ -24,7 +24,7 @@ class CopyMemory(Task):
 
     name: ClassVar[str] = "copy_memory"
     label: ClassVar[str] = "Copy memory"
-    about: ClassVar[str] = "Some symbols, a long silence, and then the same symbols again."
+    about: ClassVar[str] = "Some symbols, a long delay, and then the same symbols are asked again."
     source: ClassVar[str] = "Arjovsky, Shah & Bengio 2016"
 
     @property
