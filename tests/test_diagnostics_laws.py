@@ -612,7 +612,7 @@ def test_the_sentence_that_explodes_is_found() -> None:
     assert gradient_by_sentence(model, x, y).worst == 4
 
 
-# -- Who mattered ------------------------------------------------------------------------------------------------
+# -- Which words mattered ------------------------------------------------------------------------------------------
 
 INPUTS: tuple[dict[str, Any], ...] = ({}, {"embedding_size": 3}, {"embedding_size": H, "tied": True})
 

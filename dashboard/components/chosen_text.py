@@ -23,7 +23,7 @@ from rnn_core.data import BUILT_IN, PreparedCorpus
 from rnn_core.errors import UserError
 
 PAGE = "corpus"
-"""Whose fields these are."""
+"""The page whose fields these keys name; other pages read what they hold."""
 
 KIND, GAP, COUNT, NLTK = (session.key(PAGE, name) for name in ("source", "gap", "count", "nltk"))
 DEFAULT_KIND, DEFAULT_GAP, DEFAULT_COUNT = "upload", 5, 4000

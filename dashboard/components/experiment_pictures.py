@@ -33,7 +33,7 @@ from rnn_core.experiments.results import Result
 
 PAGE = "experiments"
 CELLS = 60
-"""Of the error surface, along each side."""
+"""Points of the error surface along each of its two axes."""
 
 
 def draw(result: Result) -> None:

@@ -17,7 +17,7 @@ from rnn_core.config import ModelConfig, TrainingSettings, problems, settings_of
 from rnn_core.runs import RUN_ID, Run, RunConfig
 
 OFFERED = ("learning_rate", "clip", "truncate", "schedule", "weight_decay", "dropout")
-"""And how long it trains, in epochs or in steps as its parent."""
+"""Settings that a fork may change. How long it trains it may change too, in epochs or in steps as its parent."""
 
 
 def draw(run: Run, page: str, type: Literal["secondary", "tertiary"] = "secondary") -> None:

@@ -14,12 +14,16 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import settings_link
+from dashboard.components import presets, settings_link
 from dashboard.components.setting_fields import SettingFields
 from dashboard.state import link, session
 from rnn_core.config import TASK_DEFAULTS, ModelConfig, TrainingSettings, problems, settings_of, unused_settings
 from rnn_core.config.fields import BATCHES, NETWORK, OPTIMIZER, REGULARIZATION, START, Setting
-from rnn_core.config.presets import PRESETS, Preset
+from rnn_core.data import PreparedCorpus
+from rnn_core.data.tasks import Task
+from rnn_core.errors import UserError
+from rnn_core.runs import memory
+from rnn_core.training import network_config
 
 Part = TypeVar("Part", ModelConfig, TrainingSettings)
 
@@ -50,6 +54,19 @@ class Form:
         """Every reason, with what its setting is called."""
         declared = {**settings_of(ModelConfig), **settings_of(TrainingSettings)}
         return "\n".join(f"{declared[name].label}: {reason}" for name, reason in self.reasons.items())
+
+
+def refusal(data: PreparedCorpus | Task, model: ModelConfig, training: TrainingSettings) -> UserError | None:
+    """Why this training is more than the machine can hold, or a hosted server allows; None where it will do."""
+    try:
+        network = network_config(data, model) if isinstance(data, Task) else model
+        memory.check(data, network, training)
+        caps = hosting.current_caps()
+        if caps is not None:
+            hosting.check_training(data, network, training, caps)
+    except UserError as reason:
+        return reason
+    return None
 
 
 def default_batch_size(sentences: int) -> int:
@@ -90,7 +107,7 @@ def draw(page: str, vocabulary_size: int, sentences: int, limits: Mapping[str, i
     values = form.model.to_json() | form.training.to_json()
     settings_link.write(fields, _offered(fields), values, fields.defaults | {"batch_size": batch})
     if not of_task:
-        _presets(fields, form)
+        presets.draw(fields, form.model, form.training, _offered(fields))
     idle = unused_settings(form.model, form.training)
 
     def field(name: str) -> None:
@@ -161,58 +178,3 @@ def _label(fields: SettingFields, name: str, model: ModelConfig) -> str | None:
         return None
     chosen = controlling.choices.get(getattr(model, controlling.name, ""))
     return None if chosen is None else chosen.settings.get(name) or None
-
-
-# --- presets ----------------------------------------------------------------------------------------------------------
-
-
-def _presets(fields: SettingFields, form: Form) -> None:
-    """A button for each preset, and what the one that is set has changed."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        for name, preset in PRESETS.items():
-            st.button(
-                preset.label,
-                help=preset.about,
-                key=fields.key(f"preset {name}"),
-                on_click=_apply,
-                args=(fields, form, preset),
-            )
-    applied: tuple[Preset, str] | None = session.value(fields.key("preset"), None)
-    if applied is not None and not _changes(fields, form, applied[0]):
-        st.caption(f"**{applied[0].label}.** {applied[0].about} {applied[1]}")
-
-
-def _apply(fields: SettingFields, form: Form, preset: Preset) -> None:
-    """Put every setting of a preset into its field, and remember what that changed."""
-    changes = _changes(fields, form, preset)
-    for name in _offered(fields):
-        fields.put(name, _value(preset, name))
-    summary = f"Changed: {' · '.join(changes)}." if changes else "Everything was so already."
-    session.put(fields.key("preset"), (preset, summary))
-
-
-def _changes(fields: SettingFields, form: Form, preset: Preset) -> list[str]:
-    """What a preset would change, in the words of the screen: "Epochs 10 → 20"."""
-    found = []
-    held = Preset("", "", form.model, form.training)
-    for name, setting in _offered(fields).items():
-        before, after = _value(held, name), _value(preset, name)
-        if before != after:
-            found.append(f"{setting.label} {_shown(setting, before)} → {_shown(setting, after)}")
-    return found
-
-
-def _value(preset: Preset, name: str) -> Any:
-    """What a preset sets a setting to."""
-    part = preset.model if name in settings_of(ModelConfig) else preset.training
-    return getattr(part, name)
-
-
-def _shown(setting: Setting, value: Any) -> str:
-    if value is None:
-        return setting.none or "none"
-    if setting.choices is not None:
-        return setting.choices[value].label
-    if setting.kind is bool:
-        return "on" if value else "off"
-    return f"{value:,}" if setting.kind is int else f"{value:g}"

@@ -22,8 +22,6 @@ from rnn_core.config import (
 )
 from rnn_core.data.tasks import Task, make_task
 from rnn_core.errors import UserError
-from rnn_core.runs import memory
-from rnn_core.training import network_config
 
 PAGE, TASK = "train task", "task"
 """Of the widgets of the network and its training, and of those of the task."""
@@ -41,7 +39,7 @@ def set_up() -> None:
     form = settings_form.draw(PAGE, 2 if task is None else task.symbols or 2, SENTENCES, limits, of_task=True)
     default_name = f"{TASKS[settings.task].label}: {CELLS[form.model.cell].label}, {form.model.hidden_size} units"
     name = settings_form.name_field(PAGE, default_name)
-    refusal = form.report() or (None if task is None else _refused(task, form.model, form.training))
+    refusal = form.report() or (None if task is None else settings_form.refusal(task, form.model, form.training))
     if refusal:
         errors.problem("This cannot be trained", refusal)
     if st.button(
@@ -100,19 +98,6 @@ def _made(settings: TaskSettings) -> Task | None:
     except UserError as reason:
         errors.problem("This task makes no sense", reason)
         return None
-
-
-def _refused(task: Task, model: ModelConfig, training: TrainingSettings) -> UserError | None:
-    """Why this is more than the machine can hold, or a hosted server allows; None where it will do."""
-    try:
-        network = network_config(task, model)
-        memory.check(task, network, training)
-        caps = hosting.current_caps()
-        if caps is not None:
-            hosting.check_training(task, network, training, caps)
-    except UserError as reason:
-        return reason
-    return None
 
 
 def _begin(name: str, task: TaskSettings, model: ModelConfig, training: TrainingSettings) -> None:

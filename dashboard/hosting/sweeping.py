@@ -34,7 +34,7 @@ def sweep(root: Path, caps: Caps) -> list[str]:
     now = time.time()
     owned = [folder for folder in run_folders(root) if owner_of(folder) is not None]
     if _clock_was_set(root):
-        # By the new date every run may look unused for years. Nobody's age is known: all count as used just now.
+        # By the new date every run may look unused for years; since when it really is is unknown, so count it from now.
         for folder in owned:
             with contextlib.suppress(OSError):
                 os.utime(folder / OWNER_FILE, (now, now), follow_symlinks=False)

@@ -1,7 +1,8 @@
 """The library of runs: where it is, what is in it, and what this visitor may do with a run.
 
 On a hosted server whoever made a run is its owner, and everybody else who has its link a guest. The pages get every run
-from here (`open_run`), change none but through here and `worker`, and hand on nothing that they were not given.
+from here (`open_run`), change none but through here and `worker`, and hand on nothing that they were not given. Every
+function that changes a run, or gives all of it away, asks whose it is.
 """
 
 from __future__ import annotations
@@ -44,9 +45,6 @@ def visitor() -> str:
 def root() -> Path:
     """The folder that holds every run: $SEE_BPTT_RUNS, or ./runs."""
     return runs.runs_root()
-
-
-# --- looking ----------------------------------------------------------------------------------------------------------
 
 
 class GuestRun(Run):
@@ -111,9 +109,6 @@ def check_mine(run: Run) -> None:
 
 def _not_yours() -> RunError:
     return RunError("this training belongs to somebody else; the link lets you look at it. Start one of your own.")
-
-
-# --- changing, and taking home: every one of these asks whose run it is -----------------------------------------------
 
 
 def request(run: Run, kind: str) -> None:

@@ -47,9 +47,6 @@ def _corpus(folder: str) -> PreparedCorpus:
     return replace(corpus, train=[corpus.vocabulary.encode_sentence(sentence) for sentence in sentences])
 
 
-# --- of the run -------------------------------------------------------------------------------------------------------
-
-
 @lru_cache(maxsize=4)
 def unigram_counts(folder: str) -> Array:
     """How often each word stands in the training text, (N,); of a task, each symbol in some of its sequences."""
@@ -123,9 +120,6 @@ def text_lyapunov(folder: str, step: int) -> Lyapunov:
     ids = np.concatenate([sentence[:-1] for sentence in sentences])[:STREAM_WORDS]
     trace = diagnostics.text_trace(network.at(folder, step).model, ids)
     return diagnostics.lyapunov_exponents(trace, EXPONENTS, skip=min(20, len(ids) // 4))
-
-
-# --- of a step of the training ----------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=8)

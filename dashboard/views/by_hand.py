@@ -32,7 +32,7 @@ def page() -> None:
     st.title(wording.TITLE, anchor=False)
     st.markdown(wording.INTRO)
     place = choose_step()
-    # The weights stand below what they change, and are known before it is drawn.
+    # The fields of the weights stand below the picture, which needs their values before it is drawn.
     stage = st.container()
     weights = choose_weights()
     if not all(np.isfinite(matrix).all() for matrix in (weights.U, weights.V, weights.W)):

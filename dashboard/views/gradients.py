@@ -144,7 +144,7 @@ def choose(run: Run, moments: list[int], live: bool) -> ViewState | None:
     if len(read.tokens) > MOST_WORDS:
         st.caption(f"Only the first {MOST_WORDS} are shown.")
     unit = formatting.unit(loaded.vocabulary.unit)
-    return ViewState(run, analysis, chosen, relative, unit, moments, layer, network_before(run, tokens))
+    return ViewState(run, analysis, chosen, relative, unit, moments, layer, network_before(tokens))
 
 
 def choose_sequence(run: Run, moments: list[int], live: bool) -> ViewState | None:
@@ -177,7 +177,7 @@ def choose_sequence(run: Run, moments: list[int], live: bool) -> ViewState | Non
 
 
 def sequence_before(run: Run, number: int) -> SentenceAnalysis | None:
-    """The same sequence in the newest weights of the run that this one is to cure, where both are still there."""
+    """The same sequence in the newest weights of the run that the open one is to cure, where both are still there."""
     cured = session.run_before()
     if cured is None:
         return None
@@ -189,8 +189,8 @@ def sequence_before(run: Run, number: int) -> SentenceAnalysis | None:
     return None
 
 
-def network_before(run: Run, tokens: list[str]) -> SentenceAnalysis | None:
-    """The same sentence in the newest weights of the run that this one is to cure, where both are still there."""
+def network_before(tokens: list[str]) -> SentenceAnalysis | None:
+    """The same sentence in the newest weights of the run that the open one is to cure, where both are still there."""
     cured = session.run_before()
     if cured is None:
         return None

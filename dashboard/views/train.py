@@ -34,7 +34,7 @@ from dashboard.text import training as wording
 from rnn_core.config import CELLS, OPTIMIZERS, ModelConfig, TrainingSettings
 from rnn_core.errors import UserError
 from rnn_core.nn.parameters import parameter_count
-from rnn_core.runs import Run, RunStatus, memory
+from rnn_core.runs import Run, RunStatus
 
 PAGE = "train"
 YOUNG_SECONDS = 20.0
@@ -81,7 +81,7 @@ def set_up() -> None:
     model, training = form.model, form.training
     default_name = f"{CELLS[model.cell].label}, {model.hidden_size} units"
     name = settings_form.name_field(PAGE, default_name)
-    refusal = form.report() or refused(chosen, model, training)
+    refusal = form.report() or settings_form.refusal(chosen.corpus, model, training)
     if refusal is not None:
         errors.problem("This cannot be trained", refusal)
     else:
@@ -89,18 +89,6 @@ def set_up() -> None:
         st.caption(f"{parameter_count(model):,} parameters · {optimizer} with learning rate {rate:g}")
     if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=refusal is not None):
         begin(name, chosen, model, training)
-
-
-def refused(chosen: session.ChosenCorpus, model: ModelConfig, training: TrainingSettings) -> UserError | None:
-    """Why this is more than the machine can hold, or a hosted server allows; None where it will do."""
-    try:
-        memory.check(chosen.corpus, model, training)
-        caps = hosting.current_caps()
-        if caps is not None:
-            hosting.check_training(chosen.corpus, model, training, caps)
-    except UserError as reason:
-        return reason
-    return None
 
 
 def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training: TrainingSettings) -> None:

@@ -205,7 +205,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adam": Adam,
     "adamw": AdamW,
 }
-# Makes each a value of the setting `optimizer`.
+# Register each as a choice of the setting `optimizer`.
 for _name, _optimizer in OPTIMIZERS.items():
     choices.OPTIMIZERS.register(
         _name, Choice(_optimizer.__name__, defaults={"learning_rate": _optimizer.default_learning_rate})

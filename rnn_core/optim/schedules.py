@@ -113,7 +113,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
     "halve": HalveOnPlateau,
     "cosine": CosineWithWarmup,
 }
-# Makes each a value of the setting `schedule`.
+# Register each as a choice of the setting `schedule`.
 for _name, _schedule in SCHEDULES.items():
     choices.SCHEDULES.register(_name, Choice(_schedule.label, dict.fromkeys(_schedule.settings, "")))
 

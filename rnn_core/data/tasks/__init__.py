@@ -19,7 +19,7 @@ TASKS: dict[str, type[Task]] = {
     task.name: task for task in (TemporalOrder, Adding, CopyMemory, PrefixParity, Agreement, Latching)
 }
 
-# Makes each a value of the setting `task`.
+# Register each as a choice of the setting `task`.
 for _kind in TASKS.values():
     TASK_CHOICES.register(_kind.name, Choice(_kind.label, dict.fromkeys(setting_names(_kind).values(), "")))
 
