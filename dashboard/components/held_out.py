@@ -12,7 +12,7 @@ from dashboard.services.held_out import Text, ValidationText
 from dashboard.services.network import Loaded
 from dashboard.services.sources import Paste
 from dashboard.state import link, session
-from dashboard.text import judgement as wording
+from dashboard.text import held_out as wording
 from rnn_core.errors import UserError
 from rnn_core.runs import Run
 

@@ -17,7 +17,7 @@ from dashboard.components.pictures import Chart, picture
 from dashboard.services import library
 from dashboard.services.evaluation import TextEvaluation, evaluation
 from dashboard.state import link, session
-from dashboard.text import judgement as wording
+from dashboard.text import evaluate as wording
 from rnn_core.data import END, detokenize
 from rnn_core.errors import UserError
 from rnn_core.training import LEAST_COPIED

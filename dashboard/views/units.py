@@ -11,7 +11,7 @@ from dashboard.components.opened_run import opened_run
 from dashboard.components.pictures import Chart, picture
 from dashboard.services.unit_analysis import UnitAnalysis, analysis, task_carriers
 from dashboard.state import link, session
-from dashboard.text import judgement as wording
+from dashboard.text import units as wording
 from rnn_core.data import detokenize
 from rnn_core.diagnostics import FEATURES, Ranking, Unit
 from rnn_core.diagnostics.units import LEAST_CORRELATION, SIGNIFICANT

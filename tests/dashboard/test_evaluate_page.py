@@ -15,7 +15,8 @@ from dashboard.services import evaluation, library, measurements, network
 from dashboard.services.held_out import ValidationText
 from dashboard.services.sources import Paste
 from dashboard.state import session
-from dashboard.text import judgement as wording
+from dashboard.text import evaluate as wording
+from dashboard.text import held_out as held_out_wording
 from rnn_core.data import Copies, ngrams
 from rnn_core.diagnostics import EffectiveContext, Horizon, LossByPosition, Reach
 from rnn_core.errors import CorpusError, RunError
@@ -61,7 +62,7 @@ def test_the_numbers_are_those_of_evaluate_and_of_counting(open_page: OpenPage, 
 def test_a_pasted_text_is_judged_and_shown_as_it_is(open_page: OpenPage, trained_run: Run) -> None:
     app = open_page("evaluate", trained_run.id)
     app.segmented_control(key=session.key("evaluate", "text kind")).set_value("paste").run()
-    assert wording.NO_TEXT in [info.value for info in app.info]
+    assert held_out_wording.NO_TEXT in [info.value for info in app.info]
     app.text_area[0].set_value(f"the queen lost her crown\n{HOSTILE}").run()
     assert not app.error
     assert "**Perplexity " in said(app)

@@ -15,7 +15,7 @@ from dashboard.services import held_out, library, network, unit_analysis
 from dashboard.services.held_out import ValidationText
 from dashboard.services.sources import Paste
 from dashboard.state import session
-from dashboard.text import judgement as wording
+from dashboard.text import units as wording
 from dashboard.text.tasks import NO_WORDS
 from rnn_core import runs
 from rnn_core.config import ModelConfig, TaskSettings, TrainingSettings
