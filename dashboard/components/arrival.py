@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.components import formatting, pictures
 from dashboard.components.unrolled import picture_data, unrolled_network, unrolled_picture
-from dashboard.services import demo, library, run_sentence, worker
+from dashboard.services import demo, library, run_sentence, trainings
 from dashboard.services.run_sentence import ArrivingGradients, Sentence
 from dashboard.state import session
 from dashboard.text import general as common_wording
@@ -97,7 +97,7 @@ def _begin_cure(run: Run) -> None:
         library.check_mine(run)
         if run.status().alive:
             run.request("stop")
-        begun = worker.begin(f"{config.name}, cured", run.corpus(), config.text, cure, config.training)
+        begun = trainings.begin(f"{config.name}, cured", run.corpus(), config.text, cure, config.training)
     except UserError as error:
         session.push_problem(error)
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components import errors
-from dashboard.services import demo, sources, worker
+from dashboard.services import demo, sources, trainings
 from dashboard.state import session
 from dashboard.text import general as wording
 
@@ -14,7 +14,7 @@ def start() -> None:
     """Train the demo from now on, and look at it."""
     with errors.action("The demo could not be started"):
         corpus = sources.prepare(demo.SOURCE, demo.TEXT)
-        run = worker.begin(demo.NAME, corpus, demo.TEXT, demo.model(len(corpus.vocabulary)), demo.training())
+        run = trainings.begin(demo.NAME, corpus, demo.TEXT, demo.model(len(corpus.vocabulary)), demo.training())
         session.open_run(run)
         session.choose_corpus(corpus, demo.TEXT, demo.SOURCE)
         st.switch_page("views/train.py")

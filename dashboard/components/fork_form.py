@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.components import errors
 from dashboard.components.setting_fields import SettingFields
-from dashboard.services import worker
+from dashboard.services import trainings
 from dashboard.state import session
 from dashboard.text import training as wording
 from rnn_core.config import ModelConfig, TrainingSettings, problems, settings_of
@@ -75,7 +75,7 @@ def origin(config: RunConfig) -> None:
 
 def _begin(run: Run, step: int, changes: Mapping[str, Any]) -> None:
     with errors.action("This could not be forked"):
-        session.open_run(worker.fork(run, step, changes))
+        session.open_run(trainings.fork(run, step, changes))
         st.switch_page("views/train.py")
 
 

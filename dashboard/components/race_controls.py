@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import hosting
 from dashboard.components import errors, formatting, widgets
 from dashboard.components.race_pictures import Race
-from dashboard.services import library, worker
+from dashboard.services import library, trainings, worker
 from dashboard.state import session
 from dashboard.text import general as common_wording
 from dashboard.text import hosting as hosting_wording
@@ -109,4 +109,4 @@ def _further(lanes: list[Run]) -> None:
     label = f"Train {steps:,} more steps"
     if st.button(label, icon=":material/forward:", help=wording.HELP["further"], key=session.key(PAGE, "further")):
         with errors.action("The race could not go on"):
-            worker.go_further(steps, *lanes)
+            trainings.go_further(steps, *lanes)

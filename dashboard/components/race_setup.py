@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.components import chosen_text, errors, settings_link, task_form
 from dashboard.components.setting_fields import SettingFields
-from dashboard.services import racing, worker
+from dashboard.services import racing, trainings
 from dashboard.state import link, session
 from dashboard.text import race as wording
 from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings, problems
@@ -48,7 +48,7 @@ def draw() -> None:
             for name in networks
         }
         with errors.action("The race could not be started"):
-            session.open_race(worker.begin_race(entrants, data, text, validated_often(training, data)))
+            session.open_race(trainings.begin_race(entrants, data, text, validated_often(training, data)))
             leave_link()
 
 

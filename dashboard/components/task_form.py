@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import hosting
 from dashboard.components import errors, settings_form, settings_link
 from dashboard.components.setting_fields import SettingFields
-from dashboard.services import worker
+from dashboard.services import trainings
 from dashboard.state import link, session
 from dashboard.text import tasks as wording
 from rnn_core.config import (
@@ -102,7 +102,7 @@ def _made(settings: TaskSettings) -> Task | None:
 
 def _begin(name: str, task: TaskSettings, model: ModelConfig, training: TrainingSettings) -> None:
     with errors.action("This training could not be started"):
-        begun = worker.begin_task(name, task, model, training)
+        begun = trainings.begin_task(name, task, model, training)
         settings_form.leave_link(PAGE)
         leave_link()
         session.open_run(begun)

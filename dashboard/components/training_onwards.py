@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.components import errors, fork_form, python_popover
 from dashboard.components.setting_fields import show_error
-from dashboard.services import library, python_snippets, worker
+from dashboard.services import library, python_snippets, trainings
 from dashboard.state import session
 from dashboard.text import training as wording
 from rnn_core.errors import UserError
@@ -80,4 +80,4 @@ def _further(run: Run) -> None:
 
 def _go_further(run: Run, more: int) -> None:
     with errors.action("This training could not go on"):
-        worker.go_further(more, run)
+        trainings.go_further(more, run)

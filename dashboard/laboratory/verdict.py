@@ -10,7 +10,7 @@ from dashboard.components import errors
 from dashboard.laboratory import captions, figures
 from dashboard.laboratory.cures import Cure, after_divergence, cures
 from dashboard.laboratory.view_state import ViewState
-from dashboard.services import library, worker
+from dashboard.services import library, trainings
 from dashboard.state import session
 from dashboard.text import general as common_wording
 from dashboard.text import laboratory as wording
@@ -74,9 +74,9 @@ def train(run: Run, remedy: Cure) -> None:
     try:
         name = f"{run.config.name}, {remedy.label}"
         if run.config.task is not None:
-            begun = worker.begin_task(name, run.config.task, remedy.model, remedy.training)
+            begun = trainings.begin_task(name, run.config.task, remedy.model, remedy.training)
         else:
-            begun = worker.begin(name, run.corpus(), run.config.text, remedy.model, remedy.training)
+            begun = trainings.begin(name, run.corpus(), run.config.text, remedy.model, remedy.training)
     except UserError as error:
         errors.problem("This training could not be started", error)
         return

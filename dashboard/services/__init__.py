@@ -3,6 +3,7 @@
 | module                                         | job                                                              |
 |------------------------------------------------|------------------------------------------------------------------|
 | library                                        | the runs there are, and what this visitor may do with one        |
+| trainings                                      | makes runs and starts them: alone, as a race, a fork, for longer |
 | worker, processes                              | starts trainings, which outlive the page, and collects the ended |
 | history                                        | the outline of a run's history, grown by what is new             |
 | network, measurements                          | a run's network at a moment; numbers that need its text          |

@@ -1,8 +1,8 @@
 """The library of runs: where it is, what is in it, and what this visitor may do with a run.
 
 On a hosted server whoever made a run is its owner, and everybody else who has its link a guest. The pages get every run
-from here (`open_run`), change none but through here and `worker`, and hand on nothing that they were not given. Every
-function that changes a run, or gives all of it away, asks whose it is.
+from here (`open_run`), change none but through here, `trainings` and `worker`, and hand on nothing that they were not
+given. Every function that changes a run, or gives all of it away, asks whose it is.
 """
 
 from __future__ import annotations

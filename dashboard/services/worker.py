@@ -8,23 +8,17 @@ its turn (`hosting.dispatch`), and is told how long it may train.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from dashboard import hosting
 from dashboard.hosting import Caps
 from dashboard.services import library, processes, racing
-from rnn_core import runs
-from rnn_core.config import ModelConfig, TaskSettings, TextSettings, TrainingSettings
-from rnn_core.data import PreparedCorpus
-from rnn_core.data.tasks import make_task
 from rnn_core.errors import RunError, UserError
 from rnn_core.runs import Run
 
@@ -36,138 +30,6 @@ _children: dict[Path, subprocess.Popen[bytes]] = {}
 _ended: list[Path] = []
 _lock = threading.Lock()
 _dispatcher: threading.Thread | None = None
-
-
-# --- making and starting ----------------------------------------------------------------------------------------------
-
-
-def begin(name: str, corpus: PreparedCorpus, text: TextSettings, model: ModelConfig, training: TrainingSettings) -> str:
-    """Make a run of these settings and start its training -> its id. UserError with the reason where that fails; no
-    folder is left then.
-    """
-    run_id = runs.new_run_id()
-    _begin({run_id: (name, model)}, corpus, text, training)
-    return run_id
-
-
-def begin_task(name: str, task: TaskSettings, model: ModelConfig, training: TrainingSettings) -> str:
-    """As `begin`, on a task in the place of a text."""
-    run_id = runs.new_run_id()
-    _begin({run_id: (name, model)}, task, TextSettings(), training)
-    return run_id
-
-
-def begin_race(
-    entrants: Mapping[str, ModelConfig],
-    data: PreparedCorpus | TaskSettings,
-    text: TextSettings,
-    training: TrainingSettings,
-) -> str:
-    """Make a run for each of these networks, by name, and start them side by side -> the id of the race."""
-    race_id = racing.new_race_id()
-    lanes = {racing.lane_id(race_id, place): entrant for place, entrant in enumerate(entrants.items(), 1)}
-    _begin(lanes, data, text, training)
-    return race_id
-
-
-def _begin(
-    entrants: Mapping[str, tuple[str, ModelConfig]],
-    data: PreparedCorpus | TaskSettings,
-    text: TextSettings,
-    training: TrainingSettings,
-) -> None:
-    """Make runs, given as {id: (name, network)}, that share one process, and start it. All of them, or none."""
-    root = library.root()
-    with _admission() as caps:
-        if caps is not None:
-            for _, model in entrants.values():
-                on = make_task(data) if isinstance(data, TaskSettings) else data
-                hosting.check_training(on, model, training, caps, len(entrants))
-            hosting.check_run_count(root, library.visitor(), caps, len(entrants))
-            hosting.check_room(root, library.visitor(), caps)
-        made: list[Run] = []
-        try:
-            for run_id, (name, model) in entrants.items():
-                if isinstance(data, TaskSettings):
-                    made.append(runs.create_task_run(root / run_id, name, data, model, training))
-                else:
-                    made.append(runs.create_run(root / run_id, name, data, model, training, text))
-                if caps is not None:
-                    hosting.set_owner(made[-1].folder, library.visitor())
-            start(*made)
-        except UserError:
-            for run in made:
-                with contextlib.suppress(UserError):
-                    runs.delete_run(run.folder)
-            raise
-
-
-def fork(run: Run, step: int, changes: Mapping[str, Any]) -> str:
-    """Make a run that goes on from a stored moment of this one with other settings, and start it -> its id. UserError
-    with the reason where that fails; no folder is left then.
-    """
-    library.check_mine(run)
-    root, run_id = library.root(), runs.new_run_id()
-    with _admission() as caps:
-        if caps is not None:
-            hosting.check_run_count(root, library.visitor(), caps)
-            hosting.check_room(root, library.visitor(), caps)
-        made = runs.fork_run(run.folder, root / run_id, step=step, changes=changes)
-        try:
-            if caps is not None:
-                hosting.check_training(made.data(), made.config.model, made.config.training, caps)
-                hosting.set_owner(made.folder, library.visitor())
-            start(made)
-        except UserError:
-            with contextlib.suppress(UserError):
-                runs.delete_run(made.folder)
-            raise
-    return run_id
-
-
-def go_further(more: int, *together: Run) -> None:
-    """Train finished runs for so many epochs more, or steps if that is what their length is counted in. UserError with
-    the reason where that is not possible; they stay as long as they were then.
-    """
-    for run in together:
-        library.check_mine(run)
-    with _admission() as caps:
-        if caps is not None:
-            for run in together:
-                longer = longer_by(run.config.training, more)
-                hosting.check_training(run.data(), run.config.model, longer, caps, len(together))
-            hosting.check_room(library.root(), library.visitor(), caps)
-        lengthened: list[Run] = []
-        try:
-            for run in together:
-                lengthened.append(runs.lengthen_run(run.folder, longer_by(run.config.training, more)))
-            _await_end(lengthened)
-            start(*lengthened)
-        except UserError:
-            for run in together[: len(lengthened)]:
-                with contextlib.suppress(UserError):
-                    runs.lengthen_run(run.folder, run.config.training)
-            raise
-
-
-def _await_end(together: Sequence[Run]) -> None:
-    """A process that has let go of its runs takes a moment to end, and until then none is started for them."""
-    for run in together:
-        with _lock:
-            child = _children.get(run.folder)
-        if child is not None:
-            try:
-                child.wait(ENDING_SECONDS)
-            except subprocess.TimeoutExpired:
-                raise RunError("the process that trained it has not ended yet; try again in a moment.") from None
-
-
-def longer_by(training: TrainingSettings, more: int) -> TrainingSettings:
-    """The settings of a training with its end so many epochs, or steps, later."""
-    if training.steps is not None:
-        return dataclasses.replace(training, steps=training.steps + more)
-    assert training.epochs is not None  # one of the two is the end
-    return dataclasses.replace(training, epochs=training.epochs + more)
 
 
 def start(*together: Run) -> None:
@@ -203,20 +65,18 @@ def leave_queue(run: Run) -> None:
     run.unqueue("it left the queue.")
 
 
-@contextlib.contextmanager
-def _admission() -> Iterator[Caps | None]:
-    """The caps of this server. On a hosted one no other tab of this visitor begins anything until the block has ended:
-    what was counted in it still holds when it is acted on.
+def wait_for_end(together: Sequence[Run]) -> None:
+    """Wait until the processes that trained these runs have ended: until then none is started for them. RunError where
+    one does not end.
     """
-    caps = hosting.current_caps()
-    if caps is None:
-        yield None
-        return
-    with hosting.one_at_a_time(library.root(), library.visitor()):
-        yield caps
-
-
-# --- processes --------------------------------------------------------------------------------------------------------
+    for run in together:
+        with _lock:
+            child = _children.get(run.folder)
+        if child is not None:
+            try:
+                child.wait(ENDING_SECONDS)
+            except subprocess.TimeoutExpired:
+                raise RunError("the process that trained it has not ended yet; try again in a moment.") from None
 
 
 def working(run: Run) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard.components import errors, polling, story_pictures
-from dashboard.services import library, racing, story, worker
+from dashboard.services import library, racing, story, trainings
 from dashboard.services.story import StoryExperiment
 from dashboard.state import link, session
 from dashboard.text import story as wording
@@ -198,7 +198,9 @@ def begin(experiment: StoryExperiment) -> None:
         if before is not None and known is not None and before.status().alive and library.mine(before):
             library.request(before, "stop")
         name = f"Story: {story_pictures.describe(experiment)}"
-        race_id = worker.begin_race({name: experiment.model()}, experiment.corpus(), story.TEXT, experiment.training())
+        race_id = trainings.begin_race(
+            {name: experiment.model()}, experiment.corpus(), story.TEXT, experiment.training()
+        )
     except UserError as error:
         session.push_problem(error)
         return

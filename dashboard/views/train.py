@@ -26,7 +26,7 @@ from dashboard.components import (
 )
 from dashboard.components.opened_run import opened_run
 from dashboard.laboratory.verdict import divergence
-from dashboard.services import library, references, worker
+from dashboard.services import library, references, trainings
 from dashboard.services.history import History
 from dashboard.state import session
 from dashboard.text import hosting as hosting_wording
@@ -94,7 +94,7 @@ def set_up() -> None:
 def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training: TrainingSettings) -> None:
     """Make the run's folder, start its process and look at it."""
     with errors.action("This training could not be started"):
-        begun = worker.begin(name, chosen.corpus, chosen.settings, model, training)
+        begun = trainings.begin(name, chosen.corpus, chosen.settings, model, training)
         settings_form.leave_link(PAGE)
         chosen_text.leave_link()
         session.open_run(begun)

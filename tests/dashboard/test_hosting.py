@@ -25,7 +25,7 @@ import pytest
 from dashboard import hosting
 from dashboard.hosting import Caps, connections, queue, sweeping
 from dashboard.hosting.folder import FOLDER
-from dashboard.services import library, sources, worker
+from dashboard.services import library, sources, trainings, worker
 from dashboard.state import session
 from dashboard.text import corpus as corpus_wording
 from dashboard.text import general as common_wording
@@ -437,7 +437,7 @@ def test_a_rebuilt_queue_has_one_place_for_a_race(runs_folder, hosted, visiting,
     (runs_folder / FOLDER).mkdir()
     slot = queue._take_slot(runs_folder, CAPS)
     try:
-        race = worker.begin_race({"one": model, "two": model}, corpus, TextSettings(), TrainingSettings(epochs=1))
+        race = trainings.begin_race({"one": model, "two": model}, corpus, TextSettings(), TrainingSettings(epochs=1))
         (runs_folder / FOLDER / queue.FILE).unlink()
         assert hosting.position(runs_folder, f"{race}-1") == (1, 1, 0)
     finally:
@@ -662,8 +662,8 @@ def test_what_changes_a_run_asks_whose_it_is(hosted, visiting, new_run) -> None:
     changes: dict[str, Callable[[], object]] = {
         "start": lambda: worker.start(run),
         "leave the queue": lambda: worker.leave_queue(run),
-        "go further": lambda: worker.go_further(1, run),
-        "fork": lambda: worker.fork(run, 0, {}),
+        "go further": lambda: trainings.go_further(1, run),
+        "fork": lambda: trainings.fork(run, 0, {}),
         "steer": lambda: library.steer(run, "clip", 1.0),
         "request": lambda: library.request(run, "pause"),
         "rename": lambda: library.rename(run, "mine now"),
@@ -738,7 +738,7 @@ def test_a_runs_folder_tells_nobody_the_secret_of_its_owner(hosted, visiting, ru
     monkeypatch.setattr(library, "_secret", lambda: "5" * 64)
     corpus = agreement()
     model = ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=8)
-    run_id = worker.begin("x", corpus, TextSettings(), model, TrainingSettings(epochs=1))
+    run_id = trainings.begin("x", corpus, TextSettings(), model, TrainingSettings(epochs=1))
     folder = runs_folder / run_id
     assert hosting.owner_of(folder) == hosting.owner_id("5" * 64) != "5" * 64
     wait_for(lambda: Run.open(folder).status().state == "finished")
@@ -776,7 +776,7 @@ def test_twelve_tabs_at_once_make_no_more_runs_than_one_after_the_other(hosted, 
 
     def begin(number: int) -> str | None:
         with contextlib.suppress(RunError):
-            return worker.begin(f"tab {number}", corpus, TextSettings(), model, TrainingSettings(epochs=1))
+            return trainings.begin(f"tab {number}", corpus, TextSettings(), model, TrainingSettings(epochs=1))
         return None
 
     with ThreadPoolExecutor(12) as tabs:
@@ -792,7 +792,7 @@ def test_a_race_counts_as_its_networks(hosted, visiting, runs_folder) -> None:
     model = ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=8)
     entrants = dict.fromkeys(("one", "two", "three", "four"), model)
     with pytest.raises(RunError, match="this server keeps 3"):
-        worker.begin_race(entrants, corpus, TextSettings(), TrainingSettings(epochs=1))
+        trainings.begin_race(entrants, corpus, TextSettings(), TrainingSettings(epochs=1))
     assert not [folder for folder in runs_folder.iterdir() if folder.name != FOLDER]
 
 
@@ -807,7 +807,7 @@ def test_a_start_that_is_refused_leaves_nothing_behind(networks, hosted, visitin
     monkeypatch.setattr(hosting, "check_room", lambda *_: None)
     monkeypatch.setattr(hosting, "enqueue", lambda *_: queue._check_room([], ANNA, replace(CAPS, waiting=0)))
     with pytest.raises(RunError, match="in the queue already"):
-        worker.begin_race(entrants, corpus, TextSettings(), TrainingSettings(epochs=1))
+        trainings.begin_race(entrants, corpus, TextSettings(), TrainingSettings(epochs=1))
     assert not [folder for folder in runs_folder.iterdir() if folder.name != FOLDER]
 
 
@@ -819,7 +819,7 @@ def test_a_finished_training_that_may_not_go_on_stays_as_long_as_it_was(
     hosting.set_owner(trained_run.folder, ANNA)
     monkeypatch.setattr(hosting, "enqueue", lambda *_: queue._check_room([], ANNA, replace(CAPS, waiting=0)))
     with pytest.raises(RunError, match="in the queue already"):
-        worker.go_further(5, trained_run)
+        trainings.go_further(5, trained_run)
     assert Run.open(trained_run.folder).config == trained_run.config
 
 
@@ -837,7 +837,7 @@ def test_a_fork_is_bounded_like_any_training_and_leaves_nothing_where_it_is_refu
     visiting(ANNA)
     hosting.set_owner(trained_run.folder, ANNA)
     with pytest.raises(UserError, match=says):
-        worker.fork(trained_run, trained_run.moments()[-1], changes)
+        trainings.fork(trained_run, trained_run.moments()[-1], changes)
     assert [folder.name for folder in runs_folder.iterdir() if folder.name != FOLDER] == [trained_run.id]
 
 
@@ -846,7 +846,7 @@ def test_a_fork_belongs_to_who_made_it(hosted, visiting, trained_run, runs_folde
     visiting(ANNA)
     hosting.set_owner(trained_run.folder, ANNA)
     monkeypatch.setattr(worker, "start", lambda *runs: None)
-    made = worker.fork(trained_run, trained_run.moments()[-1], {"epochs": 9})
+    made = trainings.fork(trained_run, trained_run.moments()[-1], {"epochs": 9})
     assert hosting.owner_of(runs_folder / made) == ANNA
 
 
@@ -858,7 +858,7 @@ def test_a_visitor_has_a_limited_number_of_runs(hosted, visiting, new_run, runs_
     corpus = agreement()
     model = ModelConfig(vocabulary_size=len(corpus.vocabulary), hidden_size=8)
     with pytest.raises(RunError, match="you have 2 trainings here"):
-        worker.begin("third", corpus, TextSettings(), model, TrainingSettings())
+        trainings.begin("third", corpus, TextSettings(), model, TrainingSettings())
     visiting(BERT)
     hosting.check_run_count(runs_folder, BERT, hosting.current_caps())
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.services import processes, worker
+from dashboard.services import processes, trainings, worker
 from rnn_core.config import TrainingSettings
 from rnn_core.errors import RunError
 from tests.waiting import HANG_SECONDS, wait_for
@@ -57,7 +57,7 @@ def test_a_finished_training_goes_further_though_its_process_has_not_ended_yet(t
 
     steps = trained_run.status().step
     worker._children[trained_run.folder] = Ending()
-    worker.go_further(1, trained_run)
+    trainings.go_further(1, trained_run)
     wait_for(lambda: trained_run.status().state == "finished" and trained_run.status().step > steps)
 
 
@@ -96,5 +96,5 @@ def test_a_machine_that_can_start_no_process_is_an_error_with_a_way_out(new_run,
 
 def test_going_further_moves_the_end_that_there_is():
     of_steps, of_epochs = TrainingSettings(steps=50, epochs=None), TrainingSettings(epochs=3)
-    assert worker.longer_by(of_steps, 10) == replace(of_steps, steps=60)
-    assert worker.longer_by(of_epochs, 10) == replace(of_epochs, epochs=13)
+    assert trainings.longer_by(of_steps, 10) == replace(of_steps, steps=60)
+    assert trainings.longer_by(of_epochs, 10) == replace(of_epochs, epochs=13)
