@@ -75,6 +75,15 @@ def logarithmic(field: str, title: str) -> alt.Y:
     )
 
 
+ACCURACIES = (0.4, 1.02)
+"""The axis of accuracies: from a little below a coin's half to a little above 1: marks at the ends are whole."""
+
+
+def once() -> alt.Chart:
+    """A layer that is drawn once: not for every row of the table, and also where the table has none yet."""
+    return alt.Chart(alt.sequence(0, 1))
+
+
 def layered(table: pd.DataFrame, *layers: alt.Chart, height: int) -> alt.LayerChart:
     """Layers on top of each other, all of them drawn from one table."""
     chart = alt.layer(*layers, data=table)

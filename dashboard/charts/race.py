@@ -11,14 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from dashboard.charts import line_ends
-from dashboard.charts.common import FAINT, counted, layered, logarithmic, loss_title, smooth
+from dashboard.charts.common import ACCURACIES, FAINT, counted, logarithmic, loss_title, once, smooth
+from dashboard.charts.specification import specification, stacked
 from dashboard.text.race_verdict import Agreement
 
 POINTS_OF_A_LANE = 240
 _HEIGHT = 300
-ACCURACIES = (0.4, 1.02)
-"""The axis of accuracies: from a little below a coin's half to a little above 1: marks at the ends are whole."""
-
 _SHARES = (0.0, 1.0)
 _DASHES = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3]]
 """Colour is not the only thing that tells four lines apart."""
@@ -36,12 +34,13 @@ def loss_table(losses: Mapping[str, tuple[npt.NDArray[np.floating], npt.NDArray[
     return _named(_joined(parts, ("network", "step", "nats")), "step", "nats")
 
 
-def loss_chart(table: pd.DataFrame, networks: Sequence[str], unit: str) -> alt.LayerChart:
+@specification
+def loss_chart(networks: tuple[str, ...], unit: str) -> alt.LayerChart:
     """Training loss in nats per `unit` ("": it is a squared error) over the step, a line for each network."""
     base = alt.Chart().encode(
         x=counted("step"), y=alt.Y("nats:Q", title=loss_title(unit), scale=alt.Scale(zero=False, nice=True))
     )
-    return _lines(table, base, networks, [alt.Tooltip("step:Q", format=","), alt.Tooltip("nats:Q", format=".4f")])
+    return _lines(base, networks, [alt.Tooltip("step:Q", format=","), alt.Tooltip("nats:Q", format=".4f")])
 
 
 def course_table(courses: Mapping[str, Mapping[int, float]], domain: tuple[float, float] | None = None) -> pd.DataFrame:
@@ -54,7 +53,8 @@ def course_table(courses: Mapping[str, Mapping[int, float]], domain: tuple[float
     return _named(_joined(parts, ("network", "step", "measured")), "step", "measured", domain=domain)
 
 
-def accuracy_race(table: pd.DataFrame, networks: Sequence[str], total_steps: int, learned: float) -> alt.LayerChart:
+@specification
+def accuracy_race(networks: tuple[str, ...], total_steps: int, learned: float) -> alt.LayerChart:
     """Share of right words over the steps, a line for each network, between the coin and what counts as learned."""
     shares = alt.Scale(domain=list(ACCURACIES), nice=False, clamp=True)
     values = alt.Axis(format="~%", values=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
@@ -63,11 +63,10 @@ def accuracy_race(table: pd.DataFrame, networks: Sequence[str], total_steps: int
         y=alt.Y("measured:Q", title="right word likelier", scale=shares, axis=values),
     )
     rules = [
-        _once().mark_rule(strokeDash=[5, 4], color=FAINT).encode(alt.YDatum(share, scale=shares))
+        once().mark_rule(strokeDash=[5, 4], color=FAINT).encode(alt.YDatum(share, scale=shares))
         for share in (0.5, learned)
     ]
     return _lines(
-        table,
         base,
         networks,
         [alt.Tooltip("step:Q", format=","), alt.Tooltip("measured:Q", format=".1%")],
@@ -83,8 +82,9 @@ def error_domain(baseline: float) -> tuple[float, float]:
     return 0.0, 1.2 * baseline
 
 
+@specification
 def error_race(
-    table: pd.DataFrame, networks: Sequence[str], total_steps: int, metric: str, baseline: float, learned: float
+    networks: tuple[str, ...], total_steps: int, metric: str, baseline: float, learned: float
 ) -> alt.LayerChart:
     """A task's metric over the steps, a line for each network, between the answer that does not look at the input and
     what counts as learned.
@@ -96,8 +96,8 @@ def error_race(
 
     def named(name: str, error: float, step: int, **place: Any) -> tuple[alt.Chart, alt.Chart]:
         y = alt.YDatum(error, scale=errors)
-        text = _once().mark_text(color=FAINT, **place).encode(x=alt.XDatum(step), y=y, text=alt.value(name))
-        return _once().mark_rule(strokeDash=[5, 4], color=FAINT).encode(y), text
+        text = once().mark_text(color=FAINT, **place).encode(x=alt.XDatum(step), y=y, text=alt.value(name))
+        return once().mark_rule(strokeDash=[5, 4], color=FAINT).encode(y), text
 
     # The names stand where the fewest lines are: what learns nothing wavers about the upper one, and at the start
     # nothing is learned.
@@ -106,7 +106,6 @@ def error_race(
         *named("learned", learned, 0, align="left", dy=-8),
     )
     return _lines(
-        table,
         base,
         networks,
         [alt.Tooltip("step:Q", format=","), alt.Tooltip("measured:Q", title=metric, format=".3g")],
@@ -115,14 +114,15 @@ def error_race(
     )
 
 
-def validation_race(table: pd.DataFrame, networks: Sequence[str], total_steps: int, unit: str) -> alt.LayerChart:
+@specification
+def validation_race(networks: tuple[str, ...], total_steps: int, unit: str) -> alt.LayerChart:
     """Loss on the held-out sentences over the steps, a line for each network."""
     base = alt.Chart().encode(
         x=counted("step").scale(domain=[0, total_steps]),
         y=alt.Y("measured:Q", title=f"validation loss (nats per {unit})", scale=alt.Scale(zero=False, nice=True)),
     )
     return _lines(
-        table, base, networks, [alt.Tooltip("step:Q", format=","), alt.Tooltip("measured:Q", format=".4f")], points=True
+        base, networks, [alt.Tooltip("step:Q", format=","), alt.Tooltip("measured:Q", format=".4f")], points=True
     )
 
 
@@ -137,14 +137,15 @@ def horizon_table(medians: Mapping[str, Sequence[float]]) -> pd.DataFrame:
     return _named(_joined(parts, ("network", "lag", "share")), "lag", "share", log=True)
 
 
-def horizon_chart(table: pd.DataFrame, networks: Sequence[str], unit: str) -> alt.LayerChart:
+@specification
+def horizon_chart(networks: tuple[str, ...], unit: str) -> alt.LayerChart:
     """How much of a gradient is left j words back, log axis, a line for each network."""
     base = alt.Chart().encode(
         x=alt.X("lag:Q", title=f"lag j ({unit}s back)", axis=alt.Axis(tickMinStep=1, format="d", grid=False)),
         y=logarithmic("share", "‖δ(t, t−j)‖ / ‖δ(t, t)‖, median"),
     )
     tooltip = [alt.Tooltip("lag:Q", title=f"{unit}s back"), alt.Tooltip("share:Q", format=".3e")]
-    return _lines(table, base, networks, tooltip)
+    return _lines(base, networks, tooltip)
 
 
 def agreement_table(measured: Mapping[str, Agreement]) -> pd.DataFrame:
@@ -156,7 +157,8 @@ def agreement_table(measured: Mapping[str, Agreement]) -> pd.DataFrame:
     return _named(_joined(parts, ("network", "gap", "accuracy", "sentences")), "gap", "accuracy", domain=_SHARES)
 
 
-def agreement_chart(table: pd.DataFrame, networks: Sequence[str]) -> alt.LayerChart:
+@specification
+def agreement_chart(networks: tuple[str, ...]) -> alt.LayerChart:
     """Share of right words over the words in between, beside the coin."""
     base = alt.Chart().encode(
         x=alt.X(
@@ -174,19 +176,13 @@ def agreement_chart(table: pd.DataFrame, networks: Sequence[str]) -> alt.LayerCh
         alt.Tooltip("accuracy:Q", format=".1%"),
         alt.Tooltip("sentences:Q"),
     ]
-    coin = _once().mark_rule(strokeDash=[5, 4], color=FAINT).encode(y=alt.datum(0.5))
-    return _lines(table, base, networks, tooltip, coin, points=True)
-
-
-def _once() -> alt.Chart:
-    """A layer that is drawn once, and not once for every row of the table."""
-    return alt.Chart().transform_aggregate(rows="count()")
+    coin = once().mark_rule(strokeDash=[5, 4], color=FAINT).encode(y=alt.datum(0.5))
+    return _lines(base, networks, tooltip, coin, points=True)
 
 
 def _lines(
-    table: pd.DataFrame,
     base: alt.Chart,
-    networks: Sequence[str],
+    networks: tuple[str, ...],
     tooltip: list[alt.Tooltip],
     *behind: alt.Chart,
     points: bool = False,
@@ -200,7 +196,7 @@ def _lines(
     marks = base.mark_point(filled=True, size=34, opacity=1.0 if points else 0.0).encode(
         color=colour, tooltip=[alt.Tooltip("network:N"), *tooltip]
     )
-    return layered(table, *behind, lines, marks, line_ends.names(base, "network", color=colour), height=_HEIGHT)
+    return stacked(*behind, lines, marks, line_ends.names(base, "network", color=colour), height=_HEIGHT)
 
 
 def _named(

@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dashboard.charts.common import FAINT, counted, layered, logarithmic, smooth
+from dashboard.charts.common import ACCURACIES, FAINT, counted, logarithmic, once, smooth
+from dashboard.charts.specification import specification, stacked
 
 FADED = 1e-6
 """A share of the gradient whose bar has no height any more."""
 
-SHARES = alt.Scale(domain=[0.4, 1.02], nice=False, clamp=True)
+_ACCURACY_SCALE = alt.Scale(domain=list(ACCURACIES), nice=False, clamp=True)
 
 
 def loss_table(steps: npt.NDArray[np.floating], nats: npt.NDArray[np.floating]) -> pd.DataFrame:
@@ -23,14 +24,15 @@ def loss_table(steps: npt.NDArray[np.floating], nats: npt.NDArray[np.floating]) 
     return pd.DataFrame({"step": steps[places], "nats": smooth(nats, len(nats) // 60)[places]})
 
 
-def loss(table: pd.DataFrame, total_steps: int) -> alt.LayerChart:
+@specification
+def loss(total_steps: int) -> alt.LayerChart:
     """Training loss over the steps."""
     base = alt.Chart().encode(
         x=_steps(total_steps),
         y=alt.Y("nats:Q", title="loss (nats per word)", scale=alt.Scale(zero=False, nice=True)),
         tooltip=[alt.Tooltip("step:Q", format=","), alt.Tooltip("nats:Q", format=".3f")],
     )
-    return layered(table, base.mark_line(strokeWidth=2.4), base.mark_point(size=60, opacity=0), height=260)
+    return stacked(base.mark_line(strokeWidth=2.4), base.mark_point(size=60, opacity=0), height=260)
 
 
 def accuracy_table(accuracies: Mapping[int, float]) -> pd.DataFrame:
@@ -38,20 +40,21 @@ def accuracy_table(accuracies: Mapping[int, float]) -> pd.DataFrame:
     return pd.DataFrame({"step": list(accuracies), "accuracy": list(accuracies.values())}, dtype=float)
 
 
-def accuracy(table: pd.DataFrame, total_steps: int) -> alt.LayerChart:
+@specification
+def accuracy(total_steps: int) -> alt.LayerChart:
     """How often the right word is likelier, over the training, beside a coin."""
     base = alt.Chart().encode(
         x=_steps(total_steps),
         y=alt.Y(
             "accuracy:Q",
             title="right word likelier",
-            scale=SHARES,
+            scale=_ACCURACY_SCALE,
             axis=alt.Axis(format="~%", values=[0.5, 0.75, 1.0]),
         ),
         tooltip=[alt.Tooltip("step:Q", format=","), alt.Tooltip("accuracy:Q", format=".1%")],
     )
-    return layered(
-        table, _coin("y"), base.mark_line(strokeWidth=2.4), base.mark_point(size=26, filled=True, opacity=1), height=260
+    return stacked(
+        _coin("y"), base.mark_line(strokeWidth=2.4), base.mark_point(size=26, filled=True, opacity=1), height=260
     )
 
 
@@ -61,13 +64,8 @@ def _steps(total_steps: int) -> alt.X:
 
 def _coin(axis: str) -> alt.Chart:
     # A rule without the scale of the others would pull the axis down to zero.
-    channel = alt.YDatum(0.5, scale=SHARES) if axis == "y" else alt.XDatum(0.5, scale=SHARES)
-    return _once().mark_rule(strokeDash=[5, 4], color=FAINT).encode(channel)
-
-
-def _once() -> alt.Chart:
-    """A layer that is drawn once, and not once for every row of the table."""
-    return alt.Chart().transform_aggregate(rows="count()")
+    channel = alt.YDatum(0.5, scale=_ACCURACY_SCALE) if axis == "y" else alt.XDatum(0.5, scale=_ACCURACY_SCALE)
+    return once().mark_rule(strokeDash=[5, 4], color=FAINT).encode(channel)
 
 
 def lag_shares_table(shares: npt.NDArray[np.floating]) -> pd.DataFrame:
@@ -76,7 +74,8 @@ def lag_shares_table(shares: npt.NDArray[np.floating]) -> pd.DataFrame:
     return pd.DataFrame({"lag": lags, "share": shares[lags], "foot": FADED})
 
 
-def lag_shares(table: pd.DataFrame, lags: int, gap: int) -> alt.LayerChart:
+@specification
+def lag_shares(lags: int, gap: int) -> alt.LayerChart:
     """What each distance pays into the gradient of W; the queen's distance is marked."""
     places = alt.Scale(domain=[-0.7, lags - 0.3], nice=False)
     share = logarithmic("share", "‖G(j)‖ / ‖∂E/∂W‖").scale(type="log", domain=[FADED, 2], nice=False, clamp=True)
@@ -90,13 +89,13 @@ def lag_shares(table: pd.DataFrame, lags: int, gap: int) -> alt.LayerChart:
             tooltip=[alt.Tooltip("lag:Q", title="words back"), alt.Tooltip("share:Q", format=".2e")],
         )
     )
-    queen = _once().mark_rule(strokeDash=[5, 4], strokeWidth=1.6, color=FAINT).encode(alt.XDatum(gap, scale=places))
+    queen = once().mark_rule(strokeDash=[5, 4], strokeWidth=1.6, color=FAINT).encode(alt.XDatum(gap, scale=places))
     name = (
-        _once()
+        once()
         .mark_text(text="queen", align="left", baseline="top", dx=5, dy=2, color=FAINT, fontSize=12)
         .encode(alt.XDatum(gap, scale=places), y=alt.value(0))
     )
-    return layered(table, bars, queen, name, height=260)
+    return stacked(bars, queen, name, height=260)
 
 
 BEFOREHAND, THIS_RUN = "seeds of the benchmark", "this run"
@@ -109,13 +108,14 @@ def seeds_table(beforehand: Sequence[int], now: float | None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["whose", "seed", "accuracy"])
 
 
-def seeds(table: pd.DataFrame) -> alt.LayerChart:
+@specification
+def seeds() -> alt.LayerChart:
     """Where ten seeds ended, and where this run did."""
     base = alt.Chart().encode(
         x=alt.X(
             "accuracy:Q",
             title="right word likelier, after the last step",
-            scale=SHARES,
+            scale=_ACCURACY_SCALE,
             axis=alt.Axis(format="~%", values=[0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], grid=False),
         ),
         y=alt.Y(
@@ -134,4 +134,4 @@ def seeds(table: pd.DataFrame) -> alt.LayerChart:
     own = base.mark_point(filled=True, size=190, opacity=1, shape="diamond").transform_filter(
         f"datum.whose == '{THIS_RUN}'"
     )
-    return layered(table, _coin("x"), dots, own, height=200)
+    return stacked(_coin("x"), dots, own, height=200)

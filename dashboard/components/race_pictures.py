@@ -9,7 +9,9 @@ from functools import cached_property
 import streamlit as st
 
 from dashboard.charts import race as charts
+from dashboard.charts.common import ACCURACIES
 from dashboard.components import formatting, pictures
+from dashboard.components.pictures import Chart
 from dashboard.services.racing import LaneHistory
 from dashboard.text import race as wording
 from dashboard.text import race_verdict
@@ -55,31 +57,33 @@ def course(race: Race) -> None:
     """What the networks were measured at over the steps, and how it ended: the metric of a task, the agreement, or
     where a text has none, the loss on the held-out sentences.
     """
-    names, total = list(race.networks), race.total_steps
+    names, total = tuple(race.networks), race.total_steps
     if race.task is not None:
         name, baseline = race.task.metric_name, race.task.baseline
         courses = {of: dict(sorted(history.metric.items())) for of, history in race.networks.items()}
         caption = race_verdict.of_task(courses, name, baseline, race.over)
         table = charts.course_table(courses, charts.error_domain(baseline))
-        drawing = charts.error_race(table, names, total, name, baseline, race_verdict.learned_error(baseline))
+        specification = charts.error_race(names, total, name, baseline, race_verdict.learned_error(baseline))
         title, key = wording.TASK.format(task=race.task.label), "task race"
         alt_text = f"{name} over the steps, for every network, beside that of an answer that does not look at the input"
     elif any(history.agreements for history in race.networks.values()):
         measured = {of: history.agreements for of, history in race.networks.items()}
         courses = {of: race_verdict.accuracies(found) for of, found in measured.items()}
         caption = race_verdict.of_agreement(measured, race.over)
-        table = charts.course_table(courses, charts.ACCURACIES)
-        drawing = charts.accuracy_race(table, names, total, race_verdict.LEARNED)
+        table = charts.course_table(courses, ACCURACIES)
+        specification = charts.accuracy_race(names, total, race_verdict.LEARNED)
         title, key = wording.PICTURES["agreement race"], "agreement race"
         alt_text = "Share of sentences in which the right word is likelier, over the steps, for every network"
     else:
         _, lost = race.units
         courses = {of: dict(sorted(history.validation.items())) for of, history in race.networks.items()}
         caption = race_verdict.of_loss(courses, lost, race.over)
-        drawing = charts.validation_race(charts.course_table(courses), names, total, lost)
+        table = charts.course_table(courses)
+        specification = charts.validation_race(names, total, lost)
         title, key = wording.PICTURES["loss race"], "loss race"
         alt_text = "Loss on the held-out sentences over the steps, for every network"
-    pictures.chart(drawing, title=title, caption=caption or wording.EARLY, alt_text=alt_text, key=f"{key} chart")
+    chart = Chart(specification, table, f"{key} chart", alt_text)
+    pictures.picture(title, chart, caption=caption or wording.EARLY)
 
 
 def losses(race: Race) -> None:
@@ -103,12 +107,15 @@ def losses(race: Race) -> None:
     table = charts.loss_table(
         {name: (history.loss.steps, history.loss.values) for name, history in race.networks.items()}
     )
-    pictures.chart(
-        charts.loss_chart(table, list(race.networks), lost),
-        title=wording.PICTURES["loss"],
+    pictures.picture(
+        wording.PICTURES["loss"],
+        Chart(
+            charts.loss_chart(tuple(race.networks), lost),
+            table,
+            "race loss chart",
+            "Training loss of every network over the steps of the race",
+        ),
         caption=caption,
-        alt_text="Training loss of every network over the steps of the race",
-        key="race loss chart",
     )
 
 
@@ -126,12 +133,15 @@ def horizons(race: Race) -> None:
     else:
         caption = wording.EARLY
     table = charts.horizon_table({name: found.median for name, found in measured.items()})
-    pictures.chart(
-        charts.horizon_chart(table, list(race.networks), unit),
-        title=wording.PICTURES["horizon"],
+    pictures.picture(
+        wording.PICTURES["horizon"],
+        Chart(
+            charts.horizon_chart(tuple(race.networks), unit),
+            table,
+            "race horizon chart",
+            "Median share of the gradient that is left over the lag, for every network",
+        ),
         caption=caption,
-        alt_text="Median share of the gradient that is left over the lag, for every network",
-        key="race horizon chart",
     )
 
 
@@ -151,12 +161,15 @@ def agreements(race: Race) -> None:
     first = next(iter(measured.values()))
     ordered = sorted(measured.items(), key=lambda item: -item[1].accuracy[-1])
     shares = ", ".join(f"{name} **{100 * found.accuracy[-1]:.0f}\u00a0%**" for name, found in ordered)
-    pictures.chart(
-        charts.agreement_chart(charts.agreement_table(measured), list(race.networks)),
-        title=wording.PICTURES["agreement"],
+    pictures.picture(
+        wording.PICTURES["agreement"],
+        Chart(
+            charts.agreement_chart(tuple(race.networks)),
+            charts.agreement_table(measured),
+            "race agreement chart",
+            "Share of sentences in which the right word is likelier, over the words in between",
+        ),
         caption=wording.AGREEMENT.format(gap=first.gaps[-1], items=first.items[-1], shares=shares),
-        alt_text="Share of sentences in which the right word is likelier, over the words in between",
-        key="race agreement chart",
     )
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.charts import story as charts
 from dashboard.components import errors, formatting, pictures, polling, widgets
 from dashboard.components.opened_run import older_state
+from dashboard.components.pictures import Chart
 from dashboard.components.unrolled import picture_data, unrolled_network, unrolled_picture
 from dashboard.services import run_sentence, story
 from dashboard.services.racing import LaneHistory
@@ -170,12 +171,15 @@ def _unrolled(
 def _loss(history: LaneHistory, status: RunStatus) -> None:
     last = history.recent_loss()
     caption = "" if last is None else wording.LOSS.format(first=history.loss.values[0], last=last)
-    pictures.chart(
-        charts.loss(charts.loss_table(history.loss.steps, history.loss.values), status.total_steps or 1),
-        title=wording.PICTURES["loss"],
+    pictures.picture(
+        wording.PICTURES["loss"],
+        Chart(
+            charts.loss(status.total_steps or 1),
+            charts.loss_table(history.loss.steps, history.loss.values),
+            "story loss",
+            "Training loss over the steps",
+        ),
         caption=caption,
-        alt_text="Training loss over the steps",
-        key="story loss",
     )
 
 
@@ -189,12 +193,15 @@ def _accuracy(history: LaneHistory, status: RunStatus, fresh: float | None) -> N
         step = max(measured)
         items = history.agreements[step].items[0]
         caption = wording.ACCURACY.format(step=step, share=_percent(measured[step]), items=items)
-    pictures.chart(
-        charts.accuracy(charts.accuracy_table(measured), status.total_steps or 1),
-        title=wording.PICTURES["accuracy"],
+    pictures.picture(
+        wording.PICTURES["accuracy"],
+        Chart(
+            charts.accuracy(status.total_steps or 1),
+            charts.accuracy_table(measured),
+            "story accuracy",
+            "Share of sentences in which the right word is likelier, over the steps, beside a coin's half",
+        ),
         caption=caption,
-        alt_text="Share of sentences in which the right word is likelier, over the steps, beside a coin's half",
-        key="story accuracy",
     )
 
 
@@ -215,12 +222,15 @@ def _by_lag(experiment: StoryExperiment, now: story.LagShares, at_first: story.L
         caption = wording.LAGS_CUT.format(bars=experiment.truncate + 1, gap=experiment.gap)
     else:
         caption = wording.LAGS_FULL.format(gap=experiment.gap, share=_percent(share), at_first=_percent(first))
-    pictures.chart(
-        charts.lag_shares(charts.lag_shares_table(now.shares), len(now.shares), experiment.gap),
-        title=wording.PICTURES["lags"],
+    pictures.picture(
+        wording.PICTURES["lags"],
+        Chart(
+            charts.lag_shares(len(now.shares), experiment.gap),
+            charts.lag_shares_table(now.shares),
+            "story lags",
+            "What each distance pays into the gradient of W",
+        ),
         caption=caption,
-        alt_text="What each distance pays into the gradient of W",
-        key="story lags",
     )
 
 
@@ -237,12 +247,15 @@ def _ten_seeds(experiment: StoryExperiment, fresh: float | None) -> None:
         caption += " " + wording.THEN.format(seed=experiment.seed, then=then)
         if fresh is not None and (fresh >= story.LEARNED) != (then >= 100 * story.LEARNED):
             caption += " " + wording.OTHERWISE
-    pictures.chart(
-        charts.seeds(charts.seeds_table(beforehand.accuracies, fresh)),
-        title=wording.PICTURES["seeds"],
+    pictures.picture(
+        wording.PICTURES["seeds"],
+        Chart(
+            charts.seeds(),
+            charts.seeds_table(beforehand.accuracies, fresh),
+            "story seeds",
+            "Accuracy of ten seeds after the last step, and of this run",
+        ),
         caption=caption,
-        alt_text="Accuracy of ten seeds after the last step, and of this run",
-        key="story seeds",
     )
     if experiment.chapter == "tutorial":
         longer = story.LONGER.accuracies

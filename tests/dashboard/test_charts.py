@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from jsonschema import Draft7Validator
 
-from dashboard.charts import changes, corpus, generation, monitored, training
+from dashboard.charts import changes, corpus, generation, monitored, race, story, training
 from dashboard.charts.common import FAINT, numbered, smooth
 from dashboard.charts.thinning import POINTS, thin
 from dashboard.components import pictures
+from rnn_core.runs.events import AgreementMeasured
 from rnn_core.training import HorizonMeasured
 
 DASHBOARD = Path(pictures.__file__).parents[1]
@@ -118,12 +119,24 @@ def test_live_charts_draw_columns_that_their_tables_have():
     axis, changed = np.arange(1.0, 11), [(5, "lr 1")]
     measured = {0: HorizonMeasured(0, (1.0,), (1.0,), (1.0,), None, signals=("state",), saturated=(0.5,))}
     norms, horizon = training.gradient_norm_chart(), training.half_life_chart("word")
+    agreement = AgreementMeasured(7, (2, 3), (10, 20), (0.5, 1.0))
+    course = race.course_table({"a": {1: 0.5}})
     for specification, table in (
         (training.loss_chart("word"), training.loss_table(axis, axis, {1: 2.0}, {"uniform": 4.0}, changed)),
         (norms, training.gradient_norm_table((axis, axis), (axis, axis), [(0, 5.0)], changed)),
         (horizon, training.half_life_table(measured, changed)),
         (monitored.over_steps(monitored.LOSS, monitored.TRAINING), monitored.loss_table(axis, axis, {})),
         (monitored.over_steps(monitored.SATURATED, "state"), monitored.saturation_table(measured, ["state"])),
+        (race.loss_chart(("a", "b"), "word"), race.loss_table({"a": (axis, axis)})),
+        (race.horizon_chart(("a", "b"), "word"), race.horizon_table({"a": 1 / axis})),
+        (race.agreement_chart(("a", "b")), race.agreement_table({"a": agreement})),
+        (race.accuracy_race(("a", "b"), 80, 0.95), course),
+        (race.validation_race(("a", "b"), 80, "word"), course),
+        (race.error_race(("a", "b"), 80, "error rate", 0.5, 0.05), course),
+        (story.loss(500), story.loss_table(axis, axis)),
+        (story.accuracy(500), story.accuracy_table({1: 0.5})),
+        (story.lag_shares(15, 10), story.lag_shares_table(1 / axis)),
+        (story.seeds(), story.seeds_table((50, 60), 0.5)),
     ):
         VEGA_LITE.validate(specification)
         assert set(re.findall(r'"field": "(\w+)"', json.dumps(specification))) <= set(table.columns)

@@ -439,25 +439,6 @@ def test_the_tables_of_a_race_hold_every_network_and_stay_small():
     assert list(agreement["sentences"]) == [10, 20]
 
 
-def test_charts_of_a_race_keep_their_specification_while_it_runs():
-    def specifications(count: int) -> list[dict[str, object]]:
-        steps = np.arange(1.0, count + 1)
-        networks = ["a", "b"]
-        drawn = [
-            race_charts.loss_chart(race_charts.loss_table({"a": (steps, steps)}), networks, "word"),
-            race_charts.horizon_chart(race_charts.horizon_table({"a": 1 / steps}), networks, "word"),
-            race_charts.agreement_chart(race_charts.agreement_table({}), networks),
-            race_charts.accuracy_race(race_charts.course_table({"a": {1: count / 100}}), networks, 80, 0.95),
-            race_charts.validation_race(race_charts.course_table({"a": {1: count}}), networks, 80, "word"),
-            race_charts.error_race(race_charts.course_table({"a": {1: count}}), networks, 80, "error rate", 0.5, 0.05),
-        ]
-        for chart in drawn:
-            chart.data = {"values": []}
-        return [chart.to_dict() for chart in drawn]
-
-    assert specifications(5) == specifications(70)
-
-
 def test_only_runs_of_one_race_that_wait_are_started_together(new_run, runs_folder):
     race_id = racing.new_race_id()
     corpus, text = racing.agreement_corpus(1, 3), racing.TEXT
@@ -725,19 +706,3 @@ def test_what_the_story_shows_before_a_training_is_the_network_that_the_training
     at_first = run_sentence.gradients(str(run.folder), 0, sentence.tokens)
     assert before.words == at_first.words
     np.testing.assert_array_equal(before.norms, at_first.norms)
-
-
-def test_charts_of_the_story_keep_their_specification_while_it_trains():
-    def specifications(count: int) -> list[dict[str, object]]:
-        steps = np.arange(1.0, count + 1)
-        drawn = [
-            story_charts.loss(story_charts.loss_table(steps, steps), 500),
-            story_charts.accuracy(story_charts.accuracy_table(dict.fromkeys(range(count), 0.5)), 500),
-            story_charts.lag_shares(story_charts.lag_shares_table(1 / steps), 15, 10),
-            story_charts.seeds(story_charts.seeds_table((50, 60), count / 1000)),
-        ]
-        for chart in drawn:
-            chart.data = {"values": []}
-        return [chart.to_dict() for chart in drawn]
-
-    assert specifications(5) == specifications(70)
