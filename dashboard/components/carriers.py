@@ -19,13 +19,13 @@ def draw(found: Carriers, layers: int, page: str) -> None:
     if ranking.follows[0]:
         caption = (
             f"**{name.capitalize()} carries it**: just before the answer it tells the two kinds of sentence apart with "
-            f"a correlation of {abs(ranking.held_out[0]):.2f}, on the half of the sentences that had no say in "
-            f"choosing it (p = {ranking.p_value[0]:.3g})."
+            f"a correlation of {abs(ranking.held_out[0]):.2f}, on the half of the sentences that were not used "
+            f"to choose it (p = {ranking.p_value[0]:.3g})."
         )
     else:
         caption = (
             f"**No single unit carries it.** The nearest, {name}, has a correlation of {abs(ranking.held_out[0]):.2f} "
-            "on the half of the sentences that had no say in choosing it."
+            "on the half of the sentences that were not used to choose it."
         )
     (layer, number), least = min(found.without.items(), key=lambda item: item[1])
     missed = unit_charts.name_of(best._replace(layer=layer, number=number), layers, signals=False)

@@ -38,7 +38,7 @@ def box(page: str) -> None:
             ACTIVATIONS,
             default="tanh",
             format_func=ACTIVATIONS.__getitem__,
-            help="The file does not say. An LSTM or a GRU has none of its own to choose.",
+            help="The activation of an nn.RNN, which is not in its file. Without effect for an LSTM or a GRU.",
             key=session.key(page, "activation"),
         )
         ready = weights is not None and words is not None

@@ -18,7 +18,7 @@ SOURCES = {
     "python": "Python reference",
     "nltk": "NLTK corpus",
 }
-WHICH_ENCODING = "This file does not say how its letters are written"
+WHICH_ENCODING = "The encoding of this file is unknown"
 NOT_IN_LINK = "The link of this page has every setting, but not your text."
 SOURCE_HELP = {
     "upload": "A .txt, .csv or .jsonl file. It stays on the machine that runs this app.",

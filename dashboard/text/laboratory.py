@@ -131,7 +131,7 @@ PICTURES = {
     ),
     "spectrum": Picture(
         "Spectrum",
-        "Eigenvalues say where a linear network ends up, norms what one step can do, Lyapunov exponents what the "
+        "Eigenvalues show where a linear network ends up, norms what one step can do, Lyapunov exponents what the "
         "network really does per step on a text.",
         r"\lambda_i = \lim_{T\to\infty}\frac1T\sum_{t=1}^{T}\ln\bigl|R_t^{(ii)}\bigr|,\qquad Q_{t}R_t = J_tQ_{t-1}",
         "The dial shows the largest exponent $\\lambda_1$ in nats a step: below 0 gradients shrink by $e^{\\lambda_1}$ "
@@ -176,7 +176,7 @@ PICTURES = {
     ),
     "which words": Picture(
         "Which words mattered",
-        "Which earlier words a prediction depends on: what the gradient says, and what really happens when a word is "
+        "Which earlier words a prediction depends on: what the gradient shows, and what really happens when a word is "
         "replaced.",
         r"\Bigl\lVert\frac{\partial\log p_t(y_t)}{\partial x_k}\Bigr\rVert \qquad\text{and}\qquad"
         r"\log p_t(y_t\mid x_k\to x')-\log p_t(y_t) \;\approx\;"
@@ -219,6 +219,6 @@ NOTHING_TO_REPLACE = (
 TOO_LONG = "A sequence of this task has {steps} steps, and the pictures are of up to {most}: train on a shorter one."
 NO_SPIKE = "Click a step in the chart, or choose one of the highest here."
 STREAM_NOTE = "A chunk of the stream is looked at from an empty state; what its training carried over is not kept."
-NOT_YOUR_SENTENCES = "What it says is for whoever made this training alone."
+NOT_YOUR_SENTENCES = "Only whoever made this training may read its sentences."
 REPLACEMENTS = {"others": "other words", "unknown": "<unk>"}
 BY_SENTENCE = "How the batch's gradient divides among its sentences, the largest share first:"

@@ -37,7 +37,7 @@ TEXTS = {
     ),
 }
 SEED = (
-    "The story is told with seed {seed}: of those that learned at gap 10 and with both cures below, the one that came "
+    "The story uses seed {seed}: of those that learned at gap 10 and with both cures below, the one that came "
     "least far at gap 20, to {least} %. Of all {seeds}, {learned} learned it."
 )
 HELP = {
@@ -91,7 +91,7 @@ SEEDS = (
 BEFORE = "before training"
 THEN = "Seed {seed} came to {then} %."
 OTHERWISE = "Here it came out otherwise: where the last digits are rounded differently, a seed's luck may turn."
-NO_SEEDS = "For these settings ten seeds were not measured: this is one run, and speaks for itself alone."
+NO_SEEDS = "For these settings ten seeds were not measured: this is one run, and another seed may come out otherwise."
 ECHO = (
     "Trained for {steps:,} steps instead, ten seeds came to {low} to {high} % (median {median:g} %), and still none "
     "learned it. No gradient reaches the queen, but the forward pass carries a faint echo of her, and the output may "

@@ -9,8 +9,8 @@ NOTHING_TO_FOLLOW = (
 )
 MEASURING = "reading the text, all units at once"
 EXPLAINED = (
-    "The units are ranked on the first half of the text; *held out* is the correlation on the second half, which had "
-    "no say in that. Of many units the best one correlates with anything by chance: *p* says how often the best of "
+    "The units are ranked on the first half of the text; *held out* is the correlation on the second half, which was "
+    "not used for that. Of many units the best one correlates with anything by chance: *p* is how often the best of "
     "**all** {units:,} signals does as well when the feature is shifted along the text (a permutation test; circular "
     "shifts, because neighbours in a text resemble each other). A unit *follows* where p ≤ {significant:g} and its "
     "held-out correlation is at least {least:g}."

@@ -103,14 +103,14 @@ def verdict(found: UnitAnalysis, feature: str) -> bool:
         more = f" So {'does' if others == 1 else 'do'} {formatting.count(others, 'other unit')}." if others else ""
         st.markdown(
             f"**{charts.name_of(ranking.units[best], layers).capitalize()} follows the {label}**: a correlation of "
-            f"{ranking.held_out[best]:.2f} on the half of the text that had no say in choosing it.{more} By chance "
+            f"{ranking.held_out[best]:.2f} on the half of the text that was not used to choose it.{more} By chance "
             f"the best of all {len(ranking.units):,} signals comes to {ranking.chance.max():.2f}."
         )
         return True
     best = ranking.top(1)[0]
     st.markdown(
         f"**No unit follows the {label} here.** The nearest, {charts.name_of(ranking.units[best], layers)}, has a "
-        f"correlation of {ranking.held_out[best]:.2f} on the half of the text that had no say in choosing it; chance "
+        f"correlation of {ranking.held_out[best]:.2f} on the half of the text that was not used to choose it; chance "
         f"does as well in {ranking.p_value[best]:.1%} of the cases."
     )
     return widgets.linked_toggle(wording.ALL_THE_SAME, "anyway", session.key(PAGE, "all the same"))

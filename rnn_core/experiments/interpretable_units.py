@@ -72,7 +72,7 @@ EXPERIMENT = Experiment(
     claim="Some units of an LSTM that learns to predict characters come to follow the length of the line, quotation "
     "marks and brackets, though nobody told them to.",
     source="Karpathy, Johnson & Li 2015, section 4.2: far larger networks, on far longer texts",
-    measures="|correlation| of the unit that follows it best, on the half of the text that had no say in choosing it",
+    measures="|correlation| of the unit that follows it best, on the half of the text that was not used to choose it",
     rule="Each of the three is followed with a correlation of at least 0.3, and more closely than before training.",
     settings={
         TRAINED: {"row": TRAINED, "trained": True},

@@ -30,7 +30,7 @@ function draw(place, { tokens, strengths, characters, marked }) {
 export default function ({ parentElement, data }) {
   const [given] = data
   const text = parentElement.querySelector(".text")
-  const told = parentElement.querySelector("output")
+  const note = parentElement.querySelector("output")
   draw(text, given)
   for (const side of ["above", "below"]) {
     const key = parentElement.querySelector(`.${side}`)
@@ -38,10 +38,10 @@ export default function ({ parentElement, data }) {
     key.querySelector("span").textContent = given[side]
   }
   text.querySelector(".marked")?.scrollIntoView({ block: "nearest" })
-  const tell = event => {
+  const showNote = event => {
     const index = event.target.dataset?.index
-    told.textContent = index === undefined ? "" : given.notes[index]
+    note.textContent = index === undefined ? "" : given.notes[index]
   }
-  text.onpointerover = tell
-  text.onclick = tell
+  text.onpointerover = showNote
+  text.onclick = showNote
 }

@@ -179,8 +179,8 @@ class Unrolled {
     })
     this.hop = make(this.svg, "path", { class: "hop" })
     this.hopHead = make(this.svg, "path", { class: "hop-head" })
-    this.told = [0, 1, 2].map(row =>
-      make(this.svg, "text", { class: "told", y: this.barTop + 14 + row * (size === "large" ? 20 : 15) }))
+    this.lossNote = [0, 1, 2].map(row =>
+      make(this.svg, "text", { class: "loss-note", y: this.barTop + 14 + row * (size === "large" ? 20 : 15) }))
     this.cutter = make(this.svg, "line", { class: "cutter", y1: this.boxTop - 26, y2: this.base })
     this.cutterName = make(this.svg, "text", { class: "cutter-name", y: this.boxTop - 12 })
     this.legend()
@@ -269,9 +269,9 @@ class Unrolled {
       parts.number.textContent = reached ? `${figure(value)}${grows ? " ▲" : ""}` : ""
       this.arc(parts, place, value, cut, grows)
     })
-    this.tell(chosen)
+    this.showLoss(chosen)
     this.cut(chosen, truncate)
-    this.say(chosen, row, was)
+    this.writeSentence(chosen, row, was)
   }
 
   arc(parts, place, value, cut, grows) {
@@ -299,19 +299,19 @@ class Unrolled {
   }
 
   /** The loss of a word is taken one step earlier: where the word before it is read. */
-  tell(chosen) {
+  showLoss(chosen) {
     const from = this.x(chosen + 1), to = this.x(chosen), y = this.boxTop
     const rise = Math.min(46, (this.boxTop - TOP) * 0.4)
     this.hop.setAttribute("d", `M${from},${y} C${from},${y - rise} ${to + 7},${y - rise} ${to + 7},${y - 5}`)
     this.hopHead.setAttribute("d", `M${to + 2},${y - 8} L${to + 12},${y - 8} L${to + 7},${y} Z`)
     const read = shown(this.data.words[chosen])
     const lines = ["its loss is", "taken where", `“${read}” is read`]
-    this.told.forEach((text, row) => (text.textContent = lines[row]))
-    const longest = Math.max(...this.told.map(text => text.getComputedTextLength()))
+    this.lossNote.forEach((text, row) => (text.textContent = lines[row]))
+    const longest = Math.max(...this.lossNote.map(text => text.getComputedTextLength()))
     const over = this.edges.at(-1) + RIGHT - longest
     // Slim columns at the end have no room for it: it would lie over several bars.
     const visibility = this.upright && over < this.edges[chosen + 1] ? "hidden" : "visible"
-    for (const text of this.told) set(text, { x: Math.min(this.edges[chosen + 1] + 3, over), visibility })
+    for (const text of this.lossNote) set(text, { x: Math.min(this.edges[chosen + 1] + 3, over), visibility })
   }
 
   cut(chosen, truncate) {
@@ -325,7 +325,7 @@ class Unrolled {
   }
 
   /** One sentence: what arrives at the word that matters, and why no more and no less. */
-  say(chosen, row, was) {
+  writeSentence(chosen, row, was) {
     const { words, bound, truncate, controller, unit, probabilities } = this.data
     const parts = []
     const add = (text, name = "span") => parts.push(Object.assign(document.createElement(name), { textContent: text }))

@@ -35,9 +35,9 @@ class Written {
 
   receive(data, report) {
     this.report = report
-    const told = JSON.stringify(data)
-    if (told === this.told) return // the same sentences: whoever stands on a word stays there
-    this.told = told
+    const received = JSON.stringify(data)
+    if (received === this.received) return // the same sentences: whoever stands on a word stays there
+    this.received = received
     this.close()
     this.list.setAttribute("aria-label", data.label)
     this.list.replaceChildren()
