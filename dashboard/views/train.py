@@ -9,31 +9,25 @@ import streamlit as st
 from dashboard import hosting
 from dashboard.components import (
     arrival,
-    chosen_text,
-    demo,
     errors,
     fork_form,
     formatting,
     monitored,
     page_frame,
     polling,
-    settings_form,
     steering,
-    task_form,
     training_controls,
     training_curves,
     training_onwards,
+    training_setup,
 )
 from dashboard.components.opened_run import opened_run
 from dashboard.laboratory.verdict import divergence
-from dashboard.services import library, references, trainings
+from dashboard.services import library, references
 from dashboard.services.history import History
 from dashboard.state import session
 from dashboard.text import hosting as hosting_wording
-from dashboard.text import training as wording
-from rnn_core.config import CELLS, OPTIMIZERS, ModelConfig, TrainingSettings
 from rnn_core.errors import UserError
-from rnn_core.nn.parameters import parameter_count
 from rnn_core.runs import Run, RunStatus
 
 PAGE = "train"
@@ -51,56 +45,11 @@ def page() -> None:
     page_frame.notice()
     run = opened_run()
     if run is None:
-        set_up()
+        training_setup.draw()
     elif run.config.monitored:
         monitored.draw(run)
     else:
         watch(run)
-
-
-# --- a new training ---------------------------------------------------------------------------------------------------
-
-
-def set_up() -> None:
-    caps = hosting.current_caps()
-    if caps is None:
-        st.markdown(wording.INTRO)
-    else:
-        st.markdown(hosting_wording.hosted_training(caps.minutes, caps.steps, caps.unwatched_minutes))
-    if task_form.choose_kind() == "task":
-        task_form.set_up()
-        return
-    settings_form.fill_from_link(PAGE)
-    chosen = chosen_text.find()
-    if chosen is None:
-        demo.offer(PAGE)
-        return
-    chosen_text.show(chosen)
-    limits = {} if caps is None else caps.of_settings()
-    form = settings_form.draw(PAGE, len(chosen.corpus.vocabulary), len(chosen.corpus.train), limits)
-    model, training = form.model, form.training
-    default_name = f"{CELLS[model.cell].label}, {model.hidden_size} units"
-    name = settings_form.name_field(PAGE, default_name)
-    refusal = form.report() or settings_form.refusal(chosen.corpus, model, training)
-    if refusal is not None:
-        errors.problem("This cannot be trained", refusal)
-    else:
-        optimizer, rate = OPTIMIZERS[training.optimizer].label, training.initial_learning_rate
-        st.caption(f"{parameter_count(model):,} parameters · {optimizer} with learning rate {rate:g}")
-    if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=refusal is not None):
-        begin(name, chosen, model, training)
-
-
-def begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training: TrainingSettings) -> None:
-    """Make the run's folder, start its process and look at it."""
-    with errors.action("This training could not be started"):
-        begun = trainings.begin(name, chosen.corpus, chosen.settings, model, training)
-        settings_form.leave_link(PAGE)
-        chosen_text.leave_link()
-        session.open_run(begun)
-
-
-# --- a training that is under way, or over ----------------------------------------------------------------------------
 
 
 def watch(run: Run) -> None:
