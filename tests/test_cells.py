@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from tiny_runs import tiny_corpus
@@ -204,6 +206,19 @@ def test_an_update_gate_of_one_keeps_the_old_state_in_both_grus() -> None:
         _, end = model.log_probabilities(np.array([[1], [2], [3]]), start)
         # Written as n + z (h - n), so to rounding.
         np.testing.assert_allclose(end[0], start[0], rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "form", [form for form in CELL_FORMS if form.gated], ids=lambda form: f"{form.name} {form.reset or ''}"
+)
+def test_the_equation_on_the_screen_says_what_the_carry_keeps(form: Cell) -> None:
+    config = ModelConfig(cell=form.name, gru_reset=form.reset or "after", vocabulary_size=5, hidden_size=3)
+    paths = diagnostics.two_paths(gradient_flow(small_model(config), np.array([1, 2, 3]), np.array([2, 3, 4])))
+    assert form.carry_gate is not None
+    gate = paths.gates[form.carry_gate]
+    factor = re.search(rf"(\S+)\\odot {form.carry}_\{{t-1\}}", form.carry_equation)
+    assert factor, form.carry_equation
+    np.testing.assert_allclose(paths.keep, 1 - gate if factor[1].endswith("(1-z_t)") else gate, rtol=1e-12)
 
 
 def test_where_the_reset_gate_acts_makes_a_difference() -> None:
