@@ -16,8 +16,8 @@ from tiny_runs import differences, ending, tiny_run
 from rnn_core.cli.progress import held_history
 from rnn_core.errors import RunError
 from rnn_core.runs import Run, checkpoints, history_writer, locked
+from rnn_core.runs.events import HistoryHeld
 from rnn_core.runs.layout import checkpoint_specs
-from rnn_core.runs.run_writer import HistoryHeld
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import Limits, Steps, Worker, work
 from rnn_core.training import Event
@@ -41,6 +41,7 @@ class Training:
             next(self.steps)
 
     def hold_history(self) -> None:
+        self.worker.writer.commit()  # However slow the machine is, all of the room is there for what waits from now on.
         self.intruder.execute("BEGIN EXCLUSIVE")
 
     def until_it_waits(self) -> None:

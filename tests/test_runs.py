@@ -55,7 +55,7 @@ from rnn_core.runs import worker as worker_module
 from rnn_core.runs.history_writer import HistoryWriter
 from rnn_core.runs.stop_signals import StopSignals
 from rnn_core.runs.worker import Limits, Worker, work
-from rnn_core.training import Event, StepDone, new_model
+from rnn_core.training import Event, Sampled, StepDone, Validated, new_model
 
 
 @pytest.fixture(scope="module")
@@ -386,6 +386,9 @@ def test_history_and_status_tell_of_the_whole_training(tmp_path: Path) -> None:
     assert last["kind"] == "finished"
     assert run.events(after_id=last["id"]) == []
     assert {event["kind"] for event in run.events(kinds=["validated", "sampled"])} == {"validated", "sampled"}
+    told = {event for event in events if isinstance(event, (Validated, Sampled))}
+    assert {*run.recorded(Validated, Sampled).values()} == told
+    assert [*run.recorded(Event)] == [event["id"] for event in run.events()]
     status = run.status()
     assert (status.state, status.step, status.total_steps, status.epoch) == ("finished", len(steps), len(steps), 3)
     assert not status.alive

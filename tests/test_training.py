@@ -545,6 +545,8 @@ def test_a_number_that_json_has_no_word_for_comes_back_as_nan() -> None:
     back = Diverged.from_json(values)
     assert (back.step, back.cause, back.gradient_norm) == (3, "too fast", 2.0)
     assert math.isnan(back.loss_nats)
+    with pytest.raises(ValueError, match="gradient_norm of the wrong kind"):
+        Diverged.from_json({**values, "gradient_norm": True})
     del values["cause"]
     with pytest.raises(ValueError, match="cause"):
         Diverged.from_json(values)

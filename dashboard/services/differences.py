@@ -63,8 +63,8 @@ def differing(runs: Sequence[Run]) -> dict[str, list[str]]:
                 columns[label] = [value if there else "–" for value, there in zip(values, in_effect, strict=True)]
     steered = [
         ", ".join(
-            f"{CHANGES[kind][0]} {CHANGES[kind][1] if new is None else new} after step {step:,}"
-            for step, kind, new in run_curves.steered(run)
+            f"{CHANGES[setting][0]} {CHANGES[setting][1] if new is None else new} after step {step:,}"
+            for step, setting, new in run_curves.steered(run)
         )
         for run in runs
     ]

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from dashboard.charts.thinning import thin
 from rnn_core.runs import Run
-from rnn_core.training import SETTING_OF, ClippingChanged, HorizonMeasured, LearningRateChanged, TruncationChanged
+from rnn_core.runs.events import WorkerStarted
+from rnn_core.training import Event, HorizonMeasured, Sampled, SettingChanged, Validated
 
 ROWS_A_READ = 50_000
 MOST = 20_000
@@ -19,13 +20,11 @@ MOST = 20_000
 
 SAMPLES = 50
 CHANGES = {
-    LearningRateChanged.kind: ("learning rate", "", "lr"),
-    ClippingChanged.kind: ("clipping", "off", "clip"),
-    TruncationChanged.kind: ("truncation", "none", "K"),
+    "learning_rate": ("learning rate", "", "lr"),
+    "clip": ("clipping", "off", "clip"),
+    "truncate": ("truncation", "none", "K"),
 }
-"""What the setting that each kind of event changes is called in a table, how that calls None, and what the setting is
-called in a chart.
-"""
+"""What each of `STEERABLE` is called in a table, how that calls None, and what the setting is called in a chart."""
 
 HORIZONS = 800
 """Measured horizons kept before every second one is given up."""
@@ -77,13 +76,12 @@ class History:
 
     def update(self) -> None:
         """Read on from where the last reading ended. Raises RunError where the run is gone or damaged."""
-        events = self.run.events(after_id=self._last_event)
-        if any(event["kind"] == "started" and event["step"] < self._last_step for event in events):
+        events = self.run.recorded(Event, after_id=self._last_event)
+        if any(isinstance(event, WorkerStarted) and event.step < self._last_step for event in events.values()):
             # A killed training went on from its checkpoint: what came after that was taken back.
             vars(self).update(vars(type(self)(self.run)))
-            events = self.run.events()
-        for event in events:
-            self._last_event = event["id"]
+            events = self.run.recorded(Event)
+        for self._last_event, event in events.items():
             self._note(event)
         while True:
             rows = self.run.metrics(after_step=self._last_step, limit=ROWS_A_READ)
@@ -131,20 +129,19 @@ class History:
             return None
         return float((total_steps - steps[-1]) * (seconds[-1] - seconds[0]) / (steps[-1] - steps[0]))
 
-    def _note(self, event: dict[str, Any]) -> None:
-        kind, step = event["kind"], int(event["step"])
-        if kind == "validated":
-            self.validation[step] = float(event["loss_nats"])
-            if event.get("metric") is not None:
-                self.metric[step] = float(event["metric"])
-        elif kind == "sampled":
-            self.samples = [*self.samples[1 - SAMPLES :], (step, str(event["text"]))]
-        elif kind == "horizon_measured":
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Validated):
+            self.validation[event.step] = event.loss_nats
+            if event.metric is not None:
+                self.metric[event.step] = event.metric
+        elif isinstance(event, Sampled):
+            self.samples = [*self.samples[1 - SAMPLES :], (event.step, event.text)]
+        elif isinstance(event, HorizonMeasured):
             if len(self.horizons) >= HORIZONS:
                 self.horizons = dict(list(self.horizons.items())[::2])
-            self.horizons[step] = HorizonMeasured.from_json(event)
-        elif kind in CHANGES:
-            name, none, short = CHANGES[kind]
-            old, new = (none if value is None else f"{value:.4g}" for value in (event["old"], event["new"]))
+            self.horizons[event.step] = event
+        elif isinstance(event, SettingChanged):
+            name, none, short = CHANGES[event.setting]
+            old, new = (none if value is None else f"{value:.4g}" for value in (event.old, event.new))
             text, label = f"{name} {old} → {new}", f"{short} {new}"
-            self.changes.append(Change(step, text, str(event["why"]), label, SETTING_OF[kind], event["new"]))
+            self.changes.append(Change(event.step, text, event.why, label, event.setting, event.new))

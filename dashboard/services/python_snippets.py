@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dashboard import hosting
 from rnn_core.config import SamplingSettings, Settings
 from rnn_core.runs import Run
-from rnn_core.training import BY_HAND, SETTING_OF
+from rnn_core.training import BY_HAND, SettingChanged
 
 
 def training(run: Run) -> str:
@@ -124,9 +124,9 @@ def _opened(run: Run) -> list[str]:
 def _changes_by_hand(run: Run) -> dict[int, dict[str, object]]:
     """By step: what was changed after it, and to what."""
     changes: dict[int, dict[str, object]] = {}
-    for event in run.events(kinds=list(SETTING_OF)):
-        if event["why"] == BY_HAND:
-            changes.setdefault(event["step"], {})[SETTING_OF[event["kind"]]] = event["new"]
+    for change in run.recorded(SettingChanged).values():
+        if change.why == BY_HAND:
+            changes.setdefault(change.step, {})[change.setting] = change.new
     return changes
 
 

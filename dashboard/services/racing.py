@@ -21,6 +21,7 @@ from rnn_core.nn.cells import CELL_FORMS
 from rnn_core.runs import Run, RunConfig, new_run_id
 from rnn_core.runs.events import AgreementMeasured
 from rnn_core.runs.race import MOST
+from rnn_core.training import Event
 
 _RACE = re.compile(r"[0-9]{8}-[0-9a-f]{20}")
 _LANE = re.compile(rf"({_RACE.pattern})-([1-{MOST}])")
@@ -119,9 +120,9 @@ class LaneHistory(History):
 
     agreements: dict[int, AgreementMeasured] = field(default_factory=dict)
 
-    def _note(self, event: dict[str, Any]) -> None:
+    def _note(self, event: Event) -> None:
         super()._note(event)
-        if event["kind"] == "agreement_measured":
+        if isinstance(event, AgreementMeasured):
             if len(self.agreements) >= HORIZONS:
                 self.agreements = dict(list(self.agreements.items())[::2])
-            self.agreements[int(event["step"])] = AgreementMeasured.from_json(event)
+            self.agreements[event.step] = event

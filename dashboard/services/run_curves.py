@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dashboard.services.history import CHANGES
 from rnn_core.errors import UserError
 from rnn_core.runs import Run
 from rnn_core.runs.database import FILE
-from rnn_core.training import BY_HAND, HorizonMeasured, Validated
+from rnn_core.training import BY_HAND, HorizonMeasured, SettingChanged, Validated
 
 POINTS = 300
 MOST = 60
@@ -56,7 +55,7 @@ def half_lives(run: Run) -> Mapping[int, tuple[float, bool]]:
 
 
 def steered(run: Run) -> tuple[tuple[int, str, Any], ...]:
-    """What somebody changed on the way: step, kind, new value. Of a damaged history, whose run has a name, nothing."""
+    """What was changed by hand: step, setting, new value. Of a damaged history, whose run has a name, nothing."""
     with contextlib.suppress(UserError):
         return _read_validations(str(run.folder), _stamp(run))[1]
     return ()
@@ -71,23 +70,26 @@ def _read_outline(folder: str, _: tuple[int, ...]) -> Mapping[str, npt.NDArray[A
 def _read_validations(
     folder: str, _: tuple[int, ...]
 ) -> tuple[Mapping[int, float], tuple[tuple[int, str, Any], ...], Mapping[int, float]]:
-    """The validation loss in nats, by step; what somebody changed on the way: step, kind, new value; and the metric of
-    a task, by step.
+    """The validation loss in nats, by step; what was changed by hand: step, setting, new value; and the metric
+    of a task, by step.
     """
-    events = Run.open(folder).events(kinds=[Validated.kind, *CHANGES])
-    validated = [event for event in events if event["kind"] == Validated.kind]
-    losses = {event["step"]: float(event["loss_nats"]) for event in validated}
-    metrics = {event["step"]: float(event["metric"]) for event in validated if event.get("metric") is not None}
-    changes = [event for event in events if event.get("why") == BY_HAND]
-    return _few(losses), tuple((event["step"], event["kind"], event["new"]) for event in changes), _few(metrics)
+    losses, metrics, by_hand = {}, {}, list[tuple[int, str, Any]]()
+    for event in Run.open(folder).recorded(Validated, SettingChanged).values():
+        if isinstance(event, Validated):
+            losses[event.step] = event.loss_nats
+            if event.metric is not None:
+                metrics[event.step] = event.metric
+        elif isinstance(event, SettingChanged) and event.why == BY_HAND:
+            by_hand.append((event.step, event.setting, event.new))
+    return _few(losses), tuple(by_hand), _few(metrics)
 
 
 @lru_cache(maxsize=4 * MOST)
 def _read_half_lives(folder: str, _: tuple[int, ...]) -> Mapping[int, tuple[float, bool]]:
     found = {}
-    for event in Run.open(folder).events(kinds=[HorizonMeasured.kind]):
-        half_life, reach = event["half_life"], len(event["median"]) - 1
-        found[event["step"]] = (float(reach), True) if half_life is None else (float(half_life), False)
+    for event in Run.open(folder).recorded(HorizonMeasured).values():
+        reach = float(len(event.median) - 1)
+        found[event.step] = (reach, True) if event.half_life is None else (event.half_life, False)
     return _few(found)
 
 

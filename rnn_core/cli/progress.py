@@ -9,7 +9,7 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from rnn_core.cli.output import print_status, refresh_seconds
-from rnn_core.runs.run_writer import HistoryHeld
+from rnn_core.runs.events import HistoryHeld
 from rnn_core.training import Event, LearningRateChanged, Started, StepDone, Validated
 
 

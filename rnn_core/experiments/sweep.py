@@ -30,7 +30,7 @@ from rnn_core.runs.files import PRIVATE, atomic_write
 from rnn_core.runs.paths import is_run
 from rnn_core.runs.reading import read_json
 from rnn_core.runs.strict_json import json_bytes
-from rnn_core.training import network_config
+from rnn_core.training import Validated, network_config
 
 FILE, STOP = "sweep.json", "stop"
 SCHEMA = 1
@@ -217,10 +217,10 @@ class Sweep:
                 return PointResult(point, "waiting")
             run = self.open_run(run_folder, point)
             status = run.status()
-            validated = run.events(kinds=["validated"])
+            validated = [*run.recorded(Validated).values()]
         except (SettingsError, RunError) as error:
             return PointResult(point, "failed", message=str(error))
-        metric = validated[-1].get("metric") if validated else None
+        metric = validated[-1].metric if validated else None
         return PointResult(
             point,
             status.state,

@@ -16,9 +16,9 @@ from rnn_core.training import Validated
 def loss(parent: Element, run: Run) -> None:
     """Training and validation loss; for a text beside the losses of the uniform guess and of the unigram."""
     outline, facts = run.outline(), run.config.corpus
-    validated = run.events(kinds=[Validated.kind])
-    steps = np.array([event["step"] for event in validated], dtype=float)
-    losses = np.array([event["loss_nats"] for event in validated], dtype=float)
+    validated = run.recorded(Validated).values()
+    steps = np.array([event.step for event in validated], dtype=float)
+    losses = np.array([event.loss_nats for event in validated], dtype=float)
     references = [] if run.config.task or run.config.monitored else [("uniform", facts.uniform_nats)]
     if references and facts.unigram_nats != facts.uniform_nats:
         references.append(("unigram", facts.unigram_nats))
@@ -42,14 +42,14 @@ def loss(parent: Element, run: Run) -> None:
 
 def metric(parent: Element, run: Run, task: Task) -> None:
     """The metric of a task over the steps, beside that of an answer that does not look at the input."""
-    validated = [event for event in run.events(kinds=[Validated.kind]) if event.get("metric") is not None]
+    validated = [event for event in run.recorded(Validated).values() if event.metric is not None]
     if not validated:
         add(parent, "p", "Nothing has been measured yet.", class_="note")
         return
-    steps = np.array([event["step"] for event in validated], dtype=float)
-    values = np.array([event["metric"] for event in validated], dtype=float)
+    steps = np.array([event.step for event in validated], dtype=float)
+    values = np.array([event.metric for event in validated], dtype=float)
     last = three_digits(float(values[-1]))
-    result = f"{task.label}: after {validated[-1]['step']:,} steps the {task.metric_name} is {last}"
+    result = f"{task.label}: after {validated[-1].step:,} steps the {task.metric_name} is {last}"
     add(parent, "p", f"{result}; without looking at the input it is {three_digits(task.baseline)}.", class_="verdict")
     alt_text = f"{task.metric_name} over the steps of the training"
     add(parent, "h2", task.metric_name.capitalize())

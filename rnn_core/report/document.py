@@ -20,7 +20,7 @@ from rnn_core.report import curves, gradients, repeat
 from rnn_core.report.page import html, new_page, table, write
 from rnn_core.report.svg import add
 from rnn_core.runs import Run
-from rnn_core.training import BY_HAND, SETTING_OF, SampledToken, generate, read_prompt
+from rnn_core.training import BY_HAND, SampledToken, SettingChanged, generate, read_prompt
 
 MAX_STEPS = 40
 """At most so many steps of a sentence are drawn: more are too wide to be read."""
@@ -150,19 +150,19 @@ def _sequence(body: Element, run: Run, task: Task) -> None:
 
 def _changes(body: Element, run: Run) -> None:
     """What was changed while it trained."""
-    changes = run.events(kinds=list(SETTING_OF))
+    changes = run.recorded(SettingChanged).values()
     if not changes:
         return
     add(body, "h2", "Changed on the way")
-    if any(change["why"] == BY_HAND for change in changes):
+    if any(change.why == BY_HAND for change in changes):
         add(body, "p", "What was set by hand is no part of the settings below, nor of the lines that repeat them.")
     rows = [
         (
-            f"{change['step']:,}",
-            change["kind"].removesuffix("_changed").replace("_", " "),
-            change["old"],
-            change["new"],
-            change["why"],
+            f"{change.step:,}",
+            change.kind.removesuffix("_changed").replace("_", " "),
+            change.old,
+            change.new,
+            change.why,
         )
         for change in changes
     ]

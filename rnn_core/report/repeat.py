@@ -10,7 +10,7 @@ from rnn_core.config.fields import Setting
 from rnn_core.runs import Run
 from rnn_core.runs.fork import BY_FORK, CHANGEABLE
 from rnn_core.runs.run_config import ForkedFrom
-from rnn_core.training import SETTING_OF, STEERABLE
+from rnn_core.training import STEERABLE, SettingChanged
 
 
 def command(run: Run) -> str:
@@ -54,9 +54,9 @@ def fork_command(run: Run, forked: ForkedFrom) -> str:
     values = {**config.model.to_json(), **config.training.to_json()}
     given = {name: values[name] for name in CHANGEABLE if name not in STEERABLE}
     given = {name: value for name, value in given.items() if value is not None}
-    for change in run.events(kinds=list(SETTING_OF)):
-        if change["why"] == BY_FORK and change["step"] == forked.step:
-            given[SETTING_OF[change["kind"]]] = change["new"]
+    for change in run.recorded(SettingChanged).values():
+        if change.why == BY_FORK and change.step == forked.step:
+            given[change.setting] = change.new
     words = [word for name, value in given.items() for word in _flag(declared[name], value)]
     return shlex.join(["see-bptt", "fork", forked.run, "--at", str(forked.step), "--run", "repeated", *words])
 

@@ -1,19 +1,68 @@
 """The events of a run as its history keeps them: rows with a kind, and a JSON object with the fields of that kind.
 
-An event of the training is a dataclass in `rnn_core.training`; `WORKER_FIELDS` declares those that a worker writes of
-itself. A row may come from a stranger, so its fields are compared with these before anybody sees them.
+A row may come from a stranger, so its fields are compared with those of the kind's class before anybody sees them.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 from rnn_core.runs.reading import LAST_MOMENT
 from rnn_core.runs.strict_json import parse_json
 from rnn_core.training import events as training
-from rnn_core.training.events import Event
+from rnn_core.training.events import Event, Unbounded
+
+
+@dataclass(frozen=True)
+class WorkerStarted(Event, kind="started"):
+    """A process begins to work on the run, or goes on with it from the checkpoint of this step."""
+
+    pid: int
+
+
+@dataclass(frozen=True)
+class Paused(Event):
+    """The worker waits for a request."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Resumed(Event):
+    """The worker waits no longer."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Stopped(Event):
+    """The worker ends before the training does."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class CheckpointRejected(Event):
+    """A checkpoint is damaged: the training goes on from an older one, in the file `used`."""
+
+    reason: str
+    used: str
+
+
+@dataclass(frozen=True)
+class ThreadsChanged(Event):
+    """The training goes on with another number of threads, and so not bit for bit. before: None: not known."""
+
+    before: int | None
+    now: int
+
+
+@dataclass(frozen=True)
+class HistoryHeld(Event):
+    """Another program holds events.sqlite; training goes on and its rows wait. seconds: how long, once it is over."""
+
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -22,27 +71,10 @@ class AgreementMeasured(Event):
 
     gaps: tuple[int, ...]
     items: tuple[int, ...]
-    accuracy: tuple[float, ...]
+    accuracy: tuple[Unbounded, ...]
 
 
-@dataclass(frozen=True)
-class _Field:
-    type: str
-    required: bool
-
-
-WORKER_FIELDS = {
-    "started": {"pid": "int"},
-    "paused": {"why": "str"},
-    "resumed": {"why": "str"},
-    "stopped": {"why": "str"},
-    "checkpoint_rejected": {"reason": "str", "used": "str"},
-    "threads_changed": {"before": "int | None", "now": "int"},
-    "history_held": {"seconds": "float"},
-}
-"""Kinds of events that a worker writes of itself: their fields and types."""
-
-EVENT_CLASSES = (
+RECORDED = (
     training.Validated,
     training.EpochDone,
     training.LearningRateChanged,
@@ -53,29 +85,25 @@ EVENT_CLASSES = (
     training.HorizonMeasured,
     training.Diverged,
     training.Finished,
+    WorkerStarted,
+    Paused,
+    Resumed,
+    Stopped,
+    CheckpointRejected,
+    ThreadsChanged,
+    HistoryHeld,
     AgreementMeasured,
 )
+"""The classes of the events that a history keeps: of the training, of a worker, of a race."""
 
-NULLABLE = {("validated", "perplexity"), ("diverged", "loss_nats"), ("diverged", "gradient_norm")}
-"""Numbers that may be infinite, for which JSON has no word: null stands in their place."""
-
-
-def _fields_of(event: type[Event]) -> dict[str, _Field]:
-    return {
-        field.name: _Field(str(field.type), field.default is dataclasses.MISSING)
-        for field in dataclasses.fields(event)
-        if field.name != "step"
-    }
+_CLASSES: dict[str, type[Event]] = {event.kind: event for event in RECORDED}
 
 
-FIELDS = {event.kind: _fields_of(event) for event in EVENT_CLASSES} | {
-    kind: {name: _Field(type, True) for name, type in fields.items()} for kind, fields in WORKER_FIELDS.items()
-}
+def decode(id: Any, step: Any, at: Any, kind: Any, payload: Any) -> tuple[Event, dict[str, Any]]:
+    """A row of the table `events` -> the event, and a dict with id, step, time, kind and the payload's keys.
 
-
-def decode(id: Any, step: Any, at: Any, kind: Any, payload: Any) -> dict[str, Any]:
-    """A row of the table `events` -> a dict with id, step, time, kind and the payload's keys. Raises ValueError where
-    it holds what no worker writes. Kinds that are not known (of a later version) are passed on as they are.
+    Raises ValueError where it holds what no worker writes. An event of a kind that is not known (of a later version) is
+    a bare `Event`.
     """
     if type(id) is not int or type(step) is not int or step < 0:
         raise ValueError("an event has no number or no step")
@@ -86,29 +114,11 @@ def decode(id: Any, step: Any, at: Any, kind: Any, payload: Any) -> dict[str, An
     values = parse_json(payload.encode("utf-8"))
     if not isinstance(values, dict):
         raise ValueError(f"event {id} is not a JSON object")
-    for name, field in FIELDS.get(kind, {}).items():
-        if name not in values:
-            if field.required:
-                raise ValueError(f"event {id} ({kind}) has no {name}")
-        elif not _fits(values[name], field.type) and not (values[name] is None and (kind, name) in NULLABLE):
-            raise ValueError(f"event {id} ({kind}) has a {name} of the wrong kind")
-    return {**values, "id": id, "step": step, "time": at, "kind": kind}
-
-
-def _fits(value: Any, type_name: str) -> bool:
-    """Whether a value from JSON, in which every number is finite, is of a field's type."""
-    if type_name.endswith(" | None"):
-        return value is None or _fits(value, type_name.removesuffix(" | None"))
-    if type_name.startswith("tuple["):
-        part = type_name.removeprefix("tuple[").split(",")[0]
-        # Within a curve null stands for what is not finite.
-        return isinstance(value, list) and all(
-            _fits(entry, part) or (entry is None and part == "float") for entry in value
-        )
-    if type_name == "str":
-        return isinstance(value, str)
-    kinds = {"int": (int,), "float": (int, float)}[type_name]
-    return type(value) in kinds
+    values |= {"id": id, "step": step, "time": at, "kind": kind}
+    try:
+        return _CLASSES.get(kind, Event).from_json(values), values
+    except ValueError as error:
+        raise ValueError(f"event {id}: {error}") from None
 
 
 def decode_request(payload: object) -> dict[str, Any]:

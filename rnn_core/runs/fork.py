@@ -29,6 +29,7 @@ from rnn_core.runs.run_config import ForkedFrom, RunConfig, clean_name, write_co
 from rnn_core.training import (
     STEERABLE,
     EpochDone,
+    Event,
     LearningRateChanged,
     Plan,
     TrainingState,
@@ -165,18 +166,17 @@ def _replay_history(state: TrainingState, parent: Run, step: int, plan: Plan) ->
         state.elapsed_seconds = float(rows["elapsed_seconds"][past][-1])
     training = parent.training_at(step + 1)
     state.clip, state.truncate = training.clip, training.truncate
-    for event in parent.events(kinds=[Validated.kind, EpochDone.kind, LearningRateChanged.kind]):
-        if event["step"] > step:
+    for event in parent.recorded(Validated, EpochDone, LearningRateChanged).values():
+        if event.step > step:
             break
-        state.step = event["step"]
-        if event["kind"] == Validated.kind:
-            state.validated_step, state.valid_loss_nats = event["step"], event["loss_nats"]
-            state.valid_metric = event.get("metric")
-            state.schedule.after_validation(event["loss_nats"])
-        elif event["kind"] == EpochDone.kind:
-            state.last_epoch_loss_nats = event["loss_nats"]
-        elif event["new"] != state.learning_rate:
-            state.set_learning_rate(event["new"], "recalled")
+        state.step = event.step
+        if isinstance(event, Validated):
+            state.validated_step, state.valid_loss_nats, state.valid_metric = event.step, event.loss_nats, event.metric
+            state.schedule.after_validation(event.loss_nats)
+        elif isinstance(event, EpochDone):
+            state.last_epoch_loss_nats = event.loss_nats
+        elif isinstance(event, LearningRateChanged) and event.new != state.learning_rate:
+            state.set_learning_rate(event.new, "recalled")
     state.step = step
 
 
@@ -219,7 +219,7 @@ def _write_history_and_checkpoint(
 
 
 def _newest_event(parent: Run, step: int) -> int:
-    return max((event["id"] for event in parent.events() if event["step"] <= step), default=0)
+    return max((number for number, event in parent.recorded(Event).items() if event.step <= step), default=0)
 
 
 def _copy(source: Path, target: Path) -> None:

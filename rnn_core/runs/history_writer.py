@@ -18,10 +18,10 @@ from typing import Any
 
 from rnn_core.errors import CheckpointError
 from rnn_core.runs.database import METRICS, drop_old_requests, explained, open_to_write
-from rnn_core.runs.events import decode_request
+from rnn_core.runs.events import RECORDED, HistoryHeld, decode_request
 from rnn_core.runs.status import State
 from rnn_core.runs.strict_json import parse_json
-from rnn_core.training import Event, Started, StepDone, Validating
+from rnn_core.training import Event, StepDone
 
 PATIENCE_MILLISECONDS = 1000  # How long to wait for readers and requests, which hold the database for a few.
 PENDING_LIMIT_BYTES = 64 * 1024  # A checkpoint's header has room for them, with the quotes escaped twice.
@@ -75,15 +75,11 @@ class HistoryWriter:
     # -- writing --
 
     def record(self, event: Event) -> None:
-        """An event of the training: a step is a row of metrics, others are events."""
+        """A step is a row of metrics, an event of a class in RECORDED is one of events; others are passed over."""
         if isinstance(event, StepDone):
             self._metrics.append(tuple(getattr(event, column) for column in METRICS))
-        elif not isinstance(event, (Started, Validating)):
-            payload = event.to_json()
-            self.add_event(payload.pop("step"), payload.pop("kind"), **payload)
-
-    def add_event(self, step: int, kind: str, **payload: Any) -> None:
-        self._events.append((step, time.time(), kind, json.dumps(payload, allow_nan=False)))
+        elif isinstance(event, RECORDED):
+            self._events.append(_row(event))
 
     def answer(self, requests: Sequence[int]) -> None:
         """Mark requests as done, with the next commit."""
@@ -97,8 +93,7 @@ class HistoryWriter:
         columns = ", ".join(f"{name} = ?" for name in status)
         events = list(self._events)
         if self.held_since is not None:
-            payload = json.dumps({"seconds": time.monotonic() - self.held_since})
-            events.append((status["step"], time.time(), "history_held", payload))
+            events.append(_row(HistoryHeld(status["step"], time.monotonic() - self.held_since)))
         try:
             with explained(self.folder), self._unless_held():
                 # In WAL mode NORMAL does not wait for the disk; FULL does (https://sqlite.org/pragma.html).
@@ -189,6 +184,13 @@ class HistoryWriter:
 
 class _Held(Exception):
     """Another program holds the database."""
+
+
+def _row(event: Event) -> tuple[int, float, str, str]:
+    """The columns of INSERT_EVENT."""
+    payload = event.to_json()
+    step, kind = payload.pop("step"), payload.pop("kind")
+    return step, time.time(), kind, json.dumps(payload, allow_nan=False)
 
 
 def _read_pending(history: Mapping[str, Any]) -> tuple[int, list[tuple[Any, ...]], list[tuple[Any, ...]]]:

@@ -20,6 +20,7 @@ from rnn_core.errors import SettingsError, UserError
 from rnn_core.interop.torch_flow import network_of
 from rnn_core.interop.torch_probe import TorchProbe, find_recurrent
 from rnn_core.runs.creation import create_run
+from rnn_core.runs.events import WorkerStarted
 from rnn_core.runs.history_writer import HistoryWriter
 from rnn_core.runs.lock import locked
 from rnn_core.runs.paths import new_run_id, runs_root
@@ -96,7 +97,7 @@ class Monitor:
             self._history = HistoryWriter(self.run.folder)
             self._resources.callback(self._history.close)
             self._history.restore(0, {}, time.time())
-            self._history.add_event(0, "started", pid=os.getpid())
+            self._history.record(WorkerStarted(0, os.getpid()))
             self._started = self._committed = time.monotonic()
             self._speed = _Speed(self._started)
             self._commit("running")

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 
@@ -30,10 +30,10 @@ from rnn_core.runs.run_config import RunConfig
 from rnn_core.runs.status import RunStatus
 from rnn_core.runs.tensors import read_tensors
 from rnn_core.training import (
-    SETTING_OF,
     STEERABLE,
     ClippingChanged,
     CorpusSource,
+    Event,
     Source,
     TruncationChanged,
     check_change,
@@ -45,6 +45,7 @@ REQUESTS = ("pause", "resume", "step", "stop", *STEERABLE)
 
 
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
+AnyEvent = TypeVar("AnyEvent", bound=Event)
 
 
 @dataclass(frozen=True)
@@ -247,15 +248,20 @@ class Run:
         return metrics.outline(self.folder, points)
 
     def events(self, after_id: int = 0, kinds: Sequence[str] | None = None) -> list[dict[str, Any]]:
-        """Events with an id above `after_id`, in order: dicts with id, step, time (unix seconds), kind, and the
-        payload's keys.
+        """Events with an id above `after_id`, in order: dicts with id, step, time (unix seconds), kind, and the fields
+        of the class that has this kind, of which `runs.events.RECORDED` lists all. None: of every kind.
 
-        Kinds from the training: validated, epoch_done, learning_rate_changed, clipping_changed, truncation_changed,
-        process_lost, sampled, horizon_measured, diverged, finished (keys: the fields of the class of that name in
-        `training`, whose `from_json` reads them). From the worker: started, paused, resumed, stopped,
-        checkpoint_rejected, threads_changed, history_held. From a race: agreement_measured. After a kill, events and
-        metrics beyond the checkpoint are taken back; ids go on.
+        After a kill, events and metrics beyond the checkpoint are taken back; ids go on.
         """
+        return [values for _, values in self._read_events(after_id, kinds)]
+
+    def recorded(self, *classes: type[AnyEvent], after_id: int = 0) -> dict[int, AnyEvent]:
+        """As `events`, by id, those of these classes as what they are. `Event`: all, also those of later versions."""
+        kinds = [event.kind for event in events.RECORDED if issubclass(event, classes)]
+        read = self._read_events(after_id, None if Event in classes else kinds)
+        return {values["id"]: cast(AnyEvent, event) for event, values in read}
+
+    def _read_events(self, after_id: int, kinds: Sequence[str] | None) -> list[tuple[Event, dict[str, Any]]]:
         query = "SELECT id, step, time, kind, payload FROM events WHERE id > ?"
         query += f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds is not None else ""
         with database.reading(self.folder) as history:
@@ -267,9 +273,9 @@ class Run:
         had been given by then.
         """
         settings = self.config.training
-        for event in self.events(kinds=[ClippingChanged.kind, TruncationChanged.kind]):
-            if event["step"] < step:
-                settings = dataclasses.replace(settings, **{SETTING_OF[event["kind"]]: event["new"]})
+        for change in self.recorded(ClippingChanged, TruncationChanged).values():
+            if change.step < step:
+                settings = dataclasses.replace(settings, **{change.setting: change.new})
         return settings
 
     def status(self) -> RunStatus:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from rnn_core.errors import CheckpointError
 from rnn_core.nn.network import Network
 from rnn_core.runs import checkpoints, snapshots
 from rnn_core.runs.checkpoints import Checkpoint
+from rnn_core.runs.events import HistoryHeld
 from rnn_core.runs.history_writer import HistoryWriter
 from rnn_core.runs.layout import checkpoint_arrays, checkpoint_state, named_parameters, parameter_specs
 from rnn_core.runs.run import Run
@@ -20,13 +20,6 @@ from rnn_core.training import Event, HorizonMeasured, StepDone, TrainingState
 COMMIT_SECONDS = 0.25  # between two commits, which make new rows visible
 HEARTBEAT_SECONDS = 1.0
 CHECKPOINT_SHARE = 0.05  # of the time; on a slow disk checkpoints come less often
-
-
-@dataclass(frozen=True)
-class HistoryHeld(Event):
-    """Another program holds events.sqlite; training goes on and its rows wait. seconds: how long, once it is over."""
-
-    seconds: float | None
 
 
 class RunWriter:

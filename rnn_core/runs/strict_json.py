@@ -17,13 +17,7 @@ def parse_json(data: bytes) -> Any:
     bits, half a character (a lone surrogate, which no file and no page can show), and nesting that is too deep.
     """
     try:
-        values = json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_no_duplicates,
-            parse_constant=_no_constants,
-            parse_float=_finite,
-            parse_int=_short,
-        )
+        values = _DECODER.decode(data.decode("utf-8"))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     _check_depth(values, DEPTH_LIMIT)
@@ -74,3 +68,8 @@ def _check_depth(values: Any, left: int) -> None:
         for part in values.values() if isinstance(values, dict) else values:
             if isinstance(part, (dict, list)):
                 _check_depth(part, left - 1)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_no_duplicates, parse_constant=_no_constants, parse_float=_finite, parse_int=_short
+)  # json.loads would make one for each row of a history

@@ -21,6 +21,7 @@ from typing import Any
 
 from rnn_core.errors import RunError, SettingsError, UserError
 from rnn_core.runs.checkpoints import Checkpoint
+from rnn_core.runs.events import CheckpointRejected, Paused, Resumed, Stopped, ThreadsChanged, WorkerStarted
 from rnn_core.runs.history_writer import HistoryWriter
 from rnn_core.runs.lock import locked
 from rnn_core.runs.reading import disk_error
@@ -215,12 +216,12 @@ class Worker:
         self.writer.snapshots.drop_after(self.state.step)
         if checkpoint is not None:
             for reason in checkpoint.rejected:
-                self.history.add_event(self.state.step, "checkpoint_rejected", reason=reason, used=checkpoint.path.name)
+                self.history.record(CheckpointRejected(self.state.step, reason, checkpoint.path.name))
             before, today = checkpoint.state.get("threads"), thread_count()
             if before != today:
                 # The threads' partial sums are added in another order: the same training, but not the same bits.
-                self.history.add_event(self.state.step, "threads_changed", before=before, now=today)
-        self.history.add_event(self.state.step, "started", pid=os.getpid())
+                self.history.record(ThreadsChanged(self.state.step, before, today))
+        self.history.record(WorkerStarted(self.state.step, os.getpid()))
         self.next_poll = time.monotonic()
         self.writer.commit()
         if checkpoint is None:
@@ -255,7 +256,7 @@ class Worker:
                 if isinstance(event, StepDone):
                     before += yield from self.yield_control()
         except _Stop as stop:
-            self.history.add_event(self.state.step, "stopped", why=stop.message)
+            self.history.record(Stopped(self.state.step, stop.message))
             return (yield from self.end("stopped", stop.message))
         raise AssertionError("a training ends with Finished or Diverged")
 
@@ -310,7 +311,7 @@ class Worker:
                 self.writer.run_state, self.pause_after_step = "running", True
             elif kind == "resume" and self.paused:
                 self.writer.run_state = "running"
-                self.history.add_event(self.state.step, "resumed", why="by request")
+                self.history.record(Resumed(self.state.step, "by request"))
             elif kind == "stop":
                 self.change_settings(wanted)
                 self.history.answer(done)
@@ -339,7 +340,7 @@ class Worker:
 
     def pause(self, why: str) -> None:
         self.writer.run_state, self.pause_after_step = "paused", False
-        self.history.add_event(self.state.step, "paused", why=why)
+        self.history.record(Paused(self.state.step, why))
         self.writer.commit()
         self.writer.checkpoint()
 

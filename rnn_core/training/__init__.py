@@ -21,6 +21,7 @@ from rnn_core.training.events import (
     LearningRateChanged,
     ProcessLost,
     Sampled,
+    SettingChanged,
     Started,
     StepDone,
     TruncationChanged,
@@ -32,7 +33,7 @@ from rnn_core.training.loop import new_model, new_network, train
 from rnn_core.training.plan import Plan, batch_of_step, epoch_batches, goes_on_exactly
 from rnn_core.training.probe import PROBE_SENTENCES, PROBE_STEPS, measured_horizon, probe_batch, task_probe
 from rnn_core.training.source import CorpusSource, Source, TaskSource, source_of
-from rnn_core.training.state import SETTING_OF, STEERABLE, TrainingState, check_change, state_arrays
+from rnn_core.training.state import STEERABLE, TrainingState, check_change, state_arrays
 from rnn_core.training.task_network import network_config
 
 __all__ = [
@@ -40,7 +41,6 @@ __all__ = [
     "LEAST_COPIED",
     "PROBE_SENTENCES",
     "PROBE_STEPS",
-    "SETTING_OF",
     "STEERABLE",
     "VALIDATION_SEQUENCES",
     "ClippingChanged",
@@ -56,6 +56,7 @@ __all__ = [
     "ProcessLost",
     "Sampled",
     "SampledToken",
+    "SettingChanged",
     "Started",
     "Source",
     "StepDone",

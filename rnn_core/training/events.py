@@ -8,9 +8,25 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from types import NoneType
 from typing import Any, ClassVar, Self
+
+Unbounded = float
+"""A number that may be inf or nan. JSON has no word for these: null stands for both, and is read as nan."""
+
+Conversions = dict[type, Callable[[Any], Any]]
+"""By the type of a value from JSON: what makes a field's value of it. A type that is missing is refused."""
+
+_OF_TYPE: dict[str, Conversions] = {
+    "int": {int: int},
+    "float": {float: float, int: float},
+    "Unbounded": {float: float, int: float, NoneType: lambda _: math.nan},
+    "str": {str: str},
+}
+"""The types that a field may have: alone, with None, or in a tuple of any length."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +36,10 @@ class Event:
     step: int
 
     kind: ClassVar[str]
-    """The class's name in small letters: StepDone is "step_done"."""
+    """The class's name in small letters, unless it declares another: StepDone is "step_done"."""
 
-    def __init_subclass__(cls) -> None:
-        cls.kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+    def __init_subclass__(cls, kind: str | None = None) -> None:
+        cls.kind = kind or re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
     def to_json(self) -> dict[str, Any]:
         """kind, step and the other fields; numbers that JSON has no word for (inf, nan) become null."""
@@ -33,14 +49,18 @@ class Event:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """The event of this class that `to_json` gave, also among other keys (as `Run.events` has them).
 
-        null in the place of a number becomes nan. Raises ValueError where a field is missing.
+        Raises ValueError where a field is missing, or has a value of another type.
         """
         fields = {}
         for field in dataclasses.fields(cls):
             if field.name in values:
-                fields[field.name] = _from_json(values[field.name], str(field.type))
+                value = values[field.name]
+                try:
+                    fields[field.name] = _conversions(str(field.type))[type(value)](value)
+                except KeyError:
+                    raise ValueError(f"{cls.kind} has a {field.name} of the wrong kind") from None
             elif field.default is dataclasses.MISSING:
-                raise ValueError(f"an event of kind {cls.kind!r} has no {field.name!r}")
+                raise ValueError(f"{cls.kind} has no {field.name}")
         return cls(**fields)
 
 
@@ -52,13 +72,15 @@ def _without_infinities(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _from_json(value: Any, type_name: str) -> Any:
+@cache
+def _conversions(type_name: str) -> Conversions:
+    """Of the fields that are declared with this type."""
     if type_name.startswith("tuple["):
-        part = type_name.removeprefix("tuple[").split(",")[0]
-        return tuple(_from_json(entry, part) for entry in value)
-    if type_name == "float":
-        return math.nan if value is None else float(value)
-    return value
+        part = _conversions(type_name.removeprefix("tuple[").removesuffix(", ...]"))
+        return {list: lambda values: tuple([part[type(value)](value) for value in values])}
+    if type_name.endswith(" | None"):
+        return {**_conversions(type_name.removesuffix(" | None")), NoneType: lambda _: None}
+    return _OF_TYPE[type_name]
 
 
 @dataclass(frozen=True)
@@ -101,7 +123,7 @@ class Validated(Event):
 
     epoch: int
     loss_nats: float
-    perplexity: float
+    perplexity: Unbounded
     metric: float | None = None
 
 
@@ -119,30 +141,45 @@ BY_HAND = "set by hand"
 
 
 @dataclass(frozen=True)
-class LearningRateChanged(Event):
+class SettingChanged(Event):
+    """A setting has another value from the next step on."""
+
+    old: Any
+    new: Any
+    why: str
+
+    setting: ClassVar[str]
+    """Its name in `TrainingSettings`."""
+
+
+@dataclass(frozen=True)
+class LearningRateChanged(SettingChanged):
     """By the schedule, or by a person."""
 
     old: float
     new: float
-    why: str
+
+    setting = "learning_rate"
 
 
 @dataclass(frozen=True)
-class ClippingChanged(Event):
+class ClippingChanged(SettingChanged):
     """The limit of clipping; None: no clipping."""
 
     old: float | None
     new: float | None
-    why: str
+
+    setting = "clip"
 
 
 @dataclass(frozen=True)
-class TruncationChanged(Event):
+class TruncationChanged(SettingChanged):
     """How many steps K each loss reaches back; None: to the beginning."""
 
     old: int | None
     new: int | None
-    why: str
+
+    setting = "truncate"
 
 
 @dataclass(frozen=True)
@@ -164,14 +201,14 @@ class Sampled(Event):
 class HorizonMeasured(Event):
     """How far the gradient reaches: ||delta_{t,t-j}|| / ||delta_{t,t}|| over lag j = 0, 1, ..., on the probe batch."""
 
-    median: tuple[float, ...]
-    low: tuple[float, ...]  # 10 % of the losses lie below
-    high: tuple[float, ...]  # 90 % of the losses lie below
+    median: tuple[Unbounded, ...]
+    low: tuple[Unbounded, ...]  # 10 % of the losses lie below
+    high: tuple[Unbounded, ...]  # 90 % of the losses lie below
     half_life: float | None  # in steps; None: longer than the probe
-    radii: tuple[float, ...] = ()  # spectral radius of each block of W, in the order of `recurrent_spectrum`
-    norms: tuple[float, ...] = ()  # and its norm ||.||_2
+    radii: tuple[Unbounded, ...] = ()  # spectral radius of each block of W, in the order of `recurrent_spectrum`
+    norms: tuple[Unbounded, ...] = ()  # and its norm ||.||_2
     signals: tuple[str, ...] = ()  # of the top layer, of a training that is monitored
-    saturated: tuple[float, ...] = ()  # the share of each signal's values that is saturated
+    saturated: tuple[Unbounded, ...] = ()  # the share of each signal's values that is saturated
 
 
 @dataclass(frozen=True)
@@ -179,8 +216,8 @@ class Diverged(Event):
     """The loss or the gradient after step `step` is not finite; no update was made from it; the training is over."""
 
     cause: str
-    loss_nats: float
-    gradient_norm: float
+    loss_nats: Unbounded
+    gradient_norm: Unbounded
 
 
 @dataclass(frozen=True)

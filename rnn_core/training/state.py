@@ -18,20 +18,11 @@ from rnn_core.nn.network import Network
 from rnn_core.nn.parameters import parameter_shapes
 from rnn_core.optim.optimizers import OPTIMIZERS, Optimizer, make_optimizer
 from rnn_core.optim.schedules import Schedule, make_schedule
-from rnn_core.training.events import ClippingChanged, LearningRateChanged, TruncationChanged
+from rnn_core.training.events import ClippingChanged, LearningRateChanged, SettingChanged, TruncationChanged
 from rnn_core.training.plan import Plan
 
-SETTING_OF = {
-    LearningRateChanged.kind: "learning_rate",
-    ClippingChanged.kind: "clip",
-    TruncationChanged.kind: "truncate",
-}
-"""By the kind of an event: which setting it says was changed."""
-
-STEERABLE = tuple(SETTING_OF.values())
+STEERABLE = (LearningRateChanged.setting, ClippingChanged.setting, TruncationChanged.setting)
 """The settings that can be changed between two steps of a training."""
-
-SettingChanged = LearningRateChanged | ClippingChanged | TruncationChanged
 
 
 @dataclass

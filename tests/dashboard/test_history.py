@@ -8,7 +8,9 @@ from tiny_runs import tiny_run
 
 from dashboard.services import history
 from dashboard.services.history import History, Series
+from rnn_core.runs.events import WorkerStarted
 from rnn_core.runs.worker import Limits, work
+from rnn_core.training import Event
 
 
 def test_reading_in_parts_gives_what_reading_at_once_gives(trained_run, monkeypatch):
@@ -67,11 +69,9 @@ class Rewound:
         names = ("loss_nats", "gradient_norm", "clipped_norm", "elapsed_seconds")
         return {"step": steps, **dict.fromkeys(names, values)}
 
-    def events(self, after_id: int = 0) -> list[dict]:
-        events = [{"id": 1, "step": 0, "kind": "started"}]
-        if self.last:
-            events.append({"id": 9, "step": 3, "kind": "started"})
-        return [event for event in events if event["id"] > after_id]
+    def recorded(self, _: type[Event], after_id: int = 0) -> dict[int, Event]:
+        events = {1: WorkerStarted(0, 7)} | ({9: WorkerStarted(3, 7)} if self.last else {})
+        return {number: event for number, event in events.items() if number > after_id}
 
 
 def test_what_a_killed_training_took_back_disappears_from_the_curves():
