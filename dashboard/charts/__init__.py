@@ -1,7 +1,8 @@
 """Arrays in, Altair charts out: nothing here knows Streamlit, a run folder or a session.
 
 Colours are left to the theme: categories and ramps come from `.streamlit/config.toml` and so follow light and dark.
-A chart's specification depends on what is shown, never on how far training is: the numbers travel in its data alone.
+A chart is two functions: one makes its table of arrays, the other (`@specification`) says how that is drawn, from what
+is shown alone, never from how far training is. Those in `__all__` put the two together, for notebooks.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import altair as alt
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 FAINT = "#868b90"
 """A grey that can be read on paper and on ink."""
@@ -82,10 +81,3 @@ ACCURACIES = (0.4, 1.02)
 def once() -> alt.Chart:
     """A layer that is drawn once: not for every row of the table, and also where the table has none yet."""
     return alt.Chart(alt.sequence(0, 1))
-
-
-def layered(table: pd.DataFrame, *layers: alt.Chart, height: int) -> alt.LayerChart:
-    """Layers on top of each other, all of them drawn from one table."""
-    chart = alt.layer(*layers, data=table)
-    assert isinstance(chart, alt.LayerChart)  # Altair says "or a facet", for the sake of charts that have one
-    return chart.properties(height=height)

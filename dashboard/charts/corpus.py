@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dashboard.charts.common import FAINT, SHORT, layered
+from dashboard.charts.common import FAINT, SHORT, once
+from dashboard.charts.specification import specification, stacked
 
 
 def sizes(least: int, most: int, stops: int = 40) -> list[int]:
@@ -29,7 +30,8 @@ def coverage_table(counts: npt.NDArray[np.integer], points: int = 300) -> pd.Dat
     return pd.DataFrame({"words": places, "covered": np.cumsum(counts)[places - 1] / total})
 
 
-def coverage(table: pd.DataFrame, chosen: int, unit: str = "word") -> alt.LayerChart:
+@specification
+def coverage(chosen: int, unit: str) -> alt.LayerChart:
     """Share of the running text that is in the vocabulary, over its size; the chosen size is marked."""
     area = (
         alt.Chart()
@@ -53,23 +55,28 @@ def coverage(table: pd.DataFrame, chosen: int, unit: str = "word") -> alt.LayerC
             tooltip=[alt.Tooltip("words:Q", format=","), alt.Tooltip("covered:Q", format=".1%")],
         )
     )
-    mark = alt.Chart().mark_rule(strokeDash=[5, 4], strokeWidth=1.5, color=FAINT).encode(x=alt.datum(chosen))
-    return layered(table, area, touch, mark, height=240)
+    mark = once().mark_rule(strokeDash=[5, 4], strokeWidth=1.5, color=FAINT).encode(x=alt.datum(chosen))
+    return stacked(area, touch, mark, height=240)
 
 
-def frequencies(words: Sequence[str], counts: Sequence[int]) -> alt.Chart:
-    """The given words with their counts, as bars, most frequent on top."""
-    table = pd.DataFrame({"rank": np.arange(1, len(words) + 1), "word": list(words), "count": list(counts)})
-    return (
-        alt.Chart(table)
+def frequencies_table(words: Sequence[str], counts: Sequence[int]) -> pd.DataFrame:
+    """Words, most frequent first, and how often each occurs -> (rank, word, count)."""
+    return pd.DataFrame({"rank": np.arange(1, len(words) + 1), "word": list(words), "count": list(counts)})
+
+
+@specification
+def frequencies(words: int) -> alt.LayerChart:
+    """So many words with their counts, as bars, most frequent on top."""
+    bars = (
+        alt.Chart()
         .mark_bar(cornerRadiusEnd=2)
         .encode(
             x=alt.X("count:Q", title="times in the text", axis=alt.Axis(labelExpr=SHORT, tickCount=5)),
             y=alt.Y("word:N", title=None, sort=None, axis=alt.Axis(labelLimit=140, labelOverlap=False)),
             tooltip=[alt.Tooltip("rank:Q"), alt.Tooltip("word:N"), alt.Tooltip("count:Q", format=",")],
         )
-        .properties(height=max(120, 18 * len(words)))
     )
+    return stacked(bars, height=max(120, 18 * words))
 
 
 def lengths_table(lengths: npt.NDArray[np.integer], bins: int = 40) -> pd.DataFrame:
@@ -83,10 +90,11 @@ def lengths_table(lengths: npt.NDArray[np.integer], bins: int = 40) -> pd.DataFr
     return pd.DataFrame({"from": edges[:-1], "to": edges[1:], "sentences": numbers})
 
 
-def lengths(table: pd.DataFrame, unit: str) -> alt.Chart:
+@specification
+def lengths(unit: str) -> alt.LayerChart:
     """How many sentences have how many words (or characters)."""
-    return (
-        alt.Chart(table)
+    bars = (
+        alt.Chart()
         .mark_rect()
         .encode(
             x=alt.X(
@@ -104,5 +112,5 @@ def lengths(table: pd.DataFrame, unit: str) -> alt.Chart:
                 alt.Tooltip("sentences:Q", format=","),
             ],
         )
-        .properties(height=240)
     )
+    return stacked(bars, height=240)

@@ -8,18 +8,20 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.common import FAINT, layered, numbered
+from dashboard.charts.common import FAINT, numbered
+from dashboard.charts.specification import specification, stacked
 
 FEW, MANY = 16, 45
 """Words beside each other whose figures, and whose labels, can still be read."""
 
 
-def probabilities(
+def probabilities_table(
     words: Sequence[str], probability: Sequence[float], given: Sequence[bool], likeliest: Sequence[str]
-) -> alt.LayerChart:
+) -> pd.DataFrame:
     """The words of one sentence, the network's probability of each, whether the prompt gave it, and what it thought
-    likeliest there -> bars in reading order."""
-    table = pd.DataFrame(
+    likeliest there -> (place, word, probability, from, likeliest), in reading order.
+    """
+    return pd.DataFrame(
         {
             "place": np.arange(1, len(words) + 1),
             "word": numbered(words),
@@ -28,12 +30,17 @@ def probabilities(
             "likeliest": list(likeliest),
         }
     )
+
+
+@specification
+def probabilities(words: int, prompted: bool) -> alt.LayerChart:
+    """How probable each of so many words was, as bars; `prompted`: the first were given."""
     base = alt.Chart().encode(
         x=alt.X(
             "word:N",
             title=None,
             sort=None,
-            axis=alt.Axis(labelAngle=-50, labelLimit=90, labelOverlap=len(words) > MANY),
+            axis=alt.Axis(labelAngle=-50, labelLimit=90, labelOverlap=words > MANY),
         ),
         # The root makes room for the small probabilities of a large vocabulary.
         y=alt.Y(
@@ -48,7 +55,7 @@ def probabilities(
             "from:N",
             title=None,
             scale=alt.Scale(domain=["network", "prompt"]),
-            legend=alt.Legend(orient="top") if any(given) else None,
+            legend=alt.Legend(orient="top") if prompted else None,
         ),
         tooltip=[
             alt.Tooltip("word:N"),
@@ -58,5 +65,5 @@ def probabilities(
         ],
     )
     figures = base.mark_text(dy=-7, fontSize=10, color=FAINT).encode(text=alt.Text("probability:Q", format=".2~p"))
-    layers = (bars, figures) if len(words) <= FEW else (bars,)
-    return layered(table, *layers, height=180)
+    layers = (bars, figures) if words <= FEW else (bars,)
+    return stacked(*layers, height=180)

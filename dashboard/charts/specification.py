@@ -39,10 +39,10 @@ def specification(build: Callable[..., alt.LayerChart]) -> Callable[..., Specifi
 @lru_cache(maxsize=256)
 def _built(build: Callable[..., alt.LayerChart], *arguments: Any) -> str:
     """JSON, of which each asker makes a dictionary of its own: a changed one changes no other's."""
-    return json.dumps(without_table(build(*arguments)))
+    return json.dumps(_without_table(build(*arguments)))
 
 
-def without_table(chart: alt.Chart | alt.LayerChart) -> Specification:
+def _without_table(chart: alt.Chart | alt.LayerChart) -> Specification:
     """The specification of a chart whose table is sent beside it."""
     bare = chart.copy(deep=False)
     # Without a name for it each layer would get a table of Altair's own, with one empty row in it.

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.components import formatting, pictures, widgets
+from dashboard.components.pictures import Chart
 from dashboard.state import session
 from rnn_core.config import TextSettings
 from rnn_core.data import UNKNOWN, UNKNOWN_ID, PreparedCorpus
@@ -34,25 +35,34 @@ def draw(corpus: PreparedCorpus, settings: TextSettings) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         words = list(corpus.vocabulary.words[3 : 3 + SHOWN_WORDS])
-        pictures.chart(
-            charts.frequencies(words, corpus.vocabulary.counts[3 : 3 + SHOWN_WORDS]),
-            title="Most frequent words",
-            alt_text="The most frequent words and how often they occur",
-            key="frequencies",
+        pictures.picture(
+            "Most frequent words",
+            Chart(
+                charts.frequencies(len(words)),
+                charts.frequencies_table(words, corpus.vocabulary.counts[3 : 3 + SHOWN_WORDS]),
+                "frequencies",
+                "The most frequent words and how often they occur",
+            ),
         )
     with right:
-        pictures.chart(
-            charts.coverage(charts.coverage_table(report.frequencies), len(corpus.vocabulary), unit),
-            title="Coverage",
-            alt_text="Share of the text that is covered by the most frequent words",
-            key="coverage",
+        pictures.picture(
+            "Coverage",
+            Chart(
+                charts.coverage(len(corpus.vocabulary), unit),
+                charts.coverage_table(report.frequencies),
+                "coverage",
+                "Share of the text that is covered by the most frequent words",
+            ),
         )
         lengths = np.array([len(ids) - 2 for ids in (*corpus.train, *corpus.valid)])
-        pictures.chart(
-            charts.lengths(charts.lengths_table(lengths), unit),
-            title="Length of sentences",
-            alt_text="How many sentences have how many words",
-            key="lengths",
+        pictures.picture(
+            "Length of sentences",
+            Chart(
+                charts.lengths(unit),
+                charts.lengths_table(lengths),
+                "lengths",
+                "How many sentences have how many words",
+            ),
         )
     st.header("As the network sees it", anchor=False)
     st.caption(f"`{UNKNOWN}` stands for every {unit} outside the vocabulary, `<s>` and `</s>` for start and end.")

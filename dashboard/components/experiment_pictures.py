@@ -6,14 +6,15 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from dashboard.charts import experiments as charts
 from dashboard.charts import learnt
+from dashboard.charts.specification import Specification
 from dashboard.components import pictures
+from dashboard.components.pictures import Chart
 from dashboard.state import link, session
 from dashboard.text import experiments as wording
 from rnn_core.diagnostics import FEATURES
@@ -43,9 +44,14 @@ def draw(result: Result) -> None:
         drawing(result)
 
 
-def _picture(name: str, drawing: alt.LayerChart) -> None:
+def _picture(name: str, specification: Specification, table: pd.DataFrame) -> None:
     title = wording.PICTURES[name]
-    pictures.chart(drawing, title=title, alt_text=f"{EXPERIMENTS[name].title}: {title}", key=session.key(PAGE, name))
+    alt_text = f"{EXPERIMENTS[name].title}: {title}"
+    pictures.picture(title, Chart(specification, table, session.key(PAGE, name), alt_text))
+
+
+def _series(table: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(table["series"].unique())
 
 
 def _courses(result: Result) -> None:
@@ -55,14 +61,15 @@ def _courses(result: Result) -> None:
     }
     assert result.experiment.picture is not None
     _, metric = result.experiment.picture.titles
-    _picture(result.experiment.name, charts.course_chart(found, metric))
+    _picture(result.experiment.name, charts.course_chart(tuple(found), metric), charts.course_table(found))
 
 
 def _tutorial_curve(result: Result) -> None:
     ours, *others = [
         trial.curves["losses"] for setting in result.experiment.settings for trial in result.trials_of(setting)
     ]
-    _picture(result.experiment.name, charts.learning_curve_chart(ours, learning_curve.PUBLISHED, others))
+    table = charts.learning_curve_table(ours, learning_curve.PUBLISHED, others)
+    _picture(result.experiment.name, charts.learning_curve_chart(), table)
 
 
 def _attractors(result: Result) -> None:
@@ -78,7 +85,8 @@ def _attractors(result: Result) -> None:
         for name in agreement.CELLS
         for seed, trial in enumerate(result.trials_of(name))
     ]
-    _picture(result.experiment.name, charts.attractor_chart(pd.concat(parts).dropna()))
+    table = charts.attractor_table(pd.concat(parts).dropna())
+    _picture(result.experiment.name, charts.attractor_chart(_series(table)), table)
 
 
 def _start_of(name: str, bounds: tuple[float, float], default: float) -> dict[str, Any]:
@@ -98,7 +106,8 @@ def _the_cliff(result: Result) -> None:
     ws, bs = np.linspace(*cliff.W_RANGE, CELLS), np.linspace(*cliff.B_RANGE, CELLS)
     walks = {name: _descend(w, b, settings["clip"]) for name, settings in result.experiment.settings.items()}
     error, _ = cliff.surface(ws, bs)
-    _picture("cliff", charts.cliff_chart(ws, bs, error, {name: (walk.w, walk.b) for name, walk in walks.items()}))
+    table = charts.cliff_table(ws, bs, error, {name: (walk.w, walk.b) for name, walk in walks.items()})
+    _picture("cliff", charts.cliff_chart(charts.window(ws), charts.window(bs), tuple(walks)), table)
     free, clipped = walks[cliff.FREE], walks[cliff.CLIPPED]
     st.markdown(
         f"Without clipping the longest step is **{free.longest_step:.3g}**, and the descent ends at an error of "
@@ -117,7 +126,8 @@ def _half_lives(result: Result) -> None:
     ).dropna()
     biases = np.linspace(0, max(forget_bias.BIASES), 60)
     closed_form = np.array([forget_bias.closed_form(bias) for bias in biases])
-    _picture("forget-bias", charts.half_life_chart(points, biases, closed_form))
+    table = charts.points_on_lines_table(points, biases, {"closed form": closed_form})
+    _picture("forget-bias", charts.half_life_chart(_series(table)), table)
 
 
 def _film(result: Result) -> None:
@@ -126,7 +136,7 @@ def _film(result: Result) -> None:
         for setting in result.experiment.settings
         if (trials := result.trials_of(setting))
     }
-    _picture("gradient-film", charts.film_chart(norms))
+    _picture("gradient-film", charts.film_chart(tuple(norms)), charts.film_table(norms))
 
 
 def _curse(result: Result) -> None:
@@ -142,7 +152,8 @@ def _curse(result: Result) -> None:
         "h²": np.array([curse_of_memory.state_power(1 - 1 / time) for time in times]),
         "(dh/dλ)²": np.array([curse_of_memory.sensitivity(1 - 1 / time) for time in times]),
     }
-    _picture("curse-of-memory", charts.sensitivity_chart(points, times, forms))
+    table = charts.points_on_lines_table(points, times, forms)
+    _picture("curse-of-memory", charts.sensitivity_chart(_series(table)), table)
 
 
 def _followers(result: Result) -> None:
@@ -153,7 +164,7 @@ def _followers(result: Result) -> None:
         for seed, trial in enumerate(result.trials_of(setting))
     ]
     table = pd.DataFrame(points, columns=["feature", "series", "seed", "x"])
-    _picture(result.experiment.name, learnt.followers_chart(table, LEAST_CORRELATION))
+    _picture(result.experiment.name, learnt.followers_chart(_series(table), LEAST_CORRELATION), table)
 
 
 def _context(result: Result) -> None:
@@ -162,7 +173,9 @@ def _context(result: Result) -> None:
         np.mean([np.expm1(np.array(course[name]) - course["full"]) for course in courses], axis=0)
         for name in ("dropped", "shuffled")
     )
-    _picture(result.experiment.name, learnt.context_chart(effective_context.LENGTHS, dropped, shuffled, TOLERANCE))
+    lengths = effective_context.LENGTHS
+    table = learnt.context_table(lengths, dropped, shuffled)
+    _picture(result.experiment.name, learnt.context_chart(tuple(lengths), TOLERANCE), table)
 
 
 _DRAWINGS: dict[str, Callable[[Result], None]] = {

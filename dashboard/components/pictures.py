@@ -14,7 +14,6 @@ from dashboard.components.take_picture import take_picture
 from dashboard.text import general as wording
 
 if TYPE_CHECKING:
-    import altair as alt
     import pandas as pd
 
 
@@ -116,17 +115,6 @@ def picture(title: str, chart: Chart, *, caption: str = "", about: str | None = 
     if caption:
         st.markdown(caption)
     draw(chart)
-
-
-def chart(drawing: alt.Chart | alt.LayerChart, *, title: str, alt_text: str, key: str, caption: str = "") -> None:
-    """Draw a chart over the width of its container, under its title and a sentence of ours (Markdown) that reads it."""
-    from pandas import DataFrame
-
-    from dashboard.charts.specification import without_table
-
-    table = drawing.data
-    assert isinstance(table, DataFrame)
-    picture(title, Chart(without_table(drawing), table, key, alt_text), caption=caption)
 
 
 def table_button(label: str, table: pd.DataFrame | Callable[[], pd.DataFrame], *, key: str, name: str) -> None:

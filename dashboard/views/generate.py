@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard.charts import generation as charts
 from dashboard.components import demo, errors, formatting, pictures, python_popover, widgets
 from dashboard.components.opened_run import no_weights, no_words, opened_run
+from dashboard.components.pictures import Chart
 from dashboard.components.setting_fields import SettingFields
 from dashboard.components.written import written
 from dashboard.services import differences, library, network, python_snippets
@@ -171,16 +172,20 @@ def show(name: str, tokens: list[SampledToken]) -> None:
     """The probability of each word of one sentence, and what else was considered."""
     words = [token.word for token in tokens]
     with st.container(border=True):
-        pictures.chart(
-            charts.probabilities(
-                words,
-                [token.probability for token in tokens],
-                [token.given for token in tokens],
-                [token.alternatives[0][0] for token in tokens],
+        table = charts.probabilities_table(
+            words,
+            [token.probability for token in tokens],
+            [token.given for token in tokens],
+            [token.alternatives[0][0] for token in tokens],
+        )
+        pictures.picture(
+            "How sure it was",
+            Chart(
+                charts.probabilities(len(words), any(token.given for token in tokens)),
+                table,
+                f"probabilities {name}",
+                "The network's probability of each word of this sentence",
             ),
-            title="How sure it was",
-            alt_text="The network's probability of each word of this sentence",
-            key=f"probabilities {name}",
         )
         with st.expander("What else it considered"):
             widgets.table(

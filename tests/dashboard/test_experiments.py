@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -36,15 +35,11 @@ def test_a_link_opens_an_experiment_with_its_claim_and_last_result(
     assert [button.label for button in app.button if "ere" in button.label or "gain" in button.label]
 
 
-def test_what_costs_nothing_stands_at_the_foot_of_the_contexts_axis_and_every_follower_in_its_row() -> None:
-    drawn = learnt.context_chart([1, 10, 100], [2.0, 0.05, 0.0], [0.4, -0.001, 0.0], 0.01).to_dict()
-    (rows,) = drawn["datasets"].values()
-    found = {(row["series"], row["x"]): row["shown"] for row in rows}
+def test_what_costs_nothing_stands_at_the_foot_of_the_contexts_axis() -> None:
+    table = learnt.context_table([1, 10, 100], [2.0, 0.05, 0.0], [0.4, -0.001, 0.0])
+    found = {(series, x): shown for series, x, shown in zip(table["series"], table["x"], table["shown"], strict=True)}
     assert [found[learnt.DROPPED, n] for n in (1, 10, 100)] == [2.0, 0.05, learnt.LEAST_RISE]
     assert [found[learnt.SHUFFLED, n] for n in (1, 10, 100)] == [0.4, learnt.LEAST_RISE, learnt.LEAST_RISE]
-    points = pd.DataFrame({"feature": ["line"] * 2, "series": ["trained", "untrained"], "seed": 0, "x": [0.7, 0.1]})
-    (rows,) = learnt.followers_chart(points, 0.3).to_dict()["datasets"].values()
-    assert rows == points.to_dict("records")
 
 
 @pytest.mark.process
