@@ -9,7 +9,7 @@ coin flip is 50 %), how many seeds learned it (95 %), the training loss, how lar
 distance was before training, beside the whole, and the seconds of one training on one core.
 
 Two findings beside the story. A truncated network is not deaf: no gradient crosses the gap, but an echo of the first
-words does on the way forward, and with time (or a falling learning rate) V learns to hear it in some seeds. And an LSTM
+words does on the way forward, and with time (or a falling learning rate) V learns to use it in some seeds. And an LSTM
 whose forget gates start at a bias of 1 keeps 0.73^20 of its cell: at this gap it needs a bias of 3, or more patience.
 """
 

@@ -47,12 +47,12 @@ export default function ({ parentElement }) {
     point(pointed)
     document.dispatchEvent(new CustomEvent(POINTED, { detail: pointed }))
   }
-  const heard = event => point(event.detail)
+  const onPointed = event => point(event.detail)
   document.addEventListener("pointerover", over)
-  document.addEventListener(POINTED, heard)
+  document.addEventListener(POINTED, onPointed)
   return () => {
     document.removeEventListener("pointerover", over)
-    document.removeEventListener(POINTED, heard)
+    document.removeEventListener(POINTED, onPointed)
     style.remove()
   }
 }

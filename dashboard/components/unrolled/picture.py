@@ -95,7 +95,7 @@ def picture_data(
         "controller": controller,
         "unit": unit,
         "size": size,
-        "reports": False,  # until a page listens
+        "reports": False,  # unrolled_network sets it where the page has a callback
     }
 
 
