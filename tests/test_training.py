@@ -244,7 +244,7 @@ def test_a_rate_set_by_hand_is_the_rate_of_the_next_step(schedule: str) -> None:
         if isinstance(event, StepDone):
             rates.append(event.learning_rate)
             if event.step == 3:
-                changed = state.set_learning_rate(0.5, "test")
+                changed = state.change("learning_rate", 0.5, "test")
                 assert (changed.old, changed.new) == (pytest.approx(state_rate(rates, schedule)), pytest.approx(0.5))
     assert rates[3] == pytest.approx(0.5)
 

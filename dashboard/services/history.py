@@ -12,7 +12,7 @@ import numpy.typing as npt
 from dashboard.charts.thinning import thin
 from rnn_core.runs import Run
 from rnn_core.runs.events import WorkerStarted
-from rnn_core.training import Event, HorizonMeasured, Sampled, SettingChanged, Validated
+from rnn_core.training import STEERABLE, Event, HorizonMeasured, Sampled, SettingChanged, Validated
 
 ROWS_A_READ = 50_000
 MOST = 20_000
@@ -110,11 +110,8 @@ class History:
         (A cosine moves the learning rate at every step, and says so of none.)
         """
         training = self.run.config.training
-        begun = {
-            "learning_rate": training.initial_learning_rate,
-            "clip": training.clip,
-            "truncate": training.truncate,
-        }
+        begun = {setting: getattr(training, setting) for setting in STEERABLE}
+        begun["learning_rate"] = training.initial_learning_rate
         return begun | {change.setting: change.new for change in self.changes if change.step <= step}
 
     def recent_loss(self) -> float | None:

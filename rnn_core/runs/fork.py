@@ -150,7 +150,7 @@ def _state(parent: Run, config: RunConfig, checkpoint: Checkpoint) -> tuple[Trai
             schedule.state = state.schedule.state
         state.schedule = schedule
         if config.training.schedule != before.training.schedule:
-            state.set_learning_rate(rate, "forked")
+            state.learning_rate = rate
     return state, plan
 
 
@@ -176,7 +176,7 @@ def _replay_history(state: TrainingState, parent: Run, step: int, plan: Plan) ->
         elif isinstance(event, EpochDone):
             state.last_epoch_loss_nats = event.loss_nats
         elif isinstance(event, LearningRateChanged) and event.new != state.learning_rate:
-            state.set_learning_rate(event.new, "recalled")
+            state.learning_rate = event.new
     state.step = step
 
 

@@ -311,7 +311,7 @@ class Run:
         """Changes of settings that were requested and that no worker has made yet: {setting: new value}."""
         query = f"SELECT kind, payload FROM requests WHERE done IS NULL AND kind IN ({', '.join('?' * len(STEERABLE))})"
         with database.reading(self.folder) as history:
-            rows = history.execute(query + " ORDER BY id", STEERABLE).fetchall()
+            rows = history.execute(query + " ORDER BY id", [*STEERABLE]).fetchall()
         requested: dict[str, Any] = {}
         for kind, payload in rows:
             values = events.decode_request(payload)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rnn_core.arrays import Array
-from rnn_core.config import ModelConfig, TrainingSettings, check
+from rnn_core.config import ModelConfig, TrainingSettings, check, settings_of
 from rnn_core.errors import CheckpointError, SettingsError
 from rnn_core.nn.cells import cell_of
 from rnn_core.nn.network import Network
@@ -21,8 +21,10 @@ from rnn_core.optim.schedules import Schedule, make_schedule
 from rnn_core.training.events import ClippingChanged, LearningRateChanged, SettingChanged, TruncationChanged
 from rnn_core.training.plan import Plan
 
-STEERABLE = (LearningRateChanged.setting, ClippingChanged.setting, TruncationChanged.setting)
-"""The settings that can be changed between two steps of a training."""
+STEERABLE: dict[str, type[SettingChanged]] = {
+    event.setting: event for event in (LearningRateChanged, ClippingChanged, TruncationChanged)
+}
+"""The settings that can be changed between two steps of a training, each with the event that says so."""
 
 
 @dataclass
@@ -66,6 +68,12 @@ class TrainingState:
         """Of the next step."""
         return self.schedule.learning_rate(self.step)
 
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        """The schedule goes on from the new rate: a cosine is scaled as a whole."""
+        old = self.learning_rate
+        self.schedule.rate = rate if old in (0.0, self.schedule.rate) else self.schedule.rate * (rate / old)
+
     def solved(self, settings: TrainingSettings) -> bool:
         """Whether the last validation was as good as `stop_below` asks: by its metric, or for a text by its loss."""
         reached = self.valid_loss_nats if self.valid_metric is None else self.valid_metric
@@ -83,31 +91,14 @@ class TrainingState:
 
         The value is one that `check_change` lets pass. Raises ValueError for a setting that cannot be changed.
         """
-        if setting == "learning_rate":
-            # A schedule may have rounded what it was given before.
-            same = math.isclose(value, self.learning_rate, rel_tol=1e-9)
-            return None if same else self.set_learning_rate(value, why)
-        if setting == "clip":
-            return None if value == self.clip else self.set_clip(value, why)
-        if setting == "truncate":
-            return None if value == self.truncate else self.set_truncate(value, why)
-        raise ValueError(f"{setting!r} cannot be changed during a training; {', '.join(STEERABLE)} can")
-
-    def set_learning_rate(self, rate: float, why: str) -> LearningRateChanged:
-        """A schedule goes on from the new rate: a cosine is scaled as a whole."""
-        old, rate = self.learning_rate, float(rate)
-        self.schedule.rate = rate if old in (0.0, self.schedule.rate) else self.schedule.rate * (rate / old)
-        return LearningRateChanged(self.step, old, self.learning_rate, why)
-
-    def set_clip(self, limit: float | None, why: str) -> ClippingChanged:
-        """limit: None: no clipping."""
-        old, self.clip = self.clip, None if limit is None else float(limit)
-        return ClippingChanged(self.step, old, self.clip, why)
-
-    def set_truncate(self, steps: int | None, why: str) -> TruncationChanged:
-        """steps: K, how far each loss reaches back; None: full back-propagation."""
-        old, self.truncate = self.truncate, steps
-        return TruncationChanged(self.step, old, self.truncate, why)
+        if setting not in STEERABLE:
+            raise ValueError(f"{setting!r} cannot be changed during a training; {', '.join(STEERABLE)} can")
+        old = getattr(self, setting)
+        # A schedule may have rounded the rate that it was given before.
+        if value == old or (setting == "learning_rate" and math.isclose(value, old, rel_tol=1e-9)):
+            return None
+        setattr(self, setting, None if value is None else settings_of(TrainingSettings)[setting].kind(value))
+        return STEERABLE[setting](self.step, old, getattr(self, setting), why)
 
     # -- Stored -------------------------------------------------------------------------------------------------------
 
