@@ -3,6 +3,7 @@
 | module               | its one job                                                                               |
 |----------------------|-------------------------------------------------------------------------------------------|
 | sentence_analysis    | what the pictures are of: every number of `rnn_core.diagnostics`, computed once, when asked |
+| choices              | the row above the pictures: sentence, loss, moment, layer                                   |
 | view_state           | what one visitor looks at: which loss, absolute or relative, at which moment                |
 | refresh              | which moment is shown, and how often a live page may look for a newer one                   |
 | captions             | numbers -> the one sentence that says what is on the screen                                 |
