@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import hosting
-from dashboard.components import demo, errors, export, fork_form, import_network, page_frame, widgets
+from dashboard.components import demo, errors, export, import_network, import_run, page_frame, run_actions, widgets
 from dashboard.services import comparing, library
 from dashboard.state import link, session
 from dashboard.text import general as common_wording
@@ -18,7 +17,6 @@ from dashboard.text import hosting as hosting_wording
 from dashboard.text import runs as wording
 from rnn_core.config import CELLS, OPTIMIZERS
 from rnn_core.runs import Run, RunStatus, RunSummary
-from rnn_core.runs.run_config import MOST_TAGS
 from rnn_core.training import perplexity
 
 PAGE = "runs"
@@ -66,12 +64,12 @@ def page() -> None:
         return
     if not summaries:
         demo.offer(PAGE)
-        import_box()
+        import_run.box()
         import_network.box(PAGE)
         return
     chosen = choose(summaries)
     if chosen:
-        act(chosen)
+        run_actions.draw(chosen)
     damaged = [summary for summary in summaries if summary.config is None]
     if damaged:
         with st.expander("Folders that cannot be read", icon=":material/broken_image:"):
@@ -132,7 +130,7 @@ def choose(summaries: list[RunSummary]) -> list[Run]:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption(wording.SELECT_ROWS, width="content")
         with st.container(horizontal=True, width="content"):
-            import_box()
+            import_run.box()
             import_network.box(PAGE)
             st.download_button(
                 "Table as CSV",
@@ -144,119 +142,6 @@ def choose(summaries: list[RunSummary]) -> list[Run]:
                 key=session.key(PAGE, "csv"),
             )
     return [known[row][0] for row in selected if row < len(known)]
-
-
-def act(runs: list[Run]) -> None:
-    """What can be done with the selected runs."""
-    with st.container(border=True):
-        st.text(runs[0].config.name if len(runs) == 1 else f"{len(runs)} runs")
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            if len(runs) == 1:
-                act_on_one(runs[0])
-            if st.button(
-                "Compare" if len(runs) == 1 else "Compare these",
-                type="secondary" if len(runs) == 1 else "primary",
-                icon=":material/stacked_line_chart:",
-                key=session.key(PAGE, "compare"),
-            ):
-                session.compare_runs([run.id for run in runs])
-                st.switch_page("views/compare.py")
-            if st.button("Tag", icon=":material/sell:", key=session.key(PAGE, "tag")):
-                tag(runs)
-
-
-def act_on_one(run: Run) -> None:
-    if st.button("Open", type="primary", icon=":material/open_in_new:", key=session.key(PAGE, "open")):
-        session.open_run(run.id)
-        st.switch_page("views/train.py")
-    if run.status().checkpoint_step is not None and not run.config.monitored:
-        fork_form.draw(run, PAGE)
-    if st.button("Rename", icon=":material/edit:", key=session.key(PAGE, "rename")):
-        rename(run)
-    if st.button("Delete", icon=":material/delete:", key=session.key(PAGE, "delete")):
-        delete(run)
-    st.download_button(
-        "Download",
-        lambda: zipped(run),
-        file_name=f"{run.id}.zip",
-        mime="application/zip",
-        icon=":material/download:",
-        on_click="ignore",
-        help=wording.DOWNLOAD_HELP,
-        key=session.key(PAGE, "download"),
-    )
-    widgets.report_button(lambda: library.report(run), run.id, key=session.key(PAGE, "report"))
-
-
-def import_box() -> None:
-    """The way back in for a training that was downloaded, here or elsewhere."""
-    caps = hosting.current_caps()
-    counter = session.key(PAGE, "imported")
-    imported = st.session_state.setdefault(counter, 0)
-    with st.popover("Import", icon=":material/upload:"):
-        st.markdown(wording.IMPORT_HELP)
-        file = st.file_uploader(
-            "A training's zip archive",
-            "zip",
-            max_upload_size=None if caps is None else caps.uploads_megabytes,
-            key=session.key(PAGE, f"zip {imported}"),
-            label_visibility="collapsed",
-        )
-        if file is None:
-            return
-        with errors.action("It was not imported"):
-            session.open_run(library.import_zip(file).id)
-            st.session_state[counter] += 1  # An empty box takes the place of the one with the file.
-            session.push_notice("Imported, and opened.")
-
-
-@st.dialog("Rename this training")
-def rename(run: Run) -> None:
-    name = st.text_input("New name", run.config.name, max_chars=80)
-    if st.button("Rename", type="primary", disabled=not (name or "").strip(), key=session.key(PAGE, "rename now")):
-        with errors.action("It keeps its name"):
-            library.rename(run, name or "")
-            session.push_notice("Renamed.")
-
-
-@st.dialog("Tags")
-def tag(runs: list[Run]) -> None:
-    """Tags of one run, or those that several have in common; what some of them have besides stays."""
-    common = set.intersection(*(set(run.config.tags) for run in runs))
-    known = {tag for summary in library.summaries() if summary.config for tag in summary.config.tags}
-    chosen = st.multiselect(
-        "Tags",
-        sorted(known),
-        sorted(common),
-        accept_new_options=True,
-        max_selections=MOST_TAGS,
-        placeholder="Type a new one, or choose",
-        key=session.key(PAGE, "tags"),
-    )
-    if st.button("Save", type="primary", key=session.key(PAGE, "tag now")):
-        with errors.action("They keep their tags"):
-            for run in runs:
-                library.tag(run, {*run.config.tags} - common | {*chosen})
-            session.push_notice("Tagged.")
-
-
-@st.dialog("Delete this training?")
-def delete(run: Run) -> None:
-    st.text(run.config.name)
-    st.markdown(wording.DELETE_WARNING)
-    if st.button("Delete for good", type="primary", icon=":material/delete:", key=session.key(PAGE, "delete now")):
-        with errors.action("It was not deleted"):
-            library.delete(run)
-            if session.run_id() == run.id:
-                session.close_run()
-            session.push_notice("Deleted.")
-
-
-def zipped(run: Run) -> bytes:
-    """The run as a zip archive."""
-    archive = io.BytesIO()
-    library.write_zip(run, archive)
-    return archive.getvalue()
 
 
 page()
