@@ -32,7 +32,7 @@ COUNTS = (500, 1000, 2000, 4000, 8000, 16000)
 CORPORA = tuple(key for key, entry in BUILT_IN.items() if entry.needs_internet)
 
 PREFIX = "text_"
-"""Of what a link says of the text: its seed is not that of the training."""
+"""Of the text's settings in a link: its seed is not that of the training."""
 
 READING = ("unit", "sentences", "lowercase", "validation_fraction", "max_sentence_length", "seed", "tokenizer")
 SIZE = "vocabulary_size"
@@ -59,7 +59,7 @@ def start() -> SettingFields:
 
 
 def write_kind(kind: str) -> None:
-    """Let the link say where the text comes from, as the fields of the Corpus page hold it."""
+    """Write into the link where the text comes from, as the fields of the Corpus page hold it."""
     link.write("corpus", None if kind == DEFAULT_KIND else kind)
     gap, count, key = (session.value(field, None) for field in (GAP, COUNT, NLTK))
     link.write(PREFIX + "gap", str(gap) if kind == "agreement" and gap != DEFAULT_GAP else None)
@@ -68,35 +68,35 @@ def write_kind(kind: str) -> None:
 
 
 def write_reading(fields: SettingFields, chosen: ChosenCorpus) -> None:
-    """Let the link say how the text is read."""
+    """Write into the link how the text is read."""
     # The agreement sentences are made as they are read: of their settings only the vocabulary is anybody's choice.
     names = (SIZE,) if isinstance(chosen.source, Agreement) else (*READING, SIZE)
-    settings_link.forget(fields, READING, PREFIX)
+    settings_link.clear(fields, READING, PREFIX)
     values = {**chosen.settings.to_json(), SIZE: len(chosen.corpus.vocabulary)}
     defaults = {**fields.defaults, SIZE: size_for(chosen.most, None)}
     settings_link.write(fields, names, values, defaults, PREFIX)
 
 
-def leave_link() -> None:
+def clear_link() -> None:
     """Take the text out of the page's link."""
-    settings_link.forget(SettingFields(PAGE, TextSettings), (*READING, SIZE), PREFIX)
+    settings_link.clear(SettingFields(PAGE, TextSettings), (*READING, SIZE), PREFIX)
     link.write("corpus", None)
     for name in ("gap", "count", "nltk"):
         link.write(PREFIX + name, None)
 
 
 def find() -> ChosenCorpus | None:
-    """The text that was chosen during this visit, else the one that the link names; None, after saying what is missing
-    in the latter, where there is none.
+    """The text that was chosen during this visit, else the one that the link names; None, after showing what is
+    missing in the latter, where there is none.
     """
     return session.corpus() or _named()
 
 
 def show(chosen: ChosenCorpus) -> None:
-    """The text in one line of a page that trains on it, whose link says it from here on."""
+    """The text in one line of a page that trains on it, whose link names it from here on."""
     widgets.corpus_line(chosen.corpus)
     if isinstance(chosen.source, Upload | Paste):
-        leave_link()
+        clear_link()
         st.caption(wording.NOT_IN_LINK)
     else:
         write_kind(NAMES[type(chosen.source)])
@@ -131,8 +131,8 @@ def _named() -> ChosenCorpus | None:
 
 
 def fetched(source: Nltk) -> bool:
-    """Whether somebody has asked for this corpus; a button to do so. Only a click goes to the network; a look at a page
-    never does.
+    """Whether this visitor has requested the corpus; a button to do so. Only a click goes to the network; looking at a
+    page never does.
     """
     st.caption(BUILT_IN[source.key].description)
     if st.button("Get it", icon=":material/download:"):
@@ -154,7 +154,7 @@ def sizes(most: int) -> list[int]:
 
 
 def size_for(most: int, wanted: float | None) -> int:
-    """The one of them that is nearest to what is wanted; None: to what a text gets until somebody says otherwise."""
+    """The one of them that is nearest to what is wanted; None: the default."""
     offered = sizes(most)
     if wanted is None:
         return max(size for size in offered if size <= max(DEFAULT_SIZE, offered[0]))

@@ -27,7 +27,7 @@ FIELDS = ("truncate", "learning_rate", "seed")
 """Settings of the training that have a field."""
 
 SHOWN = ("networks", "hidden", "steps", "gap", "on")
-"""What else the link says."""
+"""What else stands in the link."""
 
 Data = PreparedCorpus | TaskSettings
 
@@ -49,7 +49,7 @@ def draw() -> None:
         }
         with errors.action("The race could not be started"):
             session.open_race(trainings.begin_race(entrants, data, text, validated_often(training, data)))
-            leave_link()
+            clear_link()
 
 
 def choose_data() -> tuple[Data | None, TextSettings]:
@@ -147,11 +147,11 @@ def validated_often(training: TrainingSettings, data: Data) -> TrainingSettings:
     return dataclasses.replace(training, validate_every=max(1, training.steps // MEASURE_PARTS, affordable))
 
 
-def leave_link() -> None:
+def clear_link() -> None:
     """Take what is set out of the page's link: it is about to show a race."""
-    settings_link.forget(_fields(), FIELDS)
-    task_form.leave_link()
-    chosen_text.leave_link()
+    settings_link.clear(_fields(), FIELDS)
+    task_form.clear_link()
+    chosen_text.clear_link()
     for name in SHOWN:
         link.write(name, None)
 

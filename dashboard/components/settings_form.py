@@ -80,10 +80,10 @@ def fill_from_link(page: str) -> None:
     settings_link.fill(fields, _offered(fields))
 
 
-def leave_link(page: str) -> None:
+def clear_link(page: str) -> None:
     """Take the settings out of the page's link: it is about to show a training."""
     fields = _fields(page)
-    settings_link.forget(fields, _offered(fields))
+    settings_link.clear(fields, _offered(fields))
     link.write("name", None)
 
 

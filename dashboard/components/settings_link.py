@@ -57,7 +57,7 @@ def write(
     session.put(fields.key("link"), differs)
 
 
-def forget(fields: SettingFields, names: Collection[str], prefix: str = "") -> None:
+def clear(fields: SettingFields, names: Collection[str], prefix: str = "") -> None:
     """Take them out of the link: the page is about to show something else."""
     for name in names:
         link.write(prefix + name, None)

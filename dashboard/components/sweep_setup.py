@@ -60,9 +60,9 @@ def draw() -> None:
         assert plan is not None
         with errors.action("This sweep could not be started"):
             begun = sweeps.begin(plan, corpus)
-            settings_form.leave_link(PAGE)
-            task_form.leave_link()
-            chosen_text.leave_link()
+            settings_form.clear_link(PAGE)
+            task_form.clear_link()
+            chosen_text.clear_link()
             for parameter in ("grid", "seeds", *(f"values_{name}" for name in plan.grid)):
                 link.write(parameter, None)
             session.open_sweep(begun)

@@ -52,9 +52,9 @@ def set_up() -> None:
         _begin(name, settings, form.model, form.training)
 
 
-def leave_link() -> None:
+def clear_link() -> None:
     """Take the task's settings out of the page's link: it is about to show a training."""
-    settings_link.forget(SettingFields(TASK, TaskSettings), settings_of(TaskSettings))
+    settings_link.clear(SettingFields(TASK, TaskSettings), settings_of(TaskSettings))
     link.write("learn", None)
 
 
@@ -103,6 +103,6 @@ def _made(settings: TaskSettings) -> Task | None:
 def _begin(name: str, task: TaskSettings, model: ModelConfig, training: TrainingSettings) -> None:
     with errors.action("This training could not be started"):
         begun = trainings.begin_task(name, task, model, training)
-        settings_form.leave_link(PAGE)
-        leave_link()
+        settings_form.clear_link(PAGE)
+        clear_link()
         session.open_run(begun)

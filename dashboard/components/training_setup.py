@@ -51,6 +51,6 @@ def _begin(name: str, chosen: session.ChosenCorpus, model: ModelConfig, training
     """Make the run's folder, start its process and look at it."""
     with errors.action("This training could not be started"):
         begun = trainings.begin(name, chosen.corpus, chosen.settings, model, training)
-        settings_form.leave_link(PAGE)
-        chosen_text.leave_link()
+        settings_form.clear_link(PAGE)
+        chosen_text.clear_link()
         session.open_run(begun)
