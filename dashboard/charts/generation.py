@@ -42,11 +42,11 @@ def probabilities(words: int, prompted: bool) -> alt.LayerChart:
             sort=None,
             axis=alt.Axis(labelAngle=-50, labelLimit=90, labelOverlap=words > MANY),
         ),
-        # The root makes room for the small probabilities of a large vocabulary.
+        # The root makes room for the small probabilities of a large vocabulary; above 1 a bar's figure has its place.
         y=alt.Y(
             "probability:Q",
             title="probability",
-            scale=alt.Scale(type="sqrt", domain=[0, 1]),
+            scale=alt.Scale(type="sqrt", domain=[0, 1.2], nice=False),
             axis=alt.Axis(format="~%", values=[0.01, 0.1, 0.5, 1]),
         ),
     )

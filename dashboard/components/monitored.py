@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.charts import arrives, monitored, spectra
+from dashboard.charts import horizons, monitored, spectra
 from dashboard.charts import training as charts
 from dashboard.charts.specification import highest_decade
 from dashboard.components import errors, pictures, polling, widgets
@@ -115,11 +115,11 @@ def _curves(history: History) -> None:
 def _inside(run: Run, measured: dict[int, HorizonMeasured]) -> None:
     """How far back the gradient goes, and what makes it so."""
     newest = max(measured)
-    table = arrives.film_table(measured, newest)
+    table = horizons.film_table(measured, newest)
     pictures.picture(
         "Horizon over the training",
         Chart(
-            arrives.film(highest_decade(table["left"].clip(upper=1e12), 0.0), UNIT),
+            horizons.film(highest_decade(table["left"].clip(upper=1e12), 0.0), UNIT),
             table,
             "monitored horizon",
             "What is left of the gradient, over the training step and the distance in time steps",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard.charts import arrives
+from dashboard.charts import arrives, horizons
 from dashboard.charts.specification import highest_decade
 from dashboard.components import pictures
 from dashboard.components.unrolled import picture_data, unrolled_network, unrolled_picture
@@ -79,8 +79,8 @@ def horizon(view: ViewState, history: History) -> None:
         captions.horizon(probe, analysis.horizon, view.unit),
         chart(
             "horizon",
-            arrives.horizon(analysis.gated, view.unit),
-            arrives.horizon_table(probe, analysis.horizon),
+            horizons.horizon(analysis.gated, view.unit),
+            horizons.horizon_table(probe, analysis.horizon),
             "What is left of the gradient over the distance in words, beside three bounds and powers",
         ),
         step=analysis.loaded.step,
@@ -100,14 +100,14 @@ def film(view: ViewState, history: History) -> None:
     if not measured:
         st.text(caption)
         return
-    table = arrives.film_table(measured, view.analysis.loaded.step)
+    table = horizons.film_table(measured, view.analysis.loaded.step)
     figure(
         "film",
         caption,
         chart(
             "film",
             # A gradient that has exploded must not take the whole range of colours.
-            arrives.film(highest_decade(np.minimum(table["left"], 1e12), 0.0), view.unit),
+            horizons.film(highest_decade(np.minimum(table["left"], 1e12), 0.0), view.unit),
             table,
             "What is left of the gradient, over the training step and the distance in words",
             on_select=view.hold_clicked_moment,

@@ -14,7 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from dashboard.charts import activations, arrives, gradient_norms, influence, lags, lost, specification, spectra
+from dashboard.charts import (
+    activations,
+    arrives,
+    gradient_norms,
+    horizons,
+    influence,
+    lags,
+    lost,
+    specification,
+    spectra,
+)
 from dashboard.charts.common import numbered
 from dashboard.components import export
 from dashboard.laboratory import captions, refresh
@@ -116,16 +126,16 @@ def test_a_long_sentence_keeps_its_faint_rows_within_bounds():
 
 
 def test_the_film_stays_small_and_shows_first_and_last():
-    table = arrives.film_table({step: measured(step, 41) for step in range(0, 5000, 10)}, 70)
+    table = horizons.film_table({step: measured(step, 41) for step in range(0, 5000, 10)}, 70)
     assert len(table) <= 1700
     assert table["step"].min() == 0
     assert table["step"].max() == 4990
-    one = arrives.film_table({0: measured(0)}, 0)
+    one = horizons.film_table({0: measured(0)}, 0)
     assert list(one["left"]) == list(measured(0).median)
 
 
 def test_a_horizon_that_could_not_be_measured_leaves_a_gap_in_the_film():
-    table = arrives.film_table({0: measured(0), 5: HorizonMeasured(5, (), (), (), None)}, 5)
+    table = horizons.film_table({0: measured(0), 5: HorizonMeasured(5, (), (), (), None)}, 5)
     assert set(table["step"]) == {0}
 
 
@@ -234,8 +244,8 @@ def specifications(words: tuple[str, ...]) -> list[dict]:
     return [
         *(arrives.triangle(len(words), 1.0, relative) for relative in (True, False)),
         *(arrives.row(relative, bounded, "word") for relative in (True, False) for bounded in (True, False)),
-        *(arrives.horizon(gated, "word") for gated in (True, False)),
-        arrives.film(0.0, "word"),
+        *(horizons.horizon(gated, "word") for gated in (True, False)),
+        horizons.film(0.0, "word"),
         lost.where_lost(words, False, ("W", "phi'")),
         lost.where_lost(words, True, ("carry", "hidden", "above")),
         lost.path_shares(words, ("carry", "reset", "update", "candidate")),
