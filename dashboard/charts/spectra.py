@@ -84,8 +84,8 @@ def eigenvalues(gates: tuple[str, ...], reach: float) -> alt.LayerChart:
 def reach_of(blocks: Sequence[BlockSpectrum]) -> float:
     """How far the axes must reach for nearly all eigenvalues: one that lies far out must not make the others a dot."""
     sizes = np.sort(np.abs(np.concatenate([block.eigenvalues for block in blocks])))[::-1]
-    usual = float(sizes[min(len(sizes) - 1, max(1, len(sizes) // 50))])
-    return float(sizes[0]) if sizes[0] <= 3 * max(usual, 1.0) else max(usual, 1.0)
+    typical = float(sizes[min(len(sizes) - 1, max(1, len(sizes) // 50))])
+    return float(sizes[0]) if sizes[0] <= 3 * max(typical, 1.0) else max(typical, 1.0)
 
 
 PRODUCT_HEIGHT = 300

@@ -32,8 +32,8 @@ def draw(lanes: list[Run], statuses: list[RunStatus]) -> None:
             st.caption(hosting_wording.ONLY_LOOKING)
         elif alive:
             paused = all(status.state == "paused" for status in statuses if status.alive)
-            _ask(alive, *(("resume", "Resume", "play_arrow") if paused else ("pause", "Pause", "pause")))
-            _ask(alive, "stop", "Stop", "stop")
+            _request_button(alive, *(("resume", "Resume", "play_arrow") if paused else ("pause", "Pause", "pause")))
+            _request_button(alive, "stop", "Stop", "stop")
         elif waiting and hosting.current_caps() is not None:
             if st.button("Leave the queue", icon=":material/logout:", key=session.key(PAGE, "leave")):
                 _each(waiting, worker.leave_queue, "It is still in the queue")
@@ -79,7 +79,7 @@ def explanations(race: Race) -> None:
             errors.problem(f"{name}: {common_wording.STATE_HELP[status.state]}", status.message)
 
 
-def _ask(lanes: list[Run], kind: str, label: str, icon: str) -> None:
+def _request_button(lanes: list[Run], kind: str, label: str, icon: str) -> None:
     """A button that asks every network of the race for the same."""
     if st.button(label, icon=f":material/{icon}:", key=session.key(PAGE, kind), help=wording.HELP.get(kind)):
         for run in lanes:

@@ -48,7 +48,7 @@ def cure_of(model: ModelConfig) -> ModelConfig | None:
     """The same network with gates that start open; None where it has gates already."""
     if model.cell in CELLS.having("chrono"):
         return None
-    usual = ModelConfig()
+    default = ModelConfig()
     return dataclasses.replace(
-        model, cell="lstm", forget_bias=FORGET_BIAS, init=usual.init, init_scale=usual.init_scale
+        model, cell="lstm", forget_bias=FORGET_BIAS, init=default.init, init_scale=default.init_scale
     )

@@ -17,7 +17,7 @@ class Choice:
     """One value of such a setting.
 
     label     what it is called on the screen
-    settings  other settings that have an effect only with it, by name -> their label then ("": the usual label)
+    settings  other settings that have an effect only with it, by name -> their label then ("": its own label)
     defaults  what other settings are with it, where nobody sets them
     """
 

@@ -77,14 +77,14 @@ def _number(bound: float) -> str:
 
 
 def _default(setting: Setting) -> str:
-    usual = [
+    by_choice = [
         f"{choice.defaults[setting.name]:g} with `{name}`"
         for controlling in _all_settings()
         for name, choice in (controlling.choices or {}).items()
         if setting.name in choice.defaults
     ]
-    if usual:
-        return ", ".join(usual)
+    if by_choice:
+        return ", ".join(by_choice)
     if setting.default is None:
         return f"`{setting.none}`" if setting.none else ""
     if setting.kind is bool:

@@ -19,7 +19,7 @@ CELL_FORMS: tuple[Cell, ...] = (
     ResetBeforeGRUCell(),
     MinGRUCell(),
 )
-"""Every cell; several may share a name, and then differ in where their reset gate acts. The first is the usual one."""
+"""Every cell; several may share a name, and then differ in where their reset gate acts. The first is the default."""
 
 for _cell in CELL_FORMS:
     CELLS.register(_cell.name, Choice(_cell.label, dict.fromkeys(_cell.settings, "")))
