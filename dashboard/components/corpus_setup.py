@@ -92,7 +92,8 @@ def _choose_nltk() -> Nltk | None:
 
 def read_source(source: Source) -> tuple[PreparedCorpus, TextSettings] | None:
     """The corpus with every word, and the settings that were chosen for it; None after saying why there is none."""
-    place = st.container(border=True)
+    # How the grammar's sentences are cut is known: an empty frame would stand there.
+    place = st.container(border=not isinstance(source, Agreement))
     try:
         with place:
             settings = _choose_settings(source)
