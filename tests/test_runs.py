@@ -914,9 +914,9 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same() -> None:
         assert result.stderr.startswith("error: ")
         assert "cannot be written" in result.stderr
         assert len(result.stderr.splitlines()) == 1
-        look = f"{become}; run = Run.open(sys.argv[2]); print(run.status().state, len(run.events())); os._exit(0)"
-        result = resume_under(look, run.folder)
-        assert result.stdout.split()[0] == "finished", result.stderr
+        look = "run = Run.open(sys.argv[2]); print(run.status().state, len(run.events()), flush=True); os._exit(0)"
+        result = resume_under(f"{become}; {look}", run.folder)
+        assert result.stdout.split()[:1] == ["finished"], result.stderr
         os.chmod(run.folder, 0o755)
 
 

@@ -89,6 +89,8 @@ def test_a_training_is_steered_forked_compared_written_reported_and_taken_back_i
     preset.click()
     expect(page.get_by_text(PRESETS["tutorial"].about).first).to_be_visible()
     expect(page).to_have_url(re.compile("truncate=4"))
+    # A click sends what the fields hold: those of the preset are there once the page has been drawn.
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached()
     page.get_by_role("button", name="Start training").click()
     main(page).get_by_role("button", name="Pause").click()
     expect(main(page).get_by_role("button", name="Resume")).to_be_visible()

@@ -741,7 +741,7 @@ def test_a_runs_folder_tells_nobody_the_secret_of_its_owner(hosted, visiting, ru
     run_id = trainings.begin("x", corpus, TextSettings(), model, TrainingSettings(epochs=1))
     folder = runs_folder / run_id
     assert hosting.owner_of(folder) == hosting.owner_id("5" * 64) != "5" * 64
-    wait_for(lambda: Run.open(folder).status().state == "finished")
+    wait_for(lambda: Run.open(folder).status().state == "finished" and not worker_alive(folder))
     assert not [path for path in folder.iterdir() if b"5" * 64 in path.read_bytes()]
     archive = runs_folder.parent / "run.zip"
     with archive.open("wb") as file:
