@@ -88,6 +88,18 @@ def test_no_run_is_made_in_the_folder_of_a_run(folder: Path, tmp_path: Path, pla
     assert contents(folder) == before
 
 
+@pytest.mark.parametrize("place", ["loop", "loop/inside"])
+def test_a_link_to_itself_is_no_place_for_anything(folder: Path, tmp_path: Path, place: str, capsys) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for command in (
+        ["train", "--task", "latching", "--run"],
+        ["fork", str(folder), "--epochs", "9", "--run"],
+        ["sweep", "--task", "latching", "--grid", "hidden=2,3", "--quiet", "--dir"],
+    ):
+        assert main([*command, str(tmp_path / place)]) == 2
+        assert "cannot be written" in capsys.readouterr().err
+
+
 def test_a_link_to_a_runs_own_file_is_refused_too(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(folder / "model.safetensors")
     (tmp_path / "same").symlink_to(folder)

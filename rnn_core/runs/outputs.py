@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rnn_core.errors import RunError, SettingsError
-from rnn_core.runs.paths import OWN_FILES, check_outside_of_runs
+from rnn_core.runs.paths import OWN_FILES, check_outside_of_runs, places_of
 
 KINDS = {
     "config.json": ("run", OWN_FILES),
@@ -51,12 +51,8 @@ def check_output_folder(folder: Path, marker: str) -> None:
 
     `marker`: the file that says of which kind a folder is, `sweep.json` or `result.json`.
     """
-    try:
-        places = {folder.absolute(), folder.resolve()}
-        check_outside_of_runs(folder)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise RunError(f"{folder} cannot be written: {getattr(error, 'strerror', None) or error}.") from None
-    for place in places:
+    check_outside_of_runs(folder)
+    for place in places_of(folder):
         for name in _markers(place):
             if name != marker:
                 raise RunError(f"{folder} is the folder of a {KINDS[name][0]}; choose one of its own for this.")

@@ -51,8 +51,16 @@ def is_run(folder: Path) -> bool:
     return not os.path.islink(folder) and os.path.lexists(folder / "config.json")
 
 
+def places_of(folder: Path) -> set[Path]:
+    """Where a path leads: as it is written, and with its links followed. Raises RunError for one that leads nowhere."""
+    try:
+        return {folder.absolute(), folder.resolve()}
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL character, a link to itself
+        raise RunError(f"{folder} cannot be written: {getattr(error, 'strerror', None) or error}.") from None
+
+
 def check_outside_of_runs(folder: Path) -> None:
     """Raises RunError for a place in the folder of a run, at any depth: it would be deleted with the run."""
-    for place in {folder.absolute(), folder.resolve()}:
+    for place in places_of(folder):
         if any(map(is_run, place.parents)):
             raise RunError(f"{folder} lies in the folder of a run; choose one outside for this.")
