@@ -40,8 +40,8 @@ class Finished:
 
 @dataclass
 class Result:
-    """The trials of an experiment that have ended; `seeds`: how many it is to have; `text`: the
-    names of the files it read, joined by ", ".
+    """The trials of an experiment that have ended; `seeds`: how many it is to have; `text`: the names of the files that
+    it read, joined by ", ".
     """
 
     experiment: Experiment
@@ -172,8 +172,8 @@ def _read(path: Path) -> Any:
 
 def _of_json(experiment: Experiment, values: Any) -> Result:
     """Raises ValueError, KeyError, TypeError or AttributeError."""
-    if values["experiment"] != experiment.name or values["settings"] != json.loads(json.dumps(experiment.settings)):
-        # (As JSON gives them back: a tuple is a list there.)
+    settings = json.loads(json.dumps(experiment.settings))  # as JSON gives them back: a tuple is a list there
+    if values["experiment"] != experiment.name or values["settings"] != settings:
         raise ValueError("of other settings")
     finished = [_trial_of_json(entry) for entry in values["trials"]]
     known = {(ended.setting, ended.seed) for ended in finished}
